@@ -1,0 +1,30 @@
+FROM node:24-slim AS builder
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY tsconfig.json ./
+COPY src ./src
+COPY routes ./routes
+COPY schemas ./schemas
+RUN npm run build && npm prune --omit=dev
+
+FROM node:24-slim
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="vfio-host" \
+      org.opencontainers.image.description="An HTTP microservice that emulates a Linux VFIO host" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}"
+ENV NODE_ENV=production \
+    HOST=0.0.0.0 \
+    PORT=8080
+WORKDIR /app
+COPY --from=builder /app/node_modules ./node_modules
+COPY --from=builder /app/dist ./dist
+# The bracket makes openapi.json optional: a pattern may match nothing, a plain name may not.
+COPY package.json LICENSE openapi.jso[n] ./
+USER node
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 8080) + '/health').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "dist/src/main.js"]

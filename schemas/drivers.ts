@@ -1,0 +1,37 @@
+import { type Static, Type } from '@sinclair/typebox';
+
+/** How a synthetic driver answers an invalidation. */
+export const SyntheticAnswer = Type.Union(
+  [
+    Type.Literal('ignore'),
+    Type.Literal('unpin-range'),
+    Type.Literal('unpin-one'),
+    Type.Literal('unpin-first-page'),
+    Type.Literal('reset-if-start-pinned'),
+    Type.Literal('reset-if-overlap'),
+    Type.Literal('unpin-all-pages'),
+    Type.Literal('no-callback'),
+  ],
+  {
+    description:
+      '"ignore", "unpin-range", "unpin-one", "unpin-first-page", "reset-if-start-pinned", "reset-if-overlap", "unpin-all-pages" or "no-callback"',
+  },
+);
+
+/** A test driver that pins only when told to. */
+export const SyntheticDriver = Type.Object(
+  {
+    type: Type.Literal('synthetic'),
+    onDmaUnmap: SyntheticAnswer,
+    ignoreFirst: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1, description: 'an integer from 0 to 2^31-1' }),
+    ),
+    unpinOnClose: Type.Optional(Type.Boolean()),
+    holdCallbacks: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+
+/** The driver of an mdev. */
+export const Driver = SyntheticDriver;
+export type Driver = Static<typeof Driver>;

@@ -1,0 +1,63 @@
+import { type Static, type TLiteral, type TUnion, Type } from '@sinclair/typebox';
+
+/** The largest integer a JSON number may carry here: beyond it a double is not exact. */
+export const MAX_SAFE = Number.MAX_SAFE_INTEGER;
+
+/** An address or a size in bytes: exact to 64 bits. Out, always the shortest lower-case `0x…`. */
+export const Address64 = Type.Union(
+  [Type.String({ pattern: '^0x[0-9a-fA-F]{1,16}$' }), Type.Integer({ minimum: 0, maximum: MAX_SAFE })],
+  { description: 'a string 0x… of 1 to 16 hex digits, or an integer from 0 to 2^53-1' },
+);
+export type Address64 = Static<typeof Address64>;
+
+/** A client-chosen id. An mdev may also be a UUID, which this includes. */
+export const Id = Type.String({
+  pattern: '^[a-z0-9][a-z0-9._-]{0,62}$',
+  description: 'an id: 1 to 63 of a-z 0-9 . _ - with a letter or digit first',
+});
+
+/** A 32-bit signed integer. */
+export const Int32 = Type.Integer({
+  minimum: -(2 ** 31),
+  maximum: 2 ** 31 - 1,
+  description: 'a 32-bit signed integer',
+});
+
+/** A 32-bit unsigned integer. */
+export const UInt32 = Type.Integer({
+  minimum: 0,
+  maximum: 2 ** 32 - 1,
+  description: 'a 32-bit unsigned integer',
+});
+
+/** Flag words by the names of their bits, or raw. */
+export const MAP_FLAGS = { read: 1, write: 2, vaddr: 4 } as const;
+export const UNMAP_FLAGS = { 'get-dirty-bitmap': 1, all: 2, vaddr: 4 } as const;
+export const PROT_FLAGS = { read: 1, write: 2 } as const;
+
+/** A flags or prot word: an array of names, or the raw unsigned 32-bit integer the kernel would get. */
+export function FlagWord<T extends Record<string, number>>(bits: T) {
+  const names = Object.keys(bits) as (keyof T & string)[];
+  const literals = names.map((name) => Type.Literal(name)) as unknown as TLiteral<keyof T & string>[];
+  return Type.Union(
+    [UInt32, Type.Array(Type.Union(literals) as TUnion<TLiteral<keyof T & string>[]>, { uniqueItems: true })],
+    { description: `an array of ${names.map((n) => `"${n}"`).join(', ')}, or a 32-bit unsigned integer` },
+  );
+}
+
+/** The raw word of a FlagWord. */
+export function flagWord(value: number | readonly string[], bits: Record<string, number>): number {
+  if (typeof value === 'number') return value;
+  let word = 0;
+  for (const name of value) word |= bits[name]!;
+  return word >>> 0;
+}
+
+/** Bytes, base64. */
+export const Base64 = Type.String({
+  pattern: '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$',
+  description: 'bytes in base64, padded',
+});
+
+/** The value of one byte. */
+export const Byte = Type.Integer({ minimum: 0, maximum: 255, description: 'an integer from 0 to 255' });

@@ -1,0 +1,192 @@
+import { flagWord, MAP_FLAGS, UNMAP_FLAGS } from '../../schemas/values.ts';
+import type { Container } from '../kernel/objects.ts';
+import { addressOf, hex, hexAddress, pageOf } from '../kernel/pages.ts';
+import type { KernelStep, Task } from '../kernel/task.ts';
+import type { UserBitmap } from '../kernel/type1/dirty-bitmap.ts';
+import {
+  DIRTY_GET_BITMAP,
+  DIRTY_START,
+  DIRTY_STOP,
+  type DirtyRange,
+  dirtyPages,
+} from '../kernel/type1/dirty-pages.ts';
+import { getInfo } from '../kernel/type1/info.ts';
+import type { Iommu } from '../kernel/type1/iommu.ts';
+import { mapDma } from '../kernel/type1/map-dma.ts';
+import { UNMAP_GET_DIRTY_BITMAP, unmapDma } from '../kernel/type1/unmap-dma.ts';
+import { closeContainer, containerCheckExtension, setIommu } from '../kernel/vfio/container.ts';
+import type { Machine } from './machine.ts';
+import { RequestProblem } from './problem.ts';
+import { address, type CallBody, type CallHandlers, type CallResult, ok } from './result.ts';
+
+/** IOMMU types by name. */
+const IOMMU_TYPES = { type1: 1, type1v2: 3, 'type1-nesting': 6 } as const;
+
+/** Dirty page indexes an answer lists; above, only the bitmap. */
+const LISTED_DIRTY_PAGES = 4096;
+
+/** A container as GET shows it. */
+export function describeContainer(container: Container) {
+  const { iommu } = container;
+  return {
+    container: container.id,
+    process: container.process.id,
+    open: container.open,
+    groups: container.groups.map((group) => group.id),
+    iommu:
+      iommu === null
+        ? null
+        : {
+            type: iommu.type,
+            mappings: iommu.mappings.count,
+            pins: iommu.pins.count,
+            dmaAvail: iommu.dmaAvail,
+            dirtyTracking: iommu.dirtyTracking,
+            devices: iommu.deviceList.map((device) => device.id),
+          },
+    wedged: iommu?.lock.wedgedBy ?? null,
+  };
+}
+
+/**
+ * Runs an ioctl that the container hands to its IOMMU driver.
+ *
+ * EBADF when the container's file is closed, EINVAL without an IOMMU driver.
+ */
+function withIommu(
+  m: Machine,
+  id: string,
+  run: (iommu: Iommu, task: Task) => KernelStep<CallResult>,
+): (task: Task<CallResult>) => KernelStep<CallResult> {
+  const container = m.container(id);
+  return function* (task) {
+    if (!container.open) return 'EBADF';
+    if (!container.iommu) return 'EINVAL';
+    return yield* run(container.iommu, task as Task);
+  };
+}
+
+/** Refuses a bitmap that no answer could carry, before the call does anything. */
+function checkBitmapSize(m: Machine, size: bigint): void {
+  const bytes = Math.ceil(pageOf(size) / 64) * 8;
+  // The kernel itself refuses more than 2^28 bytes with EINVAL.
+  if (bytes > m.limits.bitmapBytes && bytes <= 2 ** 28) {
+    throw RequestProblem.tooLarge(
+      `size ${hex(size)} needs a bitmap of ${bytes} bytes; one answer carries at most ${m.limits.bitmapBytes}`,
+    );
+  }
+}
+
+function bitmapBody(bitmap: UserBitmap): CallBody {
+  const pages = bitmap.dirtyPages();
+  return {
+    ...(pages.length > LISTED_DIRTY_PAGES ? {} : { dirtyPages: pages }),
+    bitmap: Buffer.from(bitmap.bytes()).toString('base64'),
+  };
+}
+
+function dirtyCall(m: Machine, id: string, flags: number, range: DirtyRange | null) {
+  return withIommu(m, id, function* (iommu, task) {
+    const result = yield* dirtyPages(m.kernel, task, iommu, flags, range);
+    return typeof result === 'string' || result === null ? ok(result) : bitmapBody(result);
+  });
+}
+
+/** Calls on a container: the ioctls of /dev/vfio/vfio. */
+export const containerCalls: CallHandlers<
+  | 'open-container'
+  | 'close-container'
+  | 'set-iommu'
+  | 'check-extension'
+  | 'iommu-info'
+  | 'map-dma'
+  | 'unmap-dma'
+  | 'dirty-start'
+  | 'dirty-stop'
+  | 'dirty-get'
+  | 'dirty-flags'
+> = {
+  'open-container': (m, _id, args) => {
+    const process = m.process(args.process ?? 'p0');
+    const { containers } = m.kernel;
+    if (containers.size >= m.limits.containers) {
+      throw RequestProblem.tooMany('containers', m.limits.containers);
+    }
+    return function* () {
+      if (args.container !== undefined && containers.has(args.container)) return 'EEXIST';
+      const container = m.kernel.openContainer(m.newId('c', args.container, containers), process);
+      return { container: container.id, process: process.id };
+    };
+  },
+  'close-container': (m, id) => {
+    const container = m.container(id);
+    return function* (task) {
+      if (!container.open) return 'EBADF';
+      yield* closeContainer(m.kernel, task as Task, container);
+      m.collect(container);
+      return {};
+    };
+  },
+  'set-iommu': (m, id, args) => {
+    const container = m.container(id);
+    const type = typeof args.type === 'number' ? args.type : IOMMU_TYPES[args.type];
+    return function* (task) {
+      if (!container.open) return 'EBADF';
+      return ok(yield* setIommu(m.kernel, task as Task, container, type));
+    };
+  },
+  'check-extension': (m, id, args) => {
+    const container = m.container(id);
+    return function* (task) {
+      if (!container.open) return 'EBADF';
+      return { value: yield* containerCheckExtension(m.kernel, task as Task, container, args.extension) };
+    };
+  },
+  'iommu-info': (m, id) =>
+    withIommu(m, id, function* (iommu, task) {
+      const info = yield* getInfo(m.kernel, task, iommu);
+      return {
+        pageSizes: hex(info.pageSizes),
+        dmaAvail: info.dmaAvail,
+        dirtyPageSizes: hex(info.dirtyPageSizes),
+        maxDirtyBitmapSize: hex(info.maxDirtyBitmapSize),
+        ...(info.iovaRanges.length === 0
+          ? {}
+          : { iovaRanges: info.iovaRanges.map((r) => [hexAddress(r.start), hex(addressOf(r.end) - 1n)]) }),
+      };
+    }),
+  'map-dma': (m, id, args) => {
+    const iova = address(args.iova);
+    const size = address(args.size);
+    const flags = flagWord(args.flags, MAP_FLAGS);
+    return withIommu(m, id, function* (iommu, task) {
+      const errno = yield* mapDma(m.kernel, task, iommu, { iova, vaddr: address(args.vaddr), size, flags });
+      return errno ?? { iova: hex(iova), size: hex(size) };
+    });
+  },
+  'unmap-dma': (m, id, args) => {
+    const iova = address(args.iova);
+    const size = address(args.size);
+    const flags = flagWord(args.flags ?? 0, UNMAP_FLAGS);
+    const wantsBitmap = (flags & UNMAP_GET_DIRTY_BITMAP) !== 0;
+    if (wantsBitmap) checkBitmapSize(m, size);
+    const pageSize = args.pageSize === undefined ? {} : { pageSize: address(args.pageSize) };
+    return withIommu(m, id, function* (iommu, task) {
+      const result = yield* unmapDma(m.kernel, task, iommu, { iova, size, flags, ...pageSize });
+      if (typeof result === 'string') return result;
+      return { size: hex(result.size), ...(result.bitmap ? bitmapBody(result.bitmap) : {}) };
+    });
+  },
+  'dirty-start': (m, id) => dirtyCall(m, id, DIRTY_START, null),
+  'dirty-stop': (m, id) => dirtyCall(m, id, DIRTY_STOP, null),
+  'dirty-get': (m, id, args) => {
+    const size = address(args.size);
+    checkBitmapSize(m, size);
+    return dirtyCall(m, id, DIRTY_GET_BITMAP, {
+      iova: address(args.iova),
+      size,
+      pageSize: address(args.pageSize),
+    });
+  },
+  'dirty-flags': (m, id, args) => dirtyCall(m, id, args.flags, null),
+};

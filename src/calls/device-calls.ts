@@ -1,0 +1,211 @@
+import type { CallArgs } from '../../schemas/calls.ts';
+import { flagWord, PROT_FLAGS } from '../../schemas/values.ts';
+import { createDriver } from '../drivers/create.ts';
+import { SyntheticDriver } from '../drivers/synthetic.ts';
+import type { Errno } from '../kernel/errno.ts';
+import type { Device, Group } from '../kernel/objects.ts';
+import { hexAddress, offsetInPage, pageOf, wrapPage } from '../kernel/pages.ts';
+import type { KernelStep, Task } from '../kernel/task.ts';
+import type { DmaAccess } from '../kernel/type1/dma-rw.ts';
+import { closeDevice, openDevice, vfioDmaRw, vfioPinPages, vfioUnpinPages } from '../kernel/vfio/device.ts';
+import { closeGroup, groupStatus, openGroup, setContainer, unsetContainer } from '../kernel/vfio/group.ts';
+import type { Machine } from './machine.ts';
+import { RequestProblem } from './problem.ts';
+import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from './result.ts';
+
+/** A device as GET shows it. */
+export function describeDevice(device: Device) {
+  const { group, driver } = device;
+  return {
+    device: device.id,
+    group: group.id,
+    kind: device.kind,
+    ...(driver instanceof SyntheticDriver ? { driver: driver.config } : {}),
+    openCount: device.openCount,
+    groupOpen: group.fdOpen,
+    container: group.container?.id ?? null,
+  };
+}
+
+/** A call on a device's group that answers an errno or nothing. */
+function onGroup(
+  m: Machine,
+  id: string,
+  run: (group: Group, task: Task) => KernelStep<Errno | null>,
+): PreparedCall {
+  const { group } = m.device(id);
+  return function* (task) {
+    const { container } = group;
+    const errno = yield* run(group, task as Task);
+    if (container) m.collect(container);
+    return ok(errno);
+  };
+}
+
+function syntheticOf(m: Machine, id: string, call: string): SyntheticDriver {
+  const { driver } = m.device(id);
+  if (driver instanceof SyntheticDriver) return driver;
+  throw RequestProblem.badRequest(`${call} is for a device with a synthetic driver; "${id}" has none`);
+}
+
+/** The access a dma-rw asks for; which arguments go together no schema can say. */
+function accessOf(args: CallArgs<'dma-rw'>): DmaAccess {
+  const { write, length, data, fill } = args;
+  const wrong = (rule: string) => RequestProblem.badRequest(`body of dma-rw: ${rule}`);
+  if (!write) {
+    if (data !== undefined || fill !== undefined) throw wrong('"data" and "fill" are for a write');
+    if (length === undefined) throw wrong('a read needs "length"');
+    return { read: length };
+  }
+  if (data !== undefined) {
+    if (length !== undefined || fill !== undefined) throw wrong('"data" excludes "length" and "fill"');
+    return { write: Buffer.from(data, 'base64') };
+  }
+  if (fill === undefined || length === undefined)
+    throw wrong('a write needs "data", or "fill" with "length"');
+  return { write: new Uint8Array(length).fill(fill) };
+}
+
+/** Calls on a device and its group. */
+export const deviceCalls: CallHandlers<
+  | 'create-device'
+  | 'remove-device'
+  | 'open-group'
+  | 'close-group'
+  | 'set-container'
+  | 'unset-container'
+  | 'group-status'
+  | 'open-device'
+  | 'close-device'
+  | 'pin-pages'
+  | 'unpin-pages'
+  | 'dma-rw'
+  | 'set-driver'
+  | 'resume-callbacks'
+> = {
+  'create-device': (m, _id, args) => {
+    const { devices } = m.kernel;
+    const kind = args.kind ?? 'mdev';
+    if (kind === 'mdev' && !args.driver) {
+      throw RequestProblem.badRequest('body/driver is missing: an mdev needs a driver');
+    }
+    if (kind === 'vfio-pci' && args.driver) {
+      throw RequestProblem.badRequest('body/driver is for an mdev; a vfio-pci device has its own');
+    }
+    if (devices.size >= m.limits.devices) throw RequestProblem.tooMany('devices', m.limits.devices);
+    return function* () {
+      if (args.device !== undefined && devices.has(args.device)) return 'EEXIST';
+      const id = m.newId('d', args.device, devices);
+      const device = m.kernel.createDevice(id, kind, createDriver(args.driver), m.newGroupId());
+      return describeDevice(device);
+    };
+  },
+  'remove-device': (m, id) => {
+    const device = m.device(id);
+    return function* (task) {
+      if (device.openCount > 0) return 'EBUSY';
+      const { group } = device;
+      const { container } = group;
+      // Nobody could name the group any more: its file goes with the device.
+      if (group.fdOpen) yield* closeGroup(m.kernel, task as Task, group);
+      if (container) m.collect(container);
+      m.kernel.devices.delete(id);
+      return {};
+    };
+  },
+  'open-group': (m, id) =>
+    onGroup(m, id, function* (group) {
+      return openGroup(group);
+    }),
+  'close-group': (m, id) => onGroup(m, id, (group, task) => closeGroup(m.kernel, task, group)),
+  'set-container': (m, id, args) => {
+    const container = m.container(args.container);
+    return onGroup(m, id, (group, task) => setContainer(m.kernel, task, group, container));
+  },
+  'unset-container': (m, id) => onGroup(m, id, (group, task) => unsetContainer(m.kernel, task, group)),
+  'group-status': (m, id) => {
+    const { group } = m.device(id);
+    return function* (task) {
+      const value = yield* groupStatus(m.kernel, task as Task, group);
+      return typeof value === 'string' ? value : { value };
+    };
+  },
+  'open-device': (m, id) => {
+    const device = m.device(id);
+    return function* (task) {
+      return ok(yield* openDevice(m.kernel, task as Task, device));
+    };
+  },
+  'close-device': (m, id) => {
+    const device = m.device(id);
+    return function* (task) {
+      const { container } = device.group;
+      const errno = yield* closeDevice(m.kernel, task as Task, device);
+      if (container) m.collect(container);
+      return ok(errno);
+    };
+  },
+  'pin-pages': (m, id, args) => {
+    const device = m.device(id);
+    const iova = address(args.iova);
+    const prot = flagWord(args.prot, PROT_FLAGS);
+    return function* (task) {
+      const result = yield* vfioPinPages(m.kernel, task as Task, device, iova, args.npage, prot);
+      if (typeof result === 'string') return result;
+      if (device.driver instanceof SyntheticDriver) device.driver.pinned(iova, args.npage);
+      const page = pageOf(iova);
+      const offset = offsetInPage(iova);
+      return {
+        pinned: result.length,
+        pages: result.map((pfn, i) => ({
+          iova: hexAddress(wrapPage(page + i), offset),
+          pfn: `0x${pfn.toString(16)}`,
+        })),
+      };
+    };
+  },
+  'unpin-pages': (m, id, args) => {
+    const device = m.device(id);
+    const iova = address(args.iova);
+    return function* (task): KernelStep<CallResult> {
+      yield* vfioUnpinPages(m.kernel, task as Task, device, iova, args.npage);
+      if (device.driver instanceof SyntheticDriver && args.npage > 0 && args.npage <= 512) {
+        device.driver.unpinned(iova, args.npage);
+      }
+      return {};
+    };
+  },
+  'dma-rw': (m, id, args) => {
+    const device = m.device(id);
+    const access = accessOf(args);
+    return function* (task) {
+      const result = yield* vfioDmaRw(m.kernel, task as Task, device, address(args.iova), access);
+      if (typeof result === 'string') return result;
+      return args.write ? {} : { data: Buffer.from(result).toString('base64') };
+    };
+  },
+  'set-driver': (m, id, args) => {
+    const driver = syntheticOf(m, id, 'set-driver');
+    const device = m.device(id);
+    return function* () {
+      const listens = args.driver.onDmaUnmap !== 'no-callback';
+      // A driver's operations do not change under an open device.
+      if (device.openCount > 0 && listens !== driver.hasDmaUnmap) return 'EBUSY';
+      driver.configure(args.driver);
+      return { driver: driver.config };
+    };
+  },
+  'resume-callbacks': (m, id) => {
+    const driver = syntheticOf(m, id, 'resume-callbacks');
+    return function* () {
+      const { scheduler } = m.kernel;
+      if (driver.stopHolding()) {
+        const held = scheduler.pending.find(
+          ({ callback }) => callback?.mode === 'held' && callback.device === id,
+        );
+        if (held) scheduler.resume(held);
+      }
+      return {};
+    };
+  },
+};

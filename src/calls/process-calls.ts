@@ -1,0 +1,86 @@
+import { flagWord, PROT_FLAGS } from '../../schemas/values.ts';
+import { hex, TOP } from '../kernel/pages.ts';
+import type { Process } from '../kernel/process.ts';
+import { PROT_READ, PROT_WRITE, regionBytes } from '../kernel/process.ts';
+import { RequestProblem } from './problem.ts';
+import { address, type CallHandlers, ok } from './result.ts';
+
+/** A process as GET shows it. */
+export function describeProcess(process: Process) {
+  return {
+    process: process.id,
+    memlock: process.memlock === null ? 'unlimited' : hex(process.memlock),
+    capIpcLock: process.capIpcLock,
+    regions: process.regions.map((region) => {
+      const { start, size } = regionBytes(region);
+      const prot = Object.entries(PROT_FLAGS).filter(([, bit]) => region.prot & bit);
+      return { start: hex(start), size: hex(size), prot: prot.map(([name]) => name) };
+    }),
+    lockedPages: process.lockedVm,
+  };
+}
+
+/** Calls on the memory of a process: what its own code would do. */
+export const processCalls: CallHandlers<
+  'create-process' | 'add-memory-region' | 'set-memlock' | 'fill-memory' | 'write-memory' | 'read-memory'
+> = {
+  'create-process': (m, _id, args) => {
+    const { processes } = m.kernel;
+    if (processes.size >= m.limits.processes) throw RequestProblem.tooMany('processes', m.limits.processes);
+    return function* () {
+      if (args.process !== undefined && processes.has(args.process)) return 'EEXIST';
+      return { process: m.kernel.createProcess(m.newId('p', args.process, processes)).id };
+    };
+  },
+  'add-memory-region': (m, id, args) => {
+    const process = m.process(id);
+    const prot = flagWord(args.prot, PROT_FLAGS);
+    if (process.regions.length >= m.limits.regions) {
+      throw RequestProblem.tooMany('memory regions', m.limits.regions);
+    }
+    return function* () {
+      if ((prot & ~(PROT_READ | PROT_WRITE)) !== 0) return 'EINVAL';
+      return ok(process.addRegion(address(args.start), address(args.size), prot));
+    };
+  },
+  'set-memlock': (m, id, args) => {
+    const process = m.process(id);
+    return function* () {
+      process.setMemlock(args.bytes === 'unlimited' ? null : address(args.bytes));
+      return {};
+    };
+  },
+  'fill-memory': (m, id, args) => {
+    const process = m.process(id);
+    return function* () {
+      const vaddr = address(args.vaddr);
+      if (!reaches(process, vaddr, args.length, PROT_WRITE)) return 'EFAULT';
+      return ok(process.fill(vaddr, args.length, args.byte));
+    };
+  },
+  'write-memory': (m, id, args) => {
+    const process = m.process(id);
+    return function* () {
+      const vaddr = address(args.vaddr);
+      const data = Buffer.from(args.data, 'base64');
+      if (!reaches(process, vaddr, data.length, PROT_WRITE)) return 'EFAULT';
+      return ok(process.write(vaddr, data));
+    };
+  },
+  'read-memory': (m, id, args) => {
+    const process = m.process(id);
+    return function* () {
+      const vaddr = address(args.vaddr);
+      if (!reaches(process, vaddr, args.length, PROT_READ | PROT_WRITE)) return 'EFAULT';
+      return { data: Buffer.from(process.read(vaddr, args.length)).toString('base64') };
+    };
+  },
+};
+
+/** Whether all of [vaddr, vaddr+length) is memory the process may access so. */
+function reaches(process: Process, vaddr: bigint, length: number, anyOf: number): boolean {
+  return (
+    vaddr + BigInt(length) <= TOP &&
+    (length === 0 || process.accessibleBytes(vaddr, length, anyOf) === length)
+  );
+}

@@ -1,0 +1,136 @@
+import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
+import type { Errno } from '../kernel/errno.ts';
+import { PAGE_SIZE } from '../kernel/pages.ts';
+import type { KernelStep } from '../kernel/task.ts';
+import { OwnPins } from './own-pins.ts';
+
+/** How a synthetic driver answers an invalidation; the API contract's section 5 says what each does. */
+export const SYNTHETIC_ANSWERS = [
+  'ignore',
+  'unpin-range',
+  'unpin-one',
+  'unpin-first-page',
+  'reset-if-start-pinned',
+  'reset-if-overlap',
+  'unpin-all-pages',
+  'no-callback',
+] as const;
+export type SyntheticAnswer = (typeof SYNTHETIC_ANSWERS)[number];
+
+/** A synthetic driver as the client describes it. */
+export interface SyntheticConfig {
+  type: 'synthetic';
+  onDmaUnmap: SyntheticAnswer;
+  /** With unpin-range: ignores its first n callbacks. */
+  ignoreFirst?: number;
+  /** Unpins all it holds at close; otherwise the pins leak. */
+  unpinOnClose?: boolean;
+  /** The next callback stops before it does anything, until resume-callbacks. */
+  holdCallbacks?: boolean;
+}
+
+const PAGE = BigInt(PAGE_SIZE);
+/** Pages of a range that unpin-all-pages touches. */
+const UNPIN_ALL_PAGES_MAX = 512;
+
+/** A test driver: it pins only when told to, keeps a list of its pins, and answers callbacks as configured. */
+export class SyntheticDriver implements MdevDriver {
+  readonly pins = new OwnPins();
+  private callbacks = 0;
+  private holding: boolean;
+  private held = false;
+
+  constructor(public config: SyntheticConfig) {
+    this.holding = config.holdCallbacks ?? false;
+  }
+
+  get hasDmaUnmap(): boolean {
+    return this.config.onDmaUnmap !== 'no-callback';
+  }
+
+  /** set-driver: behaves differently from now on; its pins and the number of callbacks seen stay. */
+  configure(config: SyntheticConfig): void {
+    this.config = config;
+    this.holding = config.holdCallbacks ?? false;
+  }
+
+  /** resume-callbacks: holds no more; true when a callback was held, which the caller must let go. */
+  stopHolding(): boolean {
+    const { held } = this;
+    this.holding = false;
+    this.held = false;
+    return held;
+  }
+
+  /** The device's pages were pinned: one entry each. */
+  pinned(iova: bigint, npage: number): void {
+    for (let i = 0; i < npage; i++) this.pins.add(BigInt.asUintN(64, iova + BigInt(i) * PAGE));
+  }
+
+  /** The device's pages were unpinned from outside: one entry less each. */
+  unpinned(iova: bigint, npage: number): void {
+    for (let i = 0; i < npage; i++) this.pins.delete(BigInt.asUintN(64, iova + BigInt(i) * PAGE));
+  }
+
+  *openDevice(): KernelStep<Errno | null> {
+    return null;
+  }
+
+  *closeDevice(api: DriverApi): KernelStep<void> {
+    if (this.config.unpinOnClose) yield* this.unpinEverything(api);
+  }
+
+  *dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<void> {
+    // One callback is held at a time: a second one beside it runs on (5.10, conc-00010).
+    if (this.holding && !this.held) {
+      this.held = true;
+      yield* api.waitOutside('held');
+    }
+    this.callbacks++;
+    switch (this.config.onDmaUnmap) {
+      case 'ignore':
+      case 'no-callback':
+        return;
+      case 'unpin-range':
+        if (this.callbacks > (this.config.ignoreFirst ?? 0)) yield* this.unpinRange(api, iova, length);
+        return;
+      case 'unpin-one': {
+        const lowest = this.pins.lowestIn(iova, length);
+        if (lowest !== null) yield* this.unpin(api, lowest);
+        return;
+      }
+      case 'unpin-first-page':
+        this.pins.delete(iova);
+        yield* api.unpinPages(iova, 1);
+        return;
+      case 'reset-if-start-pinned':
+        if (this.pins.lowestIn(iova, PAGE) !== null) yield* this.unpinEverything(api);
+        return;
+      case 'reset-if-overlap':
+        if (this.pins.lowestIn(iova, length) !== null) yield* this.unpinEverything(api);
+        return;
+      case 'unpin-all-pages':
+        yield* this.unpinAllPages(api, iova, length);
+    }
+  }
+
+  private *unpin(api: DriverApi, iova: bigint): KernelStep<void> {
+    this.pins.delete(iova);
+    yield* api.unpinPages(iova, 1);
+  }
+
+  private *unpinRange(api: DriverApi, iova: bigint, length: bigint): KernelStep<void> {
+    for (let pin = this.pins.lowestIn(iova, length); pin !== null; pin = this.pins.lowestIn(iova, length)) {
+      yield* this.unpin(api, pin);
+    }
+  }
+
+  private *unpinEverything(api: DriverApi): KernelStep<void> {
+    for (let pin = this.pins.lowest(); pin !== null; pin = this.pins.lowest()) yield* this.unpin(api, pin);
+  }
+
+  private *unpinAllPages(api: DriverApi, iova: bigint, length: bigint): KernelStep<void> {
+    const pages = Math.min(Number(length / PAGE), UNPIN_ALL_PAGES_MAX);
+    for (let i = 0; i < pages; i++) yield* this.unpin(api, iova + BigInt(i) * PAGE);
+  }
+}

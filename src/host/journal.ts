@@ -1,0 +1,78 @@
+/** Kinds of journal entries. */
+export type EventKind = 'call' | 'answer' | 'invalidation' | 'splat';
+
+/** One entry: what happened, in order of `seq`. `cause` is the seq of the call that made it happen. */
+export interface JournalEvent {
+  seq: number;
+  kind: EventKind;
+  cause?: number;
+  container?: string;
+  device?: string;
+  [field: string]: unknown;
+}
+
+/** Which entries a reader wants. */
+export interface EventFilter {
+  /** Only entries after this seq. */
+  since: number;
+  kind?: string | undefined;
+  container?: string | undefined;
+  device?: string | undefined;
+  /** At most this many. */
+  limit: number;
+}
+
+/** What a reader gets. `truncated`: entries after `since` have been dropped already. */
+export interface EventPage {
+  events: JournalEvent[];
+  truncated: boolean;
+  /** Seq to ask from next. */
+  next: number;
+}
+
+/** Everything that happened on a host, in a ring of bounded length. */
+export class Journal {
+  private readonly ring: JournalEvent[] = [];
+  private head = 0;
+  private lastSeq = 0;
+
+  /** `capacity` is the number of entries kept. */
+  constructor(private readonly capacity: number) {}
+
+  /** Seq of the newest entry; 0 before the first. */
+  get seq(): number {
+    return this.lastSeq;
+  }
+
+  /** Appends an entry and returns its seq. */
+  append(event: Omit<JournalEvent, 'seq'> & { kind: EventKind }): number {
+    const entry = { seq: ++this.lastSeq, ...event } as JournalEvent;
+    if (this.ring.length < this.capacity) this.ring.push(entry);
+    else {
+      this.ring[this.head] = entry;
+      this.head = (this.head + 1) % this.capacity;
+    }
+    return entry.seq;
+  }
+
+  /** The oldest matching entries after `since`. */
+  read(filter: EventFilter): EventPage {
+    const oldest = this.lastSeq - this.ring.length + 1;
+    const events: JournalEvent[] = [];
+    const from = Math.max(filter.since + 1, oldest);
+    let seq = from;
+    for (; seq <= this.lastSeq && events.length < filter.limit; seq++) {
+      const event = this.ring[(this.head + seq - oldest) % this.ring.length]!;
+      if (matches(event, filter)) events.push(event);
+    }
+    return { events, truncated: filter.since + 1 < oldest, next: seq - 1 };
+  }
+}
+
+function matches(event: JournalEvent, { kind, container, device }: EventFilter): boolean {
+  return (
+    (kind === undefined || event.kind === kind) &&
+    (container === undefined || event.container === container) &&
+    (device === undefined || event.device === device)
+  );
+}

@@ -1,0 +1,147 @@
+import type { KernelContext } from './context.ts';
+import type { DriverApi, MdevDriver } from './driver.ts';
+import type { Errno } from './errno.ts';
+import type { Generation } from './generation.ts';
+import { Container, Device } from './objects.ts';
+import { Process } from './process.ts';
+import { Scheduler } from './scheduler.ts';
+import { type LogEntry, prWarnText, type SplatId } from './splats.ts';
+import {
+  KernelBug,
+  type KernelStep,
+  type Lock,
+  type PendingCallback,
+  type SplatDetails,
+  type SplatEvent,
+  type Task,
+} from './task.ts';
+import type { IommuLimits } from './type1/iommu.ts';
+import { vfioPinPages, vfioUnpinPages } from './vfio/device.ts';
+
+/** What one host may use up. */
+export interface KernelLimits extends IommuLimits {
+  /** Pages of a process's memory with contents of their own. */
+  readonly residentPages: number;
+}
+
+/** Told of everything a kernel prints, with the task that made it print. */
+export interface KernelObserver {
+  splat(task: Task, event: SplatEvent): void;
+  /** A task stopped in a callback to the outside. */
+  callback(task: Task, callback: PendingCallback): void;
+}
+
+/** Default of the module parameter dma_entry_limit. */
+export const DMA_ENTRY_LIMIT = 65535;
+
+/**
+ * One emulated kernel: its objects by id, its parameters, its taint and the state of its once-only warnings.
+ *
+ * It is pure: no I/O, clock or randomness; the same calls give the same answers.
+ */
+export class Kernel implements KernelContext {
+  readonly processes = new Map<string, Process>();
+  readonly containers = new Map<string, Container>();
+  readonly devices = new Map<string, Device>();
+  readonly scheduler: Scheduler;
+  /** Module parameter dma_entry_limit; counts for instances made from now on. */
+  dmaEntryLimit = DMA_ENTRY_LIMIT;
+  /** Taint flags set so far: `W` after a warning, `D` after a BUG. */
+  readonly taint = new Set<'W' | 'D'>();
+  private readonly fired = new Set<SplatId>();
+  private readonly deviceNames: string[] = [];
+  private processCount = 0;
+
+  constructor(
+    readonly gen: Generation,
+    readonly limits: KernelLimits,
+    private readonly observer: KernelObserver,
+  ) {
+    this.scheduler = new Scheduler({
+      onCallback: (task) => observer.callback(task, task.callback!),
+      onFatal: (task, splat) => {
+        if (splat.kind === 'DEADLOCK') observer.splat(task, task.splats.at(-1)!);
+      },
+    });
+    this.createProcess('p0');
+  }
+
+  createProcess(id: string): Process {
+    const process = new Process(id, this.processCount++, this.limits.residentPages);
+    this.processes.set(id, process);
+    return process;
+  }
+
+  openContainer(id: string, process: Process): Container {
+    const container = new Container(id, process);
+    this.containers.set(id, container);
+    return container;
+  }
+
+  createDevice(id: string, kind: 'mdev' | 'vfio-pci', driver: MdevDriver, groupId: string): Device {
+    const device = new Device(id, this.deviceNames.length, kind, driver, groupId);
+    this.deviceNames.push(id);
+    this.devices.set(id, device);
+    return device;
+  }
+
+  deviceName(number: number): string {
+    return this.deviceNames[number]!;
+  }
+
+  release(task: Task, lock: Lock): void {
+    this.scheduler.release(task, lock);
+  }
+
+  warn(task: Task, id: SplatId, details: SplatDetails): void {
+    const { kind, function: fn, condition, file, line } = this.gen.splats[id];
+    if (kind !== 'WARN_ON' && kind !== 'WARN_ON_ONCE') throw new Error(`${id} is not a warning`);
+    if (kind === 'WARN_ON_ONCE') {
+      if (this.fired.has(id)) return;
+      this.fired.add(id);
+    }
+    this.taint.add('W');
+    this.report(task, { kind, function: fn, condition, file, line }, details);
+  }
+
+  bug(task: Task, id: SplatId, details: SplatDetails): never {
+    const { function: fn, condition, file, line } = this.gen.splats[id];
+    this.taint.add('D');
+    const entry: LogEntry = { kind: 'BUG_ON', function: fn, condition, file, line };
+    this.report(task, entry, details);
+    throw new KernelBug(entry);
+  }
+
+  prWarn(task: Task, id: 'L1' | 'L2', limitBytes: bigint): void {
+    this.report(task, { kind: 'PR_WARN', text: prWarnText(id, limitBytes) }, {});
+  }
+
+  private report(task: Task, entry: LogEntry, details: SplatDetails): void {
+    const event: SplatEvent = { entry, details };
+    task.splats.push(event);
+    this.observer.splat(task, event);
+  }
+
+  dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<void> {
+    return device.driver.dmaUnmap(this.driverApi(task, device), iova, length);
+  }
+
+  openDevice(task: Task, device: Device): KernelStep<Errno | null> {
+    return device.driver.openDevice(this.driverApi(task, device));
+  }
+
+  closeDevice(task: Task, device: Device): KernelStep<void> {
+    return device.driver.closeDevice(this.driverApi(task, device));
+  }
+
+  /** The driver API for one device within one task. */
+  driverApi(task: Task, device: Device): DriverApi {
+    return {
+      pinPages: (iova, npage, prot) => vfioPinPages(this, task, device, iova, npage, prot),
+      unpinPages: (iova, npage) => vfioUnpinPages(this, task, device, iova, npage),
+      *waitOutside(mode) {
+        yield { callback: { mode, ...task.invalidations.at(-1)! } };
+      },
+    };
+  }
+}

@@ -1,0 +1,172 @@
+import type { DeadlockEntry, LogEntry } from './splats.ts';
+import { KernelBug, type KernelStep, type Lock, type Task, type TaskEnd, Wedged } from './task.ts';
+
+/** What the scheduler tells its kernel. */
+export interface SchedulerEvents {
+  /** A task stopped in a callback to the outside; resume() goes on with it. */
+  onCallback(task: Task): void;
+  /** A task died in a BUG_ON, or is part of a lock cycle; `splat` is in its log already. */
+  onFatal(task: Task, splat: LogEntry): void;
+}
+
+/**
+ * Runs the kernel's tasks on one thread: each until it ends, waits for a lock, or waits for a callback.
+ *
+ * Everything that can go on goes on before run() or resume() returns, in a fixed order, so the same calls
+ * give the same interleaving.
+ */
+export class Scheduler {
+  private readonly ready: Task[] = [];
+  private readonly steps = new Map<Task, KernelStep<unknown>>();
+  private running = false;
+
+  constructor(private readonly events: SchedulerEvents) {}
+
+  /** Tasks that have started and not ended, oldest first. */
+  get pending(): Task[] {
+    return [...this.steps.keys()];
+  }
+
+  /** Starts a task. */
+  run<T>(task: Task<T>, step: KernelStep<T>): void {
+    this.steps.set(task as Task, step);
+    this.ready.push(task as Task);
+    this.drain();
+  }
+
+  /** Lets a task go on whose callback has returned. */
+  resume(task: Task): void {
+    if (!task.callback) throw new Error('the task is not in a callback');
+    task.callback = null;
+    this.ready.push(task);
+    this.drain();
+  }
+
+  /** mutex_unlock: hands the lock to the first waiter, which goes on after the current task stops. */
+  release(task: Task, lock: Lock): void {
+    if (lock.owner !== task) throw new Error(`${lock.name} is not held by ${task.call}`);
+    task.held.splice(task.held.indexOf(lock), 1);
+    const next = lock.waiters.shift();
+    lock.owner = next ?? null;
+    if (!next) return;
+    next.held.push(lock);
+    next.waitsFor = null;
+    this.ready.push(next);
+  }
+
+  private drain(): void {
+    if (this.running) return;
+    this.running = true;
+    try {
+      for (let task = this.ready.shift(); task; task = this.ready.shift()) this.advance(task);
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private advance(task: Task): void {
+    const step = this.steps.get(task);
+    if (!step) return;
+    try {
+      const { done, value } = step.next();
+      if (done) {
+        this.finish(task, { how: 'returned', value });
+      } else if ('wait' in value) {
+        task.waitsFor = value.wait;
+        value.wait.waiters.push(task);
+        this.breakCycle(task);
+      } else {
+        task.callback = value.callback;
+        this.events.onCallback(task);
+      }
+    } catch (error) {
+      if (error instanceof KernelBug) this.die(task, { how: 'killed', splat: error.splat }, error.splat);
+      else if (error instanceof Wedged) {
+        this.releaseAll(task);
+        this.finish(task, { how: 'wedged', splat: error.splat });
+      } else {
+        this.releaseAll(task);
+        this.finish(task, { how: 'crashed', error });
+      }
+    }
+  }
+
+  private finish(task: Task, end: TaskEnd<unknown>): void {
+    this.steps.delete(task);
+    task.end = end;
+    task.waitsFor = null;
+    task.callback = null;
+    task.onEnd?.();
+  }
+
+  private releaseAll(task: Task): void {
+    for (const lock of [...task.held]) this.release(task, lock);
+  }
+
+  /** Ends a task that keeps its locks for ever; whoever waits for one of them is stuck as well. */
+  private die(task: Task, end: TaskEnd<unknown>, splat: LogEntry): void {
+    if (end.how === 'killed' || end.how === 'deadlocked') this.events.onFatal(task, splat);
+    this.finish(task, end);
+    for (const lock of task.held) {
+      lock.wedgedBy = splat;
+      for (const waiter of lock.waiters.splice(0)) {
+        if (!waiter.end) this.die(waiter, { how: 'wedged', splat }, splat);
+      }
+    }
+  }
+
+  /**
+   * The task that must move before `task` can. A pin, unpin or dma_rw that a webhook driver makes while its
+   * callback is under way is taken to come from inside that callback.
+   */
+  private blockers(task: Task): Task[] {
+    if (task.waitsFor) return task.waitsFor.owner ? [task.waitsFor.owner] : [];
+    if (task.callback?.mode !== 'webhook') return [];
+    const { device } = task.callback;
+    return this.pending.filter(
+      (other) => other.waitsFor && other.device === device && FROM_CALLBACK.has(other.call),
+    );
+  }
+
+  private breakCycle(start: Task): void {
+    const path: Task[] = [];
+    const find = (task: Task): boolean => {
+      if (path.includes(task)) return task === start;
+      path.push(task);
+      for (const next of this.blockers(task)) if (next === start || find(next)) return true;
+      path.pop();
+      return false;
+    };
+    if (!find(start)) return;
+    const splat: DeadlockEntry = {
+      kind: 'DEADLOCK',
+      function: 'vfio_iommu_type1',
+      condition: path.map((task) => describe(task)).join('; '),
+      tasks: path.map((task) => ({
+        call: task.call,
+        ...(task.device === undefined ? {} : { device: task.device }),
+        holds: task.held.map((lock) => lock.name),
+        waitsFor: waitsFor(task),
+      })),
+    };
+    for (const task of path) task.splats.push({ entry: splat, details: { device: task.device } });
+    for (const task of path) {
+      // Out of the queue first, so that only tasks outside the cycle count as stuck behind it.
+      const waiters = task.waitsFor?.waiters;
+      waiters?.splice(waiters.indexOf(task), 1);
+    }
+    for (const task of path) this.die(task, { how: 'deadlocked', errno: 'EDEADLK', splat }, splat);
+  }
+}
+
+/** Calls a driver makes from its callback. */
+const FROM_CALLBACK = new Set(['pin-pages', 'unpin-pages', 'dma-rw']);
+
+function waitsFor(task: Task): string {
+  return task.waitsFor?.name ?? `the callback of ${task.callback?.device}`;
+}
+
+function describe(task: Task): string {
+  const held = task.held.map((lock) => lock.name).join(' and ') || 'nothing';
+  return `${task.call}${task.device ? ` of ${task.device}` : ''} holds ${held} and waits for ${waitsFor(task)}`;
+}

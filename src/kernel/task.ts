@@ -1,0 +1,130 @@
+import type { Errno } from './errno.ts';
+import type { LogEntry } from './splats.ts';
+
+/** One delivery of dma_unmap to one device. */
+export interface Invalidation {
+  device: string;
+  /** The mapping's range, bytes. */
+  iova: bigint;
+  length: bigint;
+  /** Visit of this mapping, 1 to 11. */
+  attempt: number;
+  /** Invalidation round within this unmap, from 1. */
+  round: number;
+}
+
+/** A callback that waits for the world outside the kernel. */
+export interface PendingCallback extends Invalidation {
+  /**
+   * `held`: a synthetic driver's callback that stopped before it did anything.
+   * `webhook`: a driver outside that must be called over HTTP.
+   */
+  mode: 'held' | 'webhook';
+}
+
+/** Where a kernel operation stops: at a lock somebody holds, or in a callback to the outside. */
+export type Suspension = { wait: Lock } | { callback: PendingCallback };
+
+/** A kernel operation that may stop on its way. Built-in drivers run inside it; it is resumed with no value. */
+export type KernelStep<T> = Generator<Suspension, T, void>;
+
+/** A kernel mutex. It is handed from owner to waiter in order of arrival. */
+export class Lock {
+  owner: Task | null = null;
+  readonly waiters: Task[] = [];
+  /** The splat of the dead or deadlocked task that holds the lock for ever. */
+  wedgedBy: LogEntry | null = null;
+
+  constructor(readonly name: string) {}
+}
+
+/** Thrown where a call needs a lock that will never be released: the kernel's caller would hang. */
+export class Wedged extends Error {
+  constructor(
+    readonly lock: Lock,
+    readonly splat: LogEntry,
+  ) {
+    super(`${lock.name} is held for ever`);
+  }
+}
+
+/** Thrown by BUG_ON: the task is dead and keeps the locks it holds. */
+export class KernelBug extends Error {
+  constructor(readonly splat: LogEntry) {
+    super('BUG_ON');
+  }
+}
+
+/** How a task ended. `value` is there where it returned. */
+export type TaskEnd<T> =
+  | { how: 'returned'; value: T }
+  | { how: 'killed'; splat: LogEntry }
+  | { how: 'wedged'; splat: LogEntry }
+  | { how: 'deadlocked'; errno: Errno; splat: LogEntry }
+  | { how: 'crashed'; error: unknown };
+
+/** A pin that is in the way of an unmap, for the BUG_ON's log line. */
+export interface LeftoverPin {
+  iova: bigint;
+  pfn: number;
+  refCount: number;
+  /** Holders by device id and how many references each has. */
+  devices: { device: string; count: number }[];
+}
+
+/** What a splat is about, beyond what the kernel prints. */
+export interface SplatDetails {
+  container?: string | undefined;
+  device?: string | undefined;
+  /** Bytes. */
+  iova?: bigint;
+  size?: bigint;
+  attempt?: number;
+  /** The pins that were left (the first ones, when there are many). */
+  pins?: LeftoverPin[];
+  /** How many pins were left in all. */
+  pinCount?: number;
+}
+
+/** Something the kernel printed, and what it was about. */
+export interface SplatEvent {
+  readonly entry: LogEntry;
+  readonly details: SplatDetails;
+}
+
+/** One call on its way through the kernel: what it printed, whom it called, which locks it holds. */
+export class Task<T = unknown> {
+  readonly splats: SplatEvent[] = [];
+  readonly invalidations: Invalidation[] = [];
+  readonly held: Lock[] = [];
+  waitsFor: Lock | null = null;
+  callback: PendingCallback | null = null;
+  end: TaskEnd<T> | null = null;
+  /** Told once, when the task has ended. */
+  onEnd: (() => void) | null = null;
+
+  /**
+   * @param call name of the call, for logs
+   * @param device the device it acts for, if any
+   */
+  constructor(
+    readonly call: string,
+    readonly device: string | undefined,
+  ) {}
+}
+
+/** mutex_lock. Throws Wedged where the owner will never let go. */
+export function* acquire(task: Task, lock: Lock): KernelStep<void> {
+  if (lock.owner !== null) {
+    if (lock.wedgedBy) throw new Wedged(lock, lock.wedgedBy);
+    yield { wait: lock };
+    return;
+  }
+  lock.owner = task;
+  task.held.push(lock);
+}
+
+/** Refuses a call, before it changes anything, that would need a lock which is held for ever. */
+export function refuseIfWedged(lock: Lock): void {
+  if (lock.wedgedBy) throw new Wedged(lock, lock.wedgedBy);
+}

@@ -1,0 +1,112 @@
+import type { KernelContext } from '../context.ts';
+import type { Errno } from '../errno.ts';
+import type { Group } from '../objects.ts';
+import { NIL } from '../rb-links.ts';
+import { acquire, type KernelStep, type Task } from '../task.ts';
+import { ALL_IOVA, type Iommu, type IovaRange } from './iommu.ts';
+import { chargeMapping } from './map-dma.ts';
+import { removeAllMappings, unmapUnpinReaccount } from './remove-dma.ts';
+
+/** Aperture of the recorded (emulated Intel) IOMMU: 39 bits, in pages. */
+const APERTURE: IovaRange = { start: 0, end: 2 ** 27 };
+/** Its reserved region, the MSI window 0xfee00000-0xfeefffff, in pages. */
+const MSI_WINDOW: IovaRange = { start: 0xfee00, end: 0xfef00 };
+/** What is left of the aperture without the reserved region. */
+const USABLE: readonly IovaRange[] = [
+  { start: APERTURE.start, end: MSI_WINDOW.start },
+  { start: MSI_WINDOW.end, end: APERTURE.end },
+];
+
+/**
+ * vfio_iommu_type1_attach_group.
+ *
+ * @returns EBUSY while a vaddr is invalid; for a group behind the IOMMU also EINVAL when a mapping does not fit
+ *   its aperture or reserved regions, or nesting was asked for; EFAULT or ENOMEM (L1) from replaying mappings
+ */
+export function* attachGroup(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  group: Group,
+): KernelStep<Errno | null> {
+  yield* acquire(task, iommu.lock);
+  const errno = doAttach(k, task, iommu, group);
+  k.release(task, iommu.lock);
+  return errno;
+}
+
+function doAttach(k: KernelContext, task: Task, iommu: Iommu, group: Group): Errno | null {
+  if (iommu.vaddrInvalidCount > 0) return 'EBUSY';
+  if (group.emulated) {
+    iommu.emulatedGroups.unshift(group);
+    group.pinnedPageDirtyScope = true;
+    return null;
+  }
+  // The recorded IOMMU has no nested translation, like every x86 one.
+  if (iommu.nesting) return 'EINVAL';
+  if (!iommu.hasDomain) {
+    const errno = attachDomain(k, task, iommu);
+    if (errno) return errno;
+  }
+  iommu.domainGroups.unshift(group);
+  iommu.iovaList = [...USABLE];
+  group.pinnedPageDirtyScope = false;
+  iommu.nonPinnedGroups++;
+  return null;
+}
+
+/** The first group of a domain: the mappings there are must fit, and are replayed into it. */
+function attachDomain(k: KernelContext, task: Task, iommu: Iommu): Errno | null {
+  const { mappings } = iommu;
+  const last = iommu.iovaList.at(-1);
+  if (last && last.end > APERTURE.end && mappings.find(APERTURE.end, mappings.wrapEnd(last.end)) !== NIL) {
+    return 'EINVAL';
+  }
+  if (mappings.find(MSI_WINDOW.start, MSI_WINDOW.end) !== NIL) return 'EINVAL';
+  return replay(k, task, iommu);
+}
+
+/** vfio_iommu_replay: pins and charges every mapping for the new domain, or none. */
+function replay(k: KernelContext, task: Task, iommu: Iommu): Errno | null {
+  const { mappings, process } = iommu;
+  const before = process.lockedVm;
+  let errno: Errno | null = null;
+  for (const slot of mappings.inOrder()) {
+    errno = chargeMapping(k, task, iommu, slot);
+    // The hardware refuses what its page tables cannot reach; not recorded, from the IOMMU driver's source.
+    if (!errno && mappings.iova[slot]! + mappings.size[slot]! > APERTURE.end) errno = 'EFAULT';
+    if (errno) break;
+  }
+  if (errno) {
+    process.lockedVm = before;
+    return errno;
+  }
+  for (const slot of mappings.inOrder()) mappings.setIommuMapped(slot, true);
+  return null;
+}
+
+/** vfio_iommu_type1_detach_group. The last group takes every mapping with it (W6 where pins are left). */
+export function* detachGroup(k: KernelContext, task: Task, iommu: Iommu, group: Group): KernelStep<void> {
+  yield* acquire(task, iommu.lock);
+  if (group.emulated) {
+    iommu.emulatedGroups.splice(iommu.emulatedGroups.indexOf(group), 1);
+    if (iommu.emulatedGroups.length === 0 && !iommu.hasDomain) removeAllMappings(k, task, iommu);
+  } else {
+    detachDomainGroup(k, task, iommu, group);
+  }
+  k.release(task, iommu.lock);
+}
+
+function detachDomainGroup(k: KernelContext, task: Task, iommu: Iommu, group: Group): void {
+  const lastOfDomain = iommu.domainGroups.length === 1;
+  if (lastOfDomain) {
+    if (iommu.emulatedGroups.length === 0) removeAllMappings(k, task, iommu);
+    else unmapUnpinReaccount(iommu);
+  }
+  iommu.domainGroups.splice(iommu.domainGroups.indexOf(group), 1);
+  if (lastOfDomain) iommu.iovaList = [ALL_IOVA];
+  if (group.pinnedPageDirtyScope) return;
+  iommu.nonPinnedGroups--;
+  if (!iommu.dirtyTracking) return;
+  for (const slot of iommu.mappings.inOrder()) iommu.bitmapOf(slot).setAll();
+}

@@ -1,0 +1,123 @@
+import type { KernelContext } from '../context.ts';
+import type { Errno } from '../errno.ts';
+import { isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
+import { NIL } from '../rb-links.ts';
+import { acquire, type KernelStep, type Task } from '../task.ts';
+import { DIRTY_BITMAP_SIZE_MAX, UserBitmap } from './dirty-bitmap.ts';
+import type { Iommu } from './iommu.ts';
+
+/** VFIO_IOMMU_DIRTY_PAGES_FLAG_START, _STOP and _GET_BITMAP. */
+export const DIRTY_START = 1;
+export const DIRTY_STOP = 2;
+export const DIRTY_GET_BITMAP = 4;
+
+/** The range of a GET_BITMAP: bytes, and the page size of the caller's bitmap. */
+export interface DirtyRange {
+  readonly iova: bigint;
+  readonly size: bigint;
+  readonly pageSize: bigint;
+}
+
+/**
+ * vfio_iommu_type1_dirty_pages.
+ *
+ * @param flags the raw word
+ * @param range with GET_BITMAP
+ * @returns EACCES on v1; EINVAL for other flags than exactly one known one, for a bad range, a page size other
+ *   than 4096, a range that bisects a mapping, or tracking off; on START also what allocating answers
+ */
+export function* dirtyPages(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  flags: number,
+  range: DirtyRange | null,
+): KernelStep<Errno | UserBitmap | null> {
+  if (!iommu.v2) return 'EACCES';
+  if (flags !== DIRTY_START && flags !== DIRTY_STOP && flags !== DIRTY_GET_BITMAP) return 'EINVAL';
+  if (flags === DIRTY_GET_BITMAP) {
+    if (!range) return 'EINVAL';
+    const errno = checkRange(k, range);
+    if (errno) return errno;
+  }
+  yield* acquire(task, iommu.lock);
+  let result: Errno | UserBitmap | null;
+  if (flags === DIRTY_START) result = start(iommu);
+  else if (flags === DIRTY_STOP) result = stop(iommu);
+  else result = getBitmap(iommu, range!);
+  k.release(task, iommu.lock);
+  return result;
+}
+
+/** Checks of GET_BITMAP made before the lock is taken. */
+function checkRange(k: KernelContext, { iova, size, pageSize }: DirtyRange): Errno | null {
+  if (k.gen.wrapsAtTop ? iova + size >= TOP : iova + size > TOP) return k.gen.overflow;
+  return bitmapSizeInvalid(size, pageSize) ? 'EINVAL' : null;
+}
+
+/**
+ * verify_bitmap_size, for a caller whose bitmap has just the size that is needed: no page at all, or more
+ * than 2^28 bytes. Other page sizes than 4096 are refused later; 0 here, where the kernel's shift is undefined.
+ */
+export function bitmapSizeInvalid(size: bigint, pageSize: bigint): boolean {
+  if (pageSize === 0n) return true;
+  const lowestBit = pageSize & -pageSize;
+  const bits = size / lowestBit;
+  return bits === 0n || ((bits + 63n) / 64n) * 8n > BigInt(DIRTY_BITMAP_SIZE_MAX);
+}
+
+function start(iommu: Iommu): Errno | null {
+  if (iommu.dirtyTracking) return null;
+  for (const slot of iommu.mappings.inOrder()) {
+    const errno = iommu.allocBitmap(slot);
+    if (errno) {
+      iommu.freeAllBitmaps();
+      return errno;
+    }
+    iommu.populateBitmap(slot);
+  }
+  iommu.dirtyTracking = true;
+  return null;
+}
+
+function stop(iommu: Iommu): null {
+  iommu.dirtyTracking = false;
+  iommu.freeAllBitmaps();
+  return null;
+}
+
+function getBitmap(iommu: Iommu, { iova, size, pageSize }: DirtyRange): Errno | UserBitmap {
+  if (pageSize !== BigInt(PAGE_SIZE) || !isPageAligned(iova)) return 'EINVAL';
+  if (size === 0n || !isPageAligned(size) || !iommu.dirtyTracking) return 'EINVAL';
+  const { mappings } = iommu;
+  const base = pageOf(iova);
+  const end = base + pageOf(size);
+  if (bisects(iommu, base, end)) return 'EINVAL';
+  const user = new UserBitmap(pageOf(size));
+  for (
+    let slot = mappings.lowerBound(base);
+    slot !== NIL && mappings.iova[slot]! < end;
+    slot = mappings.next(slot)
+  ) {
+    copyDirty(iommu, slot, user, base);
+    iommu.bitmapOf(slot).clear();
+    iommu.populateBitmap(slot);
+  }
+  return user;
+}
+
+/** update_user_bitmap: reports one mapping into the caller's bitmap, whose bit 0 is page `base`. */
+export function copyDirty(iommu: Iommu, slot: number, user: UserBitmap, base: number): void {
+  const bitmap = iommu.bitmapOf(slot);
+  if (iommu.nonPinnedGroups > 0 && iommu.mappings.iommuMapped(slot)) bitmap.setAll();
+  bitmap.copyTo(user, iommu.mappings.iova[slot]! - base);
+}
+
+/** Whether a mapping reaches over either end of the pages [start, end): the check both unmap and GET_BITMAP make. */
+export function bisects(iommu: Iommu, start: number, end: number): boolean {
+  const { mappings } = iommu;
+  const first = mappings.find(start, start + 1);
+  if (first !== NIL && mappings.iova[first] !== start) return true;
+  const last = mappings.find(end - 1, end);
+  return last !== NIL && mappings.end(last) !== mappings.wrapEnd(end);
+}

@@ -1,0 +1,94 @@
+import type { KernelContext } from '../context.ts';
+import type { Errno } from '../errno.ts';
+import type { Device } from '../objects.ts';
+import { addressOf, offsetInPage, PAGE_SIZE, pageOf, TOP, wrapPage } from '../pages.ts';
+import { PROT_READ, PROT_WRITE } from '../process.ts';
+import { NIL } from '../rb-links.ts';
+import { acquire, type KernelStep, type Task } from '../task.ts';
+import type { Iommu } from './iommu.ts';
+import { MAP_READ, MAP_WRITE } from './map-dma.ts';
+
+/** One access: bytes to write, or how many to read. */
+export type DmaAccess = { write: Uint8Array } | { read: number };
+
+/**
+ * vfio_iommu_type1_dma_rw: copies between a driver's buffer and the process's memory, mapping by mapping.
+ *
+ * @param iova first byte; need not be aligned
+ * @returns the bytes read (empty for a write), or EBUSY (W15) with an invalid vaddr, EINVAL where no mapping
+ *   is, EPERM where the mapping is not readable, or not writable for a write, EFAULT where the memory is not
+ *   there. What was copied before the error stays
+ */
+export function* dmaRw(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  device: Device,
+  iova: bigint,
+  access: DmaAccess,
+): KernelStep<Errno | Uint8Array> {
+  yield* acquire(task, iommu.lock);
+  const result = doRw(k, task, iommu, device, iova, access);
+  k.release(task, iommu.lock);
+  return result;
+}
+
+function doRw(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  device: Device,
+  iova: bigint,
+  access: DmaAccess,
+): Errno | Uint8Array {
+  if (iommu.vaddrInvalidCount > 0) {
+    k.warn(task, 'W15', { device: device.id, iova });
+    return 'EBUSY';
+  }
+  const length = 'write' in access ? access.write.length : access.read;
+  const out = new Uint8Array('write' in access ? 0 : length);
+  let done = 0;
+  while (done < length) {
+    const count = rwChunk(iommu, (iova + BigInt(done)) % TOP, access, out, done);
+    if (typeof count !== 'number') return count;
+    done += count;
+  }
+  return out;
+}
+
+/** vfio_iommu_type1_dma_rw_chunk: the part that lies in one mapping. Bytes copied, or an errno. */
+function rwChunk(
+  iommu: Iommu,
+  iova: bigint,
+  access: DmaAccess,
+  out: Uint8Array,
+  done: number,
+): number | Errno {
+  const { mappings, process } = iommu;
+  const write = 'write' in access;
+  const page = pageOf(iova);
+  const offset = offsetInPage(iova);
+  const end = page + 1;
+  const atTop = offset === PAGE_SIZE - 1;
+  const slot = mappings.find(page, atTop ? mappings.wrapEnd(end) : end);
+  if (slot === NIL) return 'EINVAL';
+  const prot = mappings.prot[slot]!;
+  if ((prot & MAP_READ) === 0 || (write && (prot & MAP_WRITE) === 0)) return 'EPERM';
+  const left = (write ? access.write.length : access.read) - done;
+  const inMapping = (mappings.iova[slot]! + mappings.size[slot]! - page) * PAGE_SIZE - offset;
+  const count = Math.min(left, inMapping);
+  const vaddr = addressOf(wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!)), offset);
+  const reachable = process.accessibleBytes(vaddr, count, write ? PROT_WRITE : PROT_READ | PROT_WRITE);
+  if (write) {
+    const errno = process.write(vaddr, access.write.subarray(done, done + reachable));
+    if (errno) return errno;
+  } else {
+    out.set(process.read(vaddr, reachable), done);
+  }
+  if (reachable < count) return 'EFAULT';
+  if (write && iommu.dirtyTracking) {
+    const pages = Math.ceil((offset + count) / PAGE_SIZE);
+    for (let i = 0; i < pages; i++) iommu.markPageDirty(slot, page + i);
+  }
+  return count;
+}

@@ -1,0 +1,172 @@
+import type { KernelContext } from '../context.ts';
+import type { PinResult } from '../driver.ts';
+import type { Errno } from '../errno.ts';
+import type { Device } from '../objects.ts';
+import { addressOf, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
+import { PROT_READ, PROT_WRITE } from '../process.ts';
+import { NIL } from '../rb-links.ts';
+import { acquire, type KernelStep, type Task } from '../task.ts';
+import type { Iommu } from './iommu.ts';
+import { MAP_WRITE } from './map-dma.ts';
+
+/**
+ * vfio_iommu_type1_pin_pages. The pages are iova, iova+4096, …; each is a key of its own, never rounded.
+ *
+ * @param iova exact key of the first page, bytes
+ * @param npage 1 to 512 pages
+ * @param prot IOMMU_READ 1, IOMMU_WRITE 2; 0 passes everywhere
+ * @returns EACCES on v1; EBUSY (W1) with an invalid vaddr; EINVAL with no registered device or for a page
+ *   without a mapping; EPERM when prot exceeds the mapping's; EFAULT, ENOMEM (L2). On any of them the pages
+ *   before lose their reference again
+ */
+export function* pinPages(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  device: Device,
+  iova: bigint,
+  npage: number,
+  prot: number,
+): KernelStep<PinResult> {
+  if (!iommu.v2) return 'EACCES';
+  yield* acquire(task, iommu.lock);
+  const result = doPin(k, task, iommu, device, iova, npage, prot);
+  k.release(task, iommu.lock);
+  return result;
+}
+
+function doPin(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  device: Device,
+  iova: bigint,
+  npage: number,
+  prot: number,
+): PinResult {
+  if (iommu.vaddrInvalidCount > 0) {
+    k.warn(task, 'W1', { device: device.id, iova });
+    return 'EBUSY';
+  }
+  if (k.gen.overflow === 'EOVERFLOW' && iova + BigInt(npage) * 4096n > TOP) return 'EOVERFLOW';
+  if (iommu.deviceList.length === 0) return 'EINVAL';
+  const { mappings, pins } = iommu;
+  const offset = offsetInPage(iova);
+  const firstPage = pageOf(iova);
+  const pfns: number[] = new Array(npage);
+  let slot: number = NIL;
+  for (let i = 0; i < npage; i++) {
+    const page = wrapPage(firstPage + i);
+    slot = findPage(iommu, slot, page, offset);
+    let errno: Errno | null = null;
+    if (slot === NIL) errno = 'EINVAL';
+    else if ((mappings.prot[slot]! & prot) !== prot) errno = 'EPERM';
+    else {
+      const pin = pins.find(mappings.pins[slot]!, page, offset);
+      if (pin !== NIL) {
+        pins.get(pin, device.number);
+        pfns[i] = pins.pfn[pin]!;
+        continue;
+      }
+      const pinned = pinPageExternal(k, task, iommu, slot, page, offset, device);
+      if (typeof pinned === 'number') {
+        pfns[i] = pinned;
+        continue;
+      }
+      errno = pinned;
+    }
+    for (let done = 0; done < i; done++) {
+      unpinOne(iommu, device, wrapPage(firstPage + done), offset);
+    }
+    return errno;
+  }
+  const { group } = device;
+  if (!group.pinnedPageDirtyScope) {
+    group.pinnedPageDirtyScope = true;
+    iommu.nonPinnedGroups--;
+  }
+  return pfns;
+}
+
+/** vfio_find_dma for one page of a pin; `last` is the mapping of the page before. */
+function findPage(iommu: Iommu, last: number, page: number, offset: number): number {
+  const { mappings } = iommu;
+  const endPage = page + (offset === 0 ? 1 : 2);
+  if (last !== NIL && !iommu.overlapPossible) {
+    const start = mappings.iova[last]!;
+    // Mappings do not overlap, so the search would find the same one again.
+    if (page >= start && endPage <= start + mappings.size[last]!) return last;
+  }
+  return mappings.find(page, mappings.wrapEnd(endPage));
+}
+
+/** vfio_pin_page_external and vfio_add_to_pfn_list: a new pin. Its host page frame, or an errno. */
+function pinPageExternal(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  slot: number,
+  page: number,
+  offset: number,
+  device: Device,
+): number | Errno {
+  const { mappings, pins, process } = iommu;
+  const vaddr = wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!));
+  if (!process.allows(vaddr, mappings.prot[slot]! & MAP_WRITE ? PROT_WRITE : PROT_READ)) return 'EFAULT';
+  if (!mappings.iommuMapped(slot) && iommu.lockAcct(slot, 1)) {
+    k.prWarn(task, 'L2', process.memlock ?? TOP);
+    return 'ENOMEM';
+  }
+  const pfn = process.pfnOf(vaddr);
+  mappings.pins[slot] = pins.add(mappings.pins[slot]!, page, offset, pfn, device.number);
+  if (iommu.dirtyTracking) iommu.markPageDirty(slot, page);
+  return pfn;
+}
+
+/** One page of an unpin: false where no mapping is. A mapping without that pin is passed over silently. */
+function unpinOne(iommu: Iommu, device: Device, page: number, offset: number): boolean {
+  const { mappings, pins } = iommu;
+  const slot = mappings.find(page, mappings.wrapEnd(page + (offset === 0 ? 1 : 2)));
+  if (slot === NIL) return false;
+  const pin = pins.find(mappings.pins[slot]!, page, offset);
+  if (pin === NIL) return true;
+  pins.put(pin, device.number);
+  if (pins.refCount[pin] === 0) {
+    mappings.pins[slot] = pins.remove(mappings.pins[slot]!, pin);
+    if (!mappings.iommuMapped(slot)) iommu.lockAcct(slot, -1);
+  }
+  return true;
+}
+
+/**
+ * vfio_iommu_type1_unpin_pages. Any device may drop any other's reference. WARN_ON on v1 (W2) and when a page
+ * lies in no mapping (W3; the pages after it are not looked at).
+ *
+ * @param npage 1 to 512 pages
+ */
+export function* unpinPages(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  device: Device,
+  iova: bigint,
+  npage: number,
+): KernelStep<void> {
+  if (!iommu.v2) {
+    k.warn(task, 'W2', { device: device.id, iova });
+    return;
+  }
+  yield* acquire(task, iommu.lock);
+  const offset = offsetInPage(iova);
+  const firstPage = pageOf(iova);
+  let done = 0;
+  while (done < npage && unpinOne(iommu, device, wrapPage(firstPage + done), offset)) done++;
+  k.release(task, iommu.lock);
+  if (done !== npage) {
+    k.warn(task, 'W3', {
+      device: device.id,
+      iova: addressOf(wrapPage(firstPage + done), offset),
+      size: BigInt(npage) * 4096n,
+    });
+  }
+}

@@ -1,0 +1,61 @@
+import type { KernelContext } from '../context.ts';
+import { addressOf } from '../pages.ts';
+import { NIL } from '../rb-links.ts';
+import type { Task } from '../task.ts';
+import type { Iommu } from './iommu.ts';
+import { leftoverPins } from './leftover-pins.ts';
+import { pinnedPages } from './map-dma.ts';
+
+/**
+ * vfio_remove_dma: takes a mapping away. Pages pinned for the domain are unpinned and given back; pins of
+ * drivers that are still there leak, with a WARN_ON (W6).
+ */
+export function removeMapping(k: KernelContext, task: Task, iommu: Iommu, slot: number): void {
+  const { mappings } = iommu;
+  if (mappings.pins[slot] !== NIL) {
+    k.warn(task, 'W6', {
+      iova: addressOf(mappings.iova[slot]!),
+      size: addressOf(mappings.size[slot]!),
+      ...leftoverPins(k, iommu, slot),
+    });
+  }
+  if (mappings.iommuMapped(slot)) unmapUnpin(k, iommu, slot);
+  iommu.pins.dropAll(mappings.pins[slot]!);
+  if (mappings.vaddrInvalid(slot)) iommu.vaddrInvalidCount--;
+  for (const watcher of iommu.watchers) watcher.forget(slot);
+  iommu.freeBitmap(slot);
+  mappings.remove(slot);
+  iommu.dmaAvail++;
+  if (mappings.root === NIL) iommu.overlapPossible = false;
+}
+
+/**
+ * vfio_unmap_unpin: unmaps a mapping from the domain and gives back its pages, but for those a driver has
+ * pinned. A mapping that ends at 2^64 is not walked where ends wrap: its pages leak (spec section 2.0).
+ */
+function unmapUnpin(k: KernelContext, iommu: Iommu, slot: number): void {
+  const { mappings } = iommu;
+  mappings.setIommuMapped(slot, false);
+  if (mappings.end(slot) === 0) return;
+  iommu.lockAcct(slot, pinnedPages(k, iommu, slot).length - mappings.size[slot]!);
+}
+
+/** vfio_iommu_unmap_unpin_all: removes every mapping. */
+export function removeAllMappings(k: KernelContext, task: Task, iommu: Iommu): void {
+  for (const slot of iommu.mappings.inOrder()) removeMapping(k, task, iommu, slot);
+}
+
+/**
+ * vfio_iommu_unmap_unpin_reaccount: the domain goes, drivers' pins stay. Every mapping leaves the IOMMU; what
+ * stays charged is one page a pin.
+ */
+export function unmapUnpinReaccount(iommu: Iommu): void {
+  const { mappings, pins } = iommu;
+  for (const slot of mappings.inOrder()) {
+    let locked = 0;
+    for (const _ of pins.inOrder(mappings.pins[slot]!)) locked++;
+    const unlocked = mappings.iommuMapped(slot) && mappings.end(slot) !== 0 ? mappings.size[slot]! : 0;
+    mappings.setIommuMapped(slot, false);
+    iommu.lockAcct(slot, locked - unlocked);
+  }
+}

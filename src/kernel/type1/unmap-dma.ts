@@ -1,0 +1,202 @@
+import type { KernelContext } from '../context.ts';
+import type { Errno } from '../errno.ts';
+import { addressOf, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
+import { NIL } from '../rb-links.ts';
+import { acquire, type KernelStep, type Task } from '../task.ts';
+import { UserBitmap } from './dirty-bitmap.ts';
+import { bisects, bitmapSizeInvalid, copyDirty } from './dirty-pages.ts';
+import type { Iommu } from './iommu.ts';
+import { leftoverPins } from './leftover-pins.ts';
+import { removeMapping } from './remove-dma.ts';
+
+/** VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, _ALL and _VADDR. */
+export const UNMAP_GET_DIRTY_BITMAP = 1;
+export const UNMAP_ALL = 2;
+export const UNMAP_VADDR = 4;
+
+/** A mapping may be found with pins this often after the first time; the next time is the BUG_ON. */
+const MAX_RETRIES = 10;
+
+/** Arguments of VFIO_IOMMU_UNMAP_DMA; iova and size in bytes, flags as the raw u32. */
+export interface UnmapDmaArgs {
+  readonly iova: bigint;
+  readonly size: bigint;
+  readonly flags: number;
+  /** Page size of the caller's bitmap, bytes; absent: no bitmap was passed (argsz is too small for one). */
+  readonly pageSize?: bigint;
+}
+
+/** What an unmap answers: an errno, or the bytes unmapped and the bitmap where one was asked for. */
+export type UnmapDmaResult = Errno | { readonly size: bigint; readonly bitmap: UserBitmap | null };
+
+/**
+ * vfio_iommu_type1_unmap_dma.
+ *
+ * @returns EINVAL for unknown or conflicting flags, misalignment, wrap-around, a range that bisects a mapping
+ *   (v2), or dirty tracking off; EBUSY for VADDR with an mdev in the container. Killed by BUG_ON (B1) when a
+ *   mapping still has pins at its twelfth visit
+ */
+export function* unmapDma(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  args: UnmapDmaArgs,
+): KernelStep<UnmapDmaResult> {
+  const { flags } = args;
+  if ((flags & ~(UNMAP_GET_DIRTY_BITMAP | UNMAP_ALL | UNMAP_VADDR)) !== 0) return 'EINVAL';
+  const getDirty = (flags & UNMAP_GET_DIRTY_BITMAP) !== 0;
+  if (getDirty && flags !== UNMAP_GET_DIRTY_BITMAP) return 'EINVAL';
+  if (getDirty && (args.pageSize === undefined || bitmapSizeInvalid(args.size, args.pageSize)))
+    return 'EINVAL';
+  yield* acquire(task, iommu.lock);
+  const result = yield* new Unmap(k, task, iommu, args).run();
+  k.release(task, iommu.lock);
+  return result;
+}
+
+/** One vfio_dma_do_unmap. */
+class Unmap {
+  private readonly all: boolean;
+  private readonly vaddr: boolean;
+  private readonly startPage: number;
+  /** Page just past the range, and the same as the kernel's comparisons see it. */
+  private readonly endPage: number;
+  private readonly wrappedEnd: number;
+  private readonly bitmap: UserBitmap | null;
+  /** Pages unmapped so far. */
+  private unmapped = 0;
+  /** The pinned mapping visited last (`dma_last`) and how often again (`retries`). */
+  private lastSlot: number = NIL;
+  private retries = 0;
+  private round = 0;
+
+  constructor(
+    private readonly k: KernelContext,
+    private readonly task: Task,
+    private readonly iommu: Iommu,
+    private readonly args: UnmapDmaArgs,
+  ) {
+    this.all = (args.flags & UNMAP_ALL) !== 0;
+    this.vaddr = (args.flags & UNMAP_VADDR) !== 0;
+    this.startPage = pageOf(args.iova);
+    // With ALL the size is 2^64-1 bytes: its end does not wrap, and reaches every page.
+    this.endPage = this.all ? TOP_PAGE : this.startPage + pageOf(args.size);
+    this.wrappedEnd = this.all ? TOP_PAGE : iommu.mappings.wrapEnd(this.endPage);
+    const wantsBitmap = (args.flags & UNMAP_GET_DIRTY_BITMAP) !== 0;
+    this.bitmap = wantsBitmap ? new UserBitmap(pageOf(args.size)) : null;
+  }
+
+  *run(): KernelStep<UnmapDmaResult> {
+    const refused = this.checkArgs();
+    if (refused) return refused;
+    this.iommu.watchers.add(this);
+    const errno = yield* this.walk();
+    this.iommu.watchers.delete(this);
+    if (errno) return errno;
+    return { size: addressOf(this.unmapped), bitmap: this.bitmap };
+  }
+
+  /** A mapping went away; a new one in its slot is another one. */
+  forget(slot: number): void {
+    if (this.lastSlot === slot) this.lastSlot = NIL;
+  }
+
+  private checkArgs(): Errno | null {
+    const { iommu, args } = this;
+    if (this.vaddr && iommu.emulatedGroups.length > 0) return 'EBUSY';
+    if (!isPageAligned(args.iova)) return 'EINVAL';
+    if (this.all) {
+      if (args.iova !== 0n || args.size !== 0n) return 'EINVAL';
+    } else {
+      if (args.size === 0n || !isPageAligned(args.size)) return 'EINVAL';
+      if (args.iova + args.size > TOP) return this.k.gen.overflow;
+    }
+    if (this.bitmap && (!iommu.dirtyTracking || args.pageSize !== BigInt(PAGE_SIZE))) return 'EINVAL';
+    return null;
+  }
+
+  /** From the kernel's `again:` on. `errno` is what a bisected mapping answers: EINVAL, after a round success. */
+  private *walk(): KernelStep<Errno | null> {
+    let bisected: Errno | null = 'EINVAL';
+    for (;;) {
+      if (this.iommu.v2 && !this.all && bisects(this.iommu, this.startPage, this.endPage)) return bisected;
+      bisected = null;
+      const pinned = this.pass();
+      if (typeof pinned !== 'number') return pinned;
+      yield* this.invalidate(pinned);
+    }
+  }
+
+  /** One walk over the range, ascending; ends at a mapping with pins (its slot), or with the result. */
+  private pass(): number | Errno | null {
+    const { iommu } = this;
+    const { mappings } = iommu;
+    let slot = mappings.findFirst(this.startPage, this.wrappedEnd);
+    let marked: number[] | null = null;
+    while (slot !== NIL && mappings.iova[slot]! < this.endPage) {
+      const next = mappings.next(slot);
+      if (!iommu.v2 && this.startPage > mappings.iova[slot]!) break;
+      if (this.vaddr) {
+        marked ??= [];
+        const errno = this.invalidateVaddr(slot, marked);
+        if (errno) return errno;
+      } else if (mappings.pins[slot] !== NIL) {
+        return slot;
+      } else {
+        if (this.bitmap) copyDirty(iommu, slot, this.bitmap, this.startPage);
+        this.unmapped += mappings.size[slot]!;
+        removeMapping(this.k, this.task, iommu, slot);
+      }
+      slot = next;
+    }
+    return null;
+  }
+
+  /** VADDR: marks a mapping; one that is marked already takes back what this call has marked. */
+  private invalidateVaddr(slot: number, marked: number[]): Errno | null {
+    const { mappings } = this.iommu;
+    if (mappings.vaddrInvalid(slot)) {
+      for (const done of marked) mappings.setVaddrInvalid(done, false);
+      this.iommu.vaddrInvalidCount -= marked.length;
+      this.unmapped = 0;
+      return 'EINVAL';
+    }
+    mappings.setVaddrInvalid(slot, true);
+    this.iommu.vaddrInvalidCount++;
+    marked.push(slot);
+    this.unmapped += mappings.size[slot]!;
+    return null;
+  }
+
+  /** The invalidation round (spec section 3): the BUG_ON, or one callback to every registered device. */
+  private *invalidate(slot: number): KernelStep<void> {
+    const { k, task, iommu } = this;
+    const iova = addressOf(iommu.mappings.iova[slot]!);
+    const length = addressOf(iommu.mappings.size[slot]!);
+    if (this.lastSlot === slot) {
+      if (++this.retries > MAX_RETRIES) {
+        const attempt = this.retries;
+        k.bug(task, 'B1', { iova, size: length, attempt, ...leftoverPins(k, iommu, slot) });
+      }
+    } else {
+      this.lastSlot = slot;
+      this.retries = 0;
+    }
+    if (iommu.deviceList.length === 0) return;
+    this.round++;
+    yield* acquire(task, iommu.deviceListLock);
+    k.release(task, iommu.lock);
+    for (const device of iommu.deviceList) {
+      task.invalidations.push({
+        device: device.id,
+        iova,
+        length,
+        attempt: this.retries + 1,
+        round: this.round,
+      });
+      yield* k.dmaUnmap(task, device, iova, length);
+    }
+    k.release(task, iommu.deviceListLock);
+    yield* acquire(task, iommu.lock);
+  }
+}

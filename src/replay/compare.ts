@@ -1,0 +1,52 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Expectation, Observation } from './scenario.ts';
+
+/**
+ * Where the recordings' hash starts: the decimal offset basis of FNV-1a without its last digit. Their
+ * `fnv1a64` is FNV-1a in everything else (hand-rw-basic: sixteen bytes 0x41 give 0x255f0a2bb8269fd3).
+ */
+const FNV_OFFSET = 1469598103934665603n;
+const FNV_PRIME = 0x100000001b3n;
+
+/** The recordings' hash of bytes, as `0x…`. */
+export function fnv1a64(bytes: Uint8Array): string {
+  let hash = FNV_OFFSET;
+  for (const byte of bytes) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * FNV_PRIME);
+  return `0x${hash.toString(16)}`;
+}
+
+/** The fields of iommu-info. */
+const INFO_FIELDS = ['pageSizes', 'dmaAvail', 'dirtyPageSizes', 'maxDirtyBitmapSize', 'iovaRanges'];
+
+/** A field of the expectation that did not come true. */
+export interface Mismatch {
+  field: string;
+  expected: unknown;
+  actual: unknown;
+}
+
+/** Holds an observation against an expectation: every field, in order of importance. */
+export function compare(expect: Expectation, seen: Observation): Mismatch[] {
+  const found: Mismatch[] = [];
+  const check = (field: string, expected: unknown, actual: unknown) => {
+    if (!isDeepStrictEqual(expected, actual)) found.push({ field, expected, actual });
+  };
+  const { body } = seen;
+  if (expect.pending) check('pending', true, seen.pending);
+  else if (expect.killed) check('killed', true, seen.killed);
+  else check('errno', expect.errno ?? null, seen.errno);
+  for (const field of ['size', 'pinned', 'unpinned', 'value', 'dirtyPages'] as const) {
+    if (expect[field] !== undefined) check(field, expect[field], body[field]);
+  }
+  if (expect.info) {
+    const info = Object.fromEntries(INFO_FIELDS.filter((f) => f in body).map((f) => [f, body[f]]));
+    check('info', expect.info, info);
+  }
+  if (expect.fnv1a64) {
+    check('fnv1a64', expect.fnv1a64, fnv1a64(Buffer.from(String(body.data ?? ''), 'base64')));
+  }
+  check('invalidations', expect.invalidations ?? [], seen.invalidations);
+  check('log', expect.log ?? [], seen.log);
+  if (expect.lockedPages !== undefined) check('lockedPages', expect.lockedPages, seen.lockedPages);
+  return found;
+}

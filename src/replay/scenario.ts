@@ -1,0 +1,58 @@
+import type { CallObject } from '../../schemas/calls.ts';
+
+/** What a recorded step was answered (API contract, section 9). Absent `log` and `invalidations` mean none. */
+export interface Expectation {
+  errno?: string | null;
+  killed?: boolean;
+  hangs?: boolean;
+  pending?: boolean;
+  size?: string;
+  pinned?: number;
+  unpinned?: number;
+  value?: number;
+  dirtyPages?: number[];
+  info?: Record<string, unknown>;
+  fnv1a64?: string;
+  invalidations?: { device: string; iova: string; length: string }[];
+  log?: Record<string, unknown>[];
+  lockedPages?: number;
+}
+
+/** A call with what it was answered; `async` names one that is not waited for, `await` waits for it. */
+export type Step = CallObject & { async?: string; of?: string; expect?: Expectation };
+
+/** A trace: calls in order. */
+export interface Scenario {
+  id: string;
+  kernel: string;
+  steps: Step[];
+}
+
+/** What was seen at one step, in the terms of an expectation. `null`: not there. */
+export interface Observation {
+  errno: string | null;
+  killed: boolean;
+  pending: boolean;
+  /** Fields of the answer, or of the problem. */
+  body: Record<string, unknown>;
+  /** Callbacks since the call started, or since it was last looked at. */
+  invalidations: unknown[];
+  log: unknown[];
+  /** The process's locked pages after the step. */
+  lockedPages: number;
+}
+
+/** One field in which a step differed. */
+export interface Difference {
+  step: number;
+  call: string;
+  field: string;
+  expected: unknown;
+  actual: unknown;
+}
+
+/** A step without what belongs to the recording: the call object. */
+export function callOf(step: Step): CallObject {
+  const { expect: _expect, async: _async, ...call } = step;
+  return call;
+}

@@ -1,0 +1,11 @@
+import type { Difference } from '../../src/replay/scenario.ts';
+
+/**
+ * Callbacks in the recordings that belong to the scenario before: it had been given up with a callback under
+ * way, which the recorder's driver reported late. They stand at a step at which no device exists yet, or name
+ * a mapping that was never made (conc-00093, which would explain the first, is not among the recordings).
+ * Everything else in these scenarios must match; this difference, and no other, must be there.
+ */
+export const STRAY_CALLBACKS: Readonly<Record<string, Readonly<Record<string, Partial<Difference>>>>> = {
+  '6.1': { 'conc-00094': { step: 0, call: 'add-memory-region', field: 'invalidations', actual: [] } },
+};

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'threads',
+    globals: false,
+    testTimeout: 60_000,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts', 'routes/**/*.ts', 'schemas/**/*.ts'],
+      reporter: ['text', 'html', 'lcov'],
+    },
+  },
+});
