@@ -17,6 +17,8 @@ export interface Answer {
   readonly end: TaskEnd<CallResult>;
   readonly log: readonly LogEntry[];
   readonly invalidations: readonly InvalidationEntry[];
+  /** Why it was refused, in words. */
+  readonly why: string | null;
 }
 
 /** An HTTP status and a JSON body; a problem's body is `application/problem+json`. */
@@ -96,7 +98,7 @@ export function toReply(answer: Answer): Reply {
   switch (end.how) {
     case 'returned': {
       if (typeof end.value === 'string') {
-        return errnoReply(end.value, call, `${call} was answered ${end.value}`, 'errno', {
+        return errnoReply(end.value, call, `${call}: ${answer.why ?? TITLE_OF[end.value]}`, 'errno', {
           ...invalidations,
           ...log,
         });

@@ -166,6 +166,7 @@ export class Host {
       end: task.end!,
       log: task.splats.map((event) => event.entry),
       invalidations: task.invalidations.map(invalidationEntry),
+      why: task.why,
     };
     this.events.append({
       kind: 'answer',

@@ -30,3 +30,13 @@ export const LINUX_6_1: Generation = {
   misalignedPinsCountAtAttach: false,
   iommuPageSizes: 0x40201000n,
 };
+
+const GENERATIONS: readonly Generation[] = [LINUX_6_1];
+
+/** The versions a host can have. */
+export const KERNEL_VERSIONS: readonly string[] = GENERATIONS.map((gen) => gen.version);
+
+/** The generation of a version, or undefined. */
+export function generationOf(version: string): Generation | undefined {
+  return GENERATIONS.find((gen) => gen.version === version);
+}

@@ -97,6 +97,8 @@ export class Task<T = unknown> {
   readonly splats: SplatEvent[] = [];
   readonly invalidations: Invalidation[] = [];
   readonly held: Lock[] = [];
+  /** Why the call was refused last, in words: which value broke which rule. */
+  why: string | null = null;
   waitsFor: Lock | null = null;
   callback: PendingCallback | null = null;
   end: TaskEnd<T> | null = null;
@@ -111,6 +113,12 @@ export class Task<T = unknown> {
     readonly call: string,
     readonly device: string | undefined,
   ) {}
+}
+
+/** Refuses a call: notes why, in words, and returns the errno. */
+export function refuse(task: Task, errno: Errno, why: string): Errno {
+  task.why = why;
+  return errno;
 }
 
 /** mutex_lock. Throws Wedged where the owner will never let go. */

@@ -2,7 +2,7 @@ import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
 import type { Group } from '../objects.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
 import { ALL_IOVA, type Iommu, type IovaRange } from './iommu.ts';
 import { chargeMapping } from './map-dma.ts';
 import { removeAllMappings, unmapUnpinReaccount } from './remove-dma.ts';
@@ -36,14 +36,14 @@ export function* attachGroup(
 }
 
 function doAttach(k: KernelContext, task: Task, iommu: Iommu, group: Group): Errno | null {
-  if (iommu.vaddrInvalidCount > 0) return 'EBUSY';
+  if (iommu.vaddrInvalidCount > 0) return refuse(task, 'EBUSY', 'a vaddr of the container is invalid');
   if (group.emulated) {
     iommu.emulatedGroups.unshift(group);
     group.pinnedPageDirtyScope = true;
     return null;
   }
   // The recorded IOMMU has no nested translation, like every x86 one.
-  if (iommu.nesting) return 'EINVAL';
+  if (iommu.nesting) return refuse(task, 'EINVAL', 'the IOMMU has no nested translation');
   if (!iommu.hasDomain) {
     const errno = attachDomain(k, task, iommu);
     if (errno) return errno;
@@ -60,9 +60,11 @@ function attachDomain(k: KernelContext, task: Task, iommu: Iommu): Errno | null 
   const { mappings } = iommu;
   const last = iommu.iovaList.at(-1);
   if (last && last.end > APERTURE.end && mappings.find(APERTURE.end, mappings.wrapEnd(last.end)) !== NIL) {
-    return 'EINVAL';
+    return refuse(task, 'EINVAL', 'a mapping lies beyond the aperture of the IOMMU (39 bits)');
   }
-  if (mappings.find(MSI_WINDOW.start, MSI_WINDOW.end) !== NIL) return 'EINVAL';
+  if (mappings.find(MSI_WINDOW.start, MSI_WINDOW.end) !== NIL) {
+    return refuse(task, 'EINVAL', 'a mapping lies in the reserved region 0xfee00000-0xfeefffff');
+  }
   return replay(k, task, iommu);
 }
 
@@ -74,7 +76,9 @@ function replay(k: KernelContext, task: Task, iommu: Iommu): Errno | null {
   for (const slot of mappings.inOrder()) {
     errno = chargeMapping(k, task, iommu, slot);
     // The hardware refuses what its page tables cannot reach; not recorded, from the IOMMU driver's source.
-    if (!errno && mappings.iova[slot]! + mappings.size[slot]! > APERTURE.end) errno = 'EFAULT';
+    if (!errno && mappings.iova[slot]! + mappings.size[slot]! > APERTURE.end) {
+      errno = refuse(task, 'EFAULT', `${mappings.describe(slot)} is beyond the aperture (39 bits)`);
+    }
     if (errno) break;
   }
   if (errno) {

@@ -1,8 +1,8 @@
 import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
-import { isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
+import { hex, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
 import { DIRTY_BITMAP_SIZE_MAX, UserBitmap } from './dirty-bitmap.ts';
 import type { Iommu } from './iommu.ts';
 
@@ -33,26 +33,31 @@ export function* dirtyPages(
   flags: number,
   range: DirtyRange | null,
 ): KernelStep<Errno | UserBitmap | null> {
-  if (!iommu.v2) return 'EACCES';
-  if (flags !== DIRTY_START && flags !== DIRTY_STOP && flags !== DIRTY_GET_BITMAP) return 'EINVAL';
+  if (!iommu.v2) return refuse(task, 'EACCES', 'dirty tracking needs a type1v2 container');
+  if (flags !== DIRTY_START && flags !== DIRTY_STOP && flags !== DIRTY_GET_BITMAP) {
+    return refuse(task, 'EINVAL', `flags 0x${flags.toString(16)} is not exactly one of start, stop, get`);
+  }
   if (flags === DIRTY_GET_BITMAP) {
-    if (!range) return 'EINVAL';
-    const errno = checkRange(k, range);
+    if (!range) return refuse(task, 'EINVAL', 'there is no range and bitmap to get');
+    const errno = checkRange(k, task, range);
     if (errno) return errno;
   }
   yield* acquire(task, iommu.lock);
   let result: Errno | UserBitmap | null;
   if (flags === DIRTY_START) result = start(iommu);
   else if (flags === DIRTY_STOP) result = stop(iommu);
-  else result = getBitmap(iommu, range!);
+  else result = getBitmap(task, iommu, range!);
   k.release(task, iommu.lock);
   return result;
 }
 
 /** Checks of GET_BITMAP made before the lock is taken. */
-function checkRange(k: KernelContext, { iova, size, pageSize }: DirtyRange): Errno | null {
-  if (k.gen.wrapsAtTop ? iova + size >= TOP : iova + size > TOP) return k.gen.overflow;
-  return bitmapSizeInvalid(size, pageSize) ? 'EINVAL' : null;
+function checkRange(k: KernelContext, task: Task, { iova, size, pageSize }: DirtyRange): Errno | null {
+  if (k.gen.wrapsAtTop ? iova + size >= TOP : iova + size > TOP) {
+    return refuse(task, k.gen.overflow, `iova ${hex(iova)} + size ${hex(size)} is beyond what can be asked`);
+  }
+  if (!bitmapSizeInvalid(size, pageSize)) return null;
+  return refuse(task, 'EINVAL', 'the bitmap would have no page, or more than 2^28 bytes');
 }
 
 /**
@@ -86,13 +91,18 @@ function stop(iommu: Iommu): null {
   return null;
 }
 
-function getBitmap(iommu: Iommu, { iova, size, pageSize }: DirtyRange): Errno | UserBitmap {
-  if (pageSize !== BigInt(PAGE_SIZE) || !isPageAligned(iova)) return 'EINVAL';
-  if (size === 0n || !isPageAligned(size) || !iommu.dirtyTracking) return 'EINVAL';
+function getBitmap(task: Task, iommu: Iommu, { iova, size, pageSize }: DirtyRange): Errno | UserBitmap {
+  if (pageSize !== BigInt(PAGE_SIZE))
+    return refuse(task, 'EINVAL', `pageSize ${hex(pageSize)} is not 0x1000`);
+  if (!isPageAligned(iova)) return refuse(task, 'EINVAL', `iova ${hex(iova)} is not a multiple of 4096`);
+  if (size === 0n || !isPageAligned(size)) {
+    return refuse(task, 'EINVAL', `size ${hex(size)} is not a positive multiple of 4096`);
+  }
+  if (!iommu.dirtyTracking) return refuse(task, 'EINVAL', 'dirty tracking is off');
   const { mappings } = iommu;
   const base = pageOf(iova);
   const end = base + pageOf(size);
-  if (bisects(iommu, base, end)) return 'EINVAL';
+  if (bisects(iommu, base, end)) return refuse(task, 'EINVAL', 'the range bisects a mapping');
   const user = new UserBitmap(pageOf(size));
   for (
     let slot = mappings.lowerBound(base);

@@ -1,10 +1,10 @@
 import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
 import type { Device } from '../objects.ts';
-import { addressOf, offsetInPage, PAGE_SIZE, pageOf, TOP, wrapPage } from '../pages.ts';
+import { addressOf, hex, offsetInPage, PAGE_SIZE, pageOf, TOP, wrapPage } from '../pages.ts';
 import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
 import type { Iommu } from './iommu.ts';
 import { MAP_READ, MAP_WRITE } from './map-dma.ts';
 
@@ -43,13 +43,13 @@ function doRw(
 ): Errno | Uint8Array {
   if (iommu.vaddrInvalidCount > 0) {
     k.warn(task, 'W15', { device: device.id, iova });
-    return 'EBUSY';
+    return refuse(task, 'EBUSY', 'a vaddr of the container is invalid');
   }
   const length = 'write' in access ? access.write.length : access.read;
   const out = new Uint8Array('write' in access ? 0 : length);
   let done = 0;
   while (done < length) {
-    const count = rwChunk(iommu, (iova + BigInt(done)) % TOP, access, out, done);
+    const count = rwChunk(task, iommu, (iova + BigInt(done)) % TOP, access, out, done);
     if (typeof count !== 'number') return count;
     done += count;
   }
@@ -58,6 +58,7 @@ function doRw(
 
 /** vfio_iommu_type1_dma_rw_chunk: the part that lies in one mapping. Bytes copied, or an errno. */
 function rwChunk(
+  task: Task,
   iommu: Iommu,
   iova: bigint,
   access: DmaAccess,
@@ -71,9 +72,14 @@ function rwChunk(
   const end = page + 1;
   const atTop = offset === PAGE_SIZE - 1;
   const slot = mappings.find(page, atTop ? mappings.wrapEnd(end) : end);
-  if (slot === NIL) return 'EINVAL';
+  if (slot === NIL) return refuse(task, 'EINVAL', `there is no mapping at iova ${hex(iova)}`);
   const prot = mappings.prot[slot]!;
-  if ((prot & MAP_READ) === 0 || (write && (prot & MAP_WRITE) === 0)) return 'EPERM';
+  if ((prot & MAP_READ) === 0) {
+    return refuse(task, 'EPERM', `the mapping ${mappings.describe(slot)} is not readable`);
+  }
+  if (write && (prot & MAP_WRITE) === 0) {
+    return refuse(task, 'EPERM', `the mapping ${mappings.describe(slot)} is not writable`);
+  }
   const left = (write ? access.write.length : access.read) - done;
   const inMapping = (mappings.iova[slot]! + mappings.size[slot]! - page) * PAGE_SIZE - offset;
   const count = Math.min(left, inMapping);
@@ -85,7 +91,10 @@ function rwChunk(
   } else {
     out.set(process.read(vaddr, reachable), done);
   }
-  if (reachable < count) return 'EFAULT';
+  if (reachable < count) {
+    const fault = hex(vaddr + BigInt(reachable));
+    return refuse(task, 'EFAULT', `vaddr ${fault} is not memory the process may access so`);
+  }
   if (write && iommu.dirtyTracking) {
     const pages = Math.ceil((offset + count) / PAGE_SIZE);
     for (let i = 0; i < pages; i++) iommu.markPageDirty(slot, page + i);

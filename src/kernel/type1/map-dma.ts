@@ -1,9 +1,9 @@
 import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
-import { addressOf, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
+import { addressOf, hex, hexAddress, isPageAligned, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
 import type { Iommu } from './iommu.ts';
 import { removeMapping } from './remove-dma.ts';
 
@@ -34,8 +34,13 @@ export function* mapDma(
   args: MapDmaArgs,
 ): KernelStep<Errno | null> {
   const { flags } = args;
-  if ((flags & ~(MAP_READ | MAP_WRITE | MAP_VADDR)) !== 0) return 'EINVAL';
-  if (flags !== MAP_VADDR && ((flags & MAP_VADDR) !== 0 || flags === 0)) return 'EINVAL';
+  if ((flags & ~(MAP_READ | MAP_WRITE | MAP_VADDR)) !== 0) {
+    return refuse(task, 'EINVAL', `flags 0x${flags.toString(16)} has unknown bits`);
+  }
+  if (flags === 0) return refuse(task, 'EINVAL', 'flags has neither read nor write nor vaddr');
+  if ((flags & MAP_VADDR) !== 0 && flags !== MAP_VADDR) {
+    return refuse(task, 'EINVAL', 'the flag vaddr excludes read and write');
+  }
   yield* acquire(task, iommu.lock);
   const errno = doMap(k, task, iommu, args);
   k.release(task, iommu.lock);
@@ -45,16 +50,35 @@ export function* mapDma(
 /** vfio_dma_do_map, with iommu->lock held. */
 function doMap(k: KernelContext, task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   const { iova, vaddr, size, flags } = args;
-  if (size === 0n || !isPageAligned(size) || !isPageAligned(iova) || !isPageAligned(vaddr)) return 'EINVAL';
-  if (iova + size > TOP || vaddr + size > TOP) return k.gen.overflow;
+  if (size === 0n) return refuse(task, 'EINVAL', 'size is 0');
+  for (const [name, value] of Object.entries({ size, iova, vaddr })) {
+    if (!isPageAligned(value)) {
+      return refuse(task, 'EINVAL', `${name} ${hex(value)} is not a multiple of 4096`);
+    }
+  }
+  if (iova + size > TOP) {
+    return refuse(task, k.gen.overflow, `iova ${hex(iova)} + size ${hex(size)} is beyond 2^64`);
+  }
+  if (vaddr + size > TOP) {
+    return refuse(task, k.gen.overflow, `vaddr ${hex(vaddr)} + size ${hex(size)} is beyond 2^64`);
+  }
   const { mappings } = iommu;
   const start = pageOf(iova);
   const pages = pageOf(size);
   const existing = mappings.find(start, mappings.wrapEnd(start + pages));
-  if (flags === MAP_VADDR) return updateVaddr(iommu, existing, start, pages, pageOf(vaddr));
-  if (existing !== NIL) return 'EEXIST';
-  if (iommu.dmaAvail === 0) return 'ENOSPC';
-  if (!inIovaList(iommu, start, start + pages)) return 'EINVAL';
+  if (flags === MAP_VADDR) return updateVaddr(task, iommu, existing, start, pages, pageOf(vaddr));
+  if (existing !== NIL) {
+    return refuse(
+      task,
+      'EEXIST',
+      `${hex(iova)}+${hex(size)} overlaps the mapping ${mappings.describe(existing)}`,
+    );
+  }
+  if (iommu.dmaAvail === 0)
+    return refuse(task, 'ENOSPC', 'the container has dma_entry_limit mappings already');
+  if (!inIovaList(iommu, start, start + pages)) {
+    return refuse(task, 'EINVAL', `${hex(iova)}+${hex(size)} is not inside one of the IOVA ranges`);
+  }
 
   const slot = mappings.add(start, pages, pageOf(vaddr), flags, iommu.process.capIpcLock);
   iommu.dmaAvail--;
@@ -66,11 +90,21 @@ function doMap(k: KernelContext, task: Task, iommu: Iommu, args: MapDmaArgs): Er
 }
 
 /** VFIO_DMA_MAP_FLAG_VADDR: gives a mapping whose vaddr was invalidated a new one. */
-function updateVaddr(iommu: Iommu, slot: number, start: number, pages: number, vaddr: number): Errno | null {
+function updateVaddr(
+  task: Task,
+  iommu: Iommu,
+  slot: number,
+  start: number,
+  pages: number,
+  vaddr: number,
+): Errno | null {
   const { mappings } = iommu;
-  if (slot === NIL) return 'ENOENT';
+  if (slot === NIL) return refuse(task, 'ENOENT', 'there is no mapping whose vaddr could be updated');
   const same = mappings.iova[slot] === start && mappings.size[slot] === pages;
-  if (!mappings.vaddrInvalid(slot) || !same) return 'EINVAL';
+  if (!mappings.vaddrInvalid(slot)) {
+    return refuse(task, 'EINVAL', `the vaddr of the mapping ${mappings.describe(slot)} is valid`);
+  }
+  if (!same) return refuse(task, 'EINVAL', `the mapping is ${mappings.describe(slot)}`);
   mappings.vaddr[slot] = vaddr;
   mappings.setVaddrInvalid(slot, false);
   iommu.vaddrInvalidCount--;
@@ -105,9 +139,16 @@ export function chargeMapping(k: KernelContext, task: Task, iommu: Iommu, slot: 
   const budget = mappings.lockCap(slot) ? Number.POSITIVE_INFINITY : process.memlockPages - process.lockedVm;
   if (reachable - countBelow(pinned, reachable) > budget) {
     k.prWarn(task, 'L1', addressOf(process.memlockPages));
-    return 'ENOMEM';
+    return refuse(
+      task,
+      'ENOMEM',
+      `${pages} pages more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`,
+    );
   }
-  if (reachable < pages) return 'EFAULT';
+  if (reachable < pages) {
+    const fault = mappings.vaddr[slot]! + reachable;
+    return refuse(task, 'EFAULT', `the page at vaddr ${hexAddress(fault)} is not memory the mapping may use`);
+  }
   process.lockedVm += pages - pinned.length;
   return null;
 }
@@ -131,9 +172,4 @@ function countBelow(sorted: readonly number[], limit: number): number {
   let count = 0;
   for (const value of sorted) if (value < limit) count++;
   return count;
-}
-
-/** Number of bytes in `pages` pages. */
-export function bytesOf(pages: number): bigint {
-  return BigInt(pages) * BigInt(PAGE_SIZE);
 }

@@ -1,4 +1,4 @@
-import { TOP_PAGE } from '../pages.ts';
+import { hexAddress, TOP_PAGE } from '../pages.ts';
 import { growColumn, NIL, RbLinks } from '../rb-links.ts';
 
 const IOMMU_MAPPED = 1;
@@ -135,6 +135,11 @@ export class MappingTable extends RbLinks {
   remove(slot: number): void {
     this.root = this.unlink(this.root, slot);
     this.release(slot);
+  }
+
+  /** A mapping's range, for messages: `0x1000+0x4000`. */
+  describe(slot: number): string {
+    return `${hexAddress(this.iova[slot]!)}+${hexAddress(this.size[slot]!)}`;
   }
 
   /** The lowest mapping that starts at or after a page, or NIL. */

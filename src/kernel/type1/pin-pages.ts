@@ -2,10 +2,10 @@ import type { KernelContext } from '../context.ts';
 import type { PinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import type { Device } from '../objects.ts';
-import { addressOf, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
+import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
 import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
 import type { Iommu } from './iommu.ts';
 import { MAP_WRITE } from './map-dma.ts';
 
@@ -28,7 +28,7 @@ export function* pinPages(
   npage: number,
   prot: number,
 ): KernelStep<PinResult> {
-  if (!iommu.v2) return 'EACCES';
+  if (!iommu.v2) return refuse(task, 'EACCES', 'pinning needs a type1v2 container');
   yield* acquire(task, iommu.lock);
   const result = doPin(k, task, iommu, device, iova, npage, prot);
   k.release(task, iommu.lock);
@@ -46,10 +46,14 @@ function doPin(
 ): PinResult {
   if (iommu.vaddrInvalidCount > 0) {
     k.warn(task, 'W1', { device: device.id, iova });
-    return 'EBUSY';
+    return refuse(task, 'EBUSY', 'a vaddr of the container is invalid');
   }
-  if (k.gen.overflow === 'EOVERFLOW' && iova + BigInt(npage) * 4096n > TOP) return 'EOVERFLOW';
-  if (iommu.deviceList.length === 0) return 'EINVAL';
+  if (k.gen.overflow === 'EOVERFLOW' && iova + BigInt(npage) * 4096n > TOP) {
+    return refuse(task, 'EOVERFLOW', `${npage} pages from iova ${hexAddress(pageOf(iova))} are beyond 2^64`);
+  }
+  if (iommu.deviceList.length === 0) {
+    return refuse(task, 'EINVAL', 'no device with a dma_unmap operation is open in the container');
+  }
   const { mappings, pins } = iommu;
   const offset = offsetInPage(iova);
   const firstPage = pageOf(iova);
@@ -59,9 +63,11 @@ function doPin(
     const page = wrapPage(firstPage + i);
     slot = findPage(iommu, slot, page, offset);
     let errno: Errno | null = null;
-    if (slot === NIL) errno = 'EINVAL';
-    else if ((mappings.prot[slot]! & prot) !== prot) errno = 'EPERM';
-    else {
+    if (slot === NIL) {
+      errno = refuse(task, 'EINVAL', `there is no mapping at iova ${hexAddress(page, offset)}`);
+    } else if ((mappings.prot[slot]! & prot) !== prot) {
+      errno = refuse(task, 'EPERM', `prot ${prot} exceeds that of the mapping ${mappings.describe(slot)}`);
+    } else {
       const pin = pins.find(mappings.pins[slot]!, page, offset);
       if (pin !== NIL) {
         pins.get(pin, device.number);
@@ -112,10 +118,16 @@ function pinPageExternal(
 ): number | Errno {
   const { mappings, pins, process } = iommu;
   const vaddr = wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!));
-  if (!process.allows(vaddr, mappings.prot[slot]! & MAP_WRITE ? PROT_WRITE : PROT_READ)) return 'EFAULT';
+  if (!process.allows(vaddr, mappings.prot[slot]! & MAP_WRITE ? PROT_WRITE : PROT_READ)) {
+    return refuse(task, 'EFAULT', `the page at vaddr ${hexAddress(vaddr)} is not memory the mapping may use`);
+  }
   if (!mappings.iommuMapped(slot) && iommu.lockAcct(slot, 1)) {
     k.prWarn(task, 'L2', process.memlock ?? TOP);
-    return 'ENOMEM';
+    return refuse(
+      task,
+      'ENOMEM',
+      `one page more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`,
+    );
   }
   const pfn = process.pfnOf(vaddr);
   mappings.pins[slot] = pins.add(mappings.pins[slot]!, page, offset, pfn, device.number);

@@ -1,8 +1,8 @@
 import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
-import { addressOf, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
+import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
 import { UserBitmap } from './dirty-bitmap.ts';
 import { bisects, bitmapSizeInvalid, copyDirty } from './dirty-pages.ts';
 import type { Iommu } from './iommu.ts';
@@ -43,9 +43,13 @@ export function* unmapDma(
   args: UnmapDmaArgs,
 ): KernelStep<UnmapDmaResult> {
   const { flags } = args;
-  if ((flags & ~(UNMAP_GET_DIRTY_BITMAP | UNMAP_ALL | UNMAP_VADDR)) !== 0) return 'EINVAL';
+  if ((flags & ~(UNMAP_GET_DIRTY_BITMAP | UNMAP_ALL | UNMAP_VADDR)) !== 0) {
+    return refuse(task, 'EINVAL', `flags 0x${flags.toString(16)} has unknown bits`);
+  }
   const getDirty = (flags & UNMAP_GET_DIRTY_BITMAP) !== 0;
-  if (getDirty && flags !== UNMAP_GET_DIRTY_BITMAP) return 'EINVAL';
+  if (getDirty && flags !== UNMAP_GET_DIRTY_BITMAP) {
+    return refuse(task, 'EINVAL', 'the flag get-dirty-bitmap excludes all and vaddr');
+  }
   if (getDirty && (args.pageSize === undefined || bitmapSizeInvalid(args.size, args.pageSize)))
     return 'EINVAL';
   yield* acquire(task, iommu.lock);
@@ -102,16 +106,30 @@ class Unmap {
   }
 
   private checkArgs(): Errno | null {
-    const { iommu, args } = this;
-    if (this.vaddr && iommu.emulatedGroups.length > 0) return 'EBUSY';
-    if (!isPageAligned(args.iova)) return 'EINVAL';
-    if (this.all) {
-      if (args.iova !== 0n || args.size !== 0n) return 'EINVAL';
-    } else {
-      if (args.size === 0n || !isPageAligned(args.size)) return 'EINVAL';
-      if (args.iova + args.size > TOP) return this.k.gen.overflow;
+    const { task, iommu, args } = this;
+    if (this.vaddr && iommu.emulatedGroups.length > 0) {
+      return refuse(task, 'EBUSY', 'a vaddr cannot be invalidated while the container has an mdev');
     }
-    if (this.bitmap && (!iommu.dirtyTracking || args.pageSize !== BigInt(PAGE_SIZE))) return 'EINVAL';
+    if (!isPageAligned(args.iova)) {
+      return refuse(task, 'EINVAL', `iova ${hex(args.iova)} is not a multiple of 4096`);
+    }
+    if (this.all) {
+      if (args.iova !== 0n || args.size !== 0n) {
+        return refuse(task, 'EINVAL', 'the flag all wants iova 0 and size 0');
+      }
+    } else {
+      if (args.size === 0n || !isPageAligned(args.size)) {
+        return refuse(task, 'EINVAL', `size ${hex(args.size)} is not a positive multiple of 4096`);
+      }
+      if (args.iova + args.size > TOP) {
+        const range = `iova ${hex(args.iova)} + size ${hex(args.size)}`;
+        return refuse(task, this.k.gen.overflow, `${range} is beyond 2^64`);
+      }
+    }
+    if (this.bitmap && !iommu.dirtyTracking) return refuse(task, 'EINVAL', 'dirty tracking is off');
+    if (this.bitmap && args.pageSize !== BigInt(PAGE_SIZE)) {
+      return refuse(task, 'EINVAL', `pageSize ${hex(args.pageSize!)} is not 0x1000`);
+    }
     return null;
   }
 
@@ -119,7 +137,10 @@ class Unmap {
   private *walk(): KernelStep<Errno | null> {
     let bisected: Errno | null = 'EINVAL';
     for (;;) {
-      if (this.iommu.v2 && !this.all && bisects(this.iommu, this.startPage, this.endPage)) return bisected;
+      if (this.iommu.v2 && !this.all && bisects(this.iommu, this.startPage, this.endPage)) {
+        if (bisected) refuse(this.task, bisected, 'the range bisects a mapping');
+        return bisected;
+      }
       bisected = null;
       const pinned = this.pass();
       if (typeof pinned !== 'number') return pinned;
@@ -159,7 +180,7 @@ class Unmap {
       for (const done of marked) mappings.setVaddrInvalid(done, false);
       this.iommu.vaddrInvalidCount -= marked.length;
       this.unmapped = 0;
-      return 'EINVAL';
+      return refuse(this.task, 'EINVAL', `the vaddr of ${mappings.describe(slot)} is invalid already`);
     }
     mappings.setVaddrInvalid(slot, true);
     this.iommu.vaddrInvalidCount++;

@@ -1,7 +1,7 @@
 import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
 import type { Container, Group } from '../objects.ts';
-import { acquire, type KernelStep, refuseIfWedged, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, refuseIfWedged, type Task } from '../task.ts';
 import { attachGroup, detachGroup } from '../type1/attach-group.ts';
 import { checkExtension } from '../type1/info.ts';
 import { Iommu, type Type1Type } from '../type1/iommu.ts';
@@ -34,9 +34,12 @@ function* openIommu(
   container: Container,
   type: number,
 ): KernelStep<Errno | null> {
-  if (container.groups.length === 0 || container.iommu) return 'EINVAL';
-  if ((yield* checkExtension(k, task, null, type)) <= 0) return 'ENODEV';
-  if (type === UNMAP_ALL_TYPE) return 'EINVAL';
+  if (container.groups.length === 0) return refuse(task, 'EINVAL', 'the container has no group');
+  if (container.iommu) return refuse(task, 'EINVAL', 'the container has an IOMMU already');
+  if ((yield* checkExtension(k, task, null, type)) <= 0) {
+    return refuse(task, 'ENODEV', `no IOMMU driver claims type ${type}`);
+  }
+  if (type === UNMAP_ALL_TYPE) return refuse(task, 'EINVAL', 'type 9 is an extension, not an IOMMU type');
   const iommu = new Iommu(
     container.id,
     container.process,

@@ -2,7 +2,7 @@ import type { KernelContext } from '../context.ts';
 import type { PinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import type { Device } from '../objects.ts';
-import { acquire, type KernelStep, refuseIfWedged, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, refuseIfWedged, type Task } from '../task.ts';
 import { registerDevice, unregisterDevice } from '../type1/device-list.ts';
 import { type DmaAccess, dmaRw } from '../type1/dma-rw.ts';
 import { pinPages, unpinPages } from '../type1/pin-pages.ts';
@@ -20,7 +20,7 @@ export const PIN_PAGES_MAX = 512;
  */
 export function* openDevice(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
-  if (!group.fdOpen) return 'EBADF';
+  if (!group.fdOpen) return refuse(task, 'EBADF', "the group's file is closed");
   refuseIfRegistrationHangs(device);
   yield* acquire(task, group.lock);
   // While this call waited for the lock another one may have closed the group.
@@ -31,7 +31,7 @@ export function* openDevice(k: KernelContext, task: Task, device: Device): Kerne
 
 function* doOpen(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
-  if (!device.iommu) return 'EINVAL';
+  if (!device.iommu) return refuse(task, 'EINVAL', 'the group has no container with an IOMMU');
   group.containerUsers++;
   device.openCount++;
   if (device.openCount > 1) return null;
@@ -54,7 +54,7 @@ function refuseIfRegistrationHangs(device: Device): void {
 /** Closes one device file: with the last one the driver's close_device runs, then the device is unregistered. */
 export function* closeDevice(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
-  if (device.openCount === 0) return 'EBADF';
+  if (device.openCount === 0) return refuse(task, 'EBADF', 'the device is not open');
   refuseIfRegistrationHangs(device);
   const releases = !group.fdOpen && group.containerUsers === 2;
   if (releases) refuseIfDetachHangs(group);
@@ -94,9 +94,11 @@ export function* vfioPinPages(
   npage: number,
   prot: number,
 ): KernelStep<PinResult> {
-  if (npage === 0) return 'EINVAL';
-  if (!assertDeviceOpen(k, task, device)) return 'EINVAL';
-  if (npage < 0 || npage > PIN_PAGES_MAX) return 'E2BIG';
+  if (npage === 0) return refuse(task, 'EINVAL', 'npage is 0');
+  if (!assertDeviceOpen(k, task, device)) return refuse(task, 'EINVAL', 'the device is not open');
+  if (npage < 0 || npage > PIN_PAGES_MAX) {
+    return refuse(task, 'E2BIG', `npage ${npage} is not from 1 to ${PIN_PAGES_MAX}`);
+  }
   return yield* pinPages(k, task, device.iommu!, device, iova, npage, prot);
 }
 
@@ -128,6 +130,7 @@ export function* vfioDmaRw(
   access: DmaAccess,
 ): KernelStep<Errno | Uint8Array> {
   const length = 'write' in access ? access.write.length : access.read;
-  if (length === 0 || !assertDeviceOpen(k, task, device)) return 'EINVAL';
+  if (length === 0) return refuse(task, 'EINVAL', 'length is 0');
+  if (!assertDeviceOpen(k, task, device)) return refuse(task, 'EINVAL', 'the device is not open');
   return yield* dmaRw(k, task, device.iommu!, device, iova, access);
 }

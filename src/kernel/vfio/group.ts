@@ -1,13 +1,15 @@
 import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
 import type { Container, Group } from '../objects.ts';
-import { acquire, type KernelStep, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
 import { attachGroup } from '../type1/attach-group.ts';
 import { detachContainer, refuseIfDetachHangs } from './container.ts';
 
 /** VFIO_GROUP_FLAGS_VIABLE and _CONTAINER_SET. */
 const VIABLE = 1;
 const CONTAINER_SET = 2;
+
+const GROUP_CLOSED = "the group's file is closed";
 
 /** vfio_group_fops_open. EBUSY while the group's file exists, be it only for a device that is still open. */
 export function openGroup(group: Group): Errno | null {
@@ -23,7 +25,7 @@ export function openGroup(group: Group): Errno | null {
  * @returns EBADF when it is not open
  */
 export function* closeGroup(k: KernelContext, task: Task, group: Group): KernelStep<Errno | null> {
-  if (!group.fdOpen) return 'EBADF';
+  if (!group.fdOpen) return refuse(task, 'EBADF', GROUP_CLOSED);
   const release = openDeviceFiles(group) === 0;
   if (release) refuseIfDetachHangs(group);
   group.fdOpen = false;
@@ -55,7 +57,8 @@ export function* setContainer(
   group: Group,
   container: Container,
 ): KernelStep<Errno | null> {
-  if (!group.fdOpen || !container.open) return 'EBADF';
+  if (!group.fdOpen) return refuse(task, 'EBADF', GROUP_CLOSED);
+  if (!container.open) return refuse(task, 'EBADF', "the container's file is closed");
   yield* acquire(task, group.lock);
   const errno = yield* attachContainer(k, task, group, container);
   k.release(task, group.lock);
@@ -68,7 +71,8 @@ function* attachContainer(
   group: Group,
   container: Container,
 ): KernelStep<Errno | null> {
-  if (group.container) return 'EINVAL';
+  if (group.container)
+    return refuse(task, 'EINVAL', `the group is in container ${group.container.id} already`);
   yield* acquire(task, container.groupLock);
   const errno = container.iommu ? yield* attachGroup(k, task, container.iommu, group) : null;
   if (errno === null) {
@@ -82,11 +86,11 @@ function* attachContainer(
 
 /** VFIO_GROUP_UNSET_CONTAINER: EBADF, EINVAL without a container, EBUSY while a device file is open. */
 export function* unsetContainer(k: KernelContext, task: Task, group: Group): KernelStep<Errno | null> {
-  if (!group.fdOpen) return 'EBADF';
+  if (!group.fdOpen) return refuse(task, 'EBADF', GROUP_CLOSED);
   yield* acquire(task, group.lock);
   let errno: Errno | null = null;
-  if (!group.container) errno = 'EINVAL';
-  else if (group.containerUsers !== 1) errno = 'EBUSY';
+  if (!group.container) errno = refuse(task, 'EINVAL', 'the group has no container');
+  else if (group.containerUsers !== 1) errno = refuse(task, 'EBUSY', 'the device is open');
   else yield* detachContainer(k, task, group);
   k.release(task, group.lock);
   return errno;
@@ -94,7 +98,7 @@ export function* unsetContainer(k: KernelContext, task: Task, group: Group): Ker
 
 /** VFIO_GROUP_GET_STATUS: the flags word, or EBADF. */
 export function* groupStatus(k: KernelContext, task: Task, group: Group): KernelStep<Errno | number> {
-  if (!group.fdOpen) return 'EBADF';
+  if (!group.fdOpen) return refuse(task, 'EBADF', GROUP_CLOSED);
   yield* acquire(task, group.lock);
   const flags = group.container ? VIABLE | CONTAINER_SET : VIABLE;
   k.release(task, group.lock);

@@ -1,0 +1,73 @@
+import { type TSchema, Type } from '@sinclair/typebox';
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import { Accepted, CALL_ANSWERS, EmptyAnswer, Problem } from '../schemas/answers.ts';
+import { CALL_ARGS, CALL_TARGETS, type CallName, type CallTarget } from '../schemas/calls.ts';
+import { Id } from '../schemas/values.ts';
+import { toReply } from '../src/host/answer.ts';
+import type { Service } from '../src/service.ts';
+import { send, sendWhenDone, underway } from './reply.ts';
+
+const COLLECTION: Readonly<Record<Exclude<CallTarget, 'host'>, string>> = {
+  process: 'processes',
+  container: 'containers',
+  device: 'devices',
+};
+
+/** Calls whose request is not `POST /v1/<collection>/<id>/<call>`. */
+const EXCEPTIONS: Partial<Record<CallName, { method: HTTPMethods; url: string; status: number }>> = {
+  'create-process': { method: 'POST', url: '/v1/processes', status: 201 },
+  'open-container': { method: 'POST', url: '/v1/containers', status: 201 },
+  'close-container': { method: 'DELETE', url: '/v1/containers/:container', status: 204 },
+  'iommu-info': { method: 'GET', url: '/v1/containers/:container/iommu-info', status: 200 },
+  'create-device': { method: 'POST', url: '/v1/devices', status: 201 },
+  'remove-device': { method: 'DELETE', url: '/v1/devices/:device', status: 204 },
+  'set-parameters': { method: 'POST', url: '/v1/set-parameters', status: 200 },
+};
+
+/** Method, path and success status of a call. */
+export function restOf(call: CallName): { method: HTTPMethods; url: string; status: number } {
+  const exception = EXCEPTIONS[call];
+  if (exception) return exception;
+  const target = CALL_TARGETS[call] as Exclude<CallTarget, 'host'>;
+  return { method: 'POST', url: `/v1/${COLLECTION[target]}/:${target}/${call}`, status: 200 };
+}
+
+/** One route a call: it makes the call object of path and body, and the call's answer its own. */
+export function callRoutes(app: FastifyInstance, service: Service): void {
+  for (const call of Object.keys(CALL_ARGS) as CallName[]) {
+    const { method, url, status } = restOf(call);
+    const target = CALL_TARGETS[call];
+    const takesBody = method === 'POST';
+    const handler = (request: FastifyRequest, reply: FastifyReply) => {
+      const started = service.host.start(
+        { call, ...(request.params as object), ...(request.body as object | undefined) },
+        request.id,
+      );
+      if (!started.answer) return sendWhenDone(request, reply, service.operations, underway(started));
+      const answered = toReply(started.answer);
+      if (answered.status === 200) {
+        // A deletion that made the kernel say something says it.
+        const silent = status === 204 && Object.keys(answered.body).length === 0;
+        answered.status = status === 204 && !silent ? 200 : status;
+      }
+      return send(request, reply, answered);
+    };
+    app.route({
+      method,
+      url,
+      schema: {
+        operationId: call,
+        tags: [target],
+        summary: call,
+        ...(target === 'host' ? {} : { params: Type.Object({ [target]: Id }) }),
+        ...(takesBody ? { body: CALL_ARGS[call] as TSchema } : {}),
+        response: {
+          [status]: status === 204 ? Type.Null() : (CALL_ANSWERS[call] ?? EmptyAnswer),
+          202: Accepted,
+          '4xx': Problem,
+        },
+      },
+      handler,
+    });
+  }
+}

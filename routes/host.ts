@@ -1,0 +1,131 @@
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { Problem } from '../schemas/answers.ts';
+import { replay } from '../src/replay/replay.ts';
+import type { Scenario, Step } from '../src/replay/scenario.ts';
+import type { Service } from '../src/service.ts';
+import { QueryCount } from './query.ts';
+import { send } from './reply.ts';
+
+const Loose = Type.Object({}, { additionalProperties: true });
+
+const ScenarioBody = Type.Object(
+  {
+    id: Type.Optional(Type.String({ maxLength: 200 })),
+    kernel: Type.Optional(Type.String()),
+    steps: Type.Array(Type.Object({ call: Type.String() }, { additionalProperties: true }), {
+      maxItems: 100_000,
+    }),
+  },
+  { additionalProperties: false, title: 'Scenario' },
+);
+
+const Wait = Type.Object(
+  { wait: Type.Optional(Type.Literal('1')), timeoutMs: Type.Optional(QueryCount) },
+  { additionalProperties: false },
+);
+
+/** Longest a request waits for something to happen, milliseconds. */
+const WAIT_MAX_MS = 60_000;
+const WAIT_DEFAULT_MS = 10_000;
+
+const EventQuery = Type.Object(
+  {
+    since: Type.Optional(QueryCount),
+    kind: Type.Optional(Type.String({ maxLength: 40 })),
+    container: Type.Optional(Type.String({ maxLength: 63 })),
+    device: Type.Optional(Type.String({ maxLength: 63 })),
+    limit: Type.Optional(QueryCount),
+  },
+  { additionalProperties: false },
+);
+const EVENTS_MAX = 10_000;
+const EVENTS_DEFAULT = 1000;
+
+/** The host as a whole: what it is, its journal, reset, replay, and the calls that were answered 202. */
+export function hostRoutes(app: FastifyInstance, service: Service): void {
+  const tags = ['host'];
+  app.get('/v1', { schema: { tags, summary: 'what this is', response: { 200: Loose } } }, () =>
+    service.describe(),
+  );
+
+  app.post(
+    '/v1/reset',
+    {
+      schema: {
+        tags,
+        summary: 'everything back to the start',
+        body: Type.Object({ kernel: Type.Optional(Type.String()) }, { additionalProperties: false }),
+        response: { 204: Type.Null(), '4xx': Problem },
+      },
+    },
+    (request, reply) => {
+      service.reset((request.body as { kernel?: string }).kernel);
+      return send(request, reply, { status: 204, body: {} });
+    },
+  );
+
+  app.get<{ Querystring: Static<typeof EventQuery> }>(
+    '/v1/events',
+    {
+      schema: {
+        tags,
+        summary: 'the journal',
+        querystring: EventQuery,
+        response: { 200: Loose, '4xx': Problem },
+      },
+    },
+    ({ query }) =>
+      service.host.journal.read({
+        since: Number(query.since ?? 0),
+        kind: query.kind,
+        container: query.container,
+        device: query.device,
+        limit: Math.min(Number(query.limit ?? EVENTS_DEFAULT), EVENTS_MAX),
+      }),
+  );
+
+  app.post<{ Body: Static<typeof ScenarioBody> }>(
+    '/v1/replay',
+    {
+      bodyLimit: service.config.replayBodyLimit,
+      schema: {
+        tags,
+        summary: 'runs a scenario on a fresh host and answers what differed',
+        body: ScenarioBody,
+        response: { 200: Loose, '4xx': Problem },
+      },
+    },
+    ({ body }) => {
+      const scenario: Scenario = {
+        id: body.id ?? 'trace',
+        kernel: body.kernel ?? service.host.kernel.gen.version,
+        steps: body.steps as Step[],
+      };
+      const differences = replay(service.scratchHost(scenario.kernel), scenario);
+      return { id: scenario.id, kernel: scenario.kernel, steps: scenario.steps.length, differences };
+    },
+  );
+
+  app.get<{ Params: { operation: string }; Querystring: Static<typeof Wait> }>(
+    '/v1/operations/:operation',
+    {
+      schema: {
+        tags,
+        summary: 'a call that was answered 202',
+        params: Type.Object({ operation: Type.String() }),
+        querystring: Wait,
+        response: { 200: Loose, '4xx': Problem },
+      },
+    },
+    async (request) => {
+      const operation = service.operations.get(request.params.operation);
+      if (request.query.wait === '1' && !operation.reply) {
+        const timeoutMs = Math.min(Number(request.query.timeoutMs ?? WAIT_DEFAULT_MS), WAIT_MAX_MS);
+        await Promise.race([operation.settled, service.delay(timeoutMs, request.raw)]);
+      }
+      const { reply } = operation;
+      return { operation: operation.id, done: reply !== null, ...(reply ? { answer: reply } : {}) };
+    },
+  );
+}

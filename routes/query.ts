@@ -1,0 +1,60 @@
+import { Type } from '@sinclair/typebox';
+
+/** A count in a query string. */
+export const QueryCount = Type.String({
+  pattern: '^(0|[1-9][0-9]{0,15})$',
+  description: 'a non-negative integer',
+});
+
+/** Most items one page has. */
+export const PAGE_MAX = 1000;
+const PAGE_DEFAULT = 100;
+
+/** `limit` and `after` of a paged list; `after` is the `next` of the page before. */
+export const Paging = {
+  limit: Type.Optional(QueryCount),
+  after: Type.Optional(Type.String({ maxLength: 64, description: 'the "next" of the page before' })),
+};
+
+/** The number of items a page may have. */
+export function pageSize(limit: string | undefined): number {
+  return Math.min(limit === undefined ? PAGE_DEFAULT : Number(limit), PAGE_MAX);
+}
+
+/** A page of items: those after the item named `after`, and where the next page starts. */
+export function pageById<T>(
+  items: Iterable<readonly [string, T]>,
+  query: { limit?: string; after?: string },
+): { page: T[]; next?: string } {
+  const size = pageSize(query.limit);
+  const all = [...items];
+  const at = query.after === undefined ? 0 : all.findIndex(([id]) => id === query.after) + 1;
+  return cut(all.slice(at, at + size + 1), size);
+}
+
+/** A page of a long sequence; `after` is the number of items to pass over. */
+export function pageByPosition<T>(
+  items: Iterable<T>,
+  query: { limit?: string; after?: string },
+): { page: T[]; next?: string } {
+  const size = pageSize(query.limit);
+  const skip = Number(query.after ?? 0) || 0;
+  const kept: [string, T][] = [];
+  let position = 0;
+  for (const item of items) {
+    position++;
+    if (position <= skip) continue;
+    kept.push([String(position), item]);
+    if (kept.length > size) break;
+  }
+  return cut(kept, size);
+}
+
+function cut<T>(items: readonly (readonly [string, T])[], size: number): { page: T[]; next?: string } {
+  const page = items.slice(0, size);
+  const last = page.at(-1);
+  return {
+    page: page.map(([, item]) => item),
+    ...(items.length > size && last ? { next: last[0] } : {}),
+  };
+}

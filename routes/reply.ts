@@ -1,0 +1,61 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { RequestProblem } from '../src/calls/problem.ts';
+import type { InvalidationEntry } from '../src/host/answer.ts';
+import { PROBLEM_TYPE, problem, type Reply, toReply } from '../src/host/answer.ts';
+import type { StartedCall } from '../src/host/host.ts';
+import type { Operations } from '../src/host/operations.ts';
+
+/** Something under way that will have a reply. */
+export interface Underway {
+  readonly settled: Promise<Reply>;
+  invalidations(): InvalidationEntry[];
+}
+
+/** Sends a reply; a problem with its media type and the request's id. */
+export function send(request: FastifyRequest, reply: FastifyReply, { status, body }: Reply): FastifyReply {
+  reply.code(status);
+  if (status < 400) return reply.send(status === 204 ? undefined : body);
+  return reply.type('application/problem+json; charset=utf-8').send({ ...body, instance: request.id });
+}
+
+/** The reply to a RequestProblem, or to whatever else went wrong: then the emulator itself is. */
+export function errorReply(error: unknown): Reply {
+  if (error instanceof RequestProblem) {
+    return problem(error.status, error.slug, error.title, error.message);
+  }
+  return problem(500, 'internal', 'Internal error', 'the emulator itself is wrong; its log has the details');
+}
+
+/** Whether the client asked not to wait (RFC 7240). */
+function prefersAsync(request: FastifyRequest): boolean {
+  const { prefer } = request.headers;
+  return prefer !== undefined && /(^|[\s,])respond-async($|[\s,;])/.test(String(prefer));
+}
+
+/** Answers what may have to wait: at once where it is done, 202 where asked for, and else when it is done. */
+export async function sendWhenDone(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  operations: Operations,
+  underway: Underway,
+): Promise<FastifyReply> {
+  if (prefersAsync(request)) {
+    const operation = operations.add(underway.settled);
+    return send(request, reply.header('preference-applied', 'respond-async'), {
+      status: 202,
+      body: { operation: operation.id, invalidations: underway.invalidations() },
+    });
+  }
+  return send(request, reply, await underway.settled);
+}
+
+/** A call as something under way; what goes wrong on the way becomes its reply. */
+export function underway(started: StartedCall): Underway {
+  return {
+    settled: started.settled.then(toReply).catch(errorReply),
+    invalidations: () => started.invalidations(),
+  };
+}
+
+/** `type` of the problem for a request no route serves. */
+export const NO_ROUTE = `${PROBLEM_TYPE}no-such-route`;

@@ -1,0 +1,143 @@
+import { parseArgs } from 'node:util';
+import { type Static, Type } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
+import type { HostLimits } from './host/host.ts';
+import { DEFAULT_LIMITS } from './host/limits.ts';
+
+/** One setting: its flag; the environment variable is the flag in capitals, `-` as `_`. */
+interface Setting {
+  readonly flag: string;
+  readonly rule: string;
+  readonly help: string;
+  parse(text: string): unknown;
+}
+
+const integer = (min: number, max: number) => ({
+  rule: `an integer from ${min} to ${max}`,
+  parse: (text: string) => (/^(0|[1-9][0-9]*)$/.test(text) ? Number(text) : Number.NaN),
+  schema: Type.Integer({ minimum: min, maximum: max }),
+});
+
+const flag = {
+  rule: '"true" or "false"',
+  parse: (text: string) => (text === 'true' ? true : text === 'false' ? false : undefined),
+  schema: Type.Boolean(),
+};
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+const SETTINGS = {
+  host: {
+    flag: 'host',
+    rule: 'a host name or address',
+    help: 'address to listen on',
+    parse: (text: string) => text,
+    schema: Type.String({ minLength: 1, maxLength: 255 }),
+  },
+  port: { flag: 'port', help: 'port to listen on; 0 takes a free one', ...integer(0, 65535) },
+  logLevel: {
+    flag: 'log-level',
+    rule: `one of ${LOG_LEVELS.join(', ')}`,
+    help: 'least level that is logged',
+    parse: (text: string) => text,
+    schema: Type.Union(LOG_LEVELS.map((level) => Type.Literal(level))),
+  },
+  panicOnWarn: { flag: 'panic-on-warn', help: 'a WARN_ON ends the process with exit code 70', ...flag },
+  panicOnOops: { flag: 'panic-on-oops', help: 'a BUG_ON ends the process with exit code 70', ...flag },
+  maxProcesses: { flag: 'max-processes', help: 'emulated processes', ...integer(1, 65536) },
+  maxContainers: { flag: 'max-containers', help: 'containers', ...integer(1, 65536) },
+  maxDevices: { flag: 'max-devices', help: 'devices', ...integer(1, 65536) },
+  maxJournal: { flag: 'max-journal', help: 'journal entries kept', ...integer(1, 1_000_000) },
+  maxPendingCalls: { flag: 'max-pending-calls', help: 'calls under way at once', ...integer(1, 65536) },
+  bodyLimit: { flag: 'body-limit', help: 'bytes of a request body', ...integer(1024, 268_435_456) },
+  replayBodyLimit: {
+    flag: 'replay-body-limit',
+    help: 'bytes of the body of a replay',
+    ...integer(1024, 268_435_456),
+  },
+} as const satisfies Record<string, Setting & { schema: unknown }>;
+
+type SettingName = keyof typeof SETTINGS;
+
+/** The service's configuration, checked. */
+export type Config = {
+  readonly [K in SettingName]: Static<(typeof SETTINGS)[K]['schema']>;
+};
+
+export const DEFAULT_CONFIG: Config = {
+  host: '127.0.0.1',
+  port: 8080,
+  logLevel: 'info',
+  panicOnWarn: false,
+  panicOnOops: false,
+  maxProcesses: DEFAULT_LIMITS.processes,
+  maxContainers: DEFAULT_LIMITS.containers,
+  maxDevices: DEFAULT_LIMITS.devices,
+  maxJournal: DEFAULT_LIMITS.journal,
+  maxPendingCalls: DEFAULT_LIMITS.pendingCalls,
+  bodyLimit: 32 * 1024 * 1024,
+  replayBodyLimit: 64 * 1024 * 1024,
+};
+
+/** A setting that is not what it must be; the message names it, its value and the rule. */
+export class ConfigError extends Error {}
+
+/** Name of a setting's environment variable. */
+function envName(name: SettingName): string {
+  return SETTINGS[name].flag.toUpperCase().replaceAll('-', '_');
+}
+
+/**
+ * Reads the configuration; a flag wins over the environment.
+ *
+ * @param args command line without the program
+ * @throws ConfigError for an unknown flag or a value that breaks its rule
+ */
+export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Config {
+  const options = Object.fromEntries(
+    Object.values(SETTINGS).map((setting) => [setting.flag, { type: 'string' as const }]),
+  );
+  let values: Record<string, string | undefined>;
+  try {
+    values = parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as never;
+  } catch (error) {
+    throw new ConfigError((error as Error).message);
+  }
+  const config: Record<string, unknown> = { ...DEFAULT_CONFIG };
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const setting = SETTINGS[name];
+    const fromFlag = values[setting.flag];
+    const text = fromFlag ?? env[envName(name)];
+    if (text === undefined) continue;
+    const value = setting.parse(text);
+    if (!Value.Check(setting.schema, value)) {
+      const where = fromFlag === undefined ? envName(name) : `--${setting.flag}`;
+      throw new ConfigError(`${where} is "${text}", but must be ${setting.rule}`);
+    }
+    config[name] = value;
+  }
+  return Object.freeze(config) as Config;
+}
+
+/** The limits of a host as configured. */
+export function hostLimits(config: Config): HostLimits {
+  return {
+    ...DEFAULT_LIMITS,
+    processes: config.maxProcesses,
+    containers: config.maxContainers,
+    devices: config.maxDevices,
+    journal: config.maxJournal,
+    pendingCalls: config.maxPendingCalls,
+  };
+}
+
+/** What `--help` says of the settings. */
+export function settingsHelp(): string {
+  return (Object.keys(SETTINGS) as SettingName[])
+    .map((name) => {
+      const { flag: name_, help, rule } = SETTINGS[name];
+      const left = `  --${name_} VALUE`.padEnd(30);
+      return `${left}${help}: ${rule} (${envName(name)}; default ${DEFAULT_CONFIG[name]})`;
+    })
+    .join('\n');
+}

@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { replayOverHttp } from './support/http-replay.ts';
+import { recordings } from './support/recordings.ts';
+import { startService, type TestService } from './support/service.ts';
+import { STRAY_CALLBACKS } from './support/stray-callbacks.ts';
+
+let rig: TestService;
+beforeAll(async () => {
+  rig = await startService({ logLevel: 'silent' });
+});
+afterAll(() => rig.app.close());
+
+for (const version of ['6.1']) {
+  for (const { file, scenarios } of recordings(version)) {
+    test(`HTTP answers as Linux ${version}: ${file}, ${scenarios.length} scenarios`, async () => {
+      const started = performance.now();
+      const failed: unknown[] = [];
+      for (const scenario of scenarios) {
+        await rig.http('POST', '/v1/reset', { kernel: version });
+        const differences = await replayOverHttp(rig.http, scenario);
+        const stray = STRAY_CALLBACKS[version]?.[scenario.id];
+        if (stray) expect(differences).toEqual([expect.objectContaining(stray)]);
+        else if (differences.length > 0) failed.push({ id: scenario.id, first: differences[0] });
+      }
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      console.log(
+        `${version} HTTP ${file}: ${scenarios.length - failed.length} of ${scenarios.length}, ${seconds} s`,
+      );
+      expect(failed.slice(0, 5)).toEqual([]);
+    });
+  }
+}
