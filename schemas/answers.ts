@@ -24,6 +24,19 @@ export const InvalidationEntry = Type.Object(
   { title: 'Invalidation' },
 );
 
+/** What the kernel does not notice but a driver author must know. */
+export const AdvisoryEntry = Type.Object(
+  {
+    kind: Type.String(),
+    devices: Type.Array(Type.String(), { description: 'who did it, and whom it hit' }),
+    iova: Hex,
+    call: Type.String(),
+    count: Count,
+    text: Type.String(),
+  },
+  { title: 'Advisory' },
+);
+
 /** RFC 9457 problem, with what a kernel's answer adds. */
 export const Problem = Type.Object(
   {
@@ -39,6 +52,7 @@ export const Problem = Type.Object(
     splat: Type.Optional(LogEntry),
     log: Type.Optional(Type.Array(LogEntry)),
     invalidations: Type.Optional(Type.Array(InvalidationEntry)),
+    advisories: Type.Optional(Type.Array(AdvisoryEntry)),
   },
   { title: 'Problem' },
 );
@@ -48,6 +62,7 @@ const answer = (properties: TProperties): TSchema =>
     ...properties,
     invalidations: Type.Optional(Type.Array(InvalidationEntry)),
     log: Type.Optional(Type.Array(LogEntry)),
+    advisories: Type.Optional(Type.Array(AdvisoryEntry)),
   });
 
 const Bitmap = {

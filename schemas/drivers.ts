@@ -32,6 +32,25 @@ export const SyntheticDriver = Type.Object(
   { additionalProperties: false },
 );
 
+/** A driver that lives outside and is called over HTTP. */
+export const WebhookDriver = Type.Object(
+  {
+    type: Type.Literal('webhook'),
+    url: Type.String({ pattern: '^https?://', maxLength: 2048, description: 'an http or https URL' }),
+    timeoutMs: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 60_000, description: 'milliseconds from 1 to 60000' }),
+    ),
+    secret: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 256, description: 'a string of 1 to 256 characters' }),
+    ),
+    openDevice: Type.Optional(Type.Boolean()),
+    closeDevice: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+
 /** The driver of an mdev. */
-export const Driver = SyntheticDriver;
+export const Driver = Type.Union([SyntheticDriver, WebhookDriver], {
+  description: 'a driver: see section 5 of the API contract',
+});
 export type Driver = Static<typeof Driver>;

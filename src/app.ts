@@ -46,7 +46,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
       'request',
     );
   });
-  app.addHook('preClose', async () => service.close());
+  app.addHook('preClose', () => service.close());
   useProblems(app);
   await app.register(fastifySwagger, {
     openapi: {

@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { HostLimits } from './host/host.ts';
 import { DEFAULT_LIMITS } from './host/limits.ts';
+import { DEFAULT_WEBHOOK_ALLOW, WEBHOOK_ALLOW_RULE, WebhookAllow } from './webhook/allow.ts';
 
 /** One setting: its flag; the environment variable is the flag in capitals, `-` as `_`. */
 interface Setting {
@@ -26,6 +27,16 @@ const flag = {
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
+/** A list that WebhookAllow understands, or nothing. */
+function parseAllow(text: string): string | undefined {
+  try {
+    new WebhookAllow(text);
+    return text;
+  } catch {
+    return undefined;
+  }
+}
+
 const SETTINGS = {
   host: {
     flag: 'host',
@@ -44,6 +55,13 @@ const SETTINGS = {
   },
   panicOnWarn: { flag: 'panic-on-warn', help: 'a WARN_ON ends the process with exit code 70', ...flag },
   panicOnOops: { flag: 'panic-on-oops', help: 'a BUG_ON ends the process with exit code 70', ...flag },
+  webhookAllow: {
+    flag: 'webhook-allow',
+    rule: WEBHOOK_ALLOW_RULE,
+    help: 'where webhooks may go',
+    parse: parseAllow,
+    schema: Type.String(),
+  },
   maxProcesses: { flag: 'max-processes', help: 'emulated processes', ...integer(1, 65536) },
   maxContainers: { flag: 'max-containers', help: 'containers', ...integer(1, 65536) },
   maxDevices: { flag: 'max-devices', help: 'devices', ...integer(1, 65536) },
@@ -70,6 +88,7 @@ export const DEFAULT_CONFIG: Config = {
   logLevel: 'info',
   panicOnWarn: false,
   panicOnOops: false,
+  webhookAllow: DEFAULT_WEBHOOK_ALLOW,
   maxProcesses: DEFAULT_LIMITS.processes,
   maxContainers: DEFAULT_LIMITS.containers,
   maxDevices: DEFAULT_LIMITS.devices,

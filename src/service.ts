@@ -6,6 +6,8 @@ import type { HostLogger } from './host/kernel-log.ts';
 import { Operations } from './host/operations.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generation.ts';
 import { VERSION } from './version.ts';
+import { WebhookAllow } from './webhook/allow.ts';
+import { WebhookCaller } from './webhook/caller.ts';
 
 /** Operations kept, finished ones included, as a multiple of the calls that may be under way. */
 const OPERATIONS_PER_PENDING = 4;
@@ -16,6 +18,7 @@ const SILENT: HostLogger = { debug() {}, info() {}, warn() {}, error() {}, fatal
 /** The service around the host: its configuration, its log, and what it answered 202. */
 export class Service {
   readonly host: Host;
+  private readonly webhooks: WebhookCaller;
   operations: Operations;
   private readonly timers = new Set<NodeJS.Timeout>();
 
@@ -25,11 +28,13 @@ export class Service {
     private readonly log: HostLogger,
     panic: (reason: string) => void,
   ) {
+    this.webhooks = new WebhookCaller(new WebhookAllow(config.webhookAllow));
     this.host = new Host({
       gen: generationOf('6.1')!,
       limits: hostLimits(config),
       policy: { panicOnWarn: config.panicOnWarn, panicOnOops: config.panicOnOops },
       log,
+      webhooks: this.webhooks,
       onPanic: (reason) => {
         log.fatal({ panic: reason }, `Kernel panic - not syncing: ${reason}`);
         panic(reason);
@@ -66,6 +71,7 @@ export class Service {
       limits: hostLimits(this.config),
       policy: { panicOnWarn: false, panicOnOops: false },
       log: SILENT,
+      webhooks: null,
       onPanic() {},
     });
   }
@@ -112,7 +118,8 @@ export class Service {
   }
 
   /** Lets go whatever waits, because the service ends. */
-  close(): void {
+  async close(): Promise<void> {
     this.host.abandonPending('the service was stopped');
+    await this.webhooks.close();
   }
 }

@@ -2,6 +2,7 @@ import type { CallArgs } from '../../schemas/calls.ts';
 import { flagWord, PROT_FLAGS } from '../../schemas/values.ts';
 import { createDriver } from '../drivers/create.ts';
 import { SyntheticDriver } from '../drivers/synthetic.ts';
+import { WebhookDriver } from '../drivers/webhook.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Device, Group } from '../kernel/objects.ts';
 import { hexAddress, offsetInPage, pageOf, wrapPage } from '../kernel/pages.ts';
@@ -21,6 +22,7 @@ export function describeDevice(device: Device) {
     group: group.id,
     kind: device.kind,
     ...(driver instanceof SyntheticDriver ? { driver: driver.config } : {}),
+    ...(driver instanceof WebhookDriver ? { driver: driver.describe() } : {}),
     openCount: device.openCount,
     groupOpen: group.fdOpen,
     container: group.container?.id ?? null,
@@ -91,6 +93,10 @@ export const deviceCalls: CallHandlers<
     }
     if (kind === 'vfio-pci' && args.driver) {
       throw RequestProblem.badRequest('body/driver is for an mdev; a vfio-pci device has its own');
+    }
+    if (args.driver?.type === 'webhook') {
+      const refused = m.refusesWebhook(args.driver.url);
+      if (refused) throw RequestProblem.badRequest(`body/driver/url ${args.driver.url} ${refused}`);
     }
     if (devices.size >= m.limits.devices) throw RequestProblem.tooMany('devices', m.limits.devices);
     return function* () {

@@ -24,10 +24,14 @@ export interface PanicPolicy {
 export class Machine {
   private readonly counters = { c: 0, d: 0, g: 0, p: 1 };
 
+  /**
+   * @param refusesWebhook why a webhook's URL can never be called, in words; null when it may be
+   */
   constructor(
     readonly kernel: Kernel,
     readonly limits: MachineLimits,
     readonly policy: PanicPolicy,
+    readonly refusesWebhook: (url: string) => string | null,
   ) {}
 
   process(id: string): Process {

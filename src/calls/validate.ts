@@ -1,5 +1,6 @@
 import type { TSchema } from '@sinclair/typebox';
 import { TypeCompiler, type ValueError } from '@sinclair/typebox/compiler';
+import { Value } from '@sinclair/typebox/value';
 import { RequestProblem } from './problem.ts';
 
 /** Longest rendering of a wrong value in a message, characters. */
@@ -12,8 +13,31 @@ function show(value: unknown): string {
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }
 
+/** A variant of a union of objects that are told apart by their `type`. */
+function variantOf(schema: TSchema, value: unknown): TSchema | null {
+  const variants = (schema.anyOf ?? []) as TSchema[];
+  const { type } = (value ?? {}) as { type?: unknown };
+  return variants.find((variant) => variant.properties?.type?.const === type) ?? null;
+}
+
+/** The `type`s a union of objects knows; empty where it is no such union. */
+function knownTypes(schema: TSchema): string[] {
+  const variants = (schema.anyOf ?? []) as TSchema[];
+  return variants.map((variant) => variant.properties?.type?.const).filter((name) => name !== undefined);
+}
+
 /** What is wrong, in words: which value, and the rule it breaks. */
 export function explain(error: ValueError, where: string): string {
+  if (typeof error.value === 'object' && error.value !== null) {
+    const variant = variantOf(error.schema, error.value);
+    const inner = variant && Value.Errors(variant, error.value).First();
+    if (inner) return explain(inner, `${where}${error.path}`);
+    const types = knownTypes(error.schema);
+    if (types.length > 0) {
+      const { type } = error.value as { type?: unknown };
+      return `${where}${error.path}/type is ${show(type)}, but must be one of ${types.map(show).join(', ')}`;
+    }
+  }
   const path = `${where}${error.path}`;
   const rule = typeof error.schema.description === 'string' ? error.schema.description : null;
   // The compiler's own words where a property is not known at all.

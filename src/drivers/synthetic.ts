@@ -84,7 +84,7 @@ export class SyntheticDriver implements MdevDriver {
     // One callback is held at a time: a second one beside it runs on (5.10, conc-00010).
     if (this.holding && !this.held) {
       this.held = true;
-      yield* api.waitOutside('held');
+      yield* api.waitOutside('held', 'dma-unmap');
     }
     this.callbacks++;
     switch (this.config.onDmaUnmap) {

@@ -1,4 +1,5 @@
 import type { CallResult } from '../calls/result.ts';
+import type { Advisory, AdvisoryKind } from '../kernel/advisories.ts';
 import { ERRNO, type Errno } from '../kernel/errno.ts';
 import { hex } from '../kernel/pages.ts';
 import type { LogEntry } from '../kernel/splats.ts';
@@ -11,12 +12,24 @@ export interface InvalidationEntry {
   length: string;
 }
 
+/** A finding as an answer shows it. */
+export interface AdvisoryEntry {
+  kind: AdvisoryKind;
+  /** Who did it, and whom it hit. */
+  devices: readonly string[];
+  iova: string;
+  call: string;
+  count: number;
+  text: string;
+}
+
 /** What a call was answered: what it returned or how it ended, what was printed, who was called back. */
 export interface Answer {
   readonly call: string;
   readonly end: TaskEnd<CallResult>;
   readonly log: readonly LogEntry[];
   readonly invalidations: readonly InvalidationEntry[];
+  readonly advisories: readonly AdvisoryEntry[];
   /** Why it was refused, in words. */
   readonly why: string | null;
 }
@@ -78,6 +91,11 @@ const TITLE_OF: Readonly<Record<Errno, string>> = {
   EOPNOTSUPP: 'Operation not supported',
 };
 
+/** A finding in an answer's form. */
+export function advisoryEntry({ kind, devices, iova, count, text }: Advisory, call: string): AdvisoryEntry {
+  return { kind, devices, iova: hex(iova), call, count, text };
+}
+
 /** A callback in an answer's form. */
 export function invalidationEntry({ device, iova, length }: Invalidation): InvalidationEntry {
   return { device, iova: hex(iova), length: hex(length) };
@@ -93,7 +111,10 @@ export function errnoOf(answer: Answer): Errno | null {
 /** The HTTP answer to a call (API contract, section 3). */
 export function toReply(answer: Answer): Reply {
   const { end, call } = answer;
-  const log = answer.log.length > 0 ? { log: answer.log } : {};
+  const log = {
+    ...(answer.log.length > 0 ? { log: answer.log } : {}),
+    ...(answer.advisories.length > 0 ? { advisories: answer.advisories } : {}),
+  };
   const invalidations = answer.invalidations.length > 0 ? { invalidations: answer.invalidations } : {};
   switch (end.how) {
     case 'returned': {

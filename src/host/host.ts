@@ -3,13 +3,16 @@ import { Machine, type MachineLimits, type PanicPolicy } from '../calls/machine.
 import { RequestProblem } from '../calls/problem.ts';
 import type { CallResult } from '../calls/result.ts';
 import { prepareCall, targetId } from '../calls/table.ts';
+import type { Advisory } from '../kernel/advisories.ts';
 import type { Generation } from '../kernel/generation.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { hex } from '../kernel/pages.ts';
-import { type SplatEvent, Task } from '../kernel/task.ts';
-import { type Answer, errnoOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
+import { type PendingCallback, type SplatEvent, Task } from '../kernel/task.ts';
+import type { WebhookCaller } from '../webhook/caller.ts';
+import { type Answer, advisoryEntry, errnoOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
 import { Journal } from './journal.ts';
 import { type HostLogger, logSplat } from './kernel-log.ts';
+import { deliver, type WebhookReport } from './webhooks.ts';
 
 /** What one host may use up, beyond its machine. */
 export interface HostLimits extends MachineLimits {
@@ -25,6 +28,8 @@ export interface HostOptions {
   readonly limits: HostLimits;
   readonly policy: PanicPolicy;
   readonly log: HostLogger;
+  /** Delivers the callbacks of webhook drivers; without it they wait until somebody lets them go. */
+  readonly webhooks: WebhookCaller | null;
   /** Called when a splat meets panicOnWarn or panicOnOops, after its line was written. */
   readonly onPanic: (reason: string) => void;
 }
@@ -47,8 +52,11 @@ interface Running {
   reqId: string | undefined;
   container: string | undefined;
   device: string | undefined;
-  /** Callbacks of the task that are in the journal. */
+  /** Callbacks of the task that are in the journal, and the seq of the last of them. */
   journalled: number;
+  invalidationSeq: number;
+  /** Ends the delivery to a webhook that is under way. */
+  delivery: AbortController | null;
 }
 
 /**
@@ -79,9 +87,16 @@ export class Host {
   private newMachine(gen: Generation): Machine {
     const kernel = new Kernel(gen, this.options.limits, {
       splat: (task, event) => this.onSplat(task, event),
-      callback: (task) => this.journalInvalidations(task),
+      advisory: (task, advisory) => this.onAdvisory(task, advisory),
+      callback: (task, callback) => this.onCallback(task, callback),
     });
-    return new Machine(kernel, this.options.limits, { ...this.initialPolicy });
+    const { webhooks } = this.options;
+    return new Machine(
+      kernel,
+      this.options.limits,
+      { ...this.initialPolicy },
+      (url) => webhooks?.refuses(url) ?? null,
+    );
   }
 
   /** Everything back to the start: ids from 0, once-only warnings armed, parameters as configured. */
@@ -125,6 +140,8 @@ export class Host {
       container: this.containerOf(call),
       device,
       journalled: 0,
+      invalidationSeq: 0,
+      delivery: null,
     };
     running.seq = this.events.append({ kind: 'call', ...where(running), ...(reqId ? { reqId } : {}), call });
     const known = task as Task;
@@ -160,12 +177,14 @@ export class Host {
 
   private finish(task: Task<CallResult>, running: Running): Answer {
     this.running.delete(task as Task);
+    running.delivery?.abort();
     this.journalInvalidations(task as Task, running);
     const answer: Answer = {
       call: task.call,
       end: task.end!,
       log: task.splats.map((event) => event.entry),
       invalidations: task.invalidations.map(invalidationEntry),
+      advisories: task.advisories.list().map((advisory) => advisoryEntry(advisory, task.call)),
       why: task.why,
     };
     this.events.append({
@@ -197,12 +216,64 @@ export class Host {
     if (entry.kind === 'BUG_ON' && panicOnOops) this.options.onPanic('Fatal exception');
   }
 
+  /** A task waits for the world outside: a webhook driver is called. */
+  private onCallback(task: Task, callback: PendingCallback): void {
+    this.journalInvalidations(task);
+    const running = this.running.get(task);
+    const { webhooks } = this.options;
+    if (callback.mode !== 'webhook' || !webhooks || !running) return;
+    const delivery = new AbortController();
+    running.delivery = delivery;
+    const seq = callback.invalidation ? running.invalidationSeq : running.seq;
+    const origin = { seq, container: running.container };
+    const report = (outcome: WebhookReport) => this.onWebhook(running, outcome);
+    deliver(this, webhooks, task, callback, origin, report, delivery.signal).catch((error: unknown) => {
+      this.options.log.error({ err: error, ...where(running) }, 'delivering a webhook failed in this host');
+      if (task.callback === callback) this.kernel.scheduler.resume(task);
+    });
+  }
+
+  private onWebhook(running: Running, webhook: WebhookReport): void {
+    const seq = this.events.append({
+      kind: 'webhook',
+      cause: running.seq,
+      ...where(running),
+      device: webhook.device,
+      webhook,
+    });
+    const fields = { webhook, ...where(running), device: webhook.device, reqId: running.reqId, seq };
+    if (webhook.outcome === 'returned') this.options.log.debug(fields, 'webhook returned');
+    else {
+      this.options.log.warn(
+        fields,
+        `webhook of ${webhook.device} counts as returned without doing anything: ${webhook.reason}`,
+      );
+    }
+  }
+
+  private onAdvisory(task: Task, advisory: Advisory): void {
+    const running = this.running.get(task);
+    if (!running) throw new Error(`an advisory of ${task.call}, which is not running`);
+    this.journalInvalidations(task, running);
+    const entry = advisoryEntry(advisory, task.call);
+    const seq = this.events.append({
+      kind: 'advisory',
+      cause: running.seq,
+      ...where(running),
+      advisory: entry,
+    });
+    this.options.log.warn(
+      { advisory: entry, ...where(running), reqId: running.reqId, seq },
+      `${entry.kind}: ${entry.text}`,
+    );
+  }
+
   /** Brings the journal up to date with the callbacks a task has made. */
   private journalInvalidations(task: Task, running = this.running.get(task)): void {
     if (!running) return;
     for (; running.journalled < task.invalidations.length; running.journalled++) {
       const { device, iova, length, attempt, round } = task.invalidations[running.journalled]!;
-      this.events.append({
+      running.invalidationSeq = this.events.append({
         kind: 'invalidation',
         cause: running.seq,
         ...(running.container === undefined ? {} : { container: running.container }),

@@ -1,3 +1,4 @@
+import type { AdvisoryKind } from './advisories.ts';
 import type { Errno } from './errno.ts';
 import type { Generation } from './generation.ts';
 import type { Device } from './objects.ts';
@@ -19,6 +20,8 @@ export interface KernelContext {
   bug(task: Task, id: SplatId, details: SplatDetails): never;
   /** pr_warn of a limit in bytes. */
   prWarn(task: Task, id: 'L1' | 'L2', limitBytes: bigint): void;
+  /** Notes a finding the kernel itself does not make. */
+  advise(task: Task, kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void;
   /** Runs the device's dma_unmap within the task. */
   dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<void>;
   /** Id of a device by its number, also after it was removed. */

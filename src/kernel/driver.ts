@@ -1,5 +1,5 @@
 import type { Errno } from './errno.ts';
-import type { KernelStep } from './task.ts';
+import type { CallbackName, CallbackReturn, KernelStep } from './task.ts';
 
 /** What a driver's code can call: the kernel's driver API, for its own device, within the running task. */
 export interface DriverApi {
@@ -13,8 +13,8 @@ export interface DriverApi {
   pinPages(iova: bigint, npage: number, prot: number): KernelStep<PinResult>;
   /** vfio_unpin_pages. */
   unpinPages(iova: bigint, npage: number): KernelStep<void>;
-  /** Stops the task until the world outside lets the callback go on. */
-  waitOutside(mode: 'held' | 'webhook'): KernelStep<void>;
+  /** Stops the task until the world outside lets the callback go on; what it answered. */
+  waitOutside(mode: 'held' | 'webhook', call: CallbackName): KernelStep<CallbackReturn>;
 }
 
 /** What vfio_pin_pages answers: an errno, or the host page frames, one a page. */

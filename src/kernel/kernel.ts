@@ -1,3 +1,4 @@
+import type { Advisory, AdvisoryKind } from './advisories.ts';
 import type { KernelContext } from './context.ts';
 import type { DriverApi, MdevDriver } from './driver.ts';
 import type { Errno } from './errno.ts';
@@ -27,6 +28,8 @@ export interface KernelLimits extends IommuLimits {
 /** Told of everything a kernel prints, with the task that made it print. */
 export interface KernelObserver {
   splat(task: Task, event: SplatEvent): void;
+  /** A finding, the first time a call has it. */
+  advisory(task: Task, advisory: Advisory): void;
   /** A task stopped in a callback to the outside. */
   callback(task: Task, callback: PendingCallback): void;
 }
@@ -116,6 +119,11 @@ export class Kernel implements KernelContext {
     this.report(task, { kind: 'PR_WARN', text: prWarnText(id, limitBytes) }, {});
   }
 
+  advise(task: Task, kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void {
+    const advisory = task.advisories.note(kind, devices, iova, text);
+    if (advisory) this.observer.advisory(task, advisory);
+  }
+
   private report(task: Task, entry: LogEntry, details: SplatDetails): void {
     const event: SplatEvent = { entry, details };
     task.splats.push(event);
@@ -139,8 +147,10 @@ export class Kernel implements KernelContext {
     return {
       pinPages: (iova, npage, prot) => vfioPinPages(this, task, device, iova, npage, prot),
       unpinPages: (iova, npage) => vfioUnpinPages(this, task, device, iova, npage),
-      *waitOutside(mode) {
-        yield { callback: { mode, ...task.invalidations.at(-1)! } };
+      *waitOutside(mode, call) {
+        const invalidation = call === 'dma-unmap' ? task.invalidations.at(-1)! : null;
+        yield { callback: { mode, call, device: device.id, invalidation } };
+        return task.callbackReturn;
       },
     };
   }

@@ -1,5 +1,13 @@
 import type { DeadlockEntry, LogEntry } from './splats.ts';
-import { KernelBug, type KernelStep, type Lock, type Task, type TaskEnd, Wedged } from './task.ts';
+import {
+  type CallbackReturn,
+  KernelBug,
+  type KernelStep,
+  type Lock,
+  type Task,
+  type TaskEnd,
+  Wedged,
+} from './task.ts';
 
 /** What the scheduler tells its kernel. */
 export interface SchedulerEvents {
@@ -35,9 +43,10 @@ export class Scheduler {
   }
 
   /** Lets a task go on whose callback has returned. */
-  resume(task: Task): void {
+  resume(task: Task, answer: CallbackReturn = {}): void {
     if (!task.callback) throw new Error('the task is not in a callback');
     task.callback = null;
+    task.callbackReturn = answer;
     this.ready.push(task);
     this.drain();
   }

@@ -1,3 +1,4 @@
+import { AdvisoryList } from './advisories.ts';
 import type { Errno } from './errno.ts';
 import type { LogEntry } from './splats.ts';
 
@@ -13,13 +14,28 @@ export interface Invalidation {
   round: number;
 }
 
+/** What a driver outside is called for. */
+export type CallbackName = 'dma-unmap' | 'open-device' | 'close-device';
+
 /** A callback that waits for the world outside the kernel. */
-export interface PendingCallback extends Invalidation {
+export interface PendingCallback {
   /**
    * `held`: a synthetic driver's callback that stopped before it did anything.
    * `webhook`: a driver outside that must be called over HTTP.
    */
-  mode: 'held' | 'webhook';
+  readonly mode: 'held' | 'webhook';
+  readonly call: CallbackName;
+  readonly device: string;
+  /** With dma-unmap. */
+  readonly invalidation: Invalidation | null;
+}
+
+/** What a driver outside answered: nothing much, unless it says so. */
+export interface CallbackReturn {
+  /** open-device: the errno it fails with. */
+  errno?: Errno;
+  /** dma-unmap on a notifier chain: NOTIFY_BAD or NOTIFY_STOP end the chain. */
+  notify?: 'NOTIFY_OK' | 'NOTIFY_BAD' | 'NOTIFY_STOP';
 }
 
 /** Where a kernel operation stops: at a lock somebody holds, or in a callback to the outside. */
@@ -95,12 +111,15 @@ export interface SplatEvent {
 /** One call on its way through the kernel: what it printed, whom it called, which locks it holds. */
 export class Task<T = unknown> {
   readonly splats: SplatEvent[] = [];
+  readonly advisories: AdvisoryList = new AdvisoryList();
   readonly invalidations: Invalidation[] = [];
   readonly held: Lock[] = [];
   /** Why the call was refused last, in words: which value broke which rule. */
   why: string | null = null;
   waitsFor: Lock | null = null;
   callback: PendingCallback | null = null;
+  /** What the last callback to the outside was answered. */
+  callbackReturn: CallbackReturn = {};
   end: TaskEnd<T> | null = null;
   /** Told once, when the task has ended. */
   onEnd: (() => void) | null = null;

@@ -19,6 +19,7 @@ export function newHost(log: HostLogger = SILENT): Host {
     limits: DEFAULT_LIMITS,
     policy: { panicOnWarn: false, panicOnOops: false },
     log,
+    webhooks: null,
     onPanic: (reason) => {
       throw new Error(`panic: ${reason}`);
     },

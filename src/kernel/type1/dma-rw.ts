@@ -47,6 +47,8 @@ function doRw(
   }
   const length = 'write' in access ? access.write.length : access.read;
   const out = new Uint8Array('write' in access ? 0 : length);
+  const pages = Math.ceil((offsetInPage(iova) + length) / PAGE_SIZE);
+  iommu.shadow.used(k, task, device, pageOf(iova), pages);
   let done = 0;
   while (done < length) {
     const count = rwChunk(task, iommu, (iova + BigInt(done)) % TOP, access, out, done);

@@ -6,6 +6,7 @@ import type { Process } from '../process.ts';
 import { Lock } from '../task.ts';
 import { DIRTY_BITMAP_PAGES_MAX, DirtyBitmap } from './dirty-bitmap.ts';
 import { MappingTable } from './mapping-table.ts';
+import { PinShadow } from './pin-shadow.ts';
 import { PinTable } from './pin-table.ts';
 
 /** VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, VFIO_TYPE1_NESTING_IOMMU. */
@@ -58,6 +59,8 @@ export class Iommu {
   overlapPossible = false;
   /** Unmaps under way that remember a mapping. */
   readonly watchers = new Set<MappingWatcher>();
+  /** Who did what to the pins, for advisories only. */
+  readonly shadow: PinShadow = new PinShadow();
   readonly lock: Lock;
   readonly deviceListLock: Lock;
   private readonly bitmaps = new Map<number, DirtyBitmap>();

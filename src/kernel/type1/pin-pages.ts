@@ -71,6 +71,7 @@ function doPin(
       const pin = pins.find(mappings.pins[slot]!, page, offset);
       if (pin !== NIL) {
         pins.get(pin, device.number);
+        iommu.shadow.pinned(k, task, iommu, device, slot, page, offset);
         pfns[i] = pins.pfn[pin]!;
         continue;
       }
@@ -82,7 +83,7 @@ function doPin(
       errno = pinned;
     }
     for (let done = 0; done < i; done++) {
-      unpinOne(iommu, device, wrapPage(firstPage + done), offset);
+      unpinOne(k, task, iommu, device, wrapPage(firstPage + done), offset);
     }
     return errno;
   }
@@ -132,17 +133,29 @@ function pinPageExternal(
   const pfn = process.pfnOf(vaddr);
   mappings.pins[slot] = pins.add(mappings.pins[slot]!, page, offset, pfn, device.number);
   if (iommu.dirtyTracking) iommu.markPageDirty(slot, page);
+  iommu.shadow.pinned(k, task, iommu, device, slot, page, offset);
   return pfn;
 }
 
 /** One page of an unpin: false where no mapping is. A mapping without that pin is passed over silently. */
-function unpinOne(iommu: Iommu, device: Device, page: number, offset: number): boolean {
+function unpinOne(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  device: Device,
+  page: number,
+  offset: number,
+): boolean {
   const { mappings, pins } = iommu;
   const slot = mappings.find(page, mappings.wrapEnd(page + (offset === 0 ? 1 : 2)));
   if (slot === NIL) return false;
   const pin = pins.find(mappings.pins[slot]!, page, offset);
-  if (pin === NIL) return true;
-  pins.put(pin, device.number);
+  if (pin === NIL) {
+    iommu.shadow.unpinNotPinned(k, task, device, page, offset);
+    return true;
+  }
+  const owner = pins.put(pin, device.number);
+  if (owner !== device.number) iommu.shadow.foreignUnpin(k, task, device, owner, page, offset);
   if (pins.refCount[pin] === 0) {
     mappings.pins[slot] = pins.remove(mappings.pins[slot]!, pin);
     if (!mappings.iommuMapped(slot)) iommu.lockAcct(slot, -1);
@@ -172,7 +185,12 @@ export function* unpinPages(
   const offset = offsetInPage(iova);
   const firstPage = pageOf(iova);
   let done = 0;
-  while (done < npage && unpinOne(iommu, device, wrapPage(firstPage + done), offset)) done++;
+  while (done < npage) {
+    const page = wrapPage(firstPage + done);
+    iommu.shadow.unpinned(device, page);
+    if (!unpinOne(k, task, iommu, device, page, offset)) break;
+    done++;
+  }
   k.release(task, iommu.lock);
   if (done !== npage) {
     k.warn(task, 'W3', {

@@ -215,7 +215,9 @@ class Unmap {
         attempt: this.retries + 1,
         round: this.round,
       });
+      iommu.shadow.callbackStarts(device, iommu.mappings.iova[slot]!);
       yield* k.dmaUnmap(task, device, iova, length);
+      iommu.shadow.callbackEnds(k, task, iommu, device, this.lastSlot);
     }
     k.release(task, iommu.deviceListLock);
     yield* acquire(task, iommu.lock);

@@ -66,6 +66,7 @@ export function* closeDevice(k: KernelContext, task: Task, device: Device): Kern
   if (device.openCount === 1) {
     yield* k.closeDevice(task, device);
     yield* unregisterDevice(k, task, device.iommu!, device);
+    device.iommu!.shadow.closed(k, task, device.iommu!, device);
   }
   device.openCount--;
   group.containerUsers--;

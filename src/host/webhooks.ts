@@ -1,0 +1,96 @@
+import { WebhookDriver } from '../drivers/webhook.ts';
+import { hex } from '../kernel/pages.ts';
+import type { CallbackReturn, PendingCallback, Task } from '../kernel/task.ts';
+import type { WebhookCaller } from '../webhook/caller.ts';
+import { callbackReturn, readAnswer, type WebhookAnswer } from '../webhook/delivery.ts';
+import type { Host } from './host.ts';
+
+/** How long a callback may take unless its device says otherwise, milliseconds. */
+export const WEBHOOK_TIMEOUT_MS = 5_000;
+
+/** What the host knows of the call a callback belongs to. */
+export interface CallbackOrigin {
+  /** Seq of the journal entry that is delivered. */
+  readonly seq: number;
+  readonly container: string | undefined;
+}
+
+/** How one delivery ended, for log and journal. */
+export interface WebhookReport {
+  readonly device: string;
+  readonly callback: string;
+  readonly url: string;
+  readonly outcome: 'returned' | 'failed';
+  readonly status?: number;
+  /** Why it counts as "the callback returned and did nothing". */
+  readonly reason?: string;
+}
+
+/**
+ * Delivers a callback to a webhook driver and lets the task go on, whatever comes back. The unpins an answer
+ * asks for are made as calls of the device before the callback returns.
+ */
+export async function deliver(
+  host: Host,
+  caller: WebhookCaller,
+  task: Task,
+  callback: PendingCallback,
+  origin: CallbackOrigin,
+  report: (report: WebhookReport) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { driver } = host.machine.device(callback.device);
+  if (!(driver instanceof WebhookDriver)) throw new Error(`${callback.device} has no webhook driver`);
+  const { url, secret, timeoutMs = WEBHOOK_TIMEOUT_MS } = driver.config;
+  const outcome = await caller.call(
+    { url, secret, timeoutMs, payload: payloadOf(callback, origin, timeoutMs) },
+    signal,
+  );
+  // The task may have been killed meanwhile, as part of a deadlock or by a reset.
+  if (task.end) return;
+  const base = { device: callback.device, callback: callback.call, url };
+  let result: CallbackReturn = {};
+  if (!outcome.ok) {
+    report({ ...base, outcome: 'failed', reason: outcome.reason });
+  } else {
+    const read = readAnswer(outcome.body);
+    if ('reason' in read) {
+      report({ ...base, outcome: 'failed', status: outcome.status, reason: read.reason });
+    } else {
+      report({ ...base, outcome: 'returned', status: outcome.status });
+      result = callbackReturn(read.answer);
+      await unpin(host, callback.device, read.answer);
+    }
+  }
+  if (!task.end) host.kernel.scheduler.resume(task, result);
+}
+
+async function unpin(host: Host, device: string, { unpin = [] }: WebhookAnswer): Promise<void> {
+  for (const { iova, npage } of unpin) {
+    const started = host.start({ call: 'unpin-pages', device, iova, npage });
+    if (!started.answer) await started.settled;
+  }
+}
+
+function payloadOf(
+  callback: PendingCallback,
+  { seq, container }: CallbackOrigin,
+  deadlineMs: number,
+): object {
+  const { call, device, invalidation } = callback;
+  return {
+    call,
+    container,
+    device,
+    ...(invalidation
+      ? {
+          iova: hex(invalidation.iova),
+          length: hex(invalidation.length),
+          attempt: invalidation.attempt,
+          round: invalidation.round,
+        }
+      : {}),
+    seq,
+    deadlineMs,
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * What the kernel lets pass silently but a driver's author must know. An advisory changes nothing in what the
+ * kernel does; it rests on the shadow ownership of pins (PinTable's holders).
+ */
+export type AdvisoryKind =
+  | 'FOREIGN_UNPIN'
+  | 'UNPIN_NOT_PINNED'
+  | 'PIN_LEAKED_AT_CLOSE'
+  | 'IGNORED_INVALIDATION'
+  | 'START_ONLY_CHECK'
+  | 'MISALIGNED_PIN'
+  | 'USE_AFTER_UNPIN';
+
+/** One finding of a call. */
+export interface Advisory {
+  readonly kind: AdvisoryKind;
+  /** Who did it; then, where somebody else is concerned, whom it hit. Ids. */
+  readonly devices: readonly string[];
+  /** The first IOVA it is about, bytes. */
+  readonly iova: bigint;
+  /** How often within the call. */
+  count: number;
+  readonly text: string;
+}
+
+/** Different advisories one call may have; more of the same only count up. */
+const ADVISORIES_MAX = 64;
+
+/** Collects a call's advisories: the same kind about the same devices is one, with a count. */
+export class AdvisoryList {
+  private readonly byKey = new Map<string, Advisory>();
+
+  /** Notes one; returns it where it is new. */
+  note(kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): Advisory | null {
+    const key = `${kind} ${devices.join(' ')}`;
+    const known = this.byKey.get(key);
+    if (known) {
+      known.count++;
+      return null;
+    }
+    if (this.byKey.size >= ADVISORIES_MAX) return null;
+    const advisory: Advisory = { kind, devices, iova, count: 1, text };
+    this.byKey.set(key, advisory);
+    return advisory;
+  }
+
+  /** In the order in which they were first noted. */
+  list(): Advisory[] {
+    return [...this.byKey.values()];
+  }
+}

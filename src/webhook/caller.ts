@@ -1,0 +1,159 @@
+import { createHmac } from 'node:crypto';
+import { lookup as dnsLookup } from 'node:dns';
+import { existsSync } from 'node:fs';
+import type { LookupFunction } from 'node:net';
+import { Agent, request } from 'undici';
+import { literalAddress, type WebhookAllow } from './allow.ts';
+
+/** Largest answer that is read, bytes. */
+export const ANSWER_MAX = 1024 * 1024;
+/** How long a connection may take to be made, milliseconds. */
+const CONNECT_MS = 5_000;
+/** How long an idle connection is kept, milliseconds. */
+const KEEP_ALIVE_MS = 10_000;
+
+/** Header with the HMAC of the body. */
+export const SIGNATURE_HEADER = 'x-vfio-host-signature';
+
+/** One callback to deliver. */
+export interface WebhookRequest {
+  readonly url: string;
+  readonly secret?: string | undefined;
+  /** For connection, headers and body together, milliseconds. */
+  readonly timeoutMs: number;
+  readonly payload: object;
+}
+
+/** What came back: a 2xx with its body, or the reason why there is none. */
+export type WebhookOutcome = { ok: true; status: number; body: string } | { ok: false; reason: string };
+
+/** Delivers callbacks over HTTP. */
+export class WebhookCaller {
+  /** For origins that are not on the list: the address a name resolves to is checked at every connection. */
+  private readonly checked: Agent;
+  /** For origins that are on the list, wherever they lead. */
+  private readonly trusted: Agent;
+
+  constructor(
+    private readonly allow: WebhookAllow,
+    /** Whether this process runs in a container, where loopback is the container's own. */
+    private readonly inContainer: boolean = runsInContainer(),
+  ) {
+    const keepAliveTimeout = KEEP_ALIVE_MS;
+    this.checked = new Agent({
+      connect: { timeout: CONNECT_MS, lookup: this.checkedLookup() },
+      keepAliveTimeout,
+    });
+    this.trusted = new Agent({ connect: { timeout: CONNECT_MS }, keepAliveTimeout });
+  }
+
+  /** Why a URL can never be called, in words; null when it may be (a name is resolved when it is called). */
+  refuses(text: string): string | null {
+    if (!URL.canParse(text)) return 'is not a URL';
+    const url = new URL(text);
+    if (!/^https?:$/.test(url.protocol)) return 'is not http or https';
+    const literal = literalAddress(url);
+    if (literal === null || this.allow.allowsOrigin(url) || this.allow.allowsAddress(literal)) return null;
+    return `leads to ${literal}, which WEBHOOK_ALLOW does not list`;
+  }
+
+  /** Delivers one callback. Never throws: whatever goes wrong is the outcome's reason. */
+  async call(
+    { url, secret, timeoutMs, payload }: WebhookRequest,
+    given: AbortSignal,
+  ): Promise<WebhookOutcome> {
+    const refused = this.refuses(url);
+    if (refused) return { ok: false, reason: `${url} ${refused}` };
+    const body = JSON.stringify(payload);
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      const response = await request(url, {
+        dispatcher: this.allow.allowsOrigin(new URL(url)) ? this.trusted : this.checked,
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          ...(secret === undefined ? {} : { [SIGNATURE_HEADER]: sign(body, secret) }),
+        },
+        body,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+        signal: AbortSignal.any([timeout, given]),
+      });
+      const text = await readLimited(response.body);
+      const status = response.statusCode;
+      if (text === null) return { ok: false, reason: `the body of the answer is over ${ANSWER_MAX} bytes` };
+      if (status >= 300 && status < 400) {
+        return { ok: false, reason: `status ${status}: redirects are not followed` };
+      }
+      if (status < 200 || status >= 300) return { ok: false, reason: `status ${status}` };
+      return { ok: true, status, body: text };
+    } catch (error) {
+      if (timeout.aborted) return { ok: false, reason: `no answer within ${timeoutMs} ms` };
+      return { ok: false, reason: this.reasonOf(error, new URL(url)) };
+    }
+  }
+
+  /** Ends every connection. */
+  async close(): Promise<void> {
+    await Promise.all([this.checked.destroy(), this.trusted.destroy()]);
+  }
+
+  /** Resolves a name and lets through only what may be reached, so that nothing changes in between. */
+  private checkedLookup(): LookupFunction {
+    return (hostname, options, callback) => {
+      dnsLookup(hostname, { ...options, all: true }, (error, found) => {
+        if (error) return callback(error, '', 0);
+        const permitted = found.filter(({ address }) => this.allow.allowsAddress(address));
+        const first = permitted[0];
+        if (!first) {
+          const to = found.map(({ address }) => address).join(', ');
+          const refused = new Error(`${hostname} resolves to ${to}, which WEBHOOK_ALLOW does not list`);
+          return callback(refused, '', 0);
+        }
+        if (options.all) return callback(null, permitted as never);
+        return callback(null, first.address, first.family);
+      });
+    };
+  }
+
+  private reasonOf(error: unknown, url: URL): string {
+    const { code, message, cause } = error as NodeJS.ErrnoException & { cause?: Error };
+    const text = [code, message || cause?.message].filter(Boolean).join(': ');
+    const loopback = url.hostname === 'localhost' || this.isLoopback(literalAddress(url));
+    if (code !== 'ECONNREFUSED' || !loopback || !this.inContainer) return text;
+    return (
+      `${text}. ${url.hostname} is this container itself; a driver on the machine around it is ` +
+      'host.docker.internal (with docker: --add-host host.docker.internal:host-gateway)'
+    );
+  }
+
+  private isLoopback(address: string | null): boolean {
+    return address !== null && (address === '::1' || address.startsWith('127.'));
+  }
+}
+
+/** HMAC-SHA256 over a body, as the header carries it. */
+export function sign(body: string, secret: string): string {
+  return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+}
+
+async function readLimited(body: AsyncIterable<Buffer>): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    // Leaving the loop destroys the stream and with it the connection.
+    if (length > ANSWER_MAX) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Whether this process runs in a container, as far as the usual marks tell. */
+export function runsInContainer(): boolean {
+  return (
+    existsSync('/.dockerenv') ||
+    existsSync('/run/.containerenv') ||
+    process.env.KUBERNETES_SERVICE_HOST !== undefined
+  );
+}
