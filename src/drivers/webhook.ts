@@ -2,6 +2,9 @@ import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { KernelStep } from '../kernel/task.ts';
 
+/** What stands where a secret was. It is itself a valid secret, so that a trace with it still replays. */
+export const REDACTED = '[redacted]';
+
 /** A driver that lives outside, as the client describes it. */
 export interface WebhookConfig {
   type: 'webhook';
@@ -25,7 +28,7 @@ export class WebhookDriver implements MdevDriver {
   /** What may be shown: everything but the secret. */
   describe(): object {
     const { secret, ...shown } = this.config;
-    return secret === undefined ? shown : { ...shown, secret: '[redacted]' };
+    return secret === undefined ? shown : { ...shown, secret: REDACTED };
   }
 
   *openDevice(api: DriverApi): KernelStep<Errno | null> {

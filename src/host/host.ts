@@ -1,6 +1,7 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import { Machine, type MachineLimits, type PanicPolicy } from '../calls/machine.ts';
 import { RequestProblem } from '../calls/problem.ts';
+import { redactCall } from '../calls/redact.ts';
 import type { CallResult } from '../calls/result.ts';
 import { prepareCall, targetId } from '../calls/table.ts';
 import type { Advisory } from '../kernel/advisories.ts';
@@ -143,7 +144,12 @@ export class Host {
       invalidationSeq: 0,
       delivery: null,
     };
-    running.seq = this.events.append({ kind: 'call', ...where(running), ...(reqId ? { reqId } : {}), call });
+    running.seq = this.events.append({
+      kind: 'call',
+      ...where(running),
+      ...(reqId ? { reqId } : {}),
+      call: redactCall(call),
+    });
     const known = task as Task;
     this.running.set(known, running);
     let resolve!: (answer: Answer) => void;

@@ -1,0 +1,131 @@
+import { beforeEach, expect, test } from 'vitest';
+import { toReply } from '../src/host/answer.ts';
+import type { Host } from '../src/host/host.ts';
+import { newHost } from './support/host.ts';
+
+let host: Host;
+
+/** Makes a call that must be answered at once; its advisories as `KIND devices iova ×count`. */
+function advisoriesOf(call: string, args: Record<string, unknown>): string[] {
+  const { answer } = host.start({ call, ...args });
+  expect(answer, `${call} is under way`).not.toBeNull();
+  toReply(answer!);
+  return answer!.advisories.map(
+    ({ kind, devices, iova, count }) => `${kind} ${devices.join(',')} ${iova} ×${count}`,
+  );
+}
+
+function device(id: string, onDmaUnmap: string, more: Record<string, unknown> = {}): void {
+  advisoriesOf('create-device', { device: id, driver: { type: 'synthetic', onDmaUnmap, ...more } });
+  advisoriesOf('open-group', { device: id });
+  advisoriesOf('set-container', { device: id, container: 'c0' });
+  if (!host.machine.container('c0').iommu) advisoriesOf('set-iommu', { container: 'c0', type: 3 });
+  advisoriesOf('open-device', { device: id });
+}
+
+const map = (iova: number, size: number) =>
+  advisoriesOf('map-dma', { container: 'c0', iova, vaddr: '0x10000000', size, flags: 3 });
+const unmap = (iova: number, size: number) => advisoriesOf('unmap-dma', { container: 'c0', iova, size });
+const pin = (id: string, iova: number) => advisoriesOf('pin-pages', { device: id, iova, npage: 1, prot: 3 });
+const unpin = (id: string, iova: number) => advisoriesOf('unpin-pages', { device: id, iova, npage: 1 });
+
+beforeEach(() => {
+  host = newHost();
+  advisoriesOf('open-container', { container: 'c0' });
+});
+
+test('FOREIGN_UNPIN when a device unpins a page that only another one holds', () => {
+  device('d0', 'unpin-range');
+  device('d1', 'unpin-range');
+  map(0, 0x4000);
+  pin('d0', 0x1000);
+  expect(unpin('d1', 0x1000)).toEqual(['FOREIGN_UNPIN d1,d0 0x1000 ×1']);
+});
+
+test('no advisory when a device drops its own reference of a shared page', () => {
+  device('d0', 'unpin-range');
+  device('d1', 'unpin-range');
+  map(0, 0x4000);
+  pin('d0', 0x1000);
+  pin('d1', 0x1000);
+  expect(unpin('d1', 0x1000)).toEqual([]);
+  expect(unpin('d0', 0x1000)).toEqual([]);
+});
+
+test('UNPIN_NOT_PINNED when the page of a mapping is not pinned, one entry with a count', () => {
+  device('d0', 'unpin-range');
+  map(0, 0x4000);
+  expect(advisoriesOf('unpin-pages', { device: 'd0', iova: 0, npage: 4 })).toEqual([
+    'UNPIN_NOT_PINNED d0 0x0 ×4',
+  ]);
+});
+
+test('PIN_LEAKED_AT_CLOSE at the last close with references left, not at the first of two', () => {
+  device('d0', 'unpin-range');
+  map(0, 0x4000);
+  pin('d0', 0x2000);
+  pin('d0', 0x2000);
+  advisoriesOf('open-device', { device: 'd0' });
+  expect(advisoriesOf('close-device', { device: 'd0' })).toEqual([]);
+  expect(advisoriesOf('close-device', { device: 'd0' })).toEqual(['PIN_LEAKED_AT_CLOSE d0 0x2000 ×1']);
+});
+
+test('no PIN_LEAKED_AT_CLOSE for a driver that unpins on close', () => {
+  device('d0', 'unpin-range', { unpinOnClose: true });
+  map(0, 0x4000);
+  pin('d0', 0x2000);
+  expect(advisoriesOf('close-device', { device: 'd0' })).toEqual([]);
+});
+
+test('IGNORED_INVALIDATION for each callback that returned with own pins in range', () => {
+  device('d0', 'ignore');
+  device('d1', 'unpin-range');
+  map(0, 0x4000);
+  pin('d0', 0x1000);
+  pin('d1', 0x2000);
+  expect(unmap(0, 0x4000)).toEqual(['IGNORED_INVALIDATION d0 0x1000 ×11']);
+});
+
+test('START_ONLY_CHECK for a driver that unpins its page at the start and keeps the others', () => {
+  device('d0', 'unpin-first-page');
+  map(0, 0x4000);
+  pin('d0', 0);
+  pin('d0', 0x3000);
+  expect(unmap(0, 0x4000)).toEqual([
+    'IGNORED_INVALIDATION d0 0x3000 ×11',
+    'START_ONLY_CHECK d0 0x3000 ×11',
+    'UNPIN_NOT_PINNED d0 0x0 ×10',
+  ]);
+});
+
+test('no START_ONLY_CHECK for a driver that unpins one page a callback, wherever it is', () => {
+  device('d0', 'unpin-one');
+  map(0, 0x4000);
+  pin('d0', 0);
+  pin('d0', 0x3000);
+  pin('d0', 0x2000);
+  expect(unmap(0, 0x4000).filter((text) => text.startsWith('START_ONLY'))).toEqual([
+    'START_ONLY_CHECK d0 0x2000 ×1',
+  ]);
+});
+
+test('MISALIGNED_PIN for a key below the mapping it lands in', () => {
+  device('d0', 'unpin-range');
+  advisoriesOf('map-dma', { container: 'c0', iova: 0x1000, vaddr: '0x10001000', size: 0x1000, flags: 3 });
+  expect(pin('d0', 0x8)).toEqual(['MISALIGNED_PIN d0 0x8 ×1']);
+  expect(pin('d0', 0x1008)).toEqual([]);
+});
+
+test('USE_AFTER_UNPIN when a device uses a page that was unpinned under it, until it pins it again', () => {
+  device('d0', 'unpin-range');
+  device('d1', 'unpin-range');
+  map(0, 0x4000);
+  pin('d0', 0x1000);
+  unpin('d1', 0x1000);
+  const rw = (iova: number) =>
+    advisoriesOf('dma-rw', { device: 'd0', iova, write: true, length: 8, fill: 1 });
+  expect(rw(0x2000)).toEqual([]);
+  expect(rw(0x1ff8)).toEqual(['USE_AFTER_UNPIN d0 0x1000 ×1']);
+  pin('d0', 0x1000);
+  expect(rw(0x1ff8)).toEqual([]);
+});
