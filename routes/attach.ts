@@ -1,10 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { Problem } from '../schemas/answers.ts';
 import { Id } from '../schemas/values.ts';
 import { attach, detach } from '../src/host/conveniences.ts';
 import type { Service } from '../src/service.ts';
-import { errorReply, sendWhenDone } from './reply.ts';
+import { errorReply, PROBLEM_RESPONSE, send, sendWhenDone } from './reply.ts';
 
 const Params = Type.Object({ container: Id });
 const Body = Type.Object({ device: Id }, { additionalProperties: false });
@@ -22,16 +21,19 @@ export function attachRoutes(app: FastifyInstance, service: Service): void {
           summary: verb,
           params: Params,
           body: Body,
-          response: { 200: Attached, '4xx': Problem },
+          response: { 200: Attached, '4xx': PROBLEM_RESPONSE },
         },
       },
-      (request, reply) => {
+      async (request, reply) => {
         const { settled, invalidations } = run(
           service.host,
           request.params.container,
           request.body.device,
           request.id,
         );
+        // A sequence that need not wait is settled already, and wins.
+        const done = await Promise.race([settled, null]);
+        if (done) return send(request, reply, done);
         return sendWhenDone(request, reply, service.operations, {
           settled: settled.catch(errorReply),
           invalidations,

@@ -1,11 +1,12 @@
 import { type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
-import { Accepted, CALL_ANSWERS, EmptyAnswer, Problem } from '../schemas/answers.ts';
+import { Accepted, CALL_ANSWERS, EmptyAnswer } from '../schemas/answers.ts';
 import { CALL_ARGS, CALL_TARGETS, type CallName, type CallTarget } from '../schemas/calls.ts';
 import { Id } from '../schemas/values.ts';
-import { toReply } from '../src/host/answer.ts';
+import { validator } from '../src/calls/validate.ts';
+import { type Answer, type Reply, toReply } from '../src/host/answer.ts';
 import type { Service } from '../src/service.ts';
-import { send, sendWhenDone, underway } from './reply.ts';
+import { PROBLEM_RESPONSE, send, sendWhenDone, underway } from './reply.ts';
 
 const COLLECTION: Readonly<Record<Exclude<CallTarget, 'host'>, string>> = {
   process: 'processes',
@@ -32,25 +33,32 @@ export function restOf(call: CallName): { method: HTTPMethods; url: string; stat
   return { method: 'POST', url: `/v1/${COLLECTION[target]}/:${target}/${call}`, status: 200 };
 }
 
+/** A call's answer as its route gives it: with the route's success status. */
+function restReply(answer: Answer, success: number): Reply {
+  const { status, body } = toReply(answer);
+  if (status !== 200) return { status, body };
+  // A deletion that made the kernel say something says it.
+  const speaks = success === 204 && Object.keys(body).length > 0;
+  return { status: speaks ? 200 : success, body };
+}
+
 /** One route a call: it makes the call object of path and body, and the call's answer its own. */
 export function callRoutes(app: FastifyInstance, service: Service): void {
   for (const call of Object.keys(CALL_ARGS) as CallName[]) {
     const { method, url, status } = restOf(call);
     const target = CALL_TARGETS[call];
     const takesBody = method === 'POST';
+    const checkBody = validator(CALL_ARGS[call]);
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
+      // What came with a DELETE no schema of the route has checked.
+      if (!takesBody) checkBody(request.body ?? {}, 'body');
       const started = service.host.start(
         { call, ...(request.params as object), ...(request.body as object | undefined) },
         request.id,
       );
-      if (!started.answer) return sendWhenDone(request, reply, service.operations, underway(started));
-      const answered = toReply(started.answer);
-      if (answered.status === 200) {
-        // A deletion that made the kernel say something says it.
-        const silent = status === 204 && Object.keys(answered.body).length === 0;
-        answered.status = status === 204 && !silent ? 200 : status;
-      }
-      return send(request, reply, answered);
+      const settle = (answer: Answer) => restReply(answer, status);
+      if (started.answer) return send(request, reply, settle(started.answer));
+      return sendWhenDone(request, reply, service.operations, underway(started, settle));
     };
     app.route({
       method,
@@ -64,7 +72,7 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
         response: {
           [status]: status === 204 ? Type.Null() : (CALL_ANSWERS[call] ?? EmptyAnswer),
           202: Accepted,
-          '4xx': Problem,
+          '4xx': PROBLEM_RESPONSE,
         },
       },
       handler,

@@ -1,21 +1,52 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { Problem } from '../schemas/answers.ts';
 import { replay } from '../src/replay/replay.ts';
 import type { Scenario, Step } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
-import { QueryCount } from './query.ts';
-import { send } from './reply.ts';
+import { QueryCount, QueryLimit } from './query.ts';
+import { PROBLEM_RESPONSE, send } from './reply.ts';
 
 const Loose = Type.Object({}, { additionalProperties: true });
+
+/** What a step may expect (API contract, section 9): a misspelt field would expect nothing. */
+const Expect = Type.Object(
+  {
+    errno: Type.Optional(
+      Type.Union([Type.String(), Type.Null()], { description: 'an errno by name, or null' }),
+    ),
+    killed: Type.Optional(Type.Boolean()),
+    hangs: Type.Optional(Type.Boolean()),
+    pending: Type.Optional(Type.Boolean()),
+    size: Type.Optional(Type.String()),
+    pinned: Type.Optional(Type.Integer()),
+    unpinned: Type.Optional(Type.Integer()),
+    value: Type.Optional(Type.Integer()),
+    dirtyPages: Type.Optional(Type.Array(Type.Integer())),
+    info: Type.Optional(Loose),
+    fnv1a64: Type.Optional(Type.String()),
+    invalidations: Type.Optional(Type.Array(Loose)),
+    log: Type.Optional(Type.Array(Loose)),
+    lockedPages: Type.Optional(Type.Integer()),
+  },
+  { additionalProperties: false, title: 'Expectation' },
+);
 
 const ScenarioBody = Type.Object(
   {
     id: Type.Optional(Type.String({ maxLength: 200 })),
     kernel: Type.Optional(Type.String()),
-    steps: Type.Array(Type.Object({ call: Type.String() }, { additionalProperties: true }), {
-      maxItems: 100_000,
-    }),
+    steps: Type.Array(
+      Type.Object(
+        {
+          call: Type.String(),
+          async: Type.Optional(Type.String()),
+          of: Type.Optional(Type.String()),
+          expect: Type.Optional(Expect),
+        },
+        { additionalProperties: true },
+      ),
+      { maxItems: 100_000 },
+    ),
   },
   { additionalProperties: false, title: 'Scenario' },
 );
@@ -35,7 +66,7 @@ const EventQuery = Type.Object(
     kind: Type.Optional(Type.String({ maxLength: 40 })),
     container: Type.Optional(Type.String({ maxLength: 63 })),
     device: Type.Optional(Type.String({ maxLength: 63 })),
-    limit: Type.Optional(QueryCount),
+    limit: Type.Optional(QueryLimit),
   },
   { additionalProperties: false },
 );
@@ -56,7 +87,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         tags,
         summary: 'everything back to the start',
         body: Type.Object({ kernel: Type.Optional(Type.String()) }, { additionalProperties: false }),
-        response: { 204: Type.Null(), '4xx': Problem },
+        response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
       },
     },
     (request, reply) => {
@@ -72,7 +103,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         tags,
         summary: 'the journal',
         querystring: EventQuery,
-        response: { 200: Loose, '4xx': Problem },
+        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
       },
     },
     ({ query }) =>
@@ -93,7 +124,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         tags,
         summary: 'runs a scenario on a fresh host and answers what differed',
         body: ScenarioBody,
-        response: { 200: Loose, '4xx': Problem },
+        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
       },
     },
     ({ body }) => {
@@ -115,7 +146,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         summary: 'a call that was answered 202',
         params: Type.Object({ operation: Type.String() }),
         querystring: Wait,
-        response: { 200: Loose, '4xx': Problem },
+        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
       },
     },
     async (request) => {

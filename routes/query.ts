@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox';
+import { RequestProblem } from '../src/calls/problem.ts';
 
 /** A count in a query string. */
 export const QueryCount = Type.String({
@@ -6,22 +7,30 @@ export const QueryCount = Type.String({
   description: 'a non-negative integer',
 });
 
+/** How many items are wanted, in a query string. */
+export const QueryLimit = Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'a positive integer' });
+
 /** Most items one page has. */
 export const PAGE_MAX = 1000;
 const PAGE_DEFAULT = 100;
 
 /** `limit` and `after` of a paged list; `after` is the `next` of the page before. */
-export const Paging = {
-  limit: Type.Optional(QueryCount),
+export const PagingById = {
+  limit: Type.Optional(QueryLimit),
   after: Type.Optional(Type.String({ maxLength: 64, description: 'the "next" of the page before' })),
 };
+export const PagingByPosition = { limit: PagingById.limit, after: Type.Optional(QueryCount) };
 
 /** The number of items a page may have. */
 export function pageSize(limit: string | undefined): number {
   return Math.min(limit === undefined ? PAGE_DEFAULT : Number(limit), PAGE_MAX);
 }
 
-/** A page of items: those after the item named `after`, and where the next page starts. */
+/**
+ * A page of items: those after the item named `after`, and where the next page starts.
+ *
+ * @throws RequestProblem 400 when `after` names none: it may have been deleted, and where to go on is unknown
+ */
 export function pageById<T>(
   items: Iterable<readonly [string, T]>,
   query: { limit?: string; after?: string },
@@ -29,6 +38,11 @@ export function pageById<T>(
   const size = pageSize(query.limit);
   const all = [...items];
   const at = query.after === undefined ? 0 : all.findIndex(([id]) => id === query.after) + 1;
+  if (query.after !== undefined && at === 0) {
+    throw RequestProblem.badRequest(
+      `querystring/after is ${JSON.stringify(query.after)}, but must be the "next" of a page: an id in the list`,
+    );
+  }
   return cut(all.slice(at, at + size + 1), size);
 }
 
@@ -38,7 +52,7 @@ export function pageByPosition<T>(
   query: { limit?: string; after?: string },
 ): { page: T[]; next?: string } {
   const size = pageSize(query.limit);
-  const skip = Number(query.after ?? 0) || 0;
+  const skip = Number(query.after ?? 0);
   const kept: [string, T][] = [];
   let position = 0;
   for (const item of items) {

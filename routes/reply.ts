@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Problem } from '../schemas/answers.ts';
 import { RequestProblem } from '../src/calls/problem.ts';
 import type { InvalidationEntry } from '../src/host/answer.ts';
-import { PROBLEM_TYPE, problem, type Reply, toReply } from '../src/host/answer.ts';
+import { type Answer, PROBLEM_TYPE, problem, type Reply } from '../src/host/answer.ts';
 import type { StartedCall } from '../src/host/host.ts';
 import type { Operations } from '../src/host/operations.ts';
 
@@ -10,6 +11,12 @@ export interface Underway {
   readonly settled: Promise<Reply>;
   invalidations(): InvalidationEntry[];
 }
+
+/** The `4xx` response of a route's schema. */
+export const PROBLEM_RESPONSE = {
+  description: 'a problem (RFC 9457)',
+  content: { 'application/problem+json': { schema: Problem } },
+};
 
 /** Sends a reply; a problem with its media type and the request's id. */
 export function send(request: FastifyRequest, reply: FastifyReply, { status, body }: Reply): FastifyReply {
@@ -29,7 +36,7 @@ export function errorReply(error: unknown): Reply {
 /** Whether the client asked not to wait (RFC 7240). */
 function prefersAsync(request: FastifyRequest): boolean {
   const { prefer } = request.headers;
-  return prefer !== undefined && /(^|[\s,])respond-async($|[\s,;])/.test(String(prefer));
+  return prefer !== undefined && /(^|[\s,])respond-async($|[\s,;])/i.test(String(prefer));
 }
 
 /** Answers what may have to wait: at once where it is done, 202 where asked for, and else when it is done. */
@@ -50,7 +57,7 @@ export async function sendWhenDone(
 }
 
 /** A call as something under way; what goes wrong on the way becomes its reply. */
-export function underway(started: StartedCall): Underway {
+export function underway(started: StartedCall, toReply: (answer: Answer) => Reply): Underway {
   return {
     settled: started.settled.then(toReply).catch(errorReply),
     invalidations: () => started.invalidations(),

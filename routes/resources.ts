@@ -1,6 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { Problem } from '../schemas/answers.ts';
 import { Id } from '../schemas/values.ts';
 import { describeContainer } from '../src/calls/container-calls.ts';
 import { describeDevice } from '../src/calls/device-calls.ts';
@@ -8,25 +7,26 @@ import { describeProcess } from '../src/calls/process-calls.ts';
 import { hex, hexAddress } from '../src/kernel/pages.ts';
 import { describePin } from '../src/kernel/type1/leftover-pins.ts';
 import type { Service } from '../src/service.ts';
-import { Paging, pageById, pageByPosition } from './query.ts';
+import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
+import { PROBLEM_RESPONSE } from './reply.ts';
 
-const PageQuery = Type.Object(Paging, { additionalProperties: false });
-type PageQuery = Static<typeof PageQuery>;
+const ById = Type.Object(PagingById, { additionalProperties: false });
+const ByPosition = Type.Object(PagingByPosition, { additionalProperties: false });
 
 const Loose = Type.Object({}, { additionalProperties: true });
 
 /** What exists: processes, containers with their mappings and pins, devices. */
 export function resourceRoutes(app: FastifyInstance, service: Service): void {
   const list = <T>(name: string, tag: string, items: () => Iterable<readonly [string, T]>) =>
-    app.get<{ Querystring: PageQuery }>(
+    app.get<{ Querystring: Static<typeof ById> }>(
       `/v1/${name}`,
       {
         schema: {
           operationId: `list-${name}`,
           tags: [tag],
           summary: `list ${name}`,
-          querystring: PageQuery,
-          response: { 200: Loose, '4xx': Problem },
+          querystring: ById,
+          response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
         },
       },
       (request) => {
@@ -47,7 +47,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           tags: [tag],
           summary: `one ${tag}`,
           params: Type.Object({ [tag]: Id }),
-          response: { 200: Loose, '4xx': Problem },
+          response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
         },
       },
       (request) => show(request.params[tag]!),
@@ -57,7 +57,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
   get('devices', 'device', (id) => describeDevice(service.host.machine.device(id)));
 
   const within = <T>(name: string, items: (id: string) => Iterable<T>) =>
-    app.get<{ Params: { container: string }; Querystring: PageQuery }>(
+    app.get<{ Params: { container: string }; Querystring: Static<typeof ByPosition> }>(
       `/v1/containers/:container/${name}`,
       {
         schema: {
@@ -65,8 +65,8 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           tags: ['container'],
           summary: `${name} of a container, by IOVA`,
           params: Type.Object({ container: Id }),
-          querystring: PageQuery,
-          response: { 200: Loose, '4xx': Problem },
+          querystring: ByPosition,
+          response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
         },
       },
       (request) => {

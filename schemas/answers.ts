@@ -1,5 +1,6 @@
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox';
 import type { CallName } from './calls.ts';
+import { DRIVER_CALL_ANSWERS } from './driver-calls.ts';
 
 /** An address or size as answers write it. */
 const Hex = Type.String({ pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$' });
@@ -79,6 +80,8 @@ const DeviceFields = {
   openCount: Count,
   groupOpen: Type.Boolean(),
   container: Type.Union([Type.String(), Type.Null()]),
+  driver: Type.Optional(Type.Object({}, { additionalProperties: true })),
+  state: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'of the driver' })),
 };
 
 /** The answer of each call on success; a call that is not here answers an empty object. */
@@ -101,6 +104,9 @@ export const CALL_ANSWERS: Partial<Record<CallName, TSchema>> = {
   'group-status': answer({ value: Count }),
   'pin-pages': answer({ pinned: Count, pages: Type.Array(Type.Object({ iova: Hex, pfn: Hex })) }),
   'dma-rw': answer({ data: Type.Optional(Type.String()) }),
+  ...Object.fromEntries(
+    Object.entries(DRIVER_CALL_ANSWERS).map(([call, properties]) => [call, answer(properties)]),
+  ),
 };
 
 /** The answer of a call that has nothing to say. */

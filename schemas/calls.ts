@@ -1,4 +1,5 @@
 import { type Static, type TProperties, Type } from '@sinclair/typebox';
+import { DRIVER_CALL_ARGS, DRIVER_CALL_TARGETS } from './driver-calls.ts';
 import { Driver, SyntheticDriver } from './drivers.ts';
 import {
   Address64,
@@ -85,6 +86,7 @@ export const CALL_ARGS = {
   }),
   'set-driver': args({ driver: SyntheticDriver }),
   'resume-callbacks': args({}),
+  ...DRIVER_CALL_ARGS,
 
   'set-parameters': args({
     dmaEntryLimit: Type.Optional(
@@ -92,6 +94,7 @@ export const CALL_ARGS = {
     ),
     panicOnWarn: Type.Optional(Type.Boolean()),
     panicOnOops: Type.Optional(Type.Boolean()),
+    warnOnPinnedUnmap: Type.Optional(Type.Boolean()),
   }),
 } as const;
 
@@ -133,6 +136,7 @@ export const CALL_TARGETS: Readonly<Record<CallName, CallTarget>> = {
   'dma-rw': 'device',
   'set-driver': 'device',
   'resume-callbacks': 'device',
+  ...DRIVER_CALL_TARGETS,
   'set-parameters': 'host',
 };
 

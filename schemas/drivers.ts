@@ -1,4 +1,13 @@
 import { type Static, Type } from '@sinclair/typebox';
+import {
+  AnyDriver,
+  GvtGDriver,
+  MbochsDriver,
+  MdpyDriver,
+  MttyDriver,
+  VfioApDriver,
+  VfioCcwDriver,
+} from './driver-models.ts';
 
 /** How a synthetic driver answers an invalidation. */
 export const SyntheticAnswer = Type.Union(
@@ -28,6 +37,7 @@ export const SyntheticDriver = Type.Object(
     ),
     unpinOnClose: Type.Optional(Type.Boolean()),
     holdCallbacks: Type.Optional(Type.Boolean()),
+    ...AnyDriver,
   },
   { additionalProperties: false },
 );
@@ -45,12 +55,26 @@ export const WebhookDriver = Type.Object(
     ),
     openDevice: Type.Optional(Type.Boolean()),
     closeDevice: Type.Optional(Type.Boolean()),
+    ...AnyDriver,
   },
   { additionalProperties: false },
 );
 
 /** The driver of an mdev. */
-export const Driver = Type.Union([SyntheticDriver, WebhookDriver], {
-  description: 'a driver: see section 5 of the API contract',
-});
+export const Driver = Type.Union(
+  [
+    SyntheticDriver,
+    WebhookDriver,
+    VfioApDriver,
+    VfioCcwDriver,
+    GvtGDriver,
+    MttyDriver,
+    MdpyDriver,
+    MbochsDriver,
+  ],
+  {
+    description:
+      'a driver with "type" "synthetic", "webhook", "vfio-ap", "vfio-ccw", "gvt-g", "mtty", "mdpy" or "mbochs"',
+  },
+);
 export type Driver = Static<typeof Driver>;

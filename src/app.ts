@@ -1,11 +1,12 @@
 import fastifySwagger from '@fastify/swagger';
 import fastifySwaggerUi from '@fastify/swagger-ui';
-import type { TSchema } from '@sinclair/typebox';
+import { type TSchema, Type } from '@sinclair/typebox';
 import { TypeCompiler } from '@sinclair/typebox/compiler';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
+  type FastifyRequest,
   LogController,
 } from 'fastify';
 import { attachRoutes } from '../routes/attach.ts';
@@ -23,6 +24,12 @@ import { VERSION } from './version.ts';
 /** Longest request id a client may choose, characters. */
 const REQUEST_ID_MAX = 128;
 
+/** Longest id in a path that is looked at, characters; a longer one than an id may be is refused by its rule. */
+const PARAM_MAX = 4096;
+
+/** The query of a route that takes none. */
+const NoQuery = Type.Object({}, { additionalProperties: false });
+
 /** The HTTP surface of a service: routes, strict validation, problems, OpenAPI. It does not listen. */
 export async function buildApp(service: Service, log: FastifyBaseLogger): Promise<FastifyInstance> {
   let requests = 0;
@@ -30,6 +37,9 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: service.config.bodyLimit,
+    routerOptions: { maxParamLength: PARAM_MAX },
+    // A path that cannot be decoded never reaches the error handler.
+    frameworkErrors: (error, request, reply) => void send(request, reply, requestError(error, request)),
     genReqId: (request) => {
       const chosen = request.headers['x-request-id'];
       return typeof chosen === 'string' && chosen.length <= REQUEST_ID_MAX ? chosen : `req-${++requests}`;
@@ -77,6 +87,10 @@ function useStrictValidation(app: FastifyInstance): void {
     };
   });
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.addHook('onRoute', (route) => {
+    if (!route.url.startsWith('/v1') || route.schema?.querystring) return;
+    route.schema = { ...route.schema, querystring: NoQuery };
+  });
 }
 
 /** An absent body is an empty object; anything else must be JSON. */
@@ -84,19 +98,30 @@ function useStrictJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, {});
-    else parse(request, body as string, done);
+    if (body === '') return done(null, {});
+    parse(request, body as string, (error, value) => {
+      if (error) done(RequestProblem.badRequest(`body ${whyNoJson(body as string)}`));
+      else done(null, value);
+    });
   });
   app.addHook('preValidation', async (request) => {
-    if (request.method === 'POST' && (request.body === undefined || request.body === null)) {
-      request.body = {};
-    }
+    if (request.method === 'POST' && request.body === undefined) request.body = {};
   });
+}
+
+/** What is wrong with a body that the parser refused, in words. */
+function whyNoJson(body: string): string {
+  try {
+    JSON.parse(body);
+    return 'has a "__proto__" or "constructor.prototype", which is not a known field anywhere';
+  } catch (error) {
+    return `is not JSON: ${(error as SyntaxError).message}`;
+  }
 }
 
 function useProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const known = error instanceof RequestProblem ? errorReply(error) : requestError(error);
+    const known = error instanceof RequestProblem ? errorReply(error) : requestError(error, request);
     if (known.status >= 500 && !(error instanceof RequestProblem)) {
       request.log.error(
         { err: error, method: request.method, url: request.url, reqId: request.id },
@@ -115,9 +140,22 @@ function useProblems(app: FastifyInstance): void {
 }
 
 /** What Fastify itself refuses (a body too large, broken JSON) as a problem; anything else is our fault. */
-function requestError(error: FastifyError) {
+function requestError(error: FastifyError, request: FastifyRequest) {
   const status = error.statusCode ?? 500;
   if (status >= 500) return errorReply(error);
-  if (status === 413) return problem(413, 'too-large', 'Too large', error.message);
+  if (status === 413) {
+    const { bodyLimit } = request.routeOptions;
+    return problem(
+      413,
+      'too-large',
+      'Too large',
+      `the body is larger than ${bodyLimit} bytes, the limit here`,
+    );
+  }
+  if (status === 415) {
+    const type = request.headers['content-type'] ?? 'missing';
+    const detail = `content-type is ${type}, but must be application/json`;
+    return problem(415, 'invalid-request', 'Malformed request', detail);
+  }
   return problem(status, 'invalid-request', 'Malformed request', error.message);
 }

@@ -4,7 +4,7 @@ import { type Config, hostLimits } from './config.ts';
 import { Host } from './host/host.ts';
 import type { HostLogger } from './host/kernel-log.ts';
 import { Operations } from './host/operations.ts';
-import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generation.ts';
+import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
 import { VERSION } from './version.ts';
 import { WebhookAllow } from './webhook/allow.ts';
 import { WebhookCaller } from './webhook/caller.ts';

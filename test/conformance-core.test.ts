@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest';
+import { KERNEL_VERSIONS } from '../src/kernel/generations/index.ts';
 import { replay } from '../src/replay/replay.ts';
-import { newHost } from './support/host.ts';
+import { newHost, SILENT } from './support/host.ts';
 import { recordings } from './support/recordings.ts';
 import { STRAY_CALLBACKS } from './support/stray-callbacks.ts';
 
-for (const version of ['6.1']) {
+for (const version of KERNEL_VERSIONS) {
   for (const { file, scenarios } of recordings(version)) {
     test(`core answers as Linux ${version}: ${file}, ${scenarios.length} scenarios`, () => {
       const failed = scenarios.flatMap((scenario) => {
-        const differences = replay(newHost(), scenario);
+        const differences = replay(newHost(SILENT, version), scenario);
         const stray = STRAY_CALLBACKS[version]?.[scenario.id];
         if (stray) {
           expect(differences).toEqual([expect.objectContaining(stray)]);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { KERNEL_VERSIONS } from '../src/kernel/generations/index.ts';
 import { replayOverHttp } from './support/http-replay.ts';
 import { recordings } from './support/recordings.ts';
 import { startService, type TestService } from './support/service.ts';
@@ -10,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => rig.app.close());
 
-for (const version of ['6.1']) {
+for (const version of KERNEL_VERSIONS) {
   for (const { file, scenarios } of recordings(version)) {
     test(`HTTP answers as Linux ${version}: ${file}, ${scenarios.length} scenarios`, async () => {
       const started = performance.now();

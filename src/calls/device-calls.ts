@@ -2,10 +2,10 @@ import type { CallArgs } from '../../schemas/calls.ts';
 import { flagWord, PROT_FLAGS } from '../../schemas/values.ts';
 import { createDriver } from '../drivers/create.ts';
 import { SyntheticDriver } from '../drivers/synthetic.ts';
-import { WebhookDriver } from '../drivers/webhook.ts';
 import type { Errno } from '../kernel/errno.ts';
+import { PIN_PAGES_MAX } from '../kernel/generations/driver-call-checks.ts';
 import type { Device, Group } from '../kernel/objects.ts';
-import { hexAddress, offsetInPage, pageOf, wrapPage } from '../kernel/pages.ts';
+import { addressOf, hexAddress, offsetInPage, pageOf, wrapPage } from '../kernel/pages.ts';
 import type { KernelStep, Task } from '../kernel/task.ts';
 import type { DmaAccess } from '../kernel/type1/dma-rw.ts';
 import { closeDevice, openDevice, vfioDmaRw, vfioPinPages, vfioUnpinPages } from '../kernel/vfio/device.ts';
@@ -14,6 +14,9 @@ import type { Machine } from './machine.ts';
 import { RequestProblem } from './problem.ts';
 import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from './result.ts';
 
+/** Items that a device's shown state has of each list. */
+const LISTED_STATE = 256;
+
 /** A device as GET shows it. */
 export function describeDevice(device: Device) {
   const { group, driver } = device;
@@ -21,8 +24,8 @@ export function describeDevice(device: Device) {
     device: device.id,
     group: group.id,
     kind: device.kind,
-    ...(driver instanceof SyntheticDriver ? { driver: driver.config } : {}),
-    ...(driver instanceof WebhookDriver ? { driver: driver.describe() } : {}),
+    ...(driver.config ? { driver: driver.describe?.() ?? driver.config } : {}),
+    ...(driver.state ? { state: driver.state(LISTED_STATE) } : {}),
     openCount: device.openCount,
     groupOpen: group.fdOpen,
     container: group.container?.id ?? null,
@@ -109,8 +112,10 @@ export const deviceCalls: CallHandlers<
   'remove-device': (m, id) => {
     const device = m.device(id);
     return function* (task) {
+      const { group, driver } = device;
+      const api = m.kernel.driverApi(task as Task, device);
+      if (driver.remove) yield* driver.remove(api, device.openCount > 0);
       if (device.openCount > 0) return 'EBUSY';
-      const { group } = device;
       const { container } = group;
       // Nobody could name the group any more: its file goes with the device.
       if (group.fdOpen) yield* closeGroup(m.kernel, task as Task, group);
@@ -158,9 +163,11 @@ export const deviceCalls: CallHandlers<
     return function* (task) {
       const result = yield* vfioPinPages(m.kernel, task as Task, device, iova, args.npage, prot);
       if (typeof result === 'string') return result;
-      if (device.driver instanceof SyntheticDriver) device.driver.pinned(iova, args.npage);
       const page = pageOf(iova);
-      const offset = offsetInPage(iova);
+      const offset = m.kernel.gen.pinsByPage ? 0 : offsetInPage(iova);
+      if (device.driver instanceof SyntheticDriver) {
+        device.driver.pinned(addressOf(page, offset), result.length);
+      }
       return {
         pinned: result.length,
         pages: result.map((pfn, i) => ({
@@ -174,11 +181,13 @@ export const deviceCalls: CallHandlers<
     const device = m.device(id);
     const iova = address(args.iova);
     return function* (task): KernelStep<CallResult> {
-      yield* vfioUnpinPages(m.kernel, task as Task, device, iova, args.npage);
-      if (device.driver instanceof SyntheticDriver && args.npage > 0 && args.npage <= 512) {
-        device.driver.unpinned(iova, args.npage);
+      const result = yield* vfioUnpinPages(m.kernel, task as Task, device, iova, args.npage);
+      // The driver takes each page it named off its list, whatever came of it (5.10: spec-29).
+      if (device.driver instanceof SyntheticDriver && args.npage <= PIN_PAGES_MAX) {
+        device.driver.unpinned(m.kernel.gen.pinsByPage ? addressOf(pageOf(iova)) : iova, args.npage);
       }
-      return {};
+      if (typeof result === 'string') return result;
+      return result === null ? {} : { unpinned: result };
     };
   },
   'dma-rw': (m, id, args) => {

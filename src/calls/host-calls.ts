@@ -7,6 +7,7 @@ export const hostCalls: CallHandlers<'set-parameters'> = {
       if (args.dmaEntryLimit !== undefined) m.kernel.dmaEntryLimit = args.dmaEntryLimit;
       if (args.panicOnWarn !== undefined) m.policy.panicOnWarn = args.panicOnWarn;
       if (args.panicOnOops !== undefined) m.policy.panicOnOops = args.panicOnOops;
+      if (args.warnOnPinnedUnmap !== undefined) m.kernel.warnOnPinnedUnmap = args.warnOnPinnedUnmap;
       return NOTHING;
     },
 };

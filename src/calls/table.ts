@@ -2,6 +2,7 @@ import { CALL_ARGS, CALL_TARGETS, type CallName, type CallObject } from '../../s
 import { Id } from '../../schemas/values.ts';
 import { containerCalls } from './container-calls.ts';
 import { deviceCalls } from './device-calls.ts';
+import { driverCalls } from './driver-calls.ts';
 import { hostCalls } from './host-calls.ts';
 import type { Machine } from './machine.ts';
 import { RequestProblem } from './problem.ts';
@@ -9,7 +10,13 @@ import { processCalls } from './process-calls.ts';
 import type { CallHandler, CallHandlers, PreparedCall } from './result.ts';
 import { validator } from './validate.ts';
 
-const HANDLERS: CallHandlers<CallName> = { ...hostCalls, ...processCalls, ...containerCalls, ...deviceCalls };
+const HANDLERS: CallHandlers<CallName> = {
+  ...hostCalls,
+  ...processCalls,
+  ...containerCalls,
+  ...deviceCalls,
+  ...driverCalls,
+};
 
 const checkArgs = Object.fromEntries(
   Object.entries(CALL_ARGS).map(([name, schema]) => [name, validator(schema)]),

@@ -1,6 +1,10 @@
 import type { Driver } from '../../schemas/drivers.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
+import { GvtGDriver } from './gvt-g.ts';
+import { SampleDriver } from './samples.ts';
 import { SyntheticDriver } from './synthetic.ts';
+import { VfioApDriver } from './vfio-ap.ts';
+import { VfioCcwDriver } from './vfio-ccw.ts';
 import { VfioPciDriver } from './vfio-pci.ts';
 import { WebhookDriver } from './webhook.ts';
 
@@ -12,5 +16,15 @@ export function createDriver(config: Driver | undefined): MdevDriver {
       return new SyntheticDriver(config);
     case 'webhook':
       return new WebhookDriver(config);
+    case 'vfio-ap':
+      return new VfioApDriver(config);
+    case 'vfio-ccw':
+      return new VfioCcwDriver(config);
+    case 'gvt-g':
+      return new GvtGDriver(config);
+    case 'mtty':
+    case 'mdpy':
+    case 'mbochs':
+      return new SampleDriver(config);
   }
 }

@@ -1,6 +1,6 @@
 import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
-import { PAGE_SIZE } from '../kernel/pages.ts';
+import { hex, PAGE_SIZE } from '../kernel/pages.ts';
 import type { KernelStep } from '../kernel/task.ts';
 import { OwnPins } from './own-pins.ts';
 
@@ -27,6 +27,8 @@ export interface SyntheticConfig {
   unpinOnClose?: boolean;
   /** The next callback stops before it does anything, until resume-callbacks. */
   holdCallbacks?: boolean;
+  /** Its dma_unmap is a BUG_ON(1). */
+  bugOnInvalidation?: boolean;
 }
 
 const PAGE = BigInt(PAGE_SIZE);
@@ -35,7 +37,7 @@ const UNPIN_ALL_PAGES_MAX = 512;
 
 /** A test driver: it pins only when told to, keeps a list of its pins, and answers callbacks as configured. */
 export class SyntheticDriver implements MdevDriver {
-  readonly pins = new OwnPins();
+  pins = new OwnPins();
   private callbacks = 0;
   private holding: boolean;
   private held = false;
@@ -46,6 +48,16 @@ export class SyntheticDriver implements MdevDriver {
 
   get hasDmaUnmap(): boolean {
     return this.config.onDmaUnmap !== 'no-callback';
+  }
+
+  state(most: number): object {
+    const pins: { iova: string; times: number }[] = [];
+    for (const [iova, times] of this.pins.entries()) {
+      if (pins.length >= most) break;
+      pins.push({ iova: hex(iova), times });
+    }
+    const { callbacks, holding, held } = this;
+    return { callbacks, holding, held, pinnedKeys: this.pins.count, pins };
   }
 
   /** set-driver: behaves differently from now on; its pins and the number of callbacks seen stay. */
@@ -72,7 +84,9 @@ export class SyntheticDriver implements MdevDriver {
     for (let i = 0; i < npage; i++) this.pins.delete(BigInt.asUintN(64, iova + BigInt(i) * PAGE));
   }
 
+  /** A driver starts with an empty list, whatever it left behind at its last close (5.10: deep-00164). */
   *openDevice(): KernelStep<Errno | null> {
+    this.pins = new OwnPins();
     return null;
   }
 

@@ -1,4 +1,4 @@
-import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
+import type { DriverApi, MdevDriver, NotifyResult } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { KernelStep } from '../kernel/task.ts';
 
@@ -17,6 +17,8 @@ export interface WebhookConfig {
   /** Also called when the device is first opened and last closed. */
   openDevice?: boolean;
   closeDevice?: boolean;
+  /** Its dma_unmap is a BUG_ON(1). */
+  bugOnInvalidation?: boolean;
 }
 
 /** The driver under test: each of its callbacks suspends the task until the host has called it over HTTP. */
@@ -41,7 +43,7 @@ export class WebhookDriver implements MdevDriver {
     if (this.config.closeDevice) yield* api.waitOutside('webhook', 'close-device');
   }
 
-  *dmaUnmap(api: DriverApi): KernelStep<void> {
-    yield* api.waitOutside('webhook', 'dma-unmap');
+  *dmaUnmap(api: DriverApi): KernelStep<NotifyResult | void> {
+    return (yield* api.waitOutside('webhook', 'dma-unmap')).notify;
   }
 }

@@ -5,7 +5,7 @@ import { redactCall } from '../calls/redact.ts';
 import type { CallResult } from '../calls/result.ts';
 import { prepareCall, targetId } from '../calls/table.ts';
 import type { Advisory } from '../kernel/advisories.ts';
-import type { Generation } from '../kernel/generation.ts';
+import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { hex } from '../kernel/pages.ts';
 import { type PendingCallback, type SplatEvent, Task } from '../kernel/task.ts';

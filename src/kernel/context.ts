@@ -1,6 +1,7 @@
 import type { AdvisoryKind } from './advisories.ts';
+import type { NotifyResult } from './driver.ts';
 import type { Errno } from './errno.ts';
-import type { Generation } from './generation.ts';
+import type { Generation } from './generations/generation.ts';
 import type { Device } from './objects.ts';
 import type { SplatId } from './splats.ts';
 import type { KernelStep, Lock, SplatDetails, Task } from './task.ts';
@@ -12,6 +13,8 @@ export interface KernelContext {
   readonly limits: IommuLimits;
   /** Module parameter dma_entry_limit. */
   readonly dmaEntryLimit: number;
+  /** Whether a round that leaves pins in its mapping warns (P2). */
+  readonly warnOnPinnedUnmap: boolean;
   /** mutex_unlock. */
   release(task: Task, lock: Lock): void;
   /** WARN_ON, or WARN_ON_ONCE where the catalogue says so (then only the first one prints). */
@@ -22,8 +25,8 @@ export interface KernelContext {
   prWarn(task: Task, id: 'L1' | 'L2', limitBytes: bigint): void;
   /** Notes a finding the kernel itself does not make. */
   advise(task: Task, kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void;
-  /** Runs the device's dma_unmap within the task. */
-  dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<void>;
+  /** Runs the device's dma_unmap within the task; or the BUG_ON (P1) that its driver asked for. */
+  dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void>;
   /** Id of a device by its number, also after it was removed. */
   deviceName(number: number): string;
   /** open_device and close_device of the device's driver, within the task. */

@@ -1,5 +1,7 @@
 import type { Errno } from './errno.ts';
-import type { CallbackName, CallbackReturn, KernelStep } from './task.ts';
+import type { SplatId } from './splats.ts';
+import type { CallbackName, CallbackReturn, KernelStep, Lock, SplatDetails } from './task.ts';
+import type { DmaAccess } from './type1/dma-rw.ts';
 
 /** What a driver's code can call: the kernel's driver API, for its own device, within the running task. */
 export interface DriverApi {
@@ -12,10 +14,33 @@ export interface DriverApi {
    */
   pinPages(iova: bigint, npage: number, prot: number): KernelStep<PinResult>;
   /** vfio_unpin_pages. */
-  unpinPages(iova: bigint, npage: number): KernelStep<void>;
+  unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult>;
   /** Stops the task until the world outside lets the callback go on; what it answered. */
   waitOutside(mode: 'held' | 'webhook', call: CallbackName): KernelStep<CallbackReturn>;
+  /** vfio_dma_rw: the bytes read (none for a write), or an errno. */
+  dmaRw(iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array>;
+  /** memcpy from a page the driver has pinned; `offset` and `length` lie within the page. */
+  readPinned(pfn: number, offset: number, length: number): Uint8Array;
+  /** A WARN_ON or WARN_ON_ONCE of the driver's own code. */
+  warn(id: SplatId, details?: SplatDetails): void;
+  /** pr_warn of the driver's own code. */
+  prWarn(text: string): void;
+  /** Notes why a call is refused, in words, and returns the errno. */
+  refuse(errno: Errno, why: string): Errno;
+  /** mutex_lock, mutex_trylock and mutex_unlock of a lock of the driver's own. */
+  lock(lock: Lock): KernelStep<void>;
+  tryLock(lock: Lock): boolean;
+  unlock(lock: Lock): void;
 }
+
+/**
+ * What dma_unmap says where it is called through a notifier chain (up to 5.19): NOTIFY_BAD and NOTIFY_STOP end
+ * the chain, nothing is NOTIFY_OK. From 6.0 on dma_unmap is void and nobody looks.
+ */
+export type NotifyResult = 'NOTIFY_OK' | 'NOTIFY_BAD' | 'NOTIFY_STOP';
+
+/** What vfio_unpin_pages answers: up to 5.19 an errno or the pages walked, from 6.0 on nothing (null). */
+export type UnpinResult = Errno | number | null;
 
 /** What vfio_pin_pages answers: an errno, or the host page frames, one a page. */
 export type PinResult = Errno | readonly number[];
@@ -24,10 +49,18 @@ export type PinResult = Errno | readonly number[];
 export interface MdevDriver {
   /** Whether the driver has a dma_unmap operation. Does not change while its device is open. */
   readonly hasDmaUnmap: boolean;
+  /** What the client asked for. With bugOnInvalidation its dma_unmap is a BUG_ON(1). */
+  readonly config?: { readonly type: string; readonly bugOnInvalidation?: boolean };
+  /** What may be shown of the configuration, where that is not all of it. */
+  describe?(): object;
+  /** The driver's own state as plain JSON; at most `most` items of each list (Infinity: for a dump). */
+  state?(most: number): object;
   /** open_device, at the first open. An errno undoes the open. */
   openDevice(api: DriverApi): KernelStep<Errno | null>;
   /** close_device, at the last close, while the device is still registered. */
   closeDevice(api: DriverApi): KernelStep<void>;
   /** dma_unmap: the driver must release every pin in [iova, iova+length) (bytes) before it returns. */
-  dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<void>;
+  dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<NotifyResult | void>;
+  /** The mdev driver's remove. With `open` true a device file is open, and the device stays afterwards. */
+  remove?(api: DriverApi, open: boolean): KernelStep<void>;
 }

@@ -1,8 +1,9 @@
 import type { Advisory, AdvisoryKind } from './advisories.ts';
 import type { KernelContext } from './context.ts';
-import type { DriverApi, MdevDriver } from './driver.ts';
+import type { DriverApi, MdevDriver, NotifyResult } from './driver.ts';
+import { TaskDriverApi } from './driver-api.ts';
 import type { Errno } from './errno.ts';
-import type { Generation } from './generation.ts';
+import type { Generation } from './generations/generation.ts';
 import { Container, Device } from './objects.ts';
 import { Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
@@ -17,7 +18,6 @@ import {
   type Task,
 } from './task.ts';
 import type { IommuLimits } from './type1/iommu.ts';
-import { vfioPinPages, vfioUnpinPages } from './vfio/device.ts';
 
 /** What one host may use up. */
 export interface KernelLimits extends IommuLimits {
@@ -49,6 +49,8 @@ export class Kernel implements KernelContext {
   readonly scheduler: Scheduler;
   /** Module parameter dma_entry_limit; counts for instances made from now on. */
   dmaEntryLimit = DMA_ENTRY_LIMIT;
+  /** The thread's proposal: warn after a round that leaves pins (P2). */
+  warnOnPinnedUnmap = false;
   /** Taint flags set so far: `W` after a warning, `D` after a BUG. */
   readonly taint = new Set<'W' | 'D'>();
   private readonly fired = new Set<SplatId>();
@@ -119,6 +121,11 @@ export class Kernel implements KernelContext {
     this.report(task, { kind: 'PR_WARN', text: prWarnText(id, limitBytes) }, {});
   }
 
+  /** pr_warn of a driver. */
+  print(task: Task, text: string, details: SplatDetails): void {
+    this.report(task, { kind: 'PR_WARN', text }, details);
+  }
+
   advise(task: Task, kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void {
     const advisory = task.advisories.note(kind, devices, iova, text);
     if (advisory) this.observer.advisory(task, advisory);
@@ -130,7 +137,10 @@ export class Kernel implements KernelContext {
     this.observer.splat(task, event);
   }
 
-  dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<void> {
+  dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
+    if (device.driver.config?.bugOnInvalidation) {
+      this.bug(task, 'P1', { device: device.id, iova, size: length });
+    }
     return device.driver.dmaUnmap(this.driverApi(task, device), iova, length);
   }
 
@@ -144,14 +154,6 @@ export class Kernel implements KernelContext {
 
   /** The driver API for one device within one task. */
   driverApi(task: Task, device: Device): DriverApi {
-    return {
-      pinPages: (iova, npage, prot) => vfioPinPages(this, task, device, iova, npage, prot),
-      unpinPages: (iova, npage) => vfioUnpinPages(this, task, device, iova, npage),
-      *waitOutside(mode, call) {
-        const invalidation = call === 'dma-unmap' ? task.invalidations.at(-1)! : null;
-        yield { callback: { mode, call, device: device.id, invalidation } };
-        return task.callbackReturn;
-      },
-    };
+    return new TaskDriverApi(this, task, device);
   }
 }

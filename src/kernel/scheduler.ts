@@ -53,14 +53,24 @@ export class Scheduler {
 
   /** mutex_unlock: hands the lock to the first waiter, which goes on after the current task stops. */
   release(task: Task, lock: Lock): void {
-    if (lock.owner !== task) throw new Error(`${lock.name} is not held by ${task.call}`);
+    if (lock.owner === task) lock.owner = null;
+    else if (!lock.readers.delete(task)) throw new Error(`${lock.name} is not held by ${task.call}`);
     task.held.splice(task.held.indexOf(lock), 1);
-    const next = lock.waiters.shift();
-    lock.owner = next ?? null;
-    if (!next) return;
-    next.held.push(lock);
-    next.waitsFor = null;
-    this.ready.push(next);
+    this.handOver(lock);
+  }
+
+  /** Gives a lock to the first that waits: one writer, or every reader up to the next writer. */
+  private handOver(lock: Lock): void {
+    while (lock.owner === null && lock.waiters.length > 0) {
+      const { task, shared } = lock.waiters[0]!;
+      if (!shared && lock.readers.size > 0) return;
+      lock.waiters.shift();
+      if (shared) lock.readers.add(task);
+      else lock.owner = task;
+      task.held.push(lock);
+      task.waitsFor = null;
+      this.ready.push(task);
+    }
   }
 
   private drain(): void {
@@ -82,7 +92,7 @@ export class Scheduler {
         this.finish(task, { how: 'returned', value });
       } else if ('wait' in value) {
         task.waitsFor = value.wait;
-        value.wait.waiters.push(task);
+        value.wait.waiters.push({ task, shared: value.shared ?? false });
         this.breakCycle(task);
       } else {
         task.callback = value.callback;
@@ -90,7 +100,9 @@ export class Scheduler {
       }
     } catch (error) {
       if (error instanceof KernelBug) this.die(task, { how: 'killed', splat: error.splat }, error.splat);
-      else if (error instanceof Wedged) {
+      else if (error instanceof Wedged && error.keepsLocks) {
+        this.die(task, { how: 'wedged', splat: error.splat }, error.splat);
+      } else if (error instanceof Wedged) {
         this.releaseAll(task);
         this.finish(task, { how: 'wedged', splat: error.splat });
       } else {
@@ -118,7 +130,7 @@ export class Scheduler {
     this.finish(task, end);
     for (const lock of task.held) {
       lock.wedgedBy = splat;
-      for (const waiter of lock.waiters.splice(0)) {
+      for (const { task: waiter } of lock.waiters.splice(0)) {
         if (!waiter.end) this.die(waiter, { how: 'wedged', splat }, splat);
       }
     }
@@ -129,7 +141,10 @@ export class Scheduler {
    * callback is under way is taken to come from inside that callback.
    */
   private blockers(task: Task): Task[] {
-    if (task.waitsFor) return task.waitsFor.owner ? [task.waitsFor.owner] : [];
+    if (task.waitsFor) {
+      const { owner, readers } = task.waitsFor;
+      return owner ? [owner] : [...readers];
+    }
     if (task.callback?.mode !== 'webhook') return [];
     const { device } = task.callback;
     return this.pending.filter(
@@ -162,7 +177,8 @@ export class Scheduler {
     for (const task of path) {
       // Out of the queue first, so that only tasks outside the cycle count as stuck behind it.
       const waiters = task.waitsFor?.waiters;
-      waiters?.splice(waiters.indexOf(task), 1);
+      const at = waiters?.findIndex((waiter) => waiter.task === task) ?? -1;
+      if (at >= 0) waiters?.splice(at, 1);
     }
     for (const task of path) this.die(task, { how: 'deadlocked', errno: 'EDEADLK', splat }, splat);
   }

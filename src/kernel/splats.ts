@@ -1,3 +1,5 @@
+import { DRIVER_SPLATS, PROPOSAL_SPLATS } from './driver-splats.ts';
+
 /** What kind of line the kernel prints. DEADLOCK is this host's own: the kernel would just hang. */
 export type SplatKind = 'WARN_ON' | 'WARN_ON_ONCE' | 'BUG_ON' | 'PR_WARN' | 'DEADLOCK';
 
@@ -40,9 +42,11 @@ const MAIN = 'drivers/vfio/vfio_main.c';
 /**
  * Every splat of Linux 6.1.192 that a caller can reach here, by the id of spec section 4. Those of 4.1 and
  * 4.2 that need a faulty IOMMU driver, a page size above 4 KiB or a bug of the backend have no path to them in
- * this host and are listed in docs/splats.md with the reason.
+ * this host and are listed in docs/splats.md with the reason. The drivers' own are in driver-splats.ts.
  */
 export const SPLATS_6_1 = {
+  ...DRIVER_SPLATS,
+  ...PROPOSAL_SPLATS,
   B1: {
     kind: 'BUG_ON',
     function: 'vfio_dma_do_unmap',
@@ -99,6 +103,22 @@ export const SPLATS_6_1 = {
     line: 747,
     effect: 'the caller returns EINVAL, or nothing',
   },
+  'C1-unpin': {
+    kind: 'WARN_ON_ONCE',
+    function: 'vfio_assert_device_open',
+    condition: '!READ_ONCE(device->open_count)',
+    file: MAIN,
+    line: 747,
+    effect: 'unpin returns; where the compiler inlines the check, each caller has a flag of its own',
+  },
+  'C1-rw': {
+    kind: 'WARN_ON_ONCE',
+    function: 'vfio_assert_device_open',
+    condition: '!READ_ONCE(device->open_count)',
+    file: MAIN,
+    line: 747,
+    effect: 'dma_rw returns EINVAL; as for unpin',
+  },
   C2: {
     kind: 'WARN_ON',
     function: 'vfio_unpin_pages',
@@ -114,6 +134,22 @@ export const SPLATS_6_1 = {
     file: CONTAINER,
     line: 598,
     effect: 'nothing is unpinned',
+  },
+  C9: {
+    kind: 'WARN_ON',
+    function: 'vfio_pin_pages',
+    condition: '!vfio_assert_device_open(device)',
+    file: MAIN,
+    line: 0,
+    effect: 'EINVAL (from 6.2)',
+  },
+  C10: {
+    kind: 'WARN_ON',
+    function: 'vfio_unpin_pages',
+    condition: '!device->ops->dma_unmap',
+    file: MAIN,
+    line: 0,
+    effect: 'nothing is unpinned (from 6.2)',
   },
   L1: {
     kind: 'PR_WARN',
@@ -135,6 +171,16 @@ export const SPLATS_6_1 = {
 
 /** Ids of the splats in the catalogue. */
 export type SplatId = keyof typeof SPLATS_6_1;
+
+/** Splats of `base` at other lines. */
+export function sitesAt(
+  lines: Partial<Record<SplatId, number>>,
+  base: SplatCatalogue = SPLATS_6_1,
+): Partial<Record<SplatId, SplatSite>> {
+  return Object.fromEntries(
+    Object.entries(lines).map(([id, line]) => [id, { ...base[id as SplatId], line }]),
+  );
+}
 
 /** The splats of one kernel generation. */
 export type SplatCatalogue = Readonly<Record<SplatId, SplatSite>>;

@@ -1,4 +1,5 @@
 import { AdvisoryList } from './advisories.ts';
+import type { NotifyResult } from './driver.ts';
 import type { Errno } from './errno.ts';
 import type { LogEntry } from './splats.ts';
 
@@ -35,19 +36,22 @@ export interface CallbackReturn {
   /** open-device: the errno it fails with. */
   errno?: Errno;
   /** dma-unmap on a notifier chain: NOTIFY_BAD or NOTIFY_STOP end the chain. */
-  notify?: 'NOTIFY_OK' | 'NOTIFY_BAD' | 'NOTIFY_STOP';
+  notify?: NotifyResult;
 }
 
 /** Where a kernel operation stops: at a lock somebody holds, or in a callback to the outside. */
-export type Suspension = { wait: Lock } | { callback: PendingCallback };
+export type Suspension = { wait: Lock; shared?: boolean } | { callback: PendingCallback };
 
 /** A kernel operation that may stop on its way. Built-in drivers run inside it; it is resumed with no value. */
 export type KernelStep<T> = Generator<Suspension, T, void>;
 
-/** A kernel mutex. It is handed from owner to waiter in order of arrival. */
+/** A kernel mutex, or a read-write semaphore. It goes to those who wait in order of arrival. */
 export class Lock {
+  /** Who holds it alone. */
   owner: Task | null = null;
-  readonly waiters: Task[] = [];
+  /** Who holds it together, as readers. */
+  readonly readers = new Set<Task>();
+  readonly waiters: { task: Task; shared: boolean }[] = [];
   /** The splat of the dead or deadlocked task that holds the lock for ever. */
   wedgedBy: LogEntry | null = null;
 
@@ -56,9 +60,13 @@ export class Lock {
 
 /** Thrown where a call needs a lock that will never be released: the kernel's caller would hang. */
 export class Wedged extends Error {
+  /**
+   * @param keepsLocks the caller hangs in the middle: what it holds is held for ever as well
+   */
   constructor(
     readonly lock: Lock,
     readonly splat: LogEntry,
+    readonly keepsLocks: boolean = false,
   ) {
     super(`${lock.name} is held for ever`);
   }
@@ -142,13 +150,33 @@ export function refuse(task: Task, errno: Errno, why: string): Errno {
 
 /** mutex_lock. Throws Wedged where the owner will never let go. */
 export function* acquire(task: Task, lock: Lock): KernelStep<void> {
-  if (lock.owner !== null) {
+  if (lock.owner !== null || lock.readers.size > 0) {
     if (lock.wedgedBy) throw new Wedged(lock, lock.wedgedBy);
     yield { wait: lock };
     return;
   }
   lock.owner = task;
   task.held.push(lock);
+}
+
+/** down_read: beside other readers, behind a writer that holds the semaphore or waits for it. */
+export function* acquireShared(task: Task, lock: Lock): KernelStep<void> {
+  if (lock.owner !== null || lock.waiters.length > 0) {
+    if (lock.owner !== null && lock.wedgedBy) throw new Wedged(lock, lock.wedgedBy);
+    yield { wait: lock, shared: true };
+    return;
+  }
+  lock.readers.add(task);
+  task.held.push(lock);
+}
+
+/**
+ * mutex_lock within another lock. Where the owner will never let go the task hangs with all it holds, and so
+ * does whoever needs any of that.
+ */
+export function* acquireForGood(task: Task, lock: Lock): KernelStep<void> {
+  if (lock.wedgedBy) throw new Wedged(lock, lock.wedgedBy, true);
+  yield* acquire(task, lock);
 }
 
 /** Refuses a call, before it changes anything, that would need a lock which is held for ever. */

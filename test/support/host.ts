@@ -1,7 +1,7 @@
 import { Host } from '../../src/host/host.ts';
 import type { HostLogger } from '../../src/host/kernel-log.ts';
 import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
-import { LINUX_6_1 } from '../../src/kernel/generation.ts';
+import { generationOf } from '../../src/kernel/generations/index.ts';
 
 /** A logger that keeps nothing. */
 export const SILENT: HostLogger = {
@@ -12,10 +12,10 @@ export const SILENT: HostLogger = {
   fatal() {},
 };
 
-/** A host of Linux 6.1 with default limits. */
-export function newHost(log: HostLogger = SILENT): Host {
+/** A host with default limits, of Linux 6.1 unless asked for another. */
+export function newHost(log: HostLogger = SILENT, version = '6.1'): Host {
   return new Host({
-    gen: LINUX_6_1,
+    gen: generationOf(version)!,
     limits: DEFAULT_LIMITS,
     policy: { panicOnWarn: false, panicOnOops: false },
     log,

@@ -48,12 +48,13 @@ export function* checkExtension(
   switch (extension) {
     case 1:
     case 3:
-    case UNMAP_ALL_EXTENSION:
       return 1;
+    case UNMAP_ALL_EXTENSION:
+      return k.gen.unmapAllAndVaddr ? 1 : 0;
     case 6:
       return k.gen.nesting ? 1 : 0;
     case UPDATE_VADDR:
-      if (!iommu) return 0;
+      if (!iommu || !k.gen.unmapAllAndVaddr) return 0;
       yield* acquire(task, iommu.lock);
       k.release(task, iommu.lock);
       return iommu.emulatedGroups.length === 0 ? 1 : 0;

@@ -1,11 +1,12 @@
 import type { Errno } from '../errno.ts';
-import type { Generation } from '../generation.ts';
+import type { Generation } from '../generations/generation.ts';
 import type { Device, Group } from '../objects.ts';
 import { TOP_PAGE } from '../pages.ts';
 import type { Process } from '../process.ts';
 import { Lock } from '../task.ts';
 import { DIRTY_BITMAP_PAGES_MAX, DirtyBitmap } from './dirty-bitmap.ts';
 import { MappingTable } from './mapping-table.ts';
+import { ANY_PAGE_SIZE } from './page-sizes.ts';
 import { PinShadow } from './pin-shadow.ts';
 import { PinTable } from './pin-table.ts';
 
@@ -20,9 +21,6 @@ export interface IovaRange {
 
 /** The whole address space. */
 export const ALL_IOVA: IovaRange = { start: 0, end: TOP_PAGE };
-
-/** PAGE_MASK: the page sizes of a container without an IOMMU domain. */
-export const ANY_PAGE_SIZE = 0xfffffffffffff000n;
 
 /** Something an instance reports to, for a retry counter that must notice when its mapping goes. */
 export interface MappingWatcher {

@@ -34,34 +34,51 @@ export function* mapDma(
   args: MapDmaArgs,
 ): KernelStep<Errno | null> {
   const { flags } = args;
-  if ((flags & ~(MAP_READ | MAP_WRITE | MAP_VADDR)) !== 0) {
+  const known = MAP_READ | MAP_WRITE | (k.gen.unmapAllAndVaddr ? MAP_VADDR : 0);
+  if ((flags & ~known) !== 0) {
     return refuse(task, 'EINVAL', `flags 0x${flags.toString(16)} has unknown bits`);
   }
-  if (flags === 0) return refuse(task, 'EINVAL', 'flags has neither read nor write nor vaddr');
-  if ((flags & MAP_VADDR) !== 0 && flags !== MAP_VADDR) {
-    return refuse(task, 'EINVAL', 'the flag vaddr excludes read and write');
-  }
+  const refused = k.gen.wrapsAtTop
+    ? checkFlags(task, flags)
+    : (checkRange(k, task, args) ?? checkFlags(task, flags));
+  if (refused) return refused;
   yield* acquire(task, iommu.lock);
   const errno = doMap(k, task, iommu, args);
   k.release(task, iommu.lock);
   return errno;
 }
 
-/** vfio_dma_do_map, with iommu->lock held. */
-function doMap(k: KernelContext, task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
-  const { iova, vaddr, size, flags } = args;
-  if (size === 0n) return refuse(task, 'EINVAL', 'size is 0');
-  for (const [name, value] of Object.entries({ size, iova, vaddr })) {
-    if (!isPageAligned(value)) {
-      return refuse(task, 'EINVAL', `${name} ${hex(value)} is not a multiple of 4096`);
-    }
+/** The combinations of flags that make sense. */
+function checkFlags(task: Task, flags: number): Errno | null {
+  if (flags === 0) return refuse(task, 'EINVAL', 'flags has neither read nor write nor vaddr');
+  if ((flags & MAP_VADDR) !== 0 && flags !== MAP_VADDR) {
+    return refuse(task, 'EINVAL', 'the flag vaddr excludes read and write');
   }
+  return null;
+}
+
+/** Size and end of the range. From 6.18 on this comes before the flags and the lock, up to 6.12 after both. */
+function checkRange(k: KernelContext, task: Task, { iova, vaddr, size }: MapDmaArgs): Errno | null {
+  if (size === 0n) return refuse(task, 'EINVAL', 'size is 0');
   if (iova + size > TOP) {
     return refuse(task, k.gen.overflow, `iova ${hex(iova)} + size ${hex(size)} is beyond 2^64`);
   }
   if (vaddr + size > TOP) {
     return refuse(task, k.gen.overflow, `vaddr ${hex(vaddr)} + size ${hex(size)} is beyond 2^64`);
   }
+  return null;
+}
+
+/** vfio_dma_do_map, with iommu->lock held. */
+function doMap(k: KernelContext, task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
+  const { iova, vaddr, size, flags } = args;
+  for (const [name, value] of Object.entries({ size, iova, vaddr })) {
+    if (!isPageAligned(value)) {
+      return refuse(task, 'EINVAL', `${name} ${hex(value)} is not a multiple of 4096`);
+    }
+  }
+  const refused = checkRange(k, task, args);
+  if (refused) return refused;
   const { mappings } = iommu;
   const start = pageOf(iova);
   const pages = pageOf(size);

@@ -1,5 +1,5 @@
 import type { KernelContext } from '../context.ts';
-import type { PinResult } from '../driver.ts';
+import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import type { Device } from '../objects.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
@@ -164,8 +164,9 @@ function unpinOne(
 }
 
 /**
- * vfio_iommu_type1_unpin_pages. Any device may drop any other's reference. WARN_ON on v1 (W2) and when a page
- * lies in no mapping (W3; the pages after it are not looked at).
+ * vfio_iommu_type1_unpin_pages. Any device may drop any other's reference. From 6.0 on WARN_ON on v1 (W2) and
+ * when a page lies in no mapping (W3; the pages after it are not looked at); before, EACCES on v1, EINVAL when
+ * the first page lies in no mapping, else the number of pages walked.
  *
  * @param npage 1 to 512 pages
  */
@@ -176,10 +177,12 @@ export function* unpinPages(
   device: Device,
   iova: bigint,
   npage: number,
-): KernelStep<void> {
+): KernelStep<UnpinResult> {
+  const { unpinAnswers } = k.gen;
   if (!iommu.v2) {
+    if (unpinAnswers) return refuse(task, 'EACCES', 'unpinning needs a type1v2 container');
     k.warn(task, 'W2', { device: device.id, iova });
-    return;
+    return null;
   }
   yield* acquire(task, iommu.lock);
   const offset = offsetInPage(iova);
@@ -192,6 +195,10 @@ export function* unpinPages(
     done++;
   }
   k.release(task, iommu.lock);
+  if (unpinAnswers) {
+    if (done > 0) return done;
+    return refuse(task, 'EINVAL', `there is no mapping at iova ${hexAddress(firstPage, offset)}`);
+  }
   if (done !== npage) {
     k.warn(task, 'W3', {
       device: device.id,
@@ -199,4 +206,5 @@ export function* unpinPages(
       size: BigInt(npage) * 4096n,
     });
   }
+  return null;
 }

@@ -1,8 +1,11 @@
 import type { KernelContext } from '../context.ts';
+import type { NotifyResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
+import type { Device } from '../objects.ts';
 import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import { callDevices } from './device-list.ts';
 import { UserBitmap } from './dirty-bitmap.ts';
 import { bisects, bitmapSizeInvalid, copyDirty } from './dirty-pages.ts';
 import type { Iommu } from './iommu.ts';
@@ -43,7 +46,8 @@ export function* unmapDma(
   args: UnmapDmaArgs,
 ): KernelStep<UnmapDmaResult> {
   const { flags } = args;
-  if ((flags & ~(UNMAP_GET_DIRTY_BITMAP | UNMAP_ALL | UNMAP_VADDR)) !== 0) {
+  const known = UNMAP_GET_DIRTY_BITMAP | (k.gen.unmapAllAndVaddr ? UNMAP_ALL | UNMAP_VADDR : 0);
+  if ((flags & ~known) !== 0) {
     return refuse(task, 'EINVAL', `flags 0x${flags.toString(16)} has unknown bits`);
   }
   const getDirty = (flags & UNMAP_GET_DIRTY_BITMAP) !== 0;
@@ -141,18 +145,21 @@ class Unmap {
         if (bisected) refuse(this.task, bisected, 'the range bisects a mapping');
         return bisected;
       }
-      bisected = null;
+      if (this.k.gen.bisectedAfterRound === 'success') bisected = null;
       const pinned = this.pass();
       if (typeof pinned !== 'number') return pinned;
       yield* this.invalidate(pinned);
     }
   }
 
-  /** One walk over the range, ascending; ends at a mapping with pins (its slot), or with the result. */
+  /** One walk over the range, ascending or by searching anew from the root; ends at a mapping with pins (its slot), or with the result. */
   private pass(): number | Errno | null {
     const { iommu } = this;
     const { mappings } = iommu;
-    let slot = mappings.findFirst(this.startPage, this.wrappedEnd);
+    const { unmapWalk } = this.k.gen;
+    const fromRoot = () => mappings.find(this.startPage, this.wrappedEnd);
+    const ascending = unmapWalk === 'ascending';
+    let slot = ascending ? mappings.findFirst(this.startPage, this.wrappedEnd) : fromRoot();
     let marked: number[] | null = null;
     while (slot !== NIL && mappings.iova[slot]! < this.endPage) {
       const next = mappings.next(slot);
@@ -168,7 +175,7 @@ class Unmap {
         this.unmapped += mappings.size[slot]!;
         removeMapping(this.k, this.task, iommu, slot);
       }
-      slot = next;
+      slot = ascending ? next : fromRoot();
     }
     return null;
   }
@@ -189,6 +196,17 @@ class Unmap {
     return null;
   }
 
+  /** One callback: the mapping's whole range, to one device. */
+  private *deliver(device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
+    const { k, task, iommu } = this;
+    const attempt = this.retries + 1;
+    task.invalidations.push({ device: device.id, iova, length, attempt, round: this.round });
+    iommu.shadow.callbackStarts(device, pageOf(iova));
+    const result = yield* k.dmaUnmap(task, device, iova, length);
+    iommu.shadow.callbackEnds(k, task, iommu, device, this.lastSlot);
+    return result;
+  }
+
   /** The invalidation round (spec section 3): the BUG_ON, or one callback to every registered device. */
   private *invalidate(slot: number): KernelStep<void> {
     const { k, task, iommu } = this;
@@ -205,21 +223,10 @@ class Unmap {
     }
     if (iommu.deviceList.length === 0) return;
     this.round++;
-    yield* acquire(task, iommu.deviceListLock);
-    k.release(task, iommu.lock);
-    for (const device of iommu.deviceList) {
-      task.invalidations.push({
-        device: device.id,
-        iova,
-        length,
-        attempt: this.retries + 1,
-        round: this.round,
-      });
-      iommu.shadow.callbackStarts(device, iommu.mappings.iova[slot]!);
-      yield* k.dmaUnmap(task, device, iova, length);
-      iommu.shadow.callbackEnds(k, task, iommu, device, this.lastSlot);
+    yield* callDevices(k, task, iommu, (device) => this.deliver(device, iova, length));
+    // The mapping may have gone during the round: then forget() has cleared lastSlot.
+    if (k.warnOnPinnedUnmap && this.lastSlot === slot && iommu.mappings.pins[slot] !== NIL) {
+      k.warn(task, 'P2', { iova, size: length, attempt: this.retries + 1, ...leftoverPins(k, iommu, slot) });
     }
-    k.release(task, iommu.deviceListLock);
-    yield* acquire(task, iommu.lock);
   }
 }

@@ -81,8 +81,8 @@ export function* containerCheckExtension(
 /** vfio_fops_release: closes the container's file. It lives on while groups hold it. */
 export function* closeContainer(k: KernelContext, task: Task, container: Container): KernelStep<void> {
   const { iommu } = container;
-  if (iommu) {
-    // The close notification takes the lock (up to 6.2).
+  if (iommu && k.gen.closeNotifies) {
+    // The close notification of 5.12 to 6.2.
     yield* acquire(task, iommu.lock);
     k.release(task, iommu.lock);
   }

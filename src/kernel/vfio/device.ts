@@ -1,5 +1,5 @@
 import type { KernelContext } from '../context.ts';
-import type { PinResult } from '../driver.ts';
+import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import type { Device } from '../objects.ts';
 import { acquire, type KernelStep, refuse, refuseIfWedged, type Task } from '../task.ts';
@@ -9,19 +9,16 @@ import { pinPages, unpinPages } from '../type1/pin-pages.ts';
 import { refuseIfDetachHangs } from './container.ts';
 import { releaseGroup } from './group.ts';
 
-/** VFIO_PIN_PAGES_MAX_ENTRIES, pages a call. */
-export const PIN_PAGES_MAX = 512;
-
 /**
  * VFIO_GROUP_GET_DEVICE_FD. Opening again only counts up; the driver's open_device runs at the first open, and
- * only after it the device is registered with type1.
+ * the device is registered with type1 after it (from 6.2: before it).
  *
  * @returns EBADF when the group's file is closed; EINVAL without a container or its IOMMU; what open_device says
  */
 export function* openDevice(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
   if (!group.fdOpen) return refuse(task, 'EBADF', "the group's file is closed");
-  refuseIfRegistrationHangs(device);
+  refuseIfRegistrationHangs(k, device);
   yield* acquire(task, group.lock);
   // While this call waited for the lock another one may have closed the group.
   const errno = group.fdOpen ? yield* doOpen(k, task, device) : 'EBADF';
@@ -35,27 +32,32 @@ function* doOpen(k: KernelContext, task: Task, device: Device): KernelStep<Errno
   group.containerUsers++;
   device.openCount++;
   if (device.openCount > 1) return null;
+  const { registersBeforeOpen } = k.gen;
+  if (registersBeforeOpen) yield* registerDevice(k, task, device.iommu, device);
   const errno = yield* k.openDevice(task, device);
   if (errno) {
+    if (registersBeforeOpen) yield* unregisterDevice(k, task, device.iommu, device);
     device.openCount--;
     group.containerUsers--;
     return errno;
   }
-  yield* registerDevice(k, task, device.iommu, device);
+  if (!registersBeforeOpen) yield* registerDevice(k, task, device.iommu, device);
   return null;
 }
 
-/** Registering and unregistering need iommu->lock: refuses, with nothing changed, where it is held for ever. */
-function refuseIfRegistrationHangs(device: Device): void {
+/** Refuses, with nothing changed, where a lock that registering and unregistering need is held for ever. */
+function refuseIfRegistrationHangs(k: KernelContext, device: Device): void {
   refuseIfWedged(device.group.lock);
-  if (device.iommu && device.driver.hasDmaUnmap && device.openCount <= 1) refuseIfWedged(device.iommu.lock);
+  if (!device.iommu || !device.driver.hasDmaUnmap || device.openCount > 1) return;
+  if (k.gen.channel === 'device-list') refuseIfWedged(device.iommu.lock);
+  else refuseIfWedged(device.iommu.deviceListLock);
 }
 
 /** Closes one device file: with the last one the driver's close_device runs, then the device is unregistered. */
 export function* closeDevice(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
   if (device.openCount === 0) return refuse(task, 'EBADF', 'the device is not open');
-  refuseIfRegistrationHangs(device);
+  refuseIfRegistrationHangs(k, device);
   const releases = !group.fdOpen && group.containerUsers === 2;
   if (releases) refuseIfDetachHangs(group);
   yield* acquire(task, group.lock);
@@ -75,11 +77,9 @@ export function* closeDevice(k: KernelContext, task: Task, device: Device): Kern
   return null;
 }
 
-/** vfio_assert_device_open: warns once (C1) when it is not. */
-function assertDeviceOpen(k: KernelContext, task: Task, device: Device): boolean {
-  if (device.openCount > 0) return true;
-  k.warn(task, 'C1', { device: device.id });
-  return false;
+/** The key a driver's IOVA becomes: the exact byte, or its page where pins are made by page frame. */
+function keyOf(k: KernelContext, iova: bigint): bigint {
+  return k.gen.pinsByPage ? iova & ~0xfffn : iova;
 }
 
 /**
@@ -95,31 +95,25 @@ export function* vfioPinPages(
   npage: number,
   prot: number,
 ): KernelStep<PinResult> {
-  if (npage === 0) return refuse(task, 'EINVAL', 'npage is 0');
-  if (!assertDeviceOpen(k, task, device)) return refuse(task, 'EINVAL', 'the device is not open');
-  if (npage < 0 || npage > PIN_PAGES_MAX) {
-    return refuse(task, 'E2BIG', `npage ${npage} is not from 1 to ${PIN_PAGES_MAX}`);
-  }
-  return yield* pinPages(k, task, device.iommu!, device, iova, npage, prot);
+  const refused = k.gen.checks.pin(k, task, device, npage);
+  if (refused) return refused;
+  return yield* pinPages(k, task, device.iommu!, device, keyOf(k, iova), npage, prot);
 }
 
-/** vfio_unpin_pages: answers nothing; warns about a bad count (C2) and a closed device (C1, C3). */
+/**
+ * vfio_unpin_pages. Where the function answers nothing it warns; where it has an answer that is the number of
+ * pages walked, or an errno.
+ */
 export function* vfioUnpinPages(
   k: KernelContext,
   task: Task,
   device: Device,
   iova: bigint,
   npage: number,
-): KernelStep<void> {
-  if (npage <= 0 || npage > PIN_PAGES_MAX) {
-    k.warn(task, 'C2', { device: device.id, iova });
-    return;
-  }
-  if (!assertDeviceOpen(k, task, device)) {
-    k.warn(task, 'C3', { device: device.id, iova });
-    return;
-  }
-  yield* unpinPages(k, task, device.iommu!, device, iova, npage);
+): KernelStep<UnpinResult> {
+  const refused = k.gen.checks.unpin(k, task, device, npage);
+  if (refused) return refused === 'refused' ? null : refused;
+  return yield* unpinPages(k, task, device.iommu!, device, keyOf(k, iova), npage);
 }
 
 /** vfio_dma_rw: EINVAL for no bytes or a closed device, otherwise what type1 answers. */
@@ -131,7 +125,7 @@ export function* vfioDmaRw(
   access: DmaAccess,
 ): KernelStep<Errno | Uint8Array> {
   const length = 'write' in access ? access.write.length : access.read;
-  if (length === 0) return refuse(task, 'EINVAL', 'length is 0');
-  if (!assertDeviceOpen(k, task, device)) return refuse(task, 'EINVAL', 'the device is not open');
+  const refused = k.gen.checks.rw(k, task, device, length);
+  if (refused) return refused;
   return yield* dmaRw(k, task, device.iommu!, device, iova, access);
 }

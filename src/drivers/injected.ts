@@ -1,0 +1,29 @@
+/** Answers that the outside has put in the way of what the hardware would say: a queue for each key. */
+export class Injected<T> {
+  private readonly queues = new Map<string, T[]>();
+
+  /** How many are waiting for a key. */
+  count(key: string): number {
+    return this.queues.get(key)?.length ?? 0;
+  }
+
+  /** Adds answers; they are consumed in order. */
+  add(key: string, answers: readonly T[]): void {
+    const queue = this.queues.get(key);
+    if (queue) queue.push(...answers);
+    else this.queues.set(key, [...answers]);
+  }
+
+  /** The next answer for a key, or undefined when the hardware may speak for itself. */
+  take(key: string): T | undefined {
+    const queue = this.queues.get(key);
+    const answer = queue?.shift();
+    if (queue?.length === 0) this.queues.delete(key);
+    return answer;
+  }
+
+  /** Every key with what waits for it. */
+  entries(): [string, readonly T[]][] {
+    return [...this.queues];
+  }
+}

@@ -1,0 +1,60 @@
+import type { KernelContext } from '../context.ts';
+import type { Errno } from '../errno.ts';
+import type { Device } from '../objects.ts';
+import type { SplatCatalogue } from '../splats.ts';
+import type { Task } from '../task.ts';
+
+/**
+ * What VFIO's core checks before it hands a driver's call to the container: the part of vfio_main.c (vfio.c)
+ * and container.c in which the generations differ.
+ */
+export interface DriverCallChecks {
+  /** vfio_pin_pages; null lets the call through. */
+  pin(k: KernelContext, task: Task, device: Device, npage: number): Errno | null;
+  /** vfio_unpin_pages; an errno only where the function has an answer, `refused` where it just returns. */
+  unpin(k: KernelContext, task: Task, device: Device, npage: number): Errno | 'refused' | null;
+  /** vfio_dma_rw of `length` bytes. */
+  rw(k: KernelContext, task: Task, device: Device, length: number): Errno | null;
+}
+
+/** Everything in which one kernel generation differs from another. */
+export interface Generation {
+  /** As in `kernel` of a recording. */
+  readonly version: string;
+  /** The release that was recorded. */
+  readonly release: string;
+  readonly splats: SplatCatalogue;
+  readonly checks: DriverCallChecks;
+  /**
+   * How type1 tells drivers of an unmap: `device-list`, newest first, under a mutex that is taken inside
+   * iommu->lock; or `notifier-chain`, oldest first, a read-write semaphore of its own, whose members may end
+   * the chain.
+   */
+  readonly channel: 'device-list' | 'notifier-chain';
+  /** How unmap finds the next mapping: upwards from the lowest, or again from the root of the tree. */
+  readonly unmapWalk: 'ascending' | 'from-root';
+  /** What an unmap answers that finds its range bisected after a round. */
+  readonly bisectedAfterRound: 'success' | 'EINVAL';
+  /** vfio_unpin_pages answers a count or an errno; otherwise nothing. */
+  readonly unpinAnswers: boolean;
+  /** Pins are made by page frame number: an offset in the page cannot be expressed. */
+  readonly pinsByPage: boolean;
+  /** VFIO_UNMAP_ALL, VFIO_UPDATE_VADDR and their flags exist. */
+  readonly unmapAllAndVaddr: boolean;
+  /** Closing the container's file takes iommu->lock. */
+  readonly closeNotifies: boolean;
+  /** A device is registered with type1 before its open_device runs, not after. */
+  readonly registersBeforeOpen: boolean;
+  /** An end at 2^64 wraps to 0 in comparisons: mappings that end there are lost. */
+  readonly wrapsAtTop: boolean;
+  /** Answer to a range beyond 2^64. */
+  readonly overflow: 'EINVAL' | 'EOVERFLOW';
+  /** VFIO_TYPE1_NESTING_IOMMU can be set. */
+  readonly nesting: boolean;
+  /** At attach a pin at an offset in its page counts as that page's (spec-misaligned-replay). */
+  readonly misalignedPinsCountAtAttach: boolean;
+  /** Page sizes of an IOMMU-backed domain, as a bitmap. */
+  readonly iommuPageSizes: bigint;
+  /** How a console shows a warning: up to 6.12 `CPU: n PID: m at FILE:LINE`, then `FILE:LINE at FUNCTION`. */
+  readonly warningLine: 'cpu-first' | 'file-first';
+}
