@@ -1,21 +1,4 @@
-import type { KernelContext } from '../context.ts';
-import type { Errno } from '../errno.ts';
-import type { Device } from '../objects.ts';
 import type { SplatCatalogue } from '../splats.ts';
-import type { Task } from '../task.ts';
-
-/**
- * What VFIO's core checks before it hands a driver's call to the container: the part of vfio_main.c (vfio.c)
- * and container.c in which the generations differ.
- */
-export interface DriverCallChecks {
-  /** vfio_pin_pages; null lets the call through. */
-  pin(k: KernelContext, task: Task, device: Device, npage: number): Errno | null;
-  /** vfio_unpin_pages; an errno only where the function has an answer, `refused` where it just returns. */
-  unpin(k: KernelContext, task: Task, device: Device, npage: number): Errno | 'refused' | null;
-  /** vfio_dma_rw of `length` bytes. */
-  rw(k: KernelContext, task: Task, device: Device, length: number): Errno | null;
-}
 
 /** Everything in which one kernel generation differs from another. */
 export interface Generation {
@@ -24,7 +7,16 @@ export interface Generation {
   /** The release that was recorded. */
   readonly release: string;
   readonly splats: SplatCatalogue;
-  readonly checks: DriverCallChecks;
+  /** What pin, unpin and dma_rw ask of the caller: an open device, or a group in a container with an IOMMU. */
+  readonly driverCallsNeed: 'group' | 'open-device';
+  /** The open check is inlined: pin, unpin and dma_rw have a once-only flag each, not one together. */
+  readonly openCheckPerCaller: boolean;
+  /** A pin on a closed device warns each time, besides the once-only warning of the open check. */
+  readonly closedPinWarns: boolean;
+  /** A driver without dma_unmap may not pin (EINVAL) or unpin (a warning). */
+  readonly pinNeedsDmaUnmap: boolean;
+  /** vfio_unpin_pages looks at the count before it looks whether the device is open. */
+  readonly unpinChecksCountFirst: boolean;
   /**
    * How type1 tells drivers of an unmap: `device-list`, newest first, under a mutex that is taken inside
    * iommu->lock; or `notifier-chain`, oldest first, a read-write semaphore of its own, whose members may end

@@ -1,6 +1,5 @@
 import { SPLATS_6_1, sitesAt } from '../splats.ts';
 import { ANY_PAGE_SIZE } from '../type1/page-sizes.ts';
-import { GROUP_CHECKS } from './driver-call-checks.ts';
 import type { Generation } from './generation.ts';
 import { LINUX_6_1 } from './linux-6.1.ts';
 
@@ -10,7 +9,7 @@ export const LINUX_5_10: Generation = {
   version: '5.10',
   release: '5.10.262',
   splats: { ...SPLATS_6_1, ...sitesAt({ B1: 1253, W6: 1031 }) },
-  checks: GROUP_CHECKS,
+  driverCallsNeed: 'group',
   channel: 'notifier-chain',
   unmapWalk: 'from-root',
   bisectedAfterRound: 'EINVAL',

@@ -1,5 +1,4 @@
 import { SPLATS_6_1 } from '../splats.ts';
-import { OPEN_CHECKS } from './driver-call-checks.ts';
 import type { Generation } from './generation.ts';
 
 /** Linux 6.1.192 (Debian bookworm): the dma_unmap callback. The other generations say what differs from it. */
@@ -7,7 +6,11 @@ export const LINUX_6_1: Generation = {
   version: '6.1',
   release: '6.1.192',
   splats: SPLATS_6_1,
-  checks: OPEN_CHECKS,
+  driverCallsNeed: 'open-device',
+  openCheckPerCaller: false,
+  closedPinWarns: false,
+  pinNeedsDmaUnmap: false,
+  unpinChecksCountFirst: true,
   channel: 'device-list',
   unmapWalk: 'ascending',
   bisectedAfterRound: 'success',

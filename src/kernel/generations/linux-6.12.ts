@@ -1,5 +1,4 @@
 import { SPLATS_6_1, sitesAt } from '../splats.ts';
-import { LISTENER_CHECKS } from './driver-call-checks.ts';
 import type { Generation } from './generation.ts';
 import { LINUX_6_1 } from './linux-6.1.ts';
 
@@ -18,7 +17,10 @@ export const LINUX_6_12: Generation = {
     C9: { ...SPLATS_6_1.C9, line: 1601 },
     C10: { ...SPLATS_6_1.C10, line: 1642 },
   },
-  checks: LISTENER_CHECKS,
+  openCheckPerCaller: true,
+  closedPinWarns: true,
+  pinNeedsDmaUnmap: true,
+  unpinChecksCountFirst: false,
   closeNotifies: false,
   registersBeforeOpen: true,
 };

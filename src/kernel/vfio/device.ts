@@ -7,6 +7,7 @@ import { registerDevice, unregisterDevice } from '../type1/device-list.ts';
 import { type DmaAccess, dmaRw } from '../type1/dma-rw.ts';
 import { pinPages, unpinPages } from '../type1/pin-pages.ts';
 import { refuseIfDetachHangs } from './container.ts';
+import { checkPin, checkRw, checkUnpin } from './driver-call-checks.ts';
 import { releaseGroup } from './group.ts';
 
 /**
@@ -95,7 +96,7 @@ export function* vfioPinPages(
   npage: number,
   prot: number,
 ): KernelStep<PinResult> {
-  const refused = k.gen.checks.pin(k, task, device, npage);
+  const refused = checkPin(k, task, device, npage);
   if (refused) return refused;
   return yield* pinPages(k, task, device.iommu!, device, keyOf(k, iova), npage, prot);
 }
@@ -111,7 +112,7 @@ export function* vfioUnpinPages(
   iova: bigint,
   npage: number,
 ): KernelStep<UnpinResult> {
-  const refused = k.gen.checks.unpin(k, task, device, npage);
+  const refused = checkUnpin(k, task, device, npage);
   if (refused) return refused === 'refused' ? null : refused;
   return yield* unpinPages(k, task, device.iommu!, device, keyOf(k, iova), npage);
 }
@@ -125,7 +126,7 @@ export function* vfioDmaRw(
   access: DmaAccess,
 ): KernelStep<Errno | Uint8Array> {
   const length = 'write' in access ? access.write.length : access.read;
-  const refused = k.gen.checks.rw(k, task, device, length);
+  const refused = checkRw(k, task, device, length);
   if (refused) return refused;
   return yield* dmaRw(k, task, device.iommu!, device, iova, access);
 }
