@@ -1,55 +1,13 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { ScenarioSchema } from '../schemas/scenario.ts';
+import { scenarioOf } from '../src/replay/check.ts';
 import { replay } from '../src/replay/replay.ts';
-import type { Scenario, Step } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
 import { QueryCount, QueryLimit } from './query.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 
 const Loose = Type.Object({}, { additionalProperties: true });
-
-/** What a step may expect (API contract, section 9): a misspelt field would expect nothing. */
-const Expect = Type.Object(
-  {
-    errno: Type.Optional(
-      Type.Union([Type.String(), Type.Null()], { description: 'an errno by name, or null' }),
-    ),
-    killed: Type.Optional(Type.Boolean()),
-    hangs: Type.Optional(Type.Boolean()),
-    pending: Type.Optional(Type.Boolean()),
-    size: Type.Optional(Type.String()),
-    pinned: Type.Optional(Type.Integer()),
-    unpinned: Type.Optional(Type.Integer()),
-    value: Type.Optional(Type.Integer()),
-    dirtyPages: Type.Optional(Type.Array(Type.Integer())),
-    info: Type.Optional(Loose),
-    fnv1a64: Type.Optional(Type.String()),
-    invalidations: Type.Optional(Type.Array(Loose)),
-    log: Type.Optional(Type.Array(Loose)),
-    lockedPages: Type.Optional(Type.Integer()),
-  },
-  { additionalProperties: false, title: 'Expectation' },
-);
-
-const ScenarioBody = Type.Object(
-  {
-    id: Type.Optional(Type.String({ maxLength: 200 })),
-    kernel: Type.Optional(Type.String()),
-    steps: Type.Array(
-      Type.Object(
-        {
-          call: Type.String(),
-          async: Type.Optional(Type.String()),
-          of: Type.Optional(Type.String()),
-          expect: Type.Optional(Expect),
-        },
-        { additionalProperties: true },
-      ),
-      { maxItems: 100_000 },
-    ),
-  },
-  { additionalProperties: false, title: 'Scenario' },
-);
 
 const Wait = Type.Object(
   { wait: Type.Optional(Type.Literal('1')), timeoutMs: Type.Optional(QueryCount) },
@@ -116,23 +74,19 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       }),
   );
 
-  app.post<{ Body: Static<typeof ScenarioBody> }>(
+  app.post<{ Body: Static<typeof ScenarioSchema> }>(
     '/v1/replay',
     {
       bodyLimit: service.config.replayBodyLimit,
       schema: {
         tags,
         summary: 'runs a scenario on a fresh host and answers what differed',
-        body: ScenarioBody,
+        body: ScenarioSchema,
         response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
       },
     },
     ({ body }) => {
-      const scenario: Scenario = {
-        id: body.id ?? 'trace',
-        kernel: body.kernel ?? service.host.kernel.gen.version,
-        steps: body.steps as Step[],
-      };
+      const scenario = scenarioOf(body, service.host.kernel.gen.version);
       const differences = replay(service.scratchHost(scenario.kernel), scenario);
       return { id: scenario.id, kernel: scenario.kernel, steps: scenario.steps.length, differences };
     },

@@ -12,6 +12,7 @@ import Fastify, {
 import { attachRoutes } from '../routes/attach.ts';
 import { callRoutes } from '../routes/calls.ts';
 import { hostRoutes } from '../routes/host.ts';
+import { kernelRoutes } from '../routes/kernels.ts';
 import { errorReply, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
 import { statusRoutes } from '../routes/status.ts';
@@ -70,6 +71,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   hostRoutes(app, service);
   callRoutes(app, service);
   attachRoutes(app, service);
+  kernelRoutes(app, service);
   resourceRoutes(app, service);
   await app.ready();
   return app;

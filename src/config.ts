@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { HostLimits } from './host/host.ts';
 import { DEFAULT_LIMITS } from './host/limits.ts';
+import { KERNEL_VERSIONS } from './kernel/generations/index.ts';
 import { DEFAULT_WEBHOOK_ALLOW, WEBHOOK_ALLOW_RULE, WebhookAllow } from './webhook/allow.ts';
 
 /** One setting: its flag; the environment variable is the flag in capitals, `-` as `_`. */
@@ -53,6 +54,13 @@ const SETTINGS = {
     parse: (text: string) => text,
     schema: Type.Union(LOG_LEVELS.map((level) => Type.Literal(level))),
   },
+  kernel: {
+    flag: 'kernel',
+    rule: `one of ${KERNEL_VERSIONS.join(', ')}`,
+    help: 'kernel generation to answer as',
+    parse: (text: string) => text,
+    schema: Type.Union(KERNEL_VERSIONS.map((version) => Type.Literal(version))),
+  },
   panicOnWarn: { flag: 'panic-on-warn', help: 'a WARN_ON ends the process with exit code 70', ...flag },
   panicOnOops: { flag: 'panic-on-oops', help: 'a BUG_ON ends the process with exit code 70', ...flag },
   webhookAllow: {
@@ -68,6 +76,11 @@ const SETTINGS = {
   maxJournal: { flag: 'max-journal', help: 'journal entries kept', ...integer(1, 1_000_000) },
   maxPendingCalls: { flag: 'max-pending-calls', help: 'calls under way at once', ...integer(1, 65536) },
   bodyLimit: { flag: 'body-limit', help: 'bytes of a request body', ...integer(1024, 268_435_456) },
+  compareSteps: {
+    flag: 'compare-steps',
+    help: 'steps of a trace that is compared over HTTP',
+    ...integer(1, 100_000),
+  },
   replayBodyLimit: {
     flag: 'replay-body-limit',
     help: 'bytes of the body of a replay',
@@ -86,6 +99,7 @@ export const DEFAULT_CONFIG: Config = {
   host: '127.0.0.1',
   port: 8080,
   logLevel: 'info',
+  kernel: '6.1',
   panicOnWarn: false,
   panicOnOops: false,
   webhookAllow: DEFAULT_WEBHOOK_ALLOW,
@@ -95,6 +109,7 @@ export const DEFAULT_CONFIG: Config = {
   maxJournal: DEFAULT_LIMITS.journal,
   maxPendingCalls: DEFAULT_LIMITS.pendingCalls,
   bodyLimit: 32 * 1024 * 1024,
+  compareSteps: 2000,
   replayBodyLimit: 64 * 1024 * 1024,
 };
 

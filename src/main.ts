@@ -2,21 +2,24 @@
 import closeWithGrace from 'close-with-grace';
 import { pino } from 'pino';
 import { buildApp } from './app.ts';
+import { compareCommand } from './cli/compare.ts';
+import { TraceError } from './cli/traces.ts';
+import { EXIT_PANIC, EXIT_USAGE, UsageError } from './cli/usage.ts';
 import { ConfigError, readConfig, settingsHelp } from './config.ts';
 import { Service } from './service.ts';
 import { VERSION } from './version.ts';
 
-/** Exit code of a bad command line or environment. */
-const EXIT_USAGE = 64;
-/** Exit code of an emulated kernel panic (EX_SOFTWARE). */
-const EXIT_PANIC = 70;
 /** How long a stop may take, milliseconds. */
 const STOP_MS = 900;
 
 const HELP = `vfio-host ${VERSION}: an emulated Linux VFIO host over HTTP
 
-usage: vfio-host [settings]
+usage: vfio-host [serve] [settings]
+       vfio-host compare TRACE… [--kernels 5.10,6.1,6.12,7.2] [--json]
        vfio-host --version | --help
+
+compare runs traces on several kernels and prints the steps that differ, with the reasons;
+exit code 0: none, 1: some, 64: bad usage
 
 settings, each a flag or an environment variable:
 ${settingsHelp()}
@@ -41,14 +44,32 @@ async function serve(args: readonly string[]): Promise<void> {
   });
 }
 
-const args = process.argv.slice(2);
-if (args.includes('--help')) {
-  process.stdout.write(HELP);
-} else if (args.includes('--version')) {
-  process.stdout.write(`${VERSION}\n`);
-} else {
-  serve(args).catch((error: Error) => {
-    process.stderr.write(`vfio-host: ${error.message}\n`);
-    process.exitCode = error instanceof ConfigError ? EXIT_USAGE : 1;
-  });
+async function main([first, ...rest]: readonly string[]): Promise<number | null> {
+  switch (first) {
+    case '--help':
+      process.stdout.write(HELP);
+      return 0;
+    case '--version':
+      process.stdout.write(`${VERSION}\n`);
+      return 0;
+    case 'compare':
+      return compareCommand(rest, (line) => void process.stdout.write(`${line}\n`));
+    case 'serve':
+      await serve(rest);
+      return null;
+    default:
+      await serve(first === undefined ? [] : [first, ...rest]);
+      return null;
+  }
 }
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    if (code !== null) process.exitCode = code;
+  },
+  (error: Error) => {
+    process.stderr.write(`vfio-host: ${error.message}\n`);
+    const usage = error instanceof ConfigError || error instanceof UsageError || error instanceof TraceError;
+    process.exitCode = usage ? EXIT_USAGE : 1;
+  },
+);

@@ -4,6 +4,7 @@ import { type Config, hostLimits } from './config.ts';
 import { Host } from './host/host.ts';
 import type { HostLogger } from './host/kernel-log.ts';
 import { Operations } from './host/operations.ts';
+import { scratchHost } from './host/scratch.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
 import { VERSION } from './version.ts';
 import { WebhookAllow } from './webhook/allow.ts';
@@ -11,9 +12,6 @@ import { WebhookCaller } from './webhook/caller.ts';
 
 /** Operations kept, finished ones included, as a multiple of the calls that may be under way. */
 const OPERATIONS_PER_PENDING = 4;
-
-/** Logs nothing: for a host nobody looks at. */
-const SILENT: HostLogger = { debug() {}, info() {}, warn() {}, error() {}, fatal() {} };
 
 /** The service around the host: its configuration, its log, and what it answered 202. */
 export class Service {
@@ -30,7 +28,7 @@ export class Service {
   ) {
     this.webhooks = new WebhookCaller(new WebhookAllow(config.webhookAllow));
     this.host = new Host({
-      gen: generationOf('6.1')!,
+      gen: generationOf(config.kernel)!,
       limits: hostLimits(config),
       policy: { panicOnWarn: config.panicOnWarn, panicOnOops: config.panicOnOops },
       log,
@@ -48,7 +46,7 @@ export class Service {
   }
 
   /** A generation by its version. */
-  private generation(version: string): Generation {
+  generation(version: string): Generation {
     const gen = generationOf(version);
     if (gen) return gen;
     throw RequestProblem.badRequest(
@@ -64,16 +62,9 @@ export class Service {
     this.log.info({ kernel: gen.version }, 'reset');
   }
 
-  /** A fresh host that shares nothing with the service's own and never panics. */
+  /** A fresh host that shares nothing with the service's own. */
   scratchHost(version: string): Host {
-    return new Host({
-      gen: this.generation(version),
-      limits: hostLimits(this.config),
-      policy: { panicOnWarn: false, panicOnOops: false },
-      log: SILENT,
-      webhooks: null,
-      onPanic() {},
-    });
+    return scratchHost(this.generation(version), hostLimits(this.config));
   }
 
   /** What `GET /version` says. */

@@ -209,7 +209,7 @@ export class Host {
     this.journalInvalidations(task, running);
     const seq = this.events.append({ kind: 'splat', cause: running.seq, ...where(running), splat: entry });
     logSplat(this.options.log, entry, details, {
-      version: this.kernel.gen.version,
+      gen: this.kernel.gen,
       call: task.call,
       container: running.container,
       device: running.device,

@@ -1,10 +1,11 @@
+import type { Generation } from '../kernel/generations/index.ts';
 import { hex } from '../kernel/pages.ts';
 import type { LogEntry } from '../kernel/splats.ts';
 import type { SplatDetails } from '../kernel/task.ts';
 
 /** What a log line of a splat knows of its surroundings. */
 export interface SplatContext {
-  version: string;
+  gen: Generation;
   call: string;
   container?: string | undefined;
   device?: string | undefined;
@@ -23,9 +24,11 @@ export interface HostLogger {
 
 /** The pid a console line shows for the emulated caller. */
 const CALLER = 'CPU: 0 PID: 1000';
+/** The same as kernels show it that name the file first. */
+const CALLER_LAST = 'CPU#0: vfio-host/1000';
 
 /** First line a real console shows for a splat, so that log scrapers made for it match. */
-export function consoleLine(entry: LogEntry): string {
+export function consoleLine(entry: LogEntry, gen: Generation): string {
   switch (entry.kind) {
     case 'PR_WARN':
       return entry.text;
@@ -34,7 +37,9 @@ export function consoleLine(entry: LogEntry): string {
     case 'DEADLOCK':
       return `INFO: task vfio-host:1000 blocked for ever: ${entry.condition}`;
     default:
-      return `WARNING: ${CALLER} at ${entry.file}:${entry.line} ${entry.function}`;
+      return gen.warningLine === 'file-first'
+        ? `WARNING: ${entry.file}:${entry.line} at ${entry.function}, ${CALLER_LAST}`
+        : `WARNING: ${CALLER} at ${entry.file}:${entry.line} ${entry.function}`;
   }
 }
 
@@ -45,9 +50,9 @@ export function logSplat(
   details: SplatDetails,
   context: SplatContext,
 ): void {
-  const { version, container, device, ...rest } = context;
+  const { gen, container, device, ...rest } = context;
   const fields = {
-    kernel: { ...entry, version },
+    kernel: { ...entry, version: gen.version },
     container: details.container ?? container,
     device: details.device ?? device,
     ...(details.iova === undefined ? {} : { iova: hex(details.iova) }),
@@ -60,5 +65,5 @@ export function logSplat(
     ...rest,
   };
   const fatal = entry.kind === 'BUG_ON' || entry.kind === 'DEADLOCK';
-  log[fatal ? 'fatal' : 'warn'](fields, consoleLine(entry));
+  log[fatal ? 'fatal' : 'warn'](fields, consoleLine(entry, gen));
 }

@@ -16,7 +16,7 @@ export function fnv1a64(bytes: Uint8Array): string {
 }
 
 /** The fields of iommu-info. */
-const INFO_FIELDS = ['pageSizes', 'dmaAvail', 'dirtyPageSizes', 'maxDirtyBitmapSize', 'iovaRanges'];
+export const INFO_FIELDS = ['pageSizes', 'dmaAvail', 'dirtyPageSizes', 'maxDirtyBitmapSize', 'iovaRanges'];
 
 /** A field of the expectation that did not come true. */
 export interface Mismatch {

@@ -1,7 +1,7 @@
 import { Host } from '../../src/host/host.ts';
 import type { HostLogger } from '../../src/host/kernel-log.ts';
 import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
-import { generationOf } from '../../src/kernel/generations/index.ts';
+import { type Generation, generationOf } from '../../src/kernel/generations/index.ts';
 
 /** A logger that keeps nothing. */
 export const SILENT: HostLogger = {
@@ -14,8 +14,13 @@ export const SILENT: HostLogger = {
 
 /** A host with default limits, of Linux 6.1 unless asked for another. */
 export function newHost(log: HostLogger = SILENT, version = '6.1'): Host {
+  return hostOf(generationOf(version)!, log);
+}
+
+/** A host of a generation. */
+export function hostOf(gen: Generation, log: HostLogger = SILENT): Host {
   return new Host({
-    gen: generationOf(version)!,
+    gen,
     limits: DEFAULT_LIMITS,
     policy: { panicOnWarn: false, panicOnOops: false },
     log,

@@ -1,0 +1,68 @@
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { Problem } from '../schemas/answers.ts';
+import { ScenarioSchema } from '../schemas/scenario.ts';
+import { RequestProblem } from '../src/calls/problem.ts';
+import { scratchHost } from '../src/host/scratch.ts';
+import { newIn } from '../src/kernel/generations/differences.ts';
+import { GENERATIONS } from '../src/kernel/generations/index.ts';
+import { scenarioOf } from '../src/replay/check.ts';
+import { compareKernels } from '../src/replay/compare-kernels.ts';
+import type { Service } from '../src/service.ts';
+
+const Loose = Type.Object({}, { additionalProperties: true });
+
+const CompareBody = Type.Object(
+  {
+    scenario: ScenarioSchema,
+    kernels: Type.Optional(
+      Type.Array(Type.String(), { minItems: 2, maxItems: 8, description: 'two or more kernel versions' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** The kernel generations and what tells them apart. */
+export function kernelRoutes(app: FastifyInstance, service: Service): void {
+  const tags = ['kernels'];
+  app.get(
+    '/v1/kernels',
+    { schema: { tags, summary: 'kernel generations', response: { 200: Loose } } },
+    () => ({
+      kernels: GENERATIONS.map((gen) => ({
+        version: gen.version,
+        release: gen.release,
+        current: gen.version === service.host.kernel.gen.version,
+        channel: gen.channel,
+        differs: newIn(gen).map(({ id, title, text }) => ({ id, title, text })),
+      })),
+    }),
+  );
+
+  app.post<{ Body: Static<typeof CompareBody> }>(
+    '/v1/compare',
+    {
+      bodyLimit: service.config.replayBodyLimit,
+      schema: {
+        tags,
+        summary: 'a trace on several kernels: the steps that differ, and why',
+        body: CompareBody,
+        response: { 200: Loose, '4xx': Problem },
+      },
+    },
+    ({ body }) => {
+      const scenario = scenarioOf(body.scenario);
+      if (scenario.steps.length > service.config.compareSteps) {
+        throw RequestProblem.tooLarge(
+          `the scenario has ${scenario.steps.length} steps; a comparison takes at most ${service.config.compareSteps}`,
+        );
+      }
+      const generations = body.kernels?.map((version) => service.generation(version)) ?? GENERATIONS;
+      return {
+        id: scenario.id,
+        kernels: generations.map(({ version }) => version),
+        steps: compareKernels(scenario, generations, scratchHost),
+      };
+    },
+  );
+}

@@ -1,0 +1,54 @@
+import { type Static, Type } from '@sinclair/typebox';
+
+const Loose = Type.Object({}, { additionalProperties: true });
+
+/** Steps of one scenario. */
+const STEPS_MAX = 100_000;
+
+/** What a step may expect (API contract, section 9): a misspelt field would expect nothing. */
+const Expect = Type.Object(
+  {
+    errno: Type.Optional(
+      Type.Union([Type.String(), Type.Null()], { description: 'an errno by name, or null' }),
+    ),
+    killed: Type.Optional(Type.Boolean()),
+    hangs: Type.Optional(Type.Boolean()),
+    pending: Type.Optional(Type.Boolean()),
+    size: Type.Optional(Type.String()),
+    pinned: Type.Optional(Type.Integer()),
+    unpinned: Type.Optional(Type.Integer()),
+    value: Type.Optional(Type.Integer()),
+    dirtyPages: Type.Optional(Type.Array(Type.Integer())),
+    info: Type.Optional(Loose),
+    fnv1a64: Type.Optional(Type.String()),
+    invalidations: Type.Optional(Type.Array(Loose)),
+    log: Type.Optional(Type.Array(Loose)),
+    lockedPages: Type.Optional(Type.Integer()),
+  },
+  { additionalProperties: false, title: 'Expectation' },
+);
+
+/** A step: a call, or `await`, with what it was answered. The call itself is checked when it is made. */
+export const StepSchema = Type.Object(
+  {
+    call: Type.String({ maxLength: 64 }),
+    async: Type.Optional(Type.String({ maxLength: 64 })),
+    of: Type.Optional(Type.String({ maxLength: 64 })),
+    expect: Type.Optional(Expect),
+  },
+  { additionalProperties: true, title: 'Step' },
+);
+
+/** A trace in the form of the recordings. */
+export const ScenarioSchema = Type.Object(
+  {
+    id: Type.Optional(Type.String({ maxLength: 200 })),
+    kernel: Type.Optional(Type.String({ maxLength: 16 })),
+    steps: Type.Array(StepSchema, {
+      maxItems: STEPS_MAX,
+      description: `an array of at most ${STEPS_MAX} steps`,
+    }),
+  },
+  { additionalProperties: false, title: 'Scenario' },
+);
+export type ScenarioSchema = Static<typeof ScenarioSchema>;

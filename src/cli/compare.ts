@@ -1,0 +1,90 @@
+import { parseArgs } from 'node:util';
+import { scratchHost } from '../host/scratch.ts';
+import { generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
+import type { Expectation, Scenario } from '../replay/scenario.ts';
+import { readTraces } from './traces.ts';
+import { UsageError } from './usage.ts';
+
+/** Exit codes: nothing differs; something does. */
+const SAME = 0;
+const DIFFERENT = 1;
+
+/**
+ * `vfio-host compare TRACE… [--kernels 5.10,6.1,…] [--json]`: the same traces on each kernel, the steps that
+ * differ side by side, each with the reason.
+ */
+export function compareCommand(args: readonly string[], out: (line: string) => void): number {
+  const { values, positionals } = parse(args);
+  if (positionals.length === 0) throw new UsageError('compare needs a trace');
+  const versions = (values.kernels ?? KERNEL_VERSIONS.join(',')).split(',');
+  const generations = versions.map((version) => {
+    const gen = generationOf(version);
+    if (!gen) throw new UsageError(`--kernels: "${version}" is not one of ${KERNEL_VERSIONS.join(', ')}`);
+    return gen;
+  });
+  let differing = 0;
+  for (const scenario of positionals.flatMap(readTraces)) {
+    const steps = compareKernels(scenario, generations, scratchHost);
+    if (steps.length > 0) differing++;
+    if (values.json) out(JSON.stringify({ id: scenario.id, kernels: versions, steps }));
+    else printComparison(scenario, steps, versions, out);
+  }
+  return differing > 0 ? DIFFERENT : SAME;
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: { kernels: { type: 'string' }, json: { type: 'boolean' } },
+      allowPositionals: true,
+      strict: true,
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function printComparison(
+  scenario: Scenario,
+  steps: readonly StepComparison[],
+  versions: readonly string[],
+  out: (line: string) => void,
+): void {
+  const verdict = steps.length === 0 ? 'the same on every kernel' : `${steps.length} steps differ`;
+  out(`${scenario.id}: ${verdict} (${scenario.steps.length} steps)`);
+  for (const { step, call, answers, reasons } of steps) {
+    const { call: name, ...rest } = call;
+    out(`  step ${step}: ${String(name)} ${JSON.stringify(rest)}`);
+    for (const version of versions) {
+      const answer = answers[version];
+      out(`    ${version.padEnd(5)} ${answer ? show(answer) : '(the scenario had ended)'}`);
+    }
+    for (const { from, to, id, text } of reasons) out(`    ${from} → ${to}  ${id}: ${text}`);
+  }
+}
+
+/** Callbacks and log lines shown of one answer. */
+const SHOWN = 3;
+
+/** An answer on one line. */
+function show(answer: Expectation): string {
+  const { errno, killed, hangs, pending, invalidations = [], log = [], ...rest } = answer;
+  const outcome = killed ? 'killed' : hangs ? 'hangs' : pending ? 'pending' : (errno ?? 'ok');
+  const callbacks = invalidations.map(({ device, iova, length }) => `${device}:${iova}+${length}`);
+  const lines = log.map((entry) =>
+    String(entry.text ?? `${entry.kind} ${entry.function}: ${entry.condition}`),
+  );
+  return [
+    outcome,
+    ...Object.entries(rest).map(([field, value]) => `${field}=${JSON.stringify(value)}`),
+    ...(callbacks.length > 0 ? [`callbacks=[${few(callbacks)}]`] : []),
+    ...(lines.length > 0 ? [`log=[${few(lines)}]`] : []),
+  ].join(' ');
+}
+
+function few(items: readonly string[]): string {
+  const more = items.length > SHOWN ? ` … ${items.length} in all` : '';
+  return items.slice(0, SHOWN).join(' ') + more;
+}

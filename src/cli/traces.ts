@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { checkScenario } from '../replay/check.ts';
+import type { Scenario } from '../replay/scenario.ts';
+
+/** A trace file that cannot be used; the message names it and why. */
+export class TraceError extends Error {}
+
+/**
+ * Reads a file of traces: one JSON scenario, or one a line; gzipped where its name ends in `.gz`.
+ *
+ * @throws TraceError when the file cannot be read or a line is no scenario
+ */
+export function readTraces(path: string): Scenario[] {
+  let text: string;
+  try {
+    const bytes = readFileSync(path);
+    text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
+  } catch (error) {
+    throw new TraceError(`${path}: ${(error as Error).message}`);
+  }
+  const whole = parse(text);
+  if (whole !== undefined) return [check(whole, path)];
+  return text.split('\n').flatMap((line, i) => {
+    if (line.trim() === '') return [];
+    const value = parse(line);
+    if (value === undefined) throw new TraceError(`${path}:${i + 1}: not JSON`);
+    return [check(value, `${path}:${i + 1}`)];
+  });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function check(value: unknown, where: string): Scenario {
+  try {
+    return checkScenario(value);
+  } catch (error) {
+    throw new TraceError(`${where}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,207 @@
+import type { Generation } from './generation.ts';
+import { GENERATIONS } from './index.ts';
+
+/** One difference between kernel generations, as a user should know it. */
+export interface KernelDifference {
+  /** Stable; names the section of docs/kernels.md. */
+  readonly id: string;
+  readonly title: string;
+  /** Why a step is answered differently, in a sentence or two. */
+  readonly text: string;
+  /** The switches of a generation that make it. */
+  readonly fields: readonly (keyof Generation)[];
+  /** Recordings that show it. */
+  readonly scenarios: readonly string[];
+}
+
+/** Every difference, by the numbers of the recorded differences' text. */
+export const DIFFERENCES: readonly KernelDifference[] = [
+  {
+    id: 'invalidation-channel',
+    title: 'Notifier chain or dma_unmap callback',
+    text:
+      'Up to 5.19 drivers hear of an unmap through a notifier chain, first opened first, and NOTIFY_BAD ends it; ' +
+      'from 6.0 on type1 calls dma_unmap of every open device, last opened first, and nobody can end the round. ' +
+      'The list of devices has a lock inside the container’s, so that opening, closing or unmapping during a callback can deadlock.',
+    fields: ['channel'],
+    scenarios: ['hand-cb-order', 'hand-cb-order-reopen', 'spec-39-lifo'],
+  },
+  {
+    id: 'unmap-walk',
+    title: 'Which mapping an unmap takes first',
+    text:
+      '5.10 searches the tree again from its root for any overlapping mapping, so the order follows the shape of the ' +
+      'red-black tree; from 5.12 on an unmap goes upwards from the lowest mapping.',
+    fields: ['unmapWalk'],
+    scenarios: ['deep-00170', 'deep-00179', 'rand-00094'],
+  },
+  {
+    id: 'bisected-after-round',
+    title: 'A range that turns out bisected after a callback round',
+    text:
+      'When a map made during a callback bisects the range, 5.10 answers EINVAL; later kernels answer success with ' +
+      'the size removed so far, because the result was set to 0 before the first callback.',
+    fields: ['bisectedAfterRound'],
+    scenarios: [],
+  },
+  {
+    id: 'unpin-answer',
+    title: 'unpin has an answer, or warns',
+    text:
+      'On 5.10 vfio_unpin_pages returns the number of pages walked or an errno and never warns; from 6.0 on it ' +
+      'returns nothing and warns about a bad count, a missing mapping or a v1 container.',
+    fields: ['unpinAnswers'],
+    scenarios: ['hand-unpin-nothing', 'hand-v1-basic', 'spec-29-unpin-hole'],
+  },
+  {
+    id: 'open-device-required',
+    title: 'A closed device may go on',
+    text:
+      'On 5.10 pin, unpin and dma_rw work as long as the group is in a container with an IOMMU; from 6.1 on the ' +
+      'device itself must be open (EINVAL and a warning).',
+    fields: ['driverCallsNeed'],
+    scenarios: ['hand-closed-device', 'hand-never-open', 'hand-rw-closed'],
+  },
+  {
+    id: 'open-check-flags',
+    title: 'The once-only flag of the open check',
+    text:
+      'Up to 6.1 pin, unpin and dma_rw share one once-only warning about a closed device; later each of them ' +
+      'reports once.',
+    fields: ['openCheckPerCaller'],
+    scenarios: ['hand-closed-device'],
+  },
+  {
+    id: 'closed-pin-warns',
+    title: 'A pin on a closed device warns twice',
+    text: 'From 6.2 on vfio_pin_pages on a closed device warns each time, besides the once-only warning.',
+    fields: ['closedPinWarns'],
+    scenarios: ['hand-closed-device', 'hand-never-open'],
+  },
+  {
+    id: 'pin-needs-dma-unmap',
+    title: 'A driver without dma_unmap cannot pin',
+    text:
+      'Up to 6.1 a driver that does not listen may pin while another device of the container listens, and then ends ' +
+      'an unmap in the BUG; from 6.2 on its pin is EINVAL and its unpin warns.',
+    fields: ['pinNeedsDmaUnmap'],
+    scenarios: ['hand-nocb-with-cb', 'hand-nocb-with-cb-bug', 'hand-nocb-last-cb-closed'],
+  },
+  {
+    id: 'unpin-check-order',
+    title: 'Order of the checks of unpin',
+    text: '6.1 looks at the count before it looks whether the device is open; later kernels do it the other way round.',
+    fields: ['unpinChecksCountFirst'],
+    scenarios: [],
+  },
+  {
+    id: 'pins-by-page',
+    title: 'Pins by page frame or by exact address',
+    text:
+      'On 5.10 a driver names page frames, so an offset in the page cannot be expressed and is dropped; from 6.0 on ' +
+      'the exact IOVA is the key, and two offsets in one page are two pins.',
+    fields: ['pinsByPage'],
+    scenarios: ['hand-pin-misaligned'],
+  },
+  {
+    id: 'unmap-all-and-vaddr',
+    title: 'Unmap-all and vaddr updates',
+    text: 'VFIO_UNMAP_ALL and VFIO_UPDATE_VADDR came with 5.12: on 5.10 their flags are EINVAL and their extensions 0.',
+    fields: ['unmapAllAndVaddr'],
+    scenarios: ['hand-unmap-all', 'hand-pci-vaddr', 'spec-group-9-10'],
+  },
+  {
+    id: 'iommu-page-sizes',
+    title: 'Page sizes of an IOMMU-backed container',
+    text:
+      '5.10 reports every multiple of 4 KiB; later kernels what the hardware has (4 KiB, 2 MiB, 1 GiB). A change of ' +
+      'the Intel IOMMU driver.',
+    fields: ['iommuPageSizes'],
+    scenarios: ['hand-pci-basic'],
+  },
+  {
+    id: 'close-notification',
+    title: 'Closing a container takes its lock',
+    text:
+      'From 5.12 to 6.2 closing the container’s file takes iommu->lock, so on a wedged container it hangs; before ' +
+      'and after it does not.',
+    fields: ['closeNotifies'],
+    scenarios: [],
+  },
+  {
+    id: 'register-before-open',
+    title: 'Registered before or after open_device',
+    text:
+      'From 6.2 on a device is registered with type1 before its open_device runs, so that it may pin there; up to ' +
+      '6.1 only afterwards.',
+    fields: ['registersBeforeOpen'],
+    scenarios: [],
+  },
+  {
+    id: 'top-of-address-space',
+    title: 'Mappings that end at 2^64',
+    text:
+      'Up to 6.17 a mapping that ends at 2^64 is accepted but cannot be found again, and at the root of the tree it ' +
+      'hides others; from 6.18 on it is a mapping like any other.',
+    fields: ['wrapsAtTop'],
+    scenarios: ['spec-19-top-twice', 'spec-21-top-root', 'hand-map-top'],
+  },
+  {
+    id: 'overflow-errno',
+    title: 'Ranges beyond 2^64',
+    text: 'A range that ends beyond 2^64 is EINVAL up to 6.17, and EOVERFLOW from 6.18 on.',
+    fields: ['overflow'],
+    scenarios: ['hand-map-wrap', 'hand-unmap-bad'],
+  },
+  {
+    id: 'nesting',
+    title: 'Nesting (type 6) is gone',
+    text: 'VFIO_TYPE1_NESTING_IOMMU was removed in 6.13: CHECK_EXTENSION answers 0 and SET_IOMMU ENODEV.',
+    fields: ['nesting'],
+    scenarios: ['hand-nesting', 'hand-iommu-types'],
+  },
+  {
+    id: 'misaligned-at-attach',
+    title: 'A misaligned pin when an IOMMU domain is attached',
+    text:
+      'When a domain is attached, 6.1 and 6.12 do not see that a pin at an offset already holds its page and charge ' +
+      'it again; 7.2 counts it once.',
+    fields: ['misalignedPinsCountAtAttach'],
+    scenarios: ['spec-misaligned-replay'],
+  },
+  {
+    id: 'splat-sites',
+    title: 'Where a splat is reported',
+    text: 'The same condition is reported under another function or file.',
+    fields: ['splats'],
+    scenarios: ['hand-pin-huge-count'],
+  },
+  {
+    id: 'warning-line',
+    title: 'The first line of a warning',
+    text: 'Up to 6.12 `WARNING: CPU: n PID: m at FILE:LINE FUNCTION`; 7.2 has `WARNING: FILE:LINE at FUNCTION`.',
+    fields: ['warningLine'],
+    scenarios: [],
+  },
+];
+
+/** The differences between two generations. */
+export function differencesBetween(from: Generation, to: Generation): KernelDifference[] {
+  return DIFFERENCES.filter(({ fields }) => fields.some((field) => from[field] !== to[field]));
+}
+
+/** A generation with one difference taken from another. */
+export function withDifference(
+  base: Generation,
+  other: Generation,
+  difference: KernelDifference,
+): Generation {
+  const taken = Object.fromEntries(difference.fields.map((field) => [field, other[field]]));
+  return { ...base, ...taken };
+}
+
+/** The differences that set a generation apart from the one before it; none for the oldest. */
+export function newIn(gen: Generation): KernelDifference[] {
+  const before = GENERATIONS[GENERATIONS.indexOf(gen) - 1];
+  return before ? differencesBetween(before, gen) : [];
+}

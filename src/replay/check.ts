@@ -1,0 +1,23 @@
+import { ScenarioSchema } from '../../schemas/scenario.ts';
+import { validator } from '../calls/validate.ts';
+import type { Scenario, Step } from './scenario.ts';
+
+const check = validator(ScenarioSchema);
+
+/** Kernel of a trace that names none. */
+const DEFAULT_KERNEL = '6.1';
+
+/** A checked trace with its defaults: it is called `trace` and meant for 6.1 unless it says otherwise. */
+export function scenarioOf(value: ScenarioSchema, kernel: string = DEFAULT_KERNEL): Scenario {
+  return { id: value.id ?? 'trace', kernel: value.kernel ?? kernel, steps: value.steps as Step[] };
+}
+
+/**
+ * Checks what claims to be a trace.
+ *
+ * @throws RequestProblem 400 that names the value and the rule
+ */
+export function checkScenario(value: unknown): Scenario {
+  check(value, 'scenario');
+  return scenarioOf(value as ScenarioSchema);
+}
