@@ -1,3 +1,5 @@
+import type { KernelBugId } from './kernel-bugs.ts';
+
 /**
  * What the kernel lets pass silently but a driver's author must know. An advisory changes nothing in what the
  * kernel does; it rests on the shadow ownership of pins (PinTable's holders).
@@ -9,12 +11,13 @@ export type AdvisoryKind =
   | 'IGNORED_INVALIDATION'
   | 'START_ONLY_CHECK'
   | 'MISALIGNED_PIN'
-  | 'USE_AFTER_UNPIN';
+  | 'USE_AFTER_UNPIN'
+  | `KERNEL_BUG:${KernelBugId}`;
 
 /** One finding of a call. */
 export interface Advisory {
   readonly kind: AdvisoryKind;
-  /** Who did it; then, where somebody else is concerned, whom it hit. Ids. */
+  /** Who did it; then, where somebody else is concerned, whom it hit. Ids; empty where no device is concerned. */
   readonly devices: readonly string[];
   /** The first IOVA it is about, bytes. */
   readonly iova: bigint;

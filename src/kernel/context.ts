@@ -2,6 +2,7 @@ import type { AdvisoryKind } from './advisories.ts';
 import type { NotifyResult } from './driver.ts';
 import type { Errno } from './errno.ts';
 import type { Generation } from './generations/generation.ts';
+import type { KernelBugId } from './kernel-bugs.ts';
 import type { Device } from './objects.ts';
 import type { SplatId } from './splats.ts';
 import type { KernelStep, Lock, SplatDetails, Task } from './task.ts';
@@ -25,6 +26,8 @@ export interface KernelContext {
   prWarn(task: Task, id: 'L1' | 'L2', limitBytes: bigint): void;
   /** Notes a finding the kernel itself does not make. */
   advise(task: Task, kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void;
+  /** Notes that the answer shows a bug of this kernel generation. */
+  adviseBug(task: Task, id: KernelBugId, iova: bigint, devices?: readonly string[]): void;
   /** Runs the device's dma_unmap within the task; or the BUG_ON (P1) that its driver asked for. */
   dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void>;
   /** Id of a device by its number, also after it was removed. */

@@ -4,6 +4,7 @@ import type { DriverApi, MdevDriver, NotifyResult } from './driver.ts';
 import { TaskDriverApi } from './driver-api.ts';
 import type { Errno } from './errno.ts';
 import type { Generation } from './generations/generation.ts';
+import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
 import { Container, Device } from './objects.ts';
 import { Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
@@ -65,7 +66,9 @@ export class Kernel implements KernelContext {
     this.scheduler = new Scheduler({
       onCallback: (task) => observer.callback(task, task.callback!),
       onFatal: (task, splat) => {
-        if (splat.kind === 'DEADLOCK') observer.splat(task, task.splats.at(-1)!);
+        if (splat.kind !== 'DEADLOCK') return;
+        this.adviseBug(task, 'callback-deadlock', 0n, task.device === undefined ? [] : [task.device]);
+        observer.splat(task, task.splats.at(-1)!);
       },
     });
     this.createProcess('p0');
@@ -129,6 +132,11 @@ export class Kernel implements KernelContext {
   advise(task: Task, kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void {
     const advisory = task.advisories.note(kind, devices, iova, text);
     if (advisory) this.observer.advisory(task, advisory);
+  }
+
+  adviseBug(task: Task, id: KernelBugId, iova: bigint, devices: readonly string[] = []): void {
+    const text = `${KERNEL_BUGS[id].title} (${KERNEL_BUGS_PAGE}#${id})`;
+    this.advise(task, `KERNEL_BUG:${id}`, devices, iova, text);
   }
 
   private report(task: Task, entry: LogEntry, details: SplatDetails): void {

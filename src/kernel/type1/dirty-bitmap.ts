@@ -73,6 +73,15 @@ export class DirtyBitmap {
     if (half < this.halves.length) this.halves[half]! |= 1 << (page % 32);
   }
 
+  /** Whether bits past the mapping's last page are set: shifted there by an earlier report, never cleared. */
+  hasStrayBits(): boolean {
+    const whole = Math.floor(this.pages / 32);
+    const rest = this.pages % 32;
+    if ((this.halves[whole]! & ~(2 ** rest - 1)) !== 0) return true;
+    for (let i = whole + 1; i < this.halves.length; i++) if (this.halves[i] !== 0) return true;
+    return false;
+  }
+
   setAll(): void {
     this.fill(true);
   }

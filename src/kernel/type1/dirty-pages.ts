@@ -1,6 +1,6 @@
 import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
-import { hex, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
+import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
 import { DIRTY_BITMAP_SIZE_MAX, UserBitmap } from './dirty-bitmap.ts';
@@ -44,9 +44,9 @@ export function* dirtyPages(
   }
   yield* acquire(task, iommu.lock);
   let result: Errno | UserBitmap | null;
-  if (flags === DIRTY_START) result = start(iommu);
+  if (flags === DIRTY_START) result = start(k, task, iommu);
   else if (flags === DIRTY_STOP) result = stop(iommu);
-  else result = getBitmap(task, iommu, range!);
+  else result = getBitmap(k, task, iommu, range!);
   k.release(task, iommu.lock);
   return result;
 }
@@ -71,7 +71,7 @@ export function bitmapSizeInvalid(size: bigint, pageSize: bigint): boolean {
   return bits === 0n || ((bits + 63n) / 64n) * 8n > BigInt(DIRTY_BITMAP_SIZE_MAX);
 }
 
-function start(iommu: Iommu): Errno | null {
+function start(k: KernelContext, task: Task, iommu: Iommu): Errno | null {
   if (iommu.dirtyTracking) return null;
   for (const slot of iommu.mappings.inOrder()) {
     const errno = iommu.allocBitmap(slot);
@@ -79,10 +79,16 @@ function start(iommu: Iommu): Errno | null {
       iommu.freeAllBitmaps();
       return errno;
     }
-    iommu.populateBitmap(slot);
+    populate(k, task, iommu, slot);
   }
   iommu.dirtyTracking = true;
   return null;
+}
+
+/** vfio_dma_populate_bitmap: sets the bits of the pages that are pinned now. */
+function populate(k: KernelContext, task: Task, iommu: Iommu, slot: number): void {
+  const outside = iommu.populateBitmap(slot);
+  if (outside !== null) k.adviseBug(task, 'negative-bitmap-index', outside);
 }
 
 function stop(iommu: Iommu): null {
@@ -91,7 +97,12 @@ function stop(iommu: Iommu): null {
   return null;
 }
 
-function getBitmap(task: Task, iommu: Iommu, { iova, size, pageSize }: DirtyRange): Errno | UserBitmap {
+function getBitmap(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  { iova, size, pageSize }: DirtyRange,
+): Errno | UserBitmap {
   if (pageSize !== BigInt(PAGE_SIZE))
     return refuse(task, 'EINVAL', `pageSize ${hex(pageSize)} is not 0x1000`);
   if (!isPageAligned(iova)) return refuse(task, 'EINVAL', `iova ${hex(iova)} is not a multiple of 4096`);
@@ -109,17 +120,27 @@ function getBitmap(task: Task, iommu: Iommu, { iova, size, pageSize }: DirtyRang
     slot !== NIL && mappings.iova[slot]! < end;
     slot = mappings.next(slot)
   ) {
-    copyDirty(iommu, slot, user, base);
+    copyDirty(k, task, iommu, slot, user, base);
     iommu.bitmapOf(slot).clear();
-    iommu.populateBitmap(slot);
+    populate(k, task, iommu, slot);
   }
   return user;
 }
 
 /** update_user_bitmap: reports one mapping into the caller's bitmap, whose bit 0 is page `base`. */
-export function copyDirty(iommu: Iommu, slot: number, user: UserBitmap, base: number): void {
+export function copyDirty(
+  k: KernelContext,
+  task: Task,
+  iommu: Iommu,
+  slot: number,
+  user: UserBitmap,
+  base: number,
+): void {
   const bitmap = iommu.bitmapOf(slot);
   if (iommu.nonPinnedGroups > 0 && iommu.mappings.iommuMapped(slot)) bitmap.setAll();
+  if (bitmap.hasStrayBits()) {
+    k.adviseBug(task, 'false-dirty-bits', addressOf(iommu.mappings.iova[slot]!));
+  }
   bitmap.copyTo(user, iommu.mappings.iova[slot]! - base);
 }
 

@@ -1,7 +1,7 @@
 import type { Errno } from '../errno.ts';
 import type { Generation } from '../generations/generation.ts';
 import type { Device, Group } from '../objects.ts';
-import { TOP_PAGE } from '../pages.ts';
+import { addressOf, TOP_PAGE } from '../pages.ts';
 import type { Process } from '../process.ts';
 import { Lock } from '../task.ts';
 import { DIRTY_BITMAP_PAGES_MAX, DirtyBitmap } from './dirty-bitmap.ts';
@@ -130,25 +130,34 @@ export class Iommu {
     this.bitmapBytes = 0;
   }
 
-  /** vfio_dma_populate_bitmap: sets the bits of the pages that are pinned now. */
-  populateBitmap(slot: number): void {
+  /**
+   * vfio_dma_populate_bitmap: sets the bits of the pages that are pinned now.
+   *
+   * @returns the first pin that has no place in the bitmap (bytes), or null
+   */
+  populateBitmap(slot: number): bigint | null {
     const { mappings, pins } = this;
     const bitmap = this.bitmapOf(slot);
+    let outside: bigint | null = null;
     for (const pin of pins.inOrder(mappings.pins[slot]!)) {
-      this.markDirty(bitmap, slot, pins.page[pin]!);
+      if (this.markDirty(bitmap, slot, pins.page[pin]!)) continue;
+      outside ??= addressOf(pins.page[pin]!, pins.offset[pin]!);
     }
+    return outside;
   }
 
-  /** Marks one page of the IOVA space dirty in its mapping's bitmap. */
-  markPageDirty(slot: number, page: number): void {
-    this.markDirty(this.bitmapOf(slot), slot, page);
+  /** Marks one page of the IOVA space dirty in its mapping's bitmap; false when it has no place there. */
+  markPageDirty(slot: number, page: number): boolean {
+    return this.markDirty(this.bitmapOf(slot), slot, page);
   }
 
-  private markDirty(bitmap: DirtyBitmap, slot: number, page: number): void {
+  private markDirty(bitmap: DirtyBitmap, slot: number, page: number): boolean {
     const index = page - this.mappings.iova[slot]!;
     // A misaligned key below its mapping has a negative index. The kernel writes far outside the bitmap
     // there (spec section 2.10, "undefined"); nothing a caller can rely on, so here nothing is written.
-    if (index >= 0) bitmap.set(index);
+    if (index < 0) return false;
+    bitmap.set(index);
+    return true;
   }
 
   /**

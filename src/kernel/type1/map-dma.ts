@@ -99,10 +99,12 @@ function doMap(k: KernelContext, task: Task, iommu: Iommu, args: MapDmaArgs): Er
 
   const slot = mappings.add(start, pages, pageOf(vaddr), flags, iommu.process.capIpcLock);
   iommu.dmaAvail--;
-  if (start + pages === TOP_PAGE) iommu.overlapPossible = true;
+  const lost = k.gen.wrapsAtTop && start + pages === TOP_PAGE;
+  if (lost) iommu.overlapPossible = true;
   let errno = iommu.hasDomain ? pinMapDma(k, task, iommu, slot) : null;
   if (errno === null && iommu.dirtyTracking) errno = iommu.allocBitmap(slot);
   if (errno !== null) removeMapping(k, task, iommu, slot);
+  else if (lost) k.adviseBug(task, 'top-of-address-space', iova);
   return errno;
 }
 

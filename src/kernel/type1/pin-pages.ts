@@ -132,7 +132,9 @@ function pinPageExternal(
   }
   const pfn = process.pfnOf(vaddr);
   mappings.pins[slot] = pins.add(mappings.pins[slot]!, page, offset, pfn, device.number);
-  if (iommu.dirtyTracking) iommu.markPageDirty(slot, page);
+  if (iommu.dirtyTracking && !iommu.markPageDirty(slot, page)) {
+    k.adviseBug(task, 'negative-bitmap-index', addressOf(page, offset), [device.id]);
+  }
   iommu.shadow.pinned(k, task, iommu, device, slot, page, offset);
   return pfn;
 }

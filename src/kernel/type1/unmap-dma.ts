@@ -101,12 +101,22 @@ class Unmap {
     const errno = yield* this.walk();
     this.iommu.watchers.delete(this);
     if (errno) return errno;
+    this.adviseIfHidden();
     return { size: addressOf(this.unmapped), bitmap: this.bitmap };
   }
 
   /** A mapping went away; a new one in its slot is another one. */
   forget(slot: number): void {
     if (this.lastSlot === slot) this.lastSlot = NIL;
+  }
+
+  /** Mappings that lie in the range and are still there were hidden by one that ends at 2^64. */
+  private adviseIfHidden(): void {
+    const { mappings, overlapPossible } = this.iommu;
+    if (!overlapPossible || this.vaddr) return;
+    const left = mappings.lowerBound(this.startPage);
+    if (left === NIL || mappings.iova[left]! + mappings.size[left]! > this.endPage) return;
+    this.k.adviseBug(this.task, 'top-of-address-space', addressOf(mappings.iova[left]!));
   }
 
   private checkArgs(): Errno | null {
@@ -143,6 +153,7 @@ class Unmap {
     for (;;) {
       if (this.iommu.v2 && !this.all && bisects(this.iommu, this.startPage, this.endPage)) {
         if (bisected) refuse(this.task, bisected, 'the range bisects a mapping');
+        else this.k.adviseBug(this.task, 'success-when-bisected', this.args.iova);
         return bisected;
       }
       if (this.k.gen.bisectedAfterRound === 'success') bisected = null;
@@ -171,7 +182,7 @@ class Unmap {
       } else if (mappings.pins[slot] !== NIL) {
         return slot;
       } else {
-        if (this.bitmap) copyDirty(iommu, slot, this.bitmap, this.startPage);
+        if (this.bitmap) copyDirty(this.k, this.task, iommu, slot, this.bitmap, this.startPage);
         this.unmapped += mappings.size[slot]!;
         removeMapping(this.k, this.task, iommu, slot);
       }
