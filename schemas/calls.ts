@@ -1,6 +1,6 @@
 import { type Static, type TProperties, Type } from '@sinclair/typebox';
 import { DRIVER_CALL_ARGS, DRIVER_CALL_TARGETS } from './driver-calls.ts';
-import { Driver, SyntheticDriver } from './drivers.ts';
+import { CallbackReturnFields, Driver, SyntheticDriver } from './drivers.ts';
 import {
   Address64,
   Base64,
@@ -86,6 +86,7 @@ export const CALL_ARGS = {
   }),
   'set-driver': args({ driver: SyntheticDriver }),
   'resume-callbacks': args({}),
+  'complete-callback': args(CallbackReturnFields),
   ...DRIVER_CALL_ARGS,
 
   'set-parameters': args({
@@ -136,6 +137,7 @@ export const CALL_TARGETS: Readonly<Record<CallName, CallTarget>> = {
   'dma-rw': 'device',
   'set-driver': 'device',
   'resume-callbacks': 'device',
+  'complete-callback': 'device',
   ...DRIVER_CALL_TARGETS,
   'set-parameters': 'host',
 };

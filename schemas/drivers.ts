@@ -60,11 +60,35 @@ export const WebhookDriver = Type.Object(
   { additionalProperties: false },
 );
 
+/** A driver that lives outside and is not called: each of its callbacks waits for complete-callback. */
+export const ManualDriver = Type.Object(
+  {
+    type: Type.Literal('manual'),
+    openDevice: Type.Optional(Type.Boolean()),
+    closeDevice: Type.Optional(Type.Boolean()),
+    ...AnyDriver,
+  },
+  { additionalProperties: false },
+);
+
+/** What a driver outside may say when its callback returns, besides nothing. */
+export const CallbackReturnFields = {
+  notify: Type.Optional(
+    Type.Union([Type.Literal('NOTIFY_OK'), Type.Literal('NOTIFY_BAD'), Type.Literal('NOTIFY_STOP')], {
+      description: '"NOTIFY_OK", "NOTIFY_BAD" or "NOTIFY_STOP"',
+    }),
+  ),
+  errno: Type.Optional(
+    Type.String({ pattern: '^E[A-Z0-9]{2,15}$', description: 'the name of an errno, for open-device' }),
+  ),
+};
+
 /** The driver of an mdev. */
 export const Driver = Type.Union(
   [
     SyntheticDriver,
     WebhookDriver,
+    ManualDriver,
     VfioApDriver,
     VfioCcwDriver,
     GvtGDriver,
@@ -74,7 +98,7 @@ export const Driver = Type.Union(
   ],
   {
     description:
-      'a driver with "type" "synthetic", "webhook", "vfio-ap", "vfio-ccw", "gvt-g", "mtty", "mdpy" or "mbochs"',
+      'a driver with "type" "synthetic", "webhook", "manual", "vfio-ap", "vfio-ccw", "gvt-g", "mtty", "mdpy" or "mbochs"',
   },
 );
 export type Driver = Static<typeof Driver>;

@@ -59,7 +59,7 @@ export class Service {
     const gen = version === undefined ? this.host.kernel.gen : this.generation(version);
     this.host.reset(gen);
     this.operations = this.newOperations();
-    this.log.info({ kernel: gen.version }, 'reset');
+    this.log.info({ kernel: { version: gen.version } }, 'reset');
   }
 
   /** A fresh host that shares nothing with the service's own. */

@@ -1,11 +1,12 @@
 import type { CallArgs } from '../../schemas/calls.ts';
 import { flagWord, PROT_FLAGS } from '../../schemas/values.ts';
 import { createDriver } from '../drivers/create.ts';
+import { ExternalDriver } from '../drivers/external.ts';
 import { SyntheticDriver } from '../drivers/synthetic.ts';
-import type { Errno } from '../kernel/errno.ts';
+import { type Errno, isErrno } from '../kernel/errno.ts';
 import type { Device, Group } from '../kernel/objects.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, wrapPage } from '../kernel/pages.ts';
-import type { KernelStep, Task } from '../kernel/task.ts';
+import { type KernelStep, refuse, type Task } from '../kernel/task.ts';
 import type { DmaAccess } from '../kernel/type1/dma-rw.ts';
 import { closeDevice, openDevice, vfioDmaRw, vfioPinPages, vfioUnpinPages } from '../kernel/vfio/device.ts';
 import { PIN_PAGES_MAX } from '../kernel/vfio/driver-call-checks.ts';
@@ -87,6 +88,7 @@ export const deviceCalls: CallHandlers<
   | 'dma-rw'
   | 'set-driver'
   | 'resume-callbacks'
+  | 'complete-callback'
 > = {
   'create-device': (m, _id, args) => {
     const { devices } = m.kernel;
@@ -208,6 +210,30 @@ export const deviceCalls: CallHandlers<
       if (device.openCount > 0 && listens !== driver.hasDmaUnmap) return 'EBUSY';
       driver.configure(args.driver);
       return { driver: driver.config };
+    };
+  },
+  'complete-callback': (m, id, args) => {
+    const { driver } = m.device(id);
+    if (!(driver instanceof ExternalDriver)) {
+      throw RequestProblem.badRequest(
+        `complete-callback is for a device whose driver is outside; "${id}" has none`,
+      );
+    }
+    const { notify, errno } = args;
+    if (errno !== undefined && !isErrno(errno)) {
+      throw RequestProblem.badRequest(`body/errno is "${errno}", which is no errno`);
+    }
+    return function* (task) {
+      const { scheduler } = m.kernel;
+      const waiting = scheduler.pending.find(
+        ({ callback }) => callback?.mode === 'outside' && callback.device === id,
+      );
+      if (!waiting) return refuse(task as Task, 'EAGAIN', 'no callback of the device is under way');
+      if (driver.config.type === 'webhook' && m.deliversWebhooks) {
+        return refuse(task as Task, 'EBUSY', 'the callback is being delivered to its webhook');
+      }
+      scheduler.resume(waiting, { ...(notify ? { notify } : {}), ...(errno ? { errno } : {}) });
+      return {};
     };
   },
   'resume-callbacks': (m, id) => {

@@ -32,6 +32,8 @@ export class Machine {
     readonly limits: MachineLimits,
     readonly policy: PanicPolicy,
     readonly refusesWebhook: (url: string) => string | null,
+    /** Whether webhooks are called; where not, complete-callback stands in for them. */
+    readonly deliversWebhooks: boolean,
   ) {}
 
   process(id: string): Process {

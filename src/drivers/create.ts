@@ -1,12 +1,12 @@
 import type { Driver } from '../../schemas/drivers.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
+import { ExternalDriver } from './external.ts';
 import { GvtGDriver } from './gvt-g.ts';
 import { SampleDriver } from './samples.ts';
 import { SyntheticDriver } from './synthetic.ts';
 import { VfioApDriver } from './vfio-ap.ts';
 import { VfioCcwDriver } from './vfio-ccw.ts';
 import { VfioPciDriver } from './vfio-pci.ts';
-import { WebhookDriver } from './webhook.ts';
 
 /** The driver a client asked for; none is a vfio-pci device's. */
 export function createDriver(config: Driver | undefined): MdevDriver {
@@ -15,7 +15,8 @@ export function createDriver(config: Driver | undefined): MdevDriver {
     case 'synthetic':
       return new SyntheticDriver(config);
     case 'webhook':
-      return new WebhookDriver(config);
+    case 'manual':
+      return new ExternalDriver(config);
     case 'vfio-ap':
       return new VfioApDriver(config);
     case 'vfio-ccw':

@@ -4,6 +4,7 @@ import { RequestProblem } from '../calls/problem.ts';
 import { redactCall } from '../calls/redact.ts';
 import type { CallResult } from '../calls/result.ts';
 import { prepareCall, targetId } from '../calls/table.ts';
+import type { WebhookConfig } from '../drivers/external.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
@@ -97,6 +98,7 @@ export class Host {
       this.options.limits,
       { ...this.initialPolicy },
       (url) => webhooks?.refuses(url) ?? null,
+      webhooks !== null,
     );
   }
 
@@ -227,16 +229,19 @@ export class Host {
     this.journalInvalidations(task);
     const running = this.running.get(task);
     const { webhooks } = this.options;
-    if (callback.mode !== 'webhook' || !webhooks || !running) return;
+    const { config } = this.machine.device(callback.device).driver;
+    if (callback.mode !== 'outside' || config?.type !== 'webhook' || !webhooks || !running) return;
     const delivery = new AbortController();
     running.delivery = delivery;
     const seq = callback.invalidation ? running.invalidationSeq : running.seq;
     const origin = { seq, container: running.container };
     const report = (outcome: WebhookReport) => this.onWebhook(running, outcome);
-    deliver(this, webhooks, task, callback, origin, report, delivery.signal).catch((error: unknown) => {
-      this.options.log.error({ err: error, ...where(running) }, 'delivering a webhook failed in this host');
-      if (task.callback === callback) this.kernel.scheduler.resume(task);
-    });
+    deliver(this, webhooks, config as WebhookConfig, task, callback, origin, report, delivery.signal).catch(
+      (error: unknown) => {
+        this.options.log.error({ err: error, ...where(running) }, 'delivering a webhook failed in this host');
+        if (task.callback === callback) this.kernel.scheduler.resume(task);
+      },
+    );
   }
 
   private onWebhook(running: Running, webhook: WebhookReport): void {

@@ -1,4 +1,4 @@
-import { WebhookDriver } from '../drivers/webhook.ts';
+import type { WebhookConfig } from '../drivers/external.ts';
 import { hex } from '../kernel/pages.ts';
 import type { CallbackReturn, PendingCallback, Task } from '../kernel/task.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
@@ -33,15 +33,14 @@ export interface WebhookReport {
 export async function deliver(
   host: Host,
   caller: WebhookCaller,
+  config: WebhookConfig,
   task: Task,
   callback: PendingCallback,
   origin: CallbackOrigin,
   report: (report: WebhookReport) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { driver } = host.machine.device(callback.device);
-  if (!(driver instanceof WebhookDriver)) throw new Error(`${callback.device} has no webhook driver`);
-  const { url, secret, timeoutMs = WEBHOOK_TIMEOUT_MS } = driver.config;
+  const { url, secret, timeoutMs = WEBHOOK_TIMEOUT_MS } = config;
   const outcome = await caller.call(
     { url, secret, timeoutMs, payload: payloadOf(callback, origin, timeoutMs) },
     signal,

@@ -33,7 +33,7 @@ export class TaskDriverApi implements DriverApi {
     return vfioUnpinPages(this.k, this.task, this.device, iova, npage);
   }
 
-  *waitOutside(mode: 'held' | 'webhook', call: CallbackName): KernelStep<CallbackReturn> {
+  *waitOutside(mode: 'held' | 'outside', call: CallbackName): KernelStep<CallbackReturn> {
     const invalidation = call === 'dma-unmap' ? this.task.invalidations.at(-1)! : null;
     yield { callback: { mode, call, device: this.device.id, invalidation } };
     return this.task.callbackReturn;

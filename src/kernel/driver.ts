@@ -16,7 +16,7 @@ export interface DriverApi {
   /** vfio_unpin_pages. */
   unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult>;
   /** Stops the task until the world outside lets the callback go on; what it answered. */
-  waitOutside(mode: 'held' | 'webhook', call: CallbackName): KernelStep<CallbackReturn>;
+  waitOutside(mode: 'held' | 'outside', call: CallbackName): KernelStep<CallbackReturn>;
   /** vfio_dma_rw: the bytes read (none for a write), or an errno. */
   dmaRw(iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array>;
   /** memcpy from a page the driver has pinned; `offset` and `length` lie within the page. */

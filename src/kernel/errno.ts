@@ -25,3 +25,8 @@ export const ERRNO = {
 
 /** Name of an errno. Kernel functions here return one, or null for success (0). */
 export type Errno = keyof typeof ERRNO;
+
+/** Whether a name is an errno's. */
+export function isErrno(name: string): name is Errno {
+  return Object.hasOwn(ERRNO, name);
+}

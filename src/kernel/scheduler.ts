@@ -145,7 +145,7 @@ export class Scheduler {
       const { owner, readers } = task.waitsFor;
       return owner ? [owner] : [...readers];
     }
-    if (task.callback?.mode !== 'webhook') return [];
+    if (task.callback?.mode !== 'outside') return [];
     const { device } = task.callback;
     return this.pending.filter(
       (other) => other.waitsFor && other.device === device && FROM_CALLBACK.has(other.call),

@@ -22,9 +22,9 @@ export type CallbackName = 'dma-unmap' | 'open-device' | 'close-device';
 export interface PendingCallback {
   /**
    * `held`: a synthetic driver's callback that stopped before it did anything.
-   * `webhook`: a driver outside that must be called over HTTP.
+   * `outside`: a driver outside must be called, or complete-callback says that it was.
    */
-  readonly mode: 'held' | 'webhook';
+  readonly mode: 'held' | 'outside';
   readonly call: CallbackName;
   readonly device: string;
   /** With dma-unmap. */

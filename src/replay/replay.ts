@@ -14,14 +14,14 @@ export function replay(host: Host, scenario: Scenario): Difference[] {
   const run = new ScenarioRun(host);
   for (const [index, step] of scenario.steps.entries()) {
     const seen = run.take(step, index);
+    const { expect } = step;
+    if (!expect) continue;
     const note = (field: string, expected: unknown, actual: unknown) =>
       differences.push({ step: index, call: step.call, field, expected, actual });
-    if (step.expect?.hangs || seen.hangs) {
-      if (step.expect && !step.expect.hangs !== !seen.hangs)
-        note('hangs', step.expect.hangs ?? false, seen.hangs);
-      continue;
-    }
-    if (step.expect) for (const m of compare(step.expect, seen)) note(m.field, m.expected, m.actual);
+    const hangs = seen.hangs || seen.wedged;
+    if ((expect.hangs ?? false) !== hangs) note('hangs', expect.hangs ?? false, hangs);
+    if (expect.hangs || hangs) continue;
+    for (const { field, expected, actual } of compare(expect, seen)) note(field, expected, actual);
   }
   run.end();
   return differences;

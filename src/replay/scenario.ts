@@ -32,6 +32,8 @@ export interface Scenario {
 export interface Observation {
   errno: string | null;
   killed: boolean;
+  /** The call needs a lock that is held for ever (status 423). */
+  wedged: boolean;
   pending: boolean;
   /** Fields of the answer, or of the problem. */
   body: Record<string, unknown>;

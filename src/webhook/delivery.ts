@@ -1,8 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { CallbackReturnFields } from '../../schemas/drivers.ts';
 import { Address64, Int32 } from '../../schemas/values.ts';
 import { RequestProblem } from '../calls/problem.ts';
 import { validator } from '../calls/validate.ts';
-import { ERRNO, type Errno } from '../kernel/errno.ts';
+import { type Errno, isErrno } from '../kernel/errno.ts';
 import type { CallbackReturn } from '../kernel/task.ts';
 
 /** What a driver outside may answer a callback. Nothing at all is fine. */
@@ -13,17 +14,7 @@ export const WebhookAnswer = Type.Object(
         description: 'pages to unpin on the driver’s behalf before the callback returns',
       }),
     ),
-    notify: Type.Optional(
-      Type.Union([Type.Literal('NOTIFY_OK'), Type.Literal('NOTIFY_BAD'), Type.Literal('NOTIFY_STOP')], {
-        description: '"NOTIFY_OK", "NOTIFY_BAD" or "NOTIFY_STOP"',
-      }),
-    ),
-    errno: Type.Optional(
-      Type.Union(
-        Object.keys(ERRNO).map((name) => Type.Literal(name)),
-        { description: 'the name of an errno' },
-      ),
-    ),
+    ...CallbackReturnFields,
   },
   { additionalProperties: false, description: 'an object with unpin, notify or errno' },
 );
@@ -41,6 +32,9 @@ export function readAnswer(body: string): { answer: WebhookAnswer } | { reason: 
   try {
     const answer = JSON.parse(body) as WebhookAnswer;
     check(answer, 'answer');
+    if (answer.errno !== undefined && !isErrno(answer.errno)) {
+      return { reason: `answer/errno is "${answer.errno}", which is no errno` };
+    }
     return { answer };
   } catch (error) {
     if (error instanceof RequestProblem) return { reason: error.message };

@@ -80,6 +80,7 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
   return {
     errno: (body.errno as string | undefined) ?? (status >= 400 && !body.killed ? `status ${status}` : null),
     killed: body.killed === true,
+    wedged: status === 423,
     pending: status === 202,
     body,
     invalidations: invalidations.slice(seenBefore),

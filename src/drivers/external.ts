@@ -5,7 +5,7 @@ import type { KernelStep } from '../kernel/task.ts';
 /** What stands where a secret was. It is itself a valid secret, so that a trace with it still replays. */
 export const REDACTED = '[redacted]';
 
-/** A driver that lives outside, as the client describes it. */
+/** A driver that lives outside and is called over HTTP. */
 export interface WebhookConfig {
   type: 'webhook';
   /** Where callbacks are POSTed. */
@@ -17,33 +17,42 @@ export interface WebhookConfig {
   /** Also called when the device is first opened and last closed. */
   openDevice?: boolean;
   closeDevice?: boolean;
+  bugOnInvalidation?: boolean;
+}
+
+/** A driver that lives outside and is not called: each of its callbacks waits for complete-callback. */
+export interface ManualConfig {
+  type: 'manual';
+  openDevice?: boolean;
+  closeDevice?: boolean;
   /** Its dma_unmap is a BUG_ON(1). */
   bugOnInvalidation?: boolean;
 }
 
-/** The driver under test: each of its callbacks suspends the task until the host has called it over HTTP. */
-export class WebhookDriver implements MdevDriver {
+/** The driver under test: each of its callbacks suspends the task until the world outside says it returned. */
+export class ExternalDriver implements MdevDriver {
   readonly hasDmaUnmap = true;
 
-  constructor(readonly config: WebhookConfig) {}
+  constructor(readonly config: WebhookConfig | ManualConfig) {}
 
   /** What may be shown: everything but the secret. */
   describe(): object {
-    const { secret, ...shown } = this.config;
-    return secret === undefined ? shown : { ...shown, secret: REDACTED };
+    const { config } = this;
+    if (config.type === 'manual' || config.secret === undefined) return config;
+    return { ...config, secret: REDACTED };
   }
 
   *openDevice(api: DriverApi): KernelStep<Errno | null> {
     if (!this.config.openDevice) return null;
-    const { errno } = yield* api.waitOutside('webhook', 'open-device');
+    const { errno } = yield* api.waitOutside('outside', 'open-device');
     return errno ?? null;
   }
 
   *closeDevice(api: DriverApi): KernelStep<void> {
-    if (this.config.closeDevice) yield* api.waitOutside('webhook', 'close-device');
+    if (this.config.closeDevice) yield* api.waitOutside('outside', 'close-device');
   }
 
   *dmaUnmap(api: DriverApi): KernelStep<NotifyResult | void> {
-    return (yield* api.waitOutside('webhook', 'dma-unmap')).notify;
+    return (yield* api.waitOutside('outside', 'dma-unmap')).notify;
   }
 }
