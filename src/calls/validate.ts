@@ -17,6 +17,7 @@ function show(value: unknown): string {
 function variantOf(schema: TSchema, value: unknown): TSchema | null {
   const variants = (schema.anyOf ?? []) as TSchema[];
   const { type } = (value ?? {}) as { type?: unknown };
+  if (type === undefined) return null;
   return variants.find((variant) => variant.properties?.type?.const === type) ?? null;
 }
 
@@ -28,8 +29,6 @@ function knownTypes(schema: TSchema): string[] {
 
 /** What is wrong, in words: which value, and the rule it breaks. */
 export function explain(error: ValueError, where: string): string {
-  const meant = errorWithin(error);
-  if (meant) return explain(meant, where);
   if (typeof error.value === 'object' && error.value !== null) {
     const variant = variantOf(error.schema, error.value);
     const inner = variant && Value.Errors(variant, error.value).First();
@@ -46,14 +45,6 @@ export function explain(error: ValueError, where: string): string {
   if (/Unexpected property/i.test(error.message)) return `${path} is not a known field`;
   if (error.value === undefined) return `${path} is missing${rule ? `: it must be ${rule}` : ''}`;
   return `${path} is ${show(error.value)}, but must be ${rule ?? ruleOf(error.schema, error.message)}`;
-}
-
-/** In a union of objects told apart by their `type`: what is wrong with the one that was meant. */
-function errorWithin({ schema, value, errors }: ValueError): ValueError | undefined {
-  const type = (value as { type?: unknown } | null | undefined)?.type;
-  const members = (schema.anyOf ?? []) as TSchema[];
-  const at = members.findIndex((member) => member.properties?.type?.const === type && type !== undefined);
-  return errors[at]?.First();
 }
 
 function ruleOf(schema: TSchema, message: string): string {

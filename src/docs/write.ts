@@ -1,0 +1,13 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { readTraces } from '../cli/traces.ts';
+import { kernelsPage, TRACES } from './kernels-page.ts';
+
+/** Writes the generated documentation into docs/ of the current folder: `npm run docs`. */
+mkdirSync('docs', { recursive: true });
+writeFileSync(
+  'docs/kernels.md',
+  kernelsPage((id) => {
+    const path = `${TRACES}/${id}.json`;
+    return existsSync(path) ? readTraces(path)[0]! : null;
+  }),
+);

@@ -1,0 +1,12 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { readTraces } from '../src/cli/traces.ts';
+import { kernelsPage, TRACES } from '../src/docs/kernels-page.ts';
+
+test('docs/kernels.md is what `npm run docs` writes', () => {
+  const page = kernelsPage((id) => {
+    const path = `${TRACES}/${id}.json`;
+    return existsSync(path) ? readTraces(path)[0]! : null;
+  });
+  expect(readFileSync('docs/kernels.md', 'utf8')).toBe(page);
+});
