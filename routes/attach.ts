@@ -25,8 +25,9 @@ export function attachRoutes(app: FastifyInstance, service: Service): void {
         },
       },
       async (request, reply) => {
+        const rig = service.rigOf(request);
         const { settled, invalidations } = run(
-          service.host,
+          rig.host,
           request.params.container,
           request.body.device,
           request.id,
@@ -34,7 +35,7 @@ export function attachRoutes(app: FastifyInstance, service: Service): void {
         // A sequence that need not wait is settled already, and wins.
         const done = await Promise.race([settled, null]);
         if (done) return send(request, reply, done);
-        return sendWhenDone(request, reply, service.operations, {
+        return sendWhenDone(request, reply, rig.operations, {
           settled: settled.catch(errorReply),
           invalidations,
         });

@@ -52,13 +52,14 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       // What came with a DELETE no schema of the route has checked.
       if (!takesBody) checkBody(request.body ?? {}, 'body');
-      const started = service.host.start(
+      const rig = service.rigOf(request);
+      const started = rig.host.start(
         { call, ...(request.params as object), ...(request.body as object | undefined) },
         request.id,
       );
       const settle = (answer: Answer) => restReply(answer, status);
       if (started.answer) return send(request, reply, settle(started.answer));
-      return sendWhenDone(request, reply, service.operations, underway(started, settle));
+      return sendWhenDone(request, reply, rig.operations, underway(started, settle));
     };
     app.route({
       method,

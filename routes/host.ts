@@ -34,8 +34,8 @@ const EVENTS_DEFAULT = 1000;
 /** The host as a whole: what it is, its journal, reset, replay, and the calls that were answered 202. */
 export function hostRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['host'];
-  app.get('/v1', { schema: { tags, summary: 'what this is', response: { 200: Loose } } }, () =>
-    service.describe(),
+  app.get('/v1', { schema: { tags, summary: 'what this is', response: { 200: Loose } } }, (request) =>
+    service.describe(service.rigOf(request)),
   );
 
   app.post(
@@ -49,7 +49,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     (request, reply) => {
-      service.reset((request.body as { kernel?: string }).kernel);
+      service.reset(service.rigOf(request), (request.body as { kernel?: string }).kernel);
       return send(request, reply, { status: 204, body: {} });
     },
   );
@@ -64,14 +64,16 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
       },
     },
-    ({ query }) =>
-      service.host.journal.read({
+    (request) => {
+      const { query } = request;
+      return service.rigOf(request).host.journal.read({
         since: Number(query.since ?? 0),
         kind: query.kind,
         container: query.container,
         device: query.device,
         limit: Math.min(Number(query.limit ?? EVENTS_DEFAULT), EVENTS_MAX),
-      }),
+      });
+    },
   );
 
   app.post<{ Body: Static<typeof ScenarioSchema> }>(
@@ -85,8 +87,8 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
       },
     },
-    ({ body }) => {
-      const scenario = scenarioOf(body, service.host.kernel.gen.version);
+    (request) => {
+      const scenario = scenarioOf(request.body, service.rigOf(request).host.kernel.gen.version);
       const differences = replay(service.scratchHost(scenario.kernel), scenario);
       return { id: scenario.id, kernel: scenario.kernel, steps: scenario.steps.length, differences };
     },
@@ -104,7 +106,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     async (request) => {
-      const operation = service.operations.get(request.params.operation);
+      const operation = service.rigOf(request).operations.get(request.params.operation);
       if (request.query.wait === '1' && !operation.reply) {
         const timeoutMs = Math.min(Number(request.query.timeoutMs ?? WAIT_DEFAULT_MS), WAIT_MAX_MS);
         await Promise.race([operation.settled, service.delay(timeoutMs, request.raw)]);

@@ -1,6 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { Problem } from '../schemas/answers.ts';
 import { ScenarioSchema } from '../schemas/scenario.ts';
 import { RequestProblem } from '../src/calls/problem.ts';
 import { scratchHost } from '../src/host/scratch.ts';
@@ -9,6 +8,7 @@ import { GENERATIONS } from '../src/kernel/generations/index.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import { compareKernels } from '../src/replay/compare-kernels.ts';
 import type { Service } from '../src/service.ts';
+import { PROBLEM_RESPONSE } from './reply.ts';
 
 const Loose = Type.Object({}, { additionalProperties: true });
 
@@ -28,11 +28,11 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
   app.get(
     '/v1/kernels',
     { schema: { tags, summary: 'kernel generations', response: { 200: Loose } } },
-    () => ({
+    (request) => ({
       kernels: GENERATIONS.map((gen) => ({
         version: gen.version,
         release: gen.release,
-        current: gen.version === service.host.kernel.gen.version,
+        current: gen.version === service.rigOf(request).host.kernel.gen.version,
         channel: gen.channel,
         differs: newIn(gen).map(({ id, title, text }) => ({ id, title, text })),
       })),
@@ -47,7 +47,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
         tags,
         summary: 'a trace on several kernels: the steps that differ, and why',
         body: CompareBody,
-        response: { 200: Loose, '4xx': Problem },
+        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
       },
     },
     ({ body }) => {

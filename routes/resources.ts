@@ -4,6 +4,7 @@ import { Id } from '../schemas/values.ts';
 import { describeContainer } from '../src/calls/container-calls.ts';
 import { describeDevice } from '../src/calls/device-calls.ts';
 import { describeProcess } from '../src/calls/process-calls.ts';
+import type { Host } from '../src/host/host.ts';
 import { hex, hexAddress } from '../src/kernel/pages.ts';
 import { describePin } from '../src/kernel/type1/leftover-pins.ts';
 import type { Service } from '../src/service.ts';
@@ -17,7 +18,7 @@ const Loose = Type.Object({}, { additionalProperties: true });
 
 /** What exists: processes, containers with their mappings and pins, devices. */
 export function resourceRoutes(app: FastifyInstance, service: Service): void {
-  const list = <T>(name: string, tag: string, items: () => Iterable<readonly [string, T]>) =>
+  const list = <T>(name: string, tag: string, items: (host: Host) => Iterable<readonly [string, T]>) =>
     app.get<{ Querystring: Static<typeof ById> }>(
       `/v1/${name}`,
       {
@@ -30,15 +31,15 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
         },
       },
       (request) => {
-        const { page, ...rest } = pageById(items(), request.query);
+        const { page, ...rest } = pageById(items(service.rigOf(request).host), request.query);
         return { [name]: page, ...rest };
       },
     );
-  list('processes', 'process', () => described(service.host.kernel.processes, describeProcess));
-  list('containers', 'container', () => described(service.host.kernel.containers, describeContainer));
-  list('devices', 'device', () => described(service.host.kernel.devices, describeDevice));
+  list('processes', 'process', (host) => described(host.kernel.processes, describeProcess));
+  list('containers', 'container', (host) => described(host.kernel.containers, describeContainer));
+  list('devices', 'device', (host) => described(host.kernel.devices, describeDevice));
 
-  const get = (name: string, tag: string, show: (id: string) => object) =>
+  const get = (name: string, tag: string, show: (host: Host, id: string) => object) =>
     app.get<{ Params: Record<string, string> }>(
       `/v1/${name}/:${tag}`,
       {
@@ -50,13 +51,13 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
         },
       },
-      (request) => show(request.params[tag]!),
+      (request) => show(service.rigOf(request).host, request.params[tag]!),
     );
-  get('processes', 'process', (id) => describeProcess(service.host.machine.process(id)));
-  get('containers', 'container', (id) => describeContainer(service.host.machine.container(id)));
-  get('devices', 'device', (id) => describeDevice(service.host.machine.device(id)));
+  get('processes', 'process', (host, id) => describeProcess(host.machine.process(id)));
+  get('containers', 'container', (host, id) => describeContainer(host.machine.container(id)));
+  get('devices', 'device', (host, id) => describeDevice(host.machine.device(id)));
 
-  const within = <T>(name: string, items: (id: string) => Iterable<T>) =>
+  const within = <T>(name: string, items: (host: Host, id: string) => Iterable<T>) =>
     app.get<{ Params: { container: string }; Querystring: Static<typeof ByPosition> }>(
       `/v1/containers/:container/${name}`,
       {
@@ -70,20 +71,23 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
         },
       },
       (request) => {
-        const { page, ...rest } = pageByPosition(items(request.params.container), request.query);
+        const { page, ...rest } = pageByPosition(
+          items(service.rigOf(request).host, request.params.container),
+          request.query,
+        );
         return { [name]: page, ...rest };
       },
     );
-  within('mappings', (id) => mappingsOf(service, id));
-  within('pins', (id) => pinsOf(service, id));
+  within('mappings', mappingsOf);
+  within('pins', pinsOf);
 }
 
 function* described<T, D>(items: ReadonlyMap<string, T>, describe: (item: T) => D): Generator<[string, D]> {
   for (const [id, item] of items) yield [id, describe(item)];
 }
 
-function* mappingsOf(service: Service, id: string): Generator<object> {
-  const { iommu } = service.host.machine.container(id);
+function* mappingsOf(host: Host, id: string): Generator<object> {
+  const { iommu } = host.machine.container(id);
   if (!iommu) return;
   const { mappings, pins } = iommu;
   for (const slot of mappings.inOrder()) {
@@ -102,12 +106,12 @@ function* mappingsOf(service: Service, id: string): Generator<object> {
   }
 }
 
-function* pinsOf(service: Service, id: string): Generator<object> {
-  const { iommu } = service.host.machine.container(id);
+function* pinsOf(host: Host, id: string): Generator<object> {
+  const { iommu } = host.machine.container(id);
   if (!iommu) return;
   for (const slot of iommu.mappings.inOrder()) {
     for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
-      const { iova, pfn, refCount, devices } = describePin(service.host.kernel, iommu, pin);
+      const { iova, pfn, refCount, devices } = describePin(host.kernel, iommu, pin);
       yield { iova: hex(iova), pfn: `0x${pfn.toString(16)}`, refCount, devices };
     }
   }

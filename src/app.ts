@@ -15,6 +15,7 @@ import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { errorReply, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
+import { rigRoutes } from '../routes/rigs.ts';
 import { statusRoutes } from '../routes/status.ts';
 import { RequestProblem } from './calls/problem.ts';
 import { explain } from './calls/validate.ts';
@@ -72,6 +73,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   callRoutes(app, service);
   attachRoutes(app, service);
   kernelRoutes(app, service);
+  rigRoutes(app, service);
   resourceRoutes(app, service);
   await app.ready();
   return app;

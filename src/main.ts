@@ -11,6 +11,8 @@ import { VERSION } from './version.ts';
 
 /** How long a stop may take, milliseconds. */
 const STOP_MS = 900;
+/** After how much of that a connection on which nothing complete has been asked is cut, milliseconds. */
+const CUT_MS = 400;
 
 const HELP = `vfio-host ${VERSION}: an emulated Linux VFIO host over HTTP
 
@@ -29,12 +31,15 @@ async function serve(args: readonly string[]): Promise<void> {
   const config = readConfig(args, process.env);
   // Synchronous: a line about a panic is out before the process ends.
   const log = pino({ level: config.logLevel }, pino.destination({ dest: 1, sync: true }));
-  const service = new Service(config, log, () => process.exit(EXIT_PANIC));
+  const service = new Service(config, { log, panic: () => process.exit(EXIT_PANIC) });
   const app = await buildApp(service, log);
-  closeWithGrace({ delay: STOP_MS, logger: false }, async ({ err, signal }) => {
+  // Not at the normal end of the process: its exit code is its own.
+  closeWithGrace({ delay: STOP_MS, logger: false, skip: ['beforeExit'] }, async ({ err, signal }) => {
     if (err) log.fatal({ err }, 'stopping: the service itself failed');
     else log.info({ signal }, 'stopping');
+    const cut = setTimeout(() => app.server.closeAllConnections(), CUT_MS);
     await app.close();
+    clearTimeout(cut);
   });
   log.info({ config, version: VERSION }, 'starting');
   await app.listen({

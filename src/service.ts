@@ -1,11 +1,14 @@
 import type { IncomingMessage } from 'node:http';
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
+import { Id } from '../schemas/values.ts';
 import { RequestProblem } from './calls/problem.ts';
+import { validator } from './calls/validate.ts';
 import { type Config, hostLimits } from './config.ts';
 import { Host } from './host/host.ts';
-import type { HostLogger } from './host/kernel-log.ts';
-import { Operations } from './host/operations.ts';
 import { scratchHost } from './host/scratch.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
+import { Rig } from './rig/rig.ts';
+import { DEFAULT_RIG, Rigs } from './rig/rigs.ts';
 import { VERSION } from './version.ts';
 import { WebhookAllow } from './webhook/allow.ts';
 import { WebhookCaller } from './webhook/caller.ts';
@@ -13,36 +16,65 @@ import { WebhookCaller } from './webhook/caller.ts';
 /** Operations kept, finished ones included, as a multiple of the calls that may be under way. */
 const OPERATIONS_PER_PENDING = 4;
 
-/** The service around the host: its configuration, its log, and what it answered 202. */
-export class Service {
-  readonly host: Host;
-  private readonly webhooks: WebhookCaller;
-  operations: Operations;
-  private readonly timers = new Set<NodeJS.Timeout>();
+/** Header that selects a rig. */
+export const RIG_HEADER = 'x-rig';
 
-  /** `panic` ends the process; called after the line that says why has been written. */
+const checkRigName = validator(Id);
+
+/** What a service is made with besides its configuration. */
+export interface ServiceOptions {
+  readonly log: FastifyBaseLogger;
+  /** Ends the process; called after the line that says why has been written. */
+  readonly panic: (reason: string) => void;
+  /** Brings every fresh rig into its initial state. */
+  readonly seed?: (host: Host) => void;
+}
+
+/** The service around the rigs: its configuration, its log, its webhooks. */
+export class Service {
+  readonly rigs: Rigs;
+  private readonly webhooks: WebhookCaller;
+  private readonly sweeper: NodeJS.Timeout | null;
+
   constructor(
     readonly config: Config,
-    private readonly log: HostLogger,
-    panic: (reason: string) => void,
+    private readonly options: ServiceOptions,
   ) {
     this.webhooks = new WebhookCaller(new WebhookAllow(config.webhookAllow));
-    this.host = new Host({
-      gen: generationOf(config.kernel)!,
+    const idleMs = config.rigIdleSeconds * 1000;
+    this.rigs = new Rigs((name, now) => this.makeRig(name, now), config.maxRigs, idleMs);
+    this.sweeper = idleMs === 0 ? null : setInterval(() => this.rigs.sweep(), idleMs).unref();
+  }
+
+  private makeRig(name: string, now: number): Rig {
+    const { config, options } = this;
+    const log = options.log.child({ rig: name });
+    const host = new Host({
+      gen: this.generation(config.kernel),
       limits: hostLimits(config),
       policy: { panicOnWarn: config.panicOnWarn, panicOnOops: config.panicOnOops },
       log,
       webhooks: this.webhooks,
       onPanic: (reason) => {
         log.fatal({ panic: reason }, `Kernel panic - not syncing: ${reason}`);
-        panic(reason);
+        options.panic(reason);
       },
     });
-    this.operations = this.newOperations();
+    return new Rig(
+      name,
+      host,
+      config.maxPendingCalls * OPERATIONS_PER_PENDING,
+      options.seed ?? (() => {}),
+      now,
+    );
   }
 
-  private newOperations(): Operations {
-    return new Operations(this.config.maxPendingCalls * OPERATIONS_PER_PENDING);
+  /** The rig a request is for: the one its X-Rig header names, or the default one. */
+  rigOf(request: FastifyRequest): Rig {
+    const name = request.headers[RIG_HEADER];
+    if (name === undefined) return this.rigs.use(DEFAULT_RIG);
+    checkRigName(name, RIG_HEADER);
+    return this.rigs.use(name as string);
   }
 
   /** A generation by its version. */
@@ -54,35 +86,39 @@ export class Service {
     );
   }
 
-  /** Everything back to the start, optionally on another kernel. */
-  reset(version?: string): void {
-    const gen = version === undefined ? this.host.kernel.gen : this.generation(version);
-    this.host.reset(gen);
-    this.operations = this.newOperations();
-    this.log.info({ kernel: { version: gen.version } }, 'reset');
+  /** Everything of a rig back to the start, optionally on another kernel. */
+  reset(rig: Rig, version?: string): void {
+    const gen = version === undefined ? rig.host.kernel.gen : this.generation(version);
+    rig.reset(gen);
+    this.options.log.info({ rig: rig.name, kernel: { version: gen.version } }, 'reset');
   }
 
-  /** A fresh host that shares nothing with the service's own. */
+  /** A fresh host that shares nothing with any rig. */
   scratchHost(version: string): Host {
     return scratchHost(this.generation(version), hostLimits(this.config));
   }
 
   /** What `GET /version` says. */
   version() {
-    return { name: 'vfio-host', version: VERSION, kernel: this.host.kernel.gen.version };
+    return { name: 'vfio-host', version: VERSION, kernel: this.config.kernel };
   }
 
   /** What `GET /v1` says. */
-  describe() {
-    const { kernel, machine, journal } = this.host;
+  describe(rig: Rig) {
+    const { kernel, machine, journal } = rig.host;
     return {
       name: 'vfio-host',
       version: VERSION,
+      rig: rig.name,
       kernel: kernel.gen.version,
       release: kernel.gen.release,
       taint: [...kernel.taint],
-      parameters: { dmaEntryLimit: kernel.dmaEntryLimit, ...machine.policy },
-      limits: { ...machine.limits, bodyLimit: this.config.bodyLimit },
+      parameters: {
+        dmaEntryLimit: kernel.dmaEntryLimit,
+        warnOnPinnedUnmap: kernel.warnOnPinnedUnmap,
+        ...machine.policy,
+      },
+      limits: { ...machine.limits, bodyLimit: this.config.bodyLimit, rigs: this.config.maxRigs },
       counts: {
         processes: kernel.processes.size,
         containers: kernel.containers.size,
@@ -93,24 +129,23 @@ export class Service {
     };
   }
 
-  /** Resolves after a time, when the request is given up, or when the service ends. Milliseconds. */
+  /** Resolves after a time, or when the request is given up. Milliseconds. */
   delay(ms: number, request: IncomingMessage): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer);
-        this.timers.delete(timer);
         request.off('close', done);
         resolve();
       };
       const timer = setTimeout(done, ms);
-      this.timers.add(timer);
       request.on('close', done);
     });
   }
 
   /** Lets go whatever waits, because the service ends. */
   async close(): Promise<void> {
-    this.host.abandonPending('the service was stopped');
+    if (this.sweeper) clearInterval(this.sweeper);
+    this.rigs.close('the service was stopped');
     await this.webhooks.close();
   }
 }

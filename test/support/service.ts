@@ -24,7 +24,7 @@ export async function startService(config: Partial<Config> = {}): Promise<TestSe
   const stream: DestinationStream = { write: (line) => void lines.push(JSON.parse(line) as LogLine) };
   const full: Config = { ...DEFAULT_CONFIG, ...config };
   const log = pino({ level: full.logLevel }, stream);
-  const service = new Service(full, log, (reason) => panics.push(reason));
+  const service = new Service(full, { log, panic: (reason) => panics.push(reason) });
   const app = await buildApp(service, log);
   return { app, service, http: injected(app), lines, panics };
 }

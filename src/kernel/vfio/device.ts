@@ -19,7 +19,7 @@ import { releaseGroup } from './group.ts';
 export function* openDevice(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
   if (!group.fdOpen) return refuse(task, 'EBADF', "the group's file is closed");
-  refuseIfRegistrationHangs(k, device);
+  refuseIfRegistrationHangs(k, device, 0);
   yield* acquire(task, group.lock);
   // While this call waited for the lock another one may have closed the group.
   const errno = group.fdOpen ? yield* doOpen(k, task, device) : 'EBADF';
@@ -46,10 +46,13 @@ function* doOpen(k: KernelContext, task: Task, device: Device): KernelStep<Errno
   return null;
 }
 
-/** Refuses, with nothing changed, where a lock that registering and unregistering need is held for ever. */
-function refuseIfRegistrationHangs(k: KernelContext, device: Device): void {
+/**
+ * Refuses, with nothing changed, where a lock that registering and unregistering need is held for ever. They
+ * happen at the first open and at the last close: `at` open files.
+ */
+function refuseIfRegistrationHangs(k: KernelContext, device: Device, at: 0 | 1): void {
   refuseIfWedged(device.group.lock);
-  if (!device.iommu || !device.driver.hasDmaUnmap || device.openCount > 1) return;
+  if (!device.iommu || !device.driver.hasDmaUnmap || device.openCount !== at) return;
   if (k.gen.channel === 'device-list') refuseIfWedged(device.iommu.lock);
   else refuseIfWedged(device.iommu.deviceListLock);
 }
@@ -58,7 +61,7 @@ function refuseIfRegistrationHangs(k: KernelContext, device: Device): void {
 export function* closeDevice(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
   if (device.openCount === 0) return refuse(task, 'EBADF', 'the device is not open');
-  refuseIfRegistrationHangs(k, device);
+  refuseIfRegistrationHangs(k, device, 1);
   const releases = !group.fdOpen && group.containerUsers === 2;
   if (releases) refuseIfDetachHangs(group);
   yield* acquire(task, group.lock);

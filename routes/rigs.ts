@@ -1,0 +1,30 @@
+import { Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { Id } from '../schemas/values.ts';
+import type { Service } from '../src/service.ts';
+import { PROBLEM_RESPONSE, send } from './reply.ts';
+
+/** The rigs: isolated hosts on one server. */
+export function rigRoutes(app: FastifyInstance, service: Service): void {
+  const tags = ['rigs'];
+  app.get(
+    '/v1/rigs',
+    { schema: { tags, summary: 'rigs', response: { 200: Type.Object({ rigs: Type.Array(Type.Any()) }) } } },
+    () => ({ rigs: service.rigs.describe() }),
+  );
+  app.delete<{ Params: { rig: string } }>(
+    '/v1/rigs/:rig',
+    {
+      schema: {
+        tags,
+        summary: 'drops a rig',
+        params: Type.Object({ rig: Id }),
+        response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
+      },
+    },
+    (request, reply) => {
+      service.rigs.drop(request.params.rig);
+      return send(request, reply, { status: 204, body: {} });
+    },
+  );
+}

@@ -1,0 +1,48 @@
+import type { Host } from '../host/host.ts';
+import { Operations } from '../host/operations.ts';
+import type { Generation } from '../kernel/generations/index.ts';
+
+/** One isolated host with what the service keeps around it: its own ids, journal, taint and operations. */
+export class Rig {
+  operations: Operations;
+  /** When a request last used it, milliseconds of the monotonic clock. */
+  lastUsed: number;
+
+  /**
+   * @param operationsKept operations kept, finished ones included
+   * @param seed brings a fresh host into its initial state
+   */
+  constructor(
+    readonly name: string,
+    readonly host: Host,
+    private readonly operationsKept: number,
+    private readonly seed: (host: Host) => void,
+    now: number,
+  ) {
+    this.operations = new Operations(operationsKept);
+    this.lastUsed = now;
+    seed(host);
+  }
+
+  /** Everything back to the start, optionally on another kernel. */
+  reset(gen: Generation = this.host.kernel.gen): void {
+    this.host.reset(gen);
+    this.operations = new Operations(this.operationsKept);
+    this.seed(this.host);
+  }
+
+  /** What `GET /v1/rigs` shows. */
+  describe(now: number) {
+    const { kernel, journal } = this.host;
+    return {
+      rig: this.name,
+      kernel: kernel.gen.version,
+      taint: [...kernel.taint],
+      containers: kernel.containers.size,
+      devices: kernel.devices.size,
+      pendingCalls: kernel.scheduler.pending.length,
+      seq: journal.seq,
+      idleSeconds: Math.floor((now - this.lastUsed) / 1000),
+    };
+  }
+}

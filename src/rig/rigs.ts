@@ -1,0 +1,72 @@
+import { RequestProblem } from '../calls/problem.ts';
+import type { Rig } from './rig.ts';
+
+/** The rig of a request that names none. */
+export const DEFAULT_RIG = 'default';
+
+/** Makes a rig of a name. */
+export type MakeRig = (name: string, now: number) => Rig;
+
+/** The rigs of a service, by name; each is made on first use. */
+export class Rigs {
+  private readonly byName = new Map<string, Rig>();
+
+  /**
+   * @param capacity how many there may be at once
+   * @param idleMs after how long without a request one may be dropped to make room or by sweep(); 0: never
+   */
+  constructor(
+    private readonly make: MakeRig,
+    private readonly capacity: number,
+    private readonly idleMs: number,
+    private readonly clock: () => number = () => performance.now(),
+  ) {}
+
+  /** The rig of a name, made where there is none yet. */
+  use(name: string): Rig {
+    const now = this.clock();
+    let rig = this.byName.get(name);
+    if (!rig) {
+      if (this.byName.size >= this.capacity) this.sweep();
+      if (this.byName.size >= this.capacity) throw RequestProblem.tooMany('rigs', this.capacity);
+      rig = this.make(name, now);
+      this.byName.set(name, rig);
+    }
+    rig.lastUsed = now;
+    return rig;
+  }
+
+  /** Drops a rig; calls under way in it are answered with a problem. */
+  drop(name: string): void {
+    const rig = this.byName.get(name);
+    if (!rig) throw RequestProblem.notFound('rig', name);
+    this.byName.delete(name);
+    rig.host.close('the rig was deleted');
+  }
+
+  /** Drops every rig that has been idle too long and has no call under way. */
+  sweep(): void {
+    if (this.idleMs === 0) return;
+    const now = this.clock();
+    for (const rig of [...this.byName.values()]) {
+      const busy = rig.host.kernel.scheduler.pending.length > 0;
+      if (!busy && now - rig.lastUsed >= this.idleMs) this.drop(rig.name);
+    }
+  }
+
+  /** Every rig, oldest first. */
+  list(): Rig[] {
+    return [...this.byName.values()];
+  }
+
+  /** What `GET /v1/rigs` shows. */
+  describe(): object[] {
+    const now = this.clock();
+    return this.list().map((rig) => rig.describe(now));
+  }
+
+  /** Ends every rig, because the service does. */
+  close(why: string): void {
+    for (const rig of this.list()) rig.host.close(why);
+  }
+}
