@@ -4,32 +4,12 @@ import { ScenarioSchema } from '../schemas/scenario.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import { replay } from '../src/replay/replay.ts';
 import type { Service } from '../src/service.ts';
-import { QueryCount, QueryLimit } from './query.ts';
+import { WaitFields, waitMs } from './query.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 
 const Loose = Type.Object({}, { additionalProperties: true });
 
-const Wait = Type.Object(
-  { wait: Type.Optional(Type.Literal('1')), timeoutMs: Type.Optional(QueryCount) },
-  { additionalProperties: false },
-);
-
-/** Longest a request waits for something to happen, milliseconds. */
-const WAIT_MAX_MS = 60_000;
-const WAIT_DEFAULT_MS = 10_000;
-
-const EventQuery = Type.Object(
-  {
-    since: Type.Optional(QueryCount),
-    kind: Type.Optional(Type.String({ maxLength: 40 })),
-    container: Type.Optional(Type.String({ maxLength: 63 })),
-    device: Type.Optional(Type.String({ maxLength: 63 })),
-    limit: Type.Optional(QueryLimit),
-  },
-  { additionalProperties: false },
-);
-const EVENTS_MAX = 10_000;
-const EVENTS_DEFAULT = 1000;
+const Wait = Type.Object(WaitFields, { additionalProperties: false });
 
 /** The host as a whole: what it is, its journal, reset, replay, and the calls that were answered 202. */
 export function hostRoutes(app: FastifyInstance, service: Service): void {
@@ -51,28 +31,6 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
     (request, reply) => {
       service.reset(service.rigOf(request), (request.body as { kernel?: string }).kernel);
       return send(request, reply, { status: 204, body: {} });
-    },
-  );
-
-  app.get<{ Querystring: Static<typeof EventQuery> }>(
-    '/v1/events',
-    {
-      schema: {
-        tags,
-        summary: 'the journal',
-        querystring: EventQuery,
-        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
-      },
-    },
-    (request) => {
-      const { query } = request;
-      return service.rigOf(request).host.journal.read({
-        since: Number(query.since ?? 0),
-        kind: query.kind,
-        container: query.container,
-        device: query.device,
-        limit: Math.min(Number(query.limit ?? EVENTS_DEFAULT), EVENTS_MAX),
-      });
     },
   );
 
@@ -108,8 +66,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
     async (request) => {
       const operation = service.rigOf(request).operations.get(request.params.operation);
       if (request.query.wait === '1' && !operation.reply) {
-        const timeoutMs = Math.min(Number(request.query.timeoutMs ?? WAIT_DEFAULT_MS), WAIT_MAX_MS);
-        await Promise.race([operation.settled, service.delay(timeoutMs, request.raw)]);
+        await Promise.race([operation.settled, service.delay(waitMs(request.query.timeoutMs), request.raw)]);
       }
       const { reply } = operation;
       return { operation: operation.id, done: reply !== null, ...(reply ? { answer: reply } : {}) };

@@ -11,6 +11,7 @@ import Fastify, {
 } from 'fastify';
 import { attachRoutes } from '../routes/attach.ts';
 import { callRoutes } from '../routes/calls.ts';
+import { eventRoutes } from '../routes/events.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { errorReply, send } from '../routes/reply.ts';
@@ -72,6 +73,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   hostRoutes(app, service);
   callRoutes(app, service);
   attachRoutes(app, service);
+  eventRoutes(app, service);
   kernelRoutes(app, service);
   rigRoutes(app, service);
   resourceRoutes(app, service);

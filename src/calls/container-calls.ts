@@ -44,7 +44,7 @@ export function describeContainer(container: Container) {
             dirtyTracking: iommu.dirtyTracking,
             devices: iommu.deviceList.map((device) => device.id),
           },
-    wedged: iommu?.lock.wedgedBy ?? null,
+    wedged: iommu?.lock.wedgedBy ?? iommu?.deviceListLock.wedgedBy ?? null,
   };
 }
 

@@ -108,6 +108,7 @@ export class Host {
   /** Everything back to the start: ids from 0, once-only warnings armed, parameters as configured. */
   reset(gen: Generation = this.kernel.gen): void {
     this.abandonPending('the host was reset');
+    this.events.end('reset');
     this.current = this.newMachine(gen);
     this.events = new Journal(this.options.limits.journal);
   }
@@ -115,6 +116,7 @@ export class Host {
   /** Ends the host: calls under way are answered with a problem, readers of the journal are let go. */
   close(why: string): void {
     this.abandonPending(why);
+    this.events.end(why);
   }
 
   /** Answers every call under way with a problem: it will not be finished. */

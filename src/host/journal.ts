@@ -35,6 +35,9 @@ export class Journal {
   private readonly ring: JournalEvent[] = [];
   private head = 0;
   private lastSeq = 0;
+  private readonly listeners = new Set<() => void>();
+  /** Why nothing will be appended any more; null while the journal goes on. */
+  ended: string | null = null;
 
   /** `capacity` is the number of entries kept. */
   constructor(private readonly capacity: number) {}
@@ -42,6 +45,11 @@ export class Journal {
   /** Seq of the newest entry; 0 before the first. */
   get seq(): number {
     return this.lastSeq;
+  }
+
+  /** Seq of the oldest entry that is kept. */
+  get oldest(): number {
+    return this.lastSeq - this.ring.length + 1;
   }
 
   /** Appends an entry and returns its seq. */
@@ -52,12 +60,29 @@ export class Journal {
       this.ring[this.head] = entry;
       this.head = (this.head + 1) % this.capacity;
     }
+    this.tell();
     return entry.seq;
+  }
+
+  /** Ends the journal: whoever waits for more is told. */
+  end(why: string): void {
+    this.ended = why;
+    this.tell();
+  }
+
+  /** Calls `listener` after every append and at the end; returns what stops that. */
+  listen(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  private tell(): void {
+    for (const listener of [...this.listeners]) listener();
   }
 
   /** The oldest matching entries after `since`. */
   read(filter: EventFilter): EventPage {
-    const oldest = this.lastSeq - this.ring.length + 1;
+    const { oldest } = this;
     const events: JournalEvent[] = [];
     const from = Math.max(filter.since + 1, oldest);
     let seq = from;

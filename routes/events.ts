@@ -1,0 +1,72 @@
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type EventFormat, EventStream, NDJSON, SSE, waitForEvent } from '../src/host/event-stream.ts';
+import type { Service } from '../src/service.ts';
+import { QueryCount, QueryLimit, WaitFields, waitMs } from './query.ts';
+import { PROBLEM_RESPONSE } from './reply.ts';
+
+const EventQuery = Type.Object(
+  {
+    since: Type.Optional(QueryCount),
+    kind: Type.Optional(Type.String({ maxLength: 40 })),
+    container: Type.Optional(Type.String({ maxLength: 63 })),
+    device: Type.Optional(Type.String({ maxLength: 63 })),
+    limit: Type.Optional(QueryLimit),
+    ...WaitFields,
+  },
+  { additionalProperties: false },
+);
+const EVENTS_MAX = 10_000;
+const EVENTS_DEFAULT = 1000;
+
+/** The journal: listed, waited for, or streamed live. */
+export function eventRoutes(app: FastifyInstance, service: Service): void {
+  app.get<{ Querystring: Static<typeof EventQuery> }>(
+    '/v1/events',
+    {
+      schema: {
+        tags: ['host'],
+        operationId: 'events',
+        summary: 'the journal: a page, with wait=1 as soon as something matches, or a live stream by Accept',
+        querystring: EventQuery,
+        response: { 200: Type.Object({}, { additionalProperties: true }), '4xx': PROBLEM_RESPONSE },
+      },
+    },
+    async (request, reply) => {
+      const { query } = request;
+      const { journal } = service.rigOf(request).host;
+      const filter = {
+        since: Number(query.since ?? request.headers['last-event-id'] ?? 0) || 0,
+        kind: query.kind,
+        container: query.container,
+        device: query.device,
+        limit: Math.min(Number(query.limit ?? EVENTS_DEFAULT), EVENTS_MAX),
+      };
+      const format = streamFormat(request);
+      if (format) {
+        reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type(format.type);
+        return reply.send(new EventStream(journal, filter, format));
+      }
+      if (query.wait === '1') {
+        const given = AbortSignal.any([AbortSignal.timeout(waitMs(query.timeoutMs)), goneSignal(request)]);
+        await waitForEvent(journal, filter, given);
+      }
+      const page = journal.read(filter);
+      return journal.ended === null ? page : { ...page, ended: journal.ended };
+    },
+  );
+}
+
+/** The stream a client asks for by Accept; null: a page. */
+function streamFormat(request: FastifyRequest): EventFormat | null {
+  const accept = String(request.headers.accept ?? '');
+  if (accept.includes(NDJSON.type)) return NDJSON;
+  return accept.includes(SSE.type) ? SSE : null;
+}
+
+/** Aborted when the client has gone. */
+function goneSignal(request: FastifyRequest): AbortSignal {
+  const gone = new AbortController();
+  request.raw.once('close', () => gone.abort());
+  return gone.signal;
+}

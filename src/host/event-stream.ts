@@ -1,0 +1,99 @@
+import { Readable } from 'node:stream';
+import type { EventFilter, Journal, JournalEvent } from './journal.ts';
+
+/** How a stream writes an event, and the line that says why it ends. */
+export interface EventFormat {
+  readonly type: string;
+  event(event: JournalEvent): string;
+  end(reason: string): string;
+}
+
+/** One JSON object a line. */
+export const NDJSON: EventFormat = {
+  type: 'application/x-ndjson',
+  event: (event) => `${JSON.stringify(event)}\n`,
+  end: (reason) => `${JSON.stringify({ kind: 'end', reason })}\n`,
+};
+
+/** Server-sent events; the id is the seq, so that Last-Event-ID resumes. */
+export const SSE: EventFormat = {
+  type: 'text/event-stream',
+  event: (event) => `id: ${event.seq}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`,
+  end: (reason) => `event: end\ndata: ${JSON.stringify({ kind: 'end', reason })}\n\n`,
+};
+
+/** Events taken from the journal at a time. */
+const BATCH = 100;
+
+/**
+ * The journal as a live stream. It holds no queue: it reads on from the journal's ring when its reader has taken
+ * what it had. A reader so slow that the ring has moved on is told so and let go.
+ */
+export class EventStream extends Readable {
+  private since: number;
+  private starved = false;
+  private readonly unlisten: () => void;
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly wanted: EventFilter,
+    private readonly format: EventFormat,
+  ) {
+    super({ encoding: 'utf8' });
+    // Who asks for nothing in particular gets what is still there.
+    this.since = wanted.since === 0 ? journal.oldest - 1 : wanted.since;
+    this.unlisten = journal.listen(() => {
+      if (this.starved) this.feed();
+    });
+  }
+
+  override _read(): void {
+    this.feed();
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.unlisten();
+    callback(error);
+  }
+
+  private feed(): void {
+    const { events, truncated, next } = this.journal.read({
+      ...this.wanted,
+      since: this.since,
+      limit: BATCH,
+    });
+    if (truncated) {
+      this.finish('events were dropped before this reader took them');
+      return;
+    }
+    this.since = next;
+    this.starved = events.length === 0;
+    if (!this.starved) this.push(events.map((event) => this.format.event(event)).join(''));
+    else if (this.journal.ended !== null) this.finish(this.journal.ended);
+  }
+
+  private finish(reason: string): void {
+    this.unlisten();
+    this.starved = false;
+    this.push(this.format.end(reason));
+    this.push(null);
+  }
+}
+
+/** Resolves when an event that matches is there, or the journal has ended, or `given` is aborted. */
+export function waitForEvent(journal: Journal, filter: EventFilter, given: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      unlisten();
+      given.removeEventListener('abort', done);
+      resolve();
+    };
+    const look = () => {
+      if (journal.ended !== null || journal.read({ ...filter, limit: 1 }).events.length > 0) done();
+    };
+    const unlisten = journal.listen(look);
+    given.addEventListener('abort', done);
+    if (given.aborted) done();
+    else look();
+  });
+}

@@ -1,0 +1,114 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EventStream, NDJSON } from '../../src/host/event-stream.ts';
+import { Journal } from '../../src/host/journal.ts';
+import { startService, type TestService } from '../support/service.ts';
+
+let rig: TestService;
+beforeEach(async () => {
+  rig = await startService();
+});
+afterEach(() => rig.app.close());
+
+const open = (container: string) => rig.http('POST', '/v1/containers', { container });
+
+/** The lines of a live stream, as they come. */
+async function* lines(
+  accept: string,
+  query = '',
+  headers: Record<string, string> = {},
+): AsyncGenerator<string> {
+  const response = await rig.app.inject({
+    url: `/v1/events${query}`,
+    headers: { accept, ...headers },
+    payloadAsStream: true,
+  });
+  expect(response.headers['content-type']).toContain(accept);
+  let rest = '';
+  for await (const chunk of response.stream()) {
+    rest += String(chunk);
+    const parts = rest.split('\n');
+    rest = parts.pop()!;
+    yield* parts;
+  }
+}
+
+async function next(stream: AsyncGenerator<string>): Promise<Record<string, unknown>> {
+  const { value } = await stream.next();
+  return JSON.parse(value as string) as Record<string, unknown>;
+}
+
+test('wait=1 answers at once when a matching event exists', async () => {
+  await open('c0');
+  const { body } = await rig.http('GET', '/v1/events?kind=call&wait=1&timeoutMs=60000');
+  expect(body.events).toEqual([expect.objectContaining({ kind: 'call', container: 'c0' })]);
+});
+
+test('wait=1 answers when a matching event happens, not before', async () => {
+  const waiting = rig.http('GET', '/v1/events?kind=call&container=c1&wait=1&timeoutMs=60000');
+  await open('c0');
+  await open('c1');
+  const { body } = await waiting;
+  expect(body.events).toEqual([expect.objectContaining({ kind: 'call', container: 'c1' })]);
+});
+
+test('wait=1 answers an empty page when its time is over', async () => {
+  const { status, body } = await rig.http('GET', '/v1/events?wait=1&timeoutMs=20');
+  expect([status, body.events]).toEqual([200, []]);
+});
+
+test('a reset ends a wait and says so', async () => {
+  const waiting = rig.http('GET', '/v1/events?container=c9&wait=1&timeoutMs=60000');
+  await open('c0');
+  await rig.http('POST', '/v1/reset');
+  expect((await waiting).body.ended).toBe('reset');
+});
+
+test('NDJSON streams what is there and what comes, and ends with the reason', async () => {
+  await open('c0');
+  const stream = lines('application/x-ndjson', '?kind=call');
+  expect(await next(stream)).toMatchObject({ kind: 'call', container: 'c0' });
+  const coming = next(stream);
+  await open('c1');
+  expect(await coming).toMatchObject({ kind: 'call', container: 'c1' });
+  const last = next(stream);
+  await rig.http('DELETE', '/v1/rigs/default');
+  expect(await last).toEqual({ kind: 'end', reason: 'the rig was deleted' });
+  expect((await stream.next()).done).toBe(true);
+});
+
+test('SSE carries the seq as id, and Last-Event-ID resumes behind it', async () => {
+  await open('c0');
+  await open('c1');
+  const stream = lines('text/event-stream', '', { 'last-event-id': '2' });
+  const first = [];
+  for (let i = 0; i < 4; i++) first.push((await stream.next()).value);
+  expect(first.slice(0, 2)).toEqual(['id: 3', 'event: call']);
+  expect(first[2]).toMatch(/^data: \{"seq":3,/);
+  expect(first[3]).toBe('');
+});
+
+test('open streams end when the service closes', async () => {
+  const stream = lines('application/x-ndjson');
+  const last = next(stream);
+  await new Promise((resolve) => setImmediate(resolve));
+  await rig.app.close();
+  expect(await last).toEqual({ kind: 'end', reason: 'the service was stopped' });
+});
+
+test('a reader too slow for the ring is let go with the reason, without a queue', async () => {
+  const journal = new Journal(10);
+  const stream = new EventStream(journal, { since: 0, limit: 1 }, NDJSON);
+  journal.append({ kind: 'call', call: 'first' });
+  const reader = stream[Symbol.asyncIterator]();
+  expect(JSON.parse((await reader.next()).value as string)).toMatchObject({ call: 'first' });
+  // What the stream itself buffers ahead, and then more than the ring holds.
+  for (let i = 0; i < 200_000 && stream.readableLength < stream.readableHighWaterMark; i++) {
+    journal.append({ kind: 'call', call: 'x'.repeat(1000) });
+  }
+  for (let i = 0; i < 20; i++) journal.append({ kind: 'call', call: 'dropped' });
+  let last = '';
+  for await (const chunk of { [Symbol.asyncIterator]: () => reader }) last = chunk as string;
+  expect(last.trimEnd().split('\n').at(-1)).toBe(
+    '{"kind":"end","reason":"events were dropped before this reader took them"}',
+  );
+});
