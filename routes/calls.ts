@@ -1,37 +1,13 @@
 import { type TSchema, Type } from '@sinclair/typebox';
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Accepted, CALL_ANSWERS, EmptyAnswer } from '../schemas/answers.ts';
-import { CALL_ARGS, CALL_TARGETS, type CallName, type CallTarget } from '../schemas/calls.ts';
+import { CALL_ARGS, CALL_TARGETS, type CallName } from '../schemas/calls.ts';
+import { restOf } from '../schemas/rest.ts';
 import { Id } from '../schemas/values.ts';
 import { validator } from '../src/calls/validate.ts';
 import { type Answer, type Reply, toReply } from '../src/host/answer.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE, send, sendWhenDone, underway } from './reply.ts';
-
-const COLLECTION: Readonly<Record<Exclude<CallTarget, 'host'>, string>> = {
-  process: 'processes',
-  container: 'containers',
-  device: 'devices',
-};
-
-/** Calls whose request is not `POST /v1/<collection>/<id>/<call>`. */
-const EXCEPTIONS: Partial<Record<CallName, { method: HTTPMethods; url: string; status: number }>> = {
-  'create-process': { method: 'POST', url: '/v1/processes', status: 201 },
-  'open-container': { method: 'POST', url: '/v1/containers', status: 201 },
-  'close-container': { method: 'DELETE', url: '/v1/containers/:container', status: 204 },
-  'iommu-info': { method: 'GET', url: '/v1/containers/:container/iommu-info', status: 200 },
-  'create-device': { method: 'POST', url: '/v1/devices', status: 201 },
-  'remove-device': { method: 'DELETE', url: '/v1/devices/:device', status: 204 },
-  'set-parameters': { method: 'POST', url: '/v1/set-parameters', status: 200 },
-};
-
-/** Method, path and success status of a call. */
-export function restOf(call: CallName): { method: HTTPMethods; url: string; status: number } {
-  const exception = EXCEPTIONS[call];
-  if (exception) return exception;
-  const target = CALL_TARGETS[call] as Exclude<CallTarget, 'host'>;
-  return { method: 'POST', url: `/v1/${COLLECTION[target]}/:${target}/${call}`, status: 200 };
-}
 
 /** A call's answer as its route gives it: with the route's success status. */
 function restReply(answer: Answer, success: number): Reply {

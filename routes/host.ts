@@ -1,8 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { ScenarioSchema } from '../schemas/scenario.ts';
-import { scenarioOf } from '../src/replay/check.ts';
-import { replay } from '../src/replay/replay.ts';
 import type { Service } from '../src/service.ts';
 import { WaitFields, waitMs } from './query.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
@@ -31,24 +28,6 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
     (request, reply) => {
       service.reset(service.rigOf(request), (request.body as { kernel?: string }).kernel);
       return send(request, reply, { status: 204, body: {} });
-    },
-  );
-
-  app.post<{ Body: Static<typeof ScenarioSchema> }>(
-    '/v1/replay',
-    {
-      bodyLimit: service.config.replayBodyLimit,
-      schema: {
-        tags,
-        summary: 'runs a scenario on a fresh host and answers what differed',
-        body: ScenarioSchema,
-        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
-      },
-    },
-    (request) => {
-      const scenario = scenarioOf(request.body, service.rigOf(request).host.kernel.gen.version);
-      const differences = replay(service.scratchHost(scenario.kernel), scenario);
-      return { id: scenario.id, kernel: scenario.kernel, steps: scenario.steps.length, differences };
     },
   );
 

@@ -10,14 +10,17 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import { attachRoutes } from '../routes/attach.ts';
+import { batchRoutes } from '../routes/batch.ts';
 import { callRoutes } from '../routes/calls.ts';
 import { eventRoutes } from '../routes/events.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
+import { metricsRoutes } from '../routes/metrics.ts';
 import { errorReply, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
 import { rigRoutes } from '../routes/rigs.ts';
 import { statusRoutes } from '../routes/status.ts';
+import { traceRoutes } from '../routes/trace.ts';
 import { RequestProblem } from './calls/problem.ts';
 import { explain } from './calls/validate.ts';
 import { problem } from './host/answer.ts';
@@ -54,6 +57,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
     reply.header('x-request-id', request.id);
   });
   app.addHook('onResponse', async (request, reply) => {
+    service.metrics.request(request.method, request.routeOptions.url, reply.statusCode, reply.elapsedTime);
     request.log.debug(
       { method: request.method, url: request.url, status: reply.statusCode, reqId: request.id },
       'request',
@@ -70,12 +74,15 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
   statusRoutes(app, service);
+  metricsRoutes(app, service);
   hostRoutes(app, service);
   callRoutes(app, service);
   attachRoutes(app, service);
   eventRoutes(app, service);
   kernelRoutes(app, service);
   rigRoutes(app, service);
+  traceRoutes(app, service);
+  batchRoutes(app, service);
   resourceRoutes(app, service);
   await app.ready();
   return app;

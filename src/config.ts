@@ -80,6 +80,7 @@ const SETTINGS = {
   maxContainers: { flag: 'max-containers', help: 'containers', ...integer(1, 65536) },
   maxDevices: { flag: 'max-devices', help: 'devices', ...integer(1, 65536) },
   maxJournal: { flag: 'max-journal', help: 'journal entries kept', ...integer(1, 1_000_000) },
+  maxTrace: { flag: 'max-trace', help: 'steps of a trace kept', ...integer(1, 1_000_000) },
   maxPendingCalls: { flag: 'max-pending-calls', help: 'calls under way at once', ...integer(1, 65536) },
   bodyLimit: { flag: 'body-limit', help: 'bytes of a request body', ...integer(1024, 268_435_456) },
   compareSteps: {
@@ -115,6 +116,7 @@ export const DEFAULT_CONFIG: Config = {
   maxContainers: DEFAULT_LIMITS.containers,
   maxDevices: DEFAULT_LIMITS.devices,
   maxJournal: DEFAULT_LIMITS.journal,
+  maxTrace: DEFAULT_LIMITS.trace,
   maxPendingCalls: DEFAULT_LIMITS.pendingCalls,
   bodyLimit: 32 * 1024 * 1024,
   compareSteps: 2000,
@@ -169,6 +171,7 @@ export function hostLimits(config: Config): HostLimits {
     containers: config.maxContainers,
     devices: config.maxDevices,
     journal: config.maxJournal,
+    trace: config.maxTrace,
     pendingCalls: config.maxPendingCalls,
   };
 }

@@ -9,7 +9,10 @@ import type { Advisory } from '../kernel/advisories.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { hex } from '../kernel/pages.ts';
-import { type PendingCallback, type SplatEvent, Task } from '../kernel/task.ts';
+import { type CallbackReturn, type PendingCallback, type SplatEvent, Task } from '../kernel/task.ts';
+import type { HostMetrics } from '../metrics/host-metrics.ts';
+import { type RecordedCall, TraceRecorder } from '../replay/recorder.ts';
+import type { Scenario } from '../replay/scenario.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { type Answer, advisoryEntry, errnoOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
 import { Journal } from './journal.ts';
@@ -20,6 +23,8 @@ import { deliver, type WebhookReport } from './webhooks.ts';
 export interface HostLimits extends MachineLimits {
   /** Journal entries kept. */
   readonly journal: number;
+  /** Steps of the trace kept. */
+  readonly trace: number;
   /** Calls that may be under way at once, waiting for a lock or a callback. */
   readonly pendingCalls: number;
 }
@@ -34,6 +39,8 @@ export interface HostOptions {
   readonly webhooks: WebhookCaller | null;
   /** Called when a splat meets panicOnWarn or panicOnOops, after its line was written. */
   readonly onPanic: (reason: string) => void;
+  /** Told what happens, to count it. */
+  readonly metrics?: HostMetrics;
 }
 
 /** A call that was started: answered already, or under way. */
@@ -60,6 +67,8 @@ interface Running {
   /** Callbacks of the task that are in the journal, and the seq of the last of them. */
   journalled: number;
   invalidationSeq: number;
+  /** Its step of the trace. */
+  readonly recorded: RecordedCall;
   /** Ends the delivery to a webhook that is under way. */
   delivery: AbortController | null;
 }
@@ -70,6 +79,7 @@ interface Running {
 export class Host {
   private current: Machine;
   private events: Journal;
+  private recorder: TraceRecorder;
   private readonly running = new Map<Task, Running>();
   private readonly initialPolicy: PanicPolicy;
 
@@ -77,6 +87,7 @@ export class Host {
     this.initialPolicy = { ...options.policy };
     this.current = this.newMachine(options.gen);
     this.events = new Journal(options.limits.journal);
+    this.recorder = new TraceRecorder(options.limits.trace);
   }
 
   get machine(): Machine {
@@ -111,6 +122,7 @@ export class Host {
     this.events.end('reset');
     this.current = this.newMachine(gen);
     this.events = new Journal(this.options.limits.journal);
+    this.recorder = new TraceRecorder(this.options.limits.trace);
   }
 
   /** Ends the host: calls under way are answered with a problem, readers of the journal are let go. */
@@ -154,6 +166,7 @@ export class Host {
       device,
       journalled: 0,
       invalidationSeq: 0,
+      recorded: this.recorder.begin(call),
       delivery: null,
     };
     running.seq = this.events.append({
@@ -181,10 +194,31 @@ export class Host {
     };
     task.onEnd = () => {
       started.answer = this.finish(task, running);
+      this.recorder.ended(running.recorded, started.answer);
       resolve?.(started.answer);
     };
     this.current.kernel.scheduler.run(task, prepared(task));
+    this.recorder.ran(running.recorded, started.answer, started.invalidations());
+    this.recorder.settle(this.lockedPages());
     return started;
+  }
+
+  /** A callback to the outside has returned: its task goes on. */
+  callbackReturned(task: Task, answer: CallbackReturn): void {
+    if (!task.callback) return;
+    this.recorder.callbackReturned(task.callback.device, answer);
+    this.kernel.scheduler.resume(task, answer);
+    this.recorder.settle(this.lockedPages());
+  }
+
+  /** locked_vm of process p0, pages: what recordings show after every call. */
+  lockedPages(): number {
+    return this.current.process('p0').lockedVm;
+  }
+
+  /** The calls so far as a trace with expectations, and whether it was cut. */
+  trace(id: string): { scenario: Scenario; truncated: boolean } {
+    return this.recorder.trace(id, this.kernel.gen.version);
   }
 
   private containerOf(call: CallObject): string | undefined {
@@ -205,6 +239,7 @@ export class Host {
       advisories: task.advisories.list().map((advisory) => advisoryEntry(advisory, task.call)),
       why: task.why,
     };
+    this.options.metrics?.answered(answer);
     this.events.append({
       kind: 'answer',
       cause: running.seq,
@@ -220,6 +255,7 @@ export class Host {
     if (!running) throw new Error(`a splat of ${task.call}, which is not running`);
     this.journalInvalidations(task, running);
     const seq = this.events.append({ kind: 'splat', cause: running.seq, ...where(running), splat: entry });
+    this.options.metrics?.splat(entry, this.kernel.gen);
     logSplat(this.options.log, entry, details, {
       gen: this.kernel.gen,
       call: task.call,
@@ -249,12 +285,13 @@ export class Host {
     deliver(this, webhooks, config as WebhookConfig, task, callback, origin, report, delivery.signal).catch(
       (error: unknown) => {
         this.options.log.error({ err: error, ...where(running) }, 'delivering a webhook failed in this host');
-        if (task.callback === callback) this.kernel.scheduler.resume(task);
+        if (task.callback === callback) this.callbackReturned(task, {});
       },
     );
   }
 
   private onWebhook(running: Running, webhook: WebhookReport): void {
+    this.options.metrics?.callback(webhook.outcome);
     const seq = this.events.append({
       kind: 'webhook',
       cause: running.seq,
@@ -277,6 +314,7 @@ export class Host {
     if (!running) throw new Error(`an advisory of ${task.call}, which is not running`);
     this.journalInvalidations(task, running);
     const entry = advisoryEntry(advisory, task.call);
+    this.options.metrics?.advisory(entry.kind);
     const seq = this.events.append({
       kind: 'advisory',
       cause: running.seq,
@@ -304,7 +342,14 @@ export class Host {
         attempt,
         round,
       });
+      this.countCallback(device);
     }
+  }
+
+  /** Counts a callback that was delivered; one to a webhook counts when it has ended. */
+  private countCallback(device: string): void {
+    const type = this.kernel.devices.get(device)?.driver.config?.type;
+    if (type !== 'webhook') this.options.metrics?.callback(type === 'manual' ? 'manual' : 'built-in');
   }
 }
 

@@ -10,5 +10,6 @@ export const DEFAULT_LIMITS: HostLimits = {
   dirtyBitmapBytes: 512 * 1024 * 1024,
   bitmapBytes: 8 * 1024 * 1024,
   journal: 10_000,
+  trace: 20_000,
   pendingCalls: 1024,
 };

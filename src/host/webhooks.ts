@@ -61,7 +61,7 @@ export async function deliver(
       await unpin(host, callback.device, read.answer);
     }
   }
-  if (!task.end) host.kernel.scheduler.resume(task, result);
+  if (!task.end) host.callbackReturned(task, result);
 }
 
 async function unpin(host: Host, device: string, { unpin = [] }: WebhookAnswer): Promise<void> {

@@ -6,12 +6,26 @@ import type { Expectation, Observation } from './scenario.ts';
  * `fnv1a64` is FNV-1a in everything else (hand-rw-basic: sixteen bytes 0x41 give 0x255f0a2bb8269fd3).
  */
 const FNV_OFFSET = 1469598103934665603n;
-const FNV_PRIME = 0x100000001b3n;
 
 /** The recordings' hash of bytes, as `0x…`. */
 export function fnv1a64(bytes: Uint8Array): string {
-  let hash = FNV_OFFSET;
-  for (const byte of bytes) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * FNV_PRIME);
+  // In four 16-bit limbs; the prime is 2^40 + 0x1b3.
+  let a = Number(FNV_OFFSET & 0xffffn);
+  let b = Number((FNV_OFFSET >> 16n) & 0xffffn);
+  let c = Number((FNV_OFFSET >> 32n) & 0xffffn);
+  let d = Number(FNV_OFFSET >> 48n);
+  for (const byte of bytes) {
+    a ^= byte;
+    const low = a * 0x1b3;
+    const second = b * 0x1b3 + (low >>> 16);
+    const third = c * 0x1b3 + (second >>> 16) + (a << 8);
+    const fourth = d * 0x1b3 + Math.floor(third / 0x10000) + (b << 8);
+    a = low & 0xffff;
+    b = second & 0xffff;
+    c = third & 0xffff;
+    d = fourth & 0xffff;
+  }
+  const hash = (BigInt(d) << 48n) | (BigInt(c) << 32n) | (BigInt(b) << 16n) | BigInt(a);
   return `0x${hash.toString(16)}`;
 }
 

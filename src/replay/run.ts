@@ -1,15 +1,13 @@
 import { RequestProblem } from '../calls/problem.ts';
 import { checkCall } from '../calls/table.ts';
-import { toReply } from '../host/answer.ts';
 import type { Host, StartedCall } from '../host/host.ts';
-import { fnv1a64, INFO_FIELDS } from './compare.ts';
+import { expectationOf, observationOf, type Shown } from './observe.ts';
 import { callOf, type Expectation, type Observation, type Scenario, type Step } from './scenario.ts';
 
 /** A call that was started, and how much of it has been looked at. */
 interface Looked {
   readonly started: StartedCall;
-  invalidations: number;
-  log: number;
+  readonly shown: Shown;
 }
 
 /** Runs the steps of a scenario on a host that is as after a reset, one by one. */
@@ -34,7 +32,7 @@ export class ScenarioRun {
       if (!awaited.started.answer) releaseHeld(this.host);
       return { ...this.look(awaited), hangs: false };
     }
-    const looked: Looked = { started: this.start(step, index), invalidations: 0, log: 0 };
+    const looked: Looked = { started: this.start(step, index), shown: { invalidations: 0, log: 0 } };
     if (step.async !== undefined) {
       this.pending.set(step.async, looked);
       return { ...this.look(looked), hangs: false };
@@ -60,27 +58,8 @@ export class ScenarioRun {
     }
   }
 
-  private look(looked: Looked): Observation {
-    const { answer } = looked.started;
-    const reply = answer ? toReply(answer) : null;
-    const invalidations = looked.started.invalidations();
-    const log = answer ? answer.log : [];
-    const body = reply?.body ?? {};
-    const wedged = reply?.status === 423;
-    const refused = reply !== null && reply.status >= 400 && !body.killed && !wedged;
-    const observation: Observation = {
-      errno: (body.errno as string | undefined) ?? (refused ? `status ${reply.status}` : null),
-      killed: body.killed === true,
-      wedged,
-      pending: answer === null,
-      body,
-      invalidations: invalidations.slice(looked.invalidations),
-      log: log.slice(looked.log),
-      lockedPages: this.host.machine.process('p0').lockedVm,
-    };
-    looked.invalidations = invalidations.length;
-    looked.log = log.length;
-    return observation;
+  private look({ started, shown }: Looked): Observation {
+    return observationOf(started.answer, started.invalidations(), shown, this.host.lockedPages());
   }
 }
 
@@ -93,28 +72,6 @@ function releaseHeld(host: Host): void {
   for (const { callback } of host.kernel.scheduler.pending) {
     if (callback?.mode === 'held') host.start({ call: 'resume-callbacks', device: callback.device });
   }
-}
-
-/** An observation in the terms of a recording. */
-export function expectationOf(seen: Observation & { hangs?: boolean }): Expectation {
-  if (seen.hangs || seen.wedged) return { hangs: true };
-  const { body } = seen;
-  const expect: Expectation = {};
-  if (seen.pending) expect.pending = true;
-  else if (seen.killed) expect.killed = true;
-  else expect.errno = seen.errno;
-  for (const field of ['size', 'pinned', 'unpinned', 'value', 'dirtyPages'] as const) {
-    if (body[field] !== undefined) Object.assign(expect, { [field]: body[field] });
-  }
-  if (body.dmaAvail !== undefined) {
-    expect.info = Object.fromEntries(INFO_FIELDS.filter((f) => f in body).map((f) => [f, body[f]]));
-  }
-  if (typeof body.data === 'string') expect.fnv1a64 = fnv1a64(Buffer.from(body.data, 'base64'));
-  if (seen.invalidations.length > 0) expect.invalidations = seen.invalidations as never;
-  if (seen.log.length > 0) expect.log = seen.log as never;
-  // After a kill nothing was read any more.
-  if (!seen.killed) expect.lockedPages = seen.lockedPages;
-  return expect;
 }
 
 /** What each step of a scenario is answered. A call that would never return `hangs`. */

@@ -1,4 +1,4 @@
-import { restOf } from '../../routes/calls.ts';
+import { restOf } from '../../schemas/rest.ts';
 import { CALL_TARGETS, type CallName } from '../../schemas/calls.ts';
 import { compare } from '../../src/replay/compare.ts';
 import {

@@ -1,0 +1,114 @@
+import { Readable } from 'node:stream';
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { ScenarioSchema } from '../schemas/scenario.ts';
+import { RequestProblem } from '../src/calls/problem.ts';
+import { checkScenario, scenarioOf } from '../src/replay/check.ts';
+import { curlScript } from '../src/replay/curl-script.ts';
+import { replay } from '../src/replay/replay.ts';
+import type { Scenario } from '../src/replay/scenario.ts';
+import type { Service } from '../src/service.ts';
+import { errorReply, PROBLEM_RESPONSE } from './reply.ts';
+
+const Loose = Type.Object({}, { additionalProperties: true });
+const NDJSON = 'application/x-ndjson';
+
+const TraceQuery = Type.Object(
+  {
+    format: Type.Optional(
+      Type.Union([Type.Literal('json'), Type.Literal('curl')], { description: '"json" or "curl"' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** The calls so far as a trace, and traces replayed. */
+export function traceRoutes(app: FastifyInstance, service: Service): void {
+  app.register(async (scope) => {
+    scope.addContentTypeParser(NDJSON, { parseAs: 'string' }, (_request, body, done) => {
+      done(null, new Lines(body as string));
+    });
+    routes(scope, service);
+  });
+}
+
+function routes(app: FastifyInstance, service: Service): void {
+  const tags = ['trace'];
+  app.get<{ Querystring: Static<typeof TraceQuery> }>(
+    '/v1/trace',
+    {
+      schema: {
+        tags,
+        operationId: 'trace',
+        summary: 'the calls so far, with expectations; format=curl: as a shell script',
+        querystring: TraceQuery,
+        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
+      },
+    },
+    (request, reply) => {
+      const rig = service.rigOf(request);
+      const { scenario, truncated } = rig.host.trace(rig.name);
+      if (truncated) reply.header('x-truncated', 'true');
+      if (request.query.format !== 'curl') return scenario;
+      return reply.type('text/x-shellscript; charset=utf-8').send(curlScript(scenario));
+    },
+  );
+
+  app.post<{ Body: Static<typeof ScenarioSchema> | Lines }>(
+    '/v1/replay',
+    {
+      bodyLimit: service.config.replayBodyLimit,
+      schema: {
+        tags,
+        operationId: 'replay',
+        summary: 'runs traces on fresh hosts and answers what differed: one as JSON, or many as NDJSON',
+        body: {
+          content: { 'application/json': { schema: ScenarioSchema }, [NDJSON]: { schema: Type.Any() } },
+        },
+        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
+      },
+    },
+    (request, reply) => {
+      const { body } = request;
+      const run = (scenario: Scenario) => ({
+        id: scenario.id,
+        kernel: scenario.kernel,
+        steps: scenario.steps.length,
+        differences: replay(service.scratchHost(scenario.kernel), scenario),
+      });
+      if (!(body instanceof Lines)) {
+        return run(scenarioOf(body, service.rigOf(request).host.kernel.gen.version));
+      }
+      const results = function* () {
+        for (const line of body.lines()) yield `${JSON.stringify(replayLine(line, run))}\n`;
+      };
+      return reply.type(NDJSON).send(Readable.from(results()));
+    },
+  );
+}
+
+/** A line of NDJSON that is no trace is answered with a problem in its place. */
+function replayLine(line: string, run: (scenario: Scenario) => object): object {
+  try {
+    return run(checkScenario(parseLine(line)));
+  } catch (error) {
+    return { problem: errorReply(error).body };
+  }
+}
+
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw RequestProblem.badRequest('the line is not JSON');
+  }
+}
+
+/** A body of NDJSON. */
+export class Lines {
+  constructor(private readonly text: string) {}
+
+  *lines(): Generator<string> {
+    for (const line of this.text.split('\n')) if (line.trim() !== '') yield line;
+  }
+}

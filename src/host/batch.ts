@@ -1,0 +1,55 @@
+import { RequestProblem } from '../calls/problem.ts';
+import { checkCall } from '../calls/table.ts';
+import { callOf, type Step } from '../replay/scenario.ts';
+import { type Reply, toReply } from './answer.ts';
+import type { Host, StartedCall } from './host.ts';
+
+/** Calls of one batch that may be under way at once. */
+const ASYNC_MAX = 256;
+
+/**
+ * The calls of one batch, one after another. As in a trace, a call with `async: NAME` is not waited for (202), and
+ * `{"call": "await", "of": NAME}` is its answer.
+ */
+export class BatchRun {
+  private readonly pending = new Map<string, StartedCall>();
+
+  constructor(
+    private readonly host: Host,
+    private readonly reqId: string,
+  ) {}
+
+  /**
+   * Makes the call of one line.
+   *
+   * @throws RequestProblem when the line is no call
+   */
+  async answer(line: string): Promise<Reply> {
+    const step = parse(line);
+    if (step.call === 'await') return toReply(await this.take(String(step.of)).settled);
+    if (step.async !== undefined && this.pending.size >= ASYNC_MAX) {
+      throw RequestProblem.tooMany('calls of this batch under way', ASYNC_MAX);
+    }
+    const started = this.host.start(checkCall(callOf(step)), this.reqId);
+    if (step.async === undefined) return toReply(started.answer ?? (await started.settled));
+    this.pending.set(step.async, started);
+    return { status: 202, body: { async: step.async, invalidations: started.invalidations() } };
+  }
+
+  private take(name: string): StartedCall {
+    const started = this.pending.get(name);
+    if (!started) throw RequestProblem.badRequest(`await of "${name}", which was not started in this batch`);
+    this.pending.delete(name);
+    return started;
+  }
+}
+
+function parse(line: string): Step {
+  try {
+    const value = JSON.parse(line) as Step;
+    if (typeof value === 'object' && value !== null) return value;
+  } catch {
+    throw RequestProblem.badRequest('the line is not JSON');
+  }
+  throw RequestProblem.badRequest('the line is not a JSON object');
+}

@@ -1,0 +1,61 @@
+import { type Answer, toReply } from '../host/answer.ts';
+import { fnv1a64, INFO_FIELDS } from './compare.ts';
+import type { Expectation, Observation } from './scenario.ts';
+
+/** How many callbacks and log lines of a call have been looked at. */
+export interface Shown {
+  invalidations: number;
+  log: number;
+}
+
+/**
+ * What is to be seen of a call: its answer (null: it is under way) and what has happened since it was last looked
+ * at.
+ */
+export function observationOf(
+  answer: Answer | null,
+  invalidations: readonly unknown[],
+  shown: Shown,
+  lockedPages: number,
+): Observation {
+  const reply = answer ? toReply(answer) : null;
+  const log = answer ? answer.log : [];
+  const body = reply?.body ?? {};
+  const wedged = reply?.status === 423;
+  const refused = reply !== null && reply.status >= 400 && !body.killed && !wedged;
+  const observation: Observation = {
+    errno: (body.errno as string | undefined) ?? (refused ? `status ${reply.status}` : null),
+    killed: body.killed === true,
+    wedged,
+    pending: answer === null,
+    body,
+    invalidations: invalidations.slice(shown.invalidations),
+    log: log.slice(shown.log),
+    lockedPages,
+  };
+  shown.invalidations = invalidations.length;
+  shown.log = log.length;
+  return observation;
+}
+
+/** An observation in the terms of a recording. A call that would never return `hangs`. */
+export function expectationOf(seen: Observation & { hangs?: boolean }): Expectation {
+  if (seen.hangs || seen.wedged) return { hangs: true };
+  const { body } = seen;
+  const expect: Expectation = {};
+  if (seen.pending) expect.pending = true;
+  else if (seen.killed) expect.killed = true;
+  else expect.errno = seen.errno;
+  for (const field of ['size', 'pinned', 'unpinned', 'value', 'dirtyPages'] as const) {
+    if (body[field] !== undefined) Object.assign(expect, { [field]: body[field] });
+  }
+  if (body.dmaAvail !== undefined) {
+    expect.info = Object.fromEntries(INFO_FIELDS.filter((f) => f in body).map((f) => [f, body[f]]));
+  }
+  if (typeof body.data === 'string') expect.fnv1a64 = fnv1a64(Buffer.from(body.data, 'base64'));
+  if (seen.invalidations.length > 0) expect.invalidations = seen.invalidations as never;
+  if (seen.log.length > 0) expect.log = seen.log as never;
+  // After a kill nothing was read any more.
+  if (!seen.killed) expect.lockedPages = seen.lockedPages;
+  return expect;
+}

@@ -1,0 +1,96 @@
+import type { CallObject } from '../../schemas/calls.ts';
+import { redactCall } from '../calls/redact.ts';
+import type { Answer } from '../host/answer.ts';
+import type { CallbackReturn } from '../kernel/task.ts';
+import { expectationOf, observationOf } from './observe.ts';
+import type { Scenario, Step } from './scenario.ts';
+
+/** A call whose step is in the trace; `name` once it was not answered at once. */
+export interface RecordedCall {
+  readonly step: Step;
+  name: string | null;
+  /** Callbacks and log lines the step and its awaits have shown already. */
+  readonly shown: { invalidations: number; log: number };
+}
+
+/**
+ * Writes down the calls of a host as a trace with expectations, in the recordings' form, so that it replays
+ * elsewhere: a call that has to wait is an `async` step with an `await` where it was answered, and what a webhook
+ * did is a `manual` driver with a complete-callback step.
+ */
+export class TraceRecorder {
+  private readonly steps: Step[] = [];
+  private unsettled: Step[] = [];
+  private asyncCount = 0;
+  /** Steps that were not written down any more. */
+  private dropped = 0;
+
+  /** `capacity` is the number of steps kept; a trace that would be longer is cut at its end. */
+  constructor(private readonly capacity: number) {}
+
+  /** A call is about to run: its step takes its place in the order. */
+  begin(call: CallObject): RecordedCall {
+    const step = portable(call) as Step;
+    this.add(step);
+    return { step, name: null, shown: { invalidations: 0, log: 0 } };
+  }
+
+  /** The call has run as far as it can. `answer` null: it waits. `invalidations` so far. */
+  ran(recorded: RecordedCall, answer: Answer | null, invalidations: readonly unknown[]): void {
+    if (answer?.end.how === 'crashed') return;
+    if (answer === null) {
+      recorded.name = `a${this.asyncCount++}`;
+      recorded.step.async = recorded.name;
+    }
+    recorded.step.expect = expectationOf(observationOf(answer, invalidations, recorded.shown, 0));
+    this.unsettled.push(recorded.step);
+  }
+
+  /** A call that waited has been answered. */
+  ended(recorded: RecordedCall, answer: Answer): void {
+    // A call that was given up was not answered by the kernel.
+    if (recorded.name === null || answer.end.how === 'crashed') return;
+    const step: Step = { call: 'await', of: recorded.name };
+    step.expect = expectationOf(observationOf(answer, answer.invalidations, recorded.shown, 0));
+    this.add(step);
+    this.unsettled.push(step);
+  }
+
+  /** A webhook's callback returned: in the trace somebody says so. */
+  callbackReturned(device: string, answer: CallbackReturn): void {
+    const step: Step = { call: 'complete-callback', device, ...answer, expect: { errno: null } };
+    this.add(step);
+    this.unsettled.push(step);
+  }
+
+  /** Nothing moves any more until the next call: what the process has locked is what these steps expect. */
+  settle(lockedPages: number): void {
+    for (const { expect } of this.unsettled) if (expect && !expect.killed) expect.lockedPages = lockedPages;
+    this.unsettled = [];
+  }
+
+  /** The trace so far, and whether it was cut. */
+  trace(id: string, kernel: string): { scenario: Scenario; truncated: boolean } {
+    return { scenario: { id, kernel, steps: [...this.steps] }, truncated: this.dropped > 0 };
+  }
+
+  private add(step: Step): void {
+    if (this.steps.length < this.capacity) this.steps.push(step);
+    else this.dropped++;
+  }
+}
+
+/** A call as a trace has it: without secrets, and with a driver that needs nobody outside. */
+function portable(call: CallObject): CallObject {
+  const driver = call.driver as { type?: string; openDevice?: boolean; closeDevice?: boolean } | undefined;
+  if (driver?.type !== 'webhook') return { ...redactCall(call) };
+  const { openDevice, closeDevice } = driver;
+  return {
+    ...call,
+    driver: {
+      type: 'manual',
+      ...(openDevice === undefined ? {} : { openDevice }),
+      ...(closeDevice === undefined ? {} : { closeDevice }),
+    },
+  };
+}
