@@ -54,6 +54,19 @@ function routes(app: FastifyInstance, service: Service): void {
     },
   );
 
+  app.get(
+    '/v1/dmesg',
+    {
+      schema: {
+        tags,
+        operationId: 'dmesg',
+        summary: 'the log as the console of this kernel would show it',
+        response: { 200: Type.String() },
+      },
+    },
+    (request, reply) => reply.type('text/plain; charset=utf-8').send(service.rigOf(request).host.dmesg()),
+  );
+
   app.post<{ Body: Static<typeof ScenarioSchema> | Lines }>(
     '/v1/replay',
     {

@@ -15,6 +15,7 @@ import { type RecordedCall, TraceRecorder } from '../replay/recorder.ts';
 import type { Scenario } from '../replay/scenario.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { type Answer, advisoryEntry, errnoOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
+import { Console } from './dmesg.ts';
 import { Journal } from './journal.ts';
 import { type HostLogger, logSplat } from './kernel-log.ts';
 import { deliver, type WebhookReport } from './webhooks.ts';
@@ -58,6 +59,9 @@ export interface StartedCall {
 /** Calls without which what is under way could not end: they are never too many. */
 const LETS_GO = new Set(['resume-callbacks', 'complete-callback', 'pin-pages', 'unpin-pages', 'dma-rw']);
 
+/** Splats the console keeps. */
+const CONSOLE_SPLATS = 1000;
+
 interface Running {
   call: CallObject;
   seq: number;
@@ -80,6 +84,7 @@ export class Host {
   private current: Machine;
   private events: Journal;
   private recorder: TraceRecorder;
+  private console: Console;
   private readonly running = new Map<Task, Running>();
   private readonly initialPolicy: PanicPolicy;
 
@@ -88,6 +93,7 @@ export class Host {
     this.current = this.newMachine(options.gen);
     this.events = new Journal(options.limits.journal);
     this.recorder = new TraceRecorder(options.limits.trace);
+    this.console = new Console(CONSOLE_SPLATS);
   }
 
   get machine(): Machine {
@@ -123,6 +129,7 @@ export class Host {
     this.current = this.newMachine(gen);
     this.events = new Journal(this.options.limits.journal);
     this.recorder = new TraceRecorder(this.options.limits.trace);
+    this.console = new Console(CONSOLE_SPLATS);
   }
 
   /** Ends the host: calls under way are answered with a problem, readers of the journal are let go. */
@@ -216,6 +223,11 @@ export class Host {
     return this.current.process('p0').lockedVm;
   }
 
+  /** What the console of this kernel would show. */
+  dmesg(): string {
+    return this.console.text(this.kernel.gen);
+  }
+
   /** The calls so far as a trace with expectations, and whether it was cut. */
   trace(id: string): { scenario: Scenario; truncated: boolean } {
     return this.recorder.trace(id, this.kernel.gen.version);
@@ -256,6 +268,15 @@ export class Host {
     this.journalInvalidations(task, running);
     const seq = this.events.append({ kind: 'splat', cause: running.seq, ...where(running), splat: entry });
     this.options.metrics?.splat(entry, this.kernel.gen);
+    const inCallback = task.device === undefined ? details.device : undefined;
+    const driver = inCallback === undefined ? undefined : this.kernel.devices.get(inCallback)?.driver;
+    this.console.add({
+      seq,
+      entry,
+      call: task.call,
+      callback: driver?.config?.type.replaceAll('-', '_'),
+      taint: [...this.kernel.taint],
+    });
     logSplat(this.options.log, entry, details, {
       gen: this.kernel.gen,
       call: task.call,
