@@ -107,7 +107,7 @@ export const deviceCalls: CallHandlers<
     return function* () {
       if (args.device !== undefined && devices.has(args.device)) return 'EEXIST';
       const id = m.newId('d', args.device, devices);
-      const device = m.kernel.createDevice(id, kind, createDriver(args.driver), m.newGroupId());
+      const device = m.kernel.createDevice(id, kind, createDriver(args.driver, m.kernel.gen), m.newGroupId());
       return describeDevice(device);
     };
   },

@@ -113,7 +113,7 @@ export class GvtGDriver implements MdevDriver {
       const iova = BigInt.asUintN(64, addressOf(gfn + i));
       const pinned = yield* api.pinPages(iova, 1, READ_WRITE);
       if (typeof pinned === 'string') {
-        yield* this.unpin(api, gfn, i);
+        if (i > 0 || (this.config.emptyUnpin ?? true)) yield* this.unpin(api, gfn, i);
         return pinned;
       }
       const pfn = pinned[0]!;

@@ -114,8 +114,7 @@ export class SyntheticDriver implements MdevDriver {
         return;
       }
       case 'unpin-first-page':
-        this.pins.delete(iova);
-        yield* api.unpinPages(iova, 1);
+        yield* this.unpin(api, iova);
         return;
       case 'reset-if-start-pinned':
         if (this.pins.lowestIn(iova, PAGE) !== null) yield* this.unpinEverything(api);
@@ -129,8 +128,9 @@ export class SyntheticDriver implements MdevDriver {
   }
 
   private *unpin(api: DriverApi, iova: bigint): KernelStep<void> {
-    this.pins.delete(iova);
+    // Off the list only afterwards: a call that would hang here leaves the driver as it was.
     yield* api.unpinPages(iova, 1);
+    this.pins.delete(iova);
   }
 
   private *unpinRange(api: DriverApi, iova: bigint, length: bigint): KernelStep<void> {

@@ -146,7 +146,7 @@ describe('over HTTP', () => {
 
   test.each([
     [{ type: 'vfio-ap', variant: 'callbak' }, 'body/driver/variant'],
-    [{ type: 'vfio-ap' }, 'body/driver/variant'],
+    [{ type: 'gvt-g', emptyUnpin: 1 }, 'body/driver/emptyUnpin'],
     [{ type: 'vfio-ccw', variant: 'range', reads: 'mmap' }, 'body/driver/reads'],
     [{ type: 'vfio-ap', variant: 'range', queues: [1, 1] }, 'body/driver/queues'],
     [{ type: 'mtty', variant: 'range' }, 'body/driver/variant'],

@@ -170,6 +170,16 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     scenarios: ['spec-misaligned-replay'],
   },
   {
+    id: 'driver-models',
+    title: 'vfio-ap, vfio-ccw and GVT-g',
+    text:
+      'The drivers themselves changed: notifiers before 6.0; vfio-ap unpins one page in 6.0 and 6.1 and walks its ' +
+      'queues from 6.2 on; vfio-ccw reads channel programs with dma_rw from 6.3 on; GVT-g no longer unpins 0 pages ' +
+      'from 6.6 on. A device that asks for no variant gets the one of its host’s kernel.',
+    fields: ['drivers'],
+    scenarios: [],
+  },
+  {
     id: 'splat-sites',
     title: 'Where a splat is reported',
     text: 'The same condition is reported under another function or file.',

@@ -17,5 +17,10 @@ export const LINUX_5_10: Generation = {
   pinsByPage: true,
   unmapAllAndVaddr: false,
   closeNotifies: false,
+  drivers: {
+    'vfio-ap': { variant: 'notifier' },
+    'vfio-ccw': { variant: 'notifier', reads: 'pin' },
+    'gvt-g': { variant: 'notifier', emptyUnpin: true },
+  },
   iommuPageSizes: ANY_PAGE_SIZE,
 };

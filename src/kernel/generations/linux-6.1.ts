@@ -24,5 +24,10 @@ export const LINUX_6_1: Generation = {
   nesting: true,
   misalignedPinsCountAtAttach: false,
   iommuPageSizes: 0x40201000n,
+  drivers: {
+    'vfio-ap': { variant: 'callback' },
+    'vfio-ccw': { variant: 'range-deferred', reads: 'pin' },
+    'gvt-g': { variant: 'callback', emptyUnpin: true },
+  },
   warningLine: 'cpu-first',
 };

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { toReply } from '../../src/host/answer.ts';
+import { GENERATIONS } from '../../src/kernel/generations/index.ts';
+import { hostOf } from '../support/host.ts';
+
+/** An unmap of 16 pages at 0x10000 while vfio-ap has pinned a notification byte in the fifth. */
+function unmapWithNib(version: string, driver: Record<string, unknown>): Record<string, unknown> {
+  const host = hostOf(GENERATIONS.find((gen) => gen.version === version)!);
+  const call = (name: string, args: Record<string, unknown>) => host.start({ call: name, ...args }).answer!;
+  call('open-container', { container: 'c0' });
+  call('create-device', { device: 'ap', driver });
+  call('open-group', { device: 'ap' });
+  call('set-container', { device: 'ap', container: 'c0' });
+  call('set-iommu', { container: 'c0', type: 3 });
+  call('open-device', { device: 'ap' });
+  call('map-dma', { container: 'c0', iova: 0x10000, vaddr: 0, size: 0x10000, flags: 3 });
+  expect(
+    toReply(call('ap-enable-interrupt', { device: 'ap', apqn: 0, nib: 0x14008, isc: 3 })).body.response,
+  ).toBe(0);
+  return toReply(call('unmap-dma', { container: 'c0', iova: 0x10000, size: 0x10000 })).body;
+}
+
+describe('a driver without a variant gets the one of its host’s kernel', () => {
+  test.each([
+    ['5.10', true],
+    ['6.1', true],
+    ['6.12', undefined],
+    ['7.2', undefined],
+  ])('vfio-ap on %s: killed %s', (version, killed) => {
+    expect(unmapWithNib(version, { type: 'vfio-ap' }).killed).toBe(killed);
+  });
+
+  test.each(GENERATIONS)('on $version the three drivers are shown in its variant', (gen) => {
+    const host = hostOf(gen);
+    for (const type of ['vfio-ap', 'vfio-ccw', 'gvt-g'] as const) {
+      const { body } = toReply(host.start({ call: 'create-device', driver: { type } }).answer!);
+      expect(body.driver).toMatchObject({ type, ...gen.drivers[type] });
+    }
+  });
+});
+
+test('another variant may be asked for: the fixed vfio-ap on 6.1 is a backport', () => {
+  expect(unmapWithNib('6.1', { type: 'vfio-ap', variant: 'range' })).toMatchObject({ size: '0x10000' });
+});
+
+test.each([
+  ['6.1', ['npage <= 0 || npage > VFIO_PIN_PAGES_MAX_ENTRIES']],
+  ['6.12', undefined],
+])('GVT-g on %s unpins 0 pages after a first page that fails, or no longer', (version, warned) => {
+  const host = hostOf(GENERATIONS.find((gen) => gen.version === version)!);
+  const call = (name: string, args: Record<string, unknown>) =>
+    toReply(host.start({ call: name, ...args }).answer!).body;
+  call('open-container', { container: 'c0' });
+  call('create-device', { device: 'gpu', driver: { type: 'gvt-g' } });
+  call('open-group', { device: 'gpu' });
+  call('set-container', { device: 'gpu', container: 'c0' });
+  call('set-iommu', { container: 'c0', type: 3 });
+  call('open-device', { device: 'gpu' });
+  const { errno, log } = call('gvt-map-page', { device: 'gpu', gfn: 16, size: '4K' });
+  expect(errno).toBe('EINVAL');
+  expect((log as { condition: string }[] | undefined)?.map(({ condition }) => condition)).toEqual(warned);
+});
