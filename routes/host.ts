@@ -31,6 +31,24 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
     },
   );
 
+  app.get(
+    '/v1/faults',
+    {
+      schema: {
+        tags,
+        operationId: 'list-faults',
+        summary: 'fault injection rules, counted',
+        response: { 200: Loose },
+      },
+    },
+    (request) => ({
+      faults: service
+        .rigOf(request)
+        .host.machine.faults.list()
+        .map(({ rule, seen, struck }) => ({ ...rule, seen, struck })),
+    }),
+  );
+
   app.get<{ Params: { operation: string }; Querystring: Static<typeof Wait> }>(
     '/v1/operations/:operation',
     {

@@ -101,6 +101,7 @@ export const CALL_ANSWERS: Partial<Record<CallName, TSchema>> = {
   'unmap-dma': answer({ size: Hex, ...Bitmap }),
   'dirty-get': answer(Bitmap),
   'create-device': answer(DeviceFields),
+  'add-fault': answer({ fault: Type.String() }),
   'group-status': answer({ value: Count }),
   'pin-pages': answer({ pinned: Count, pages: Type.Array(Type.Object({ iova: Hex, pfn: Hex })) }),
   'dma-rw': answer({ data: Type.Optional(Type.String()) }),

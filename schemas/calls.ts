@@ -1,6 +1,7 @@
 import { type Static, type TProperties, Type } from '@sinclair/typebox';
 import { DRIVER_CALL_ARGS, DRIVER_CALL_TARGETS } from './driver-calls.ts';
 import { CallbackReturnFields, Driver, SyntheticDriver } from './drivers.ts';
+import { FaultFields } from './faults.ts';
 import {
   Address64,
   Base64,
@@ -97,12 +98,14 @@ export const CALL_ARGS = {
     panicOnOops: Type.Optional(Type.Boolean()),
     warnOnPinnedUnmap: Type.Optional(Type.Boolean()),
   }),
+  'add-fault': args(FaultFields),
+  'remove-fault': args({}),
 } as const;
 
 export type CallName = keyof typeof CALL_ARGS;
 
 /** What a call is made on; its id is an argument of the same name. */
-export type CallTarget = 'host' | 'process' | 'container' | 'device';
+export type CallTarget = 'host' | 'process' | 'container' | 'device' | 'fault';
 
 /** The object each call is made on. */
 export const CALL_TARGETS: Readonly<Record<CallName, CallTarget>> = {
@@ -140,6 +143,8 @@ export const CALL_TARGETS: Readonly<Record<CallName, CallTarget>> = {
   'complete-callback': 'device',
   ...DRIVER_CALL_TARGETS,
   'set-parameters': 'host',
+  'add-fault': 'host',
+  'remove-fault': 'fault',
 };
 
 /** The arguments of call N as validated. */

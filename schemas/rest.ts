@@ -11,6 +11,7 @@ const COLLECTION: Readonly<Record<Exclude<CallTarget, 'host'>, string>> = {
   process: 'processes',
   container: 'containers',
   device: 'devices',
+  fault: 'faults',
 };
 
 /** Calls whose request is not `POST /v1/<collection>/<id>/<call>`. */
@@ -21,6 +22,8 @@ const EXCEPTIONS: Partial<Record<CallName, RestRequest>> = {
   'iommu-info': { method: 'GET', url: '/v1/containers/:container/iommu-info', status: 200 },
   'create-device': { method: 'POST', url: '/v1/devices', status: 201 },
   'remove-device': { method: 'DELETE', url: '/v1/devices/:device', status: 204 },
+  'add-fault': { method: 'POST', url: '/v1/faults', status: 201 },
+  'remove-fault': { method: 'DELETE', url: '/v1/faults/:fault', status: 204 },
   'set-parameters': { method: 'POST', url: '/v1/set-parameters', status: 200 },
 };
 

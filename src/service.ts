@@ -7,6 +7,7 @@ import { type Config, hostLimits } from './config.ts';
 import { Host } from './host/host.ts';
 import { scratchHost } from './host/scratch.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { Rig } from './rig/rig.ts';
 import { DEFAULT_RIG, Rigs } from './rig/rigs.ts';
 import { VERSION } from './version.ts';
@@ -33,6 +34,7 @@ export interface ServiceOptions {
 /** The service around the rigs: its configuration, its log, its webhooks. */
 export class Service {
   readonly rigs: Rigs;
+  readonly metrics: Metrics;
   private readonly webhooks: WebhookCaller;
   private readonly sweeper: NodeJS.Timeout | null;
 
@@ -42,6 +44,7 @@ export class Service {
   ) {
     this.webhooks = new WebhookCaller(new WebhookAllow(config.webhookAllow));
     const idleMs = config.rigIdleSeconds * 1000;
+    this.metrics = new Metrics(() => this.rigs.list());
     this.rigs = new Rigs((name, now) => this.makeRig(name, now), config.maxRigs, idleMs);
     this.sweeper = idleMs === 0 ? null : setInterval(() => this.rigs.sweep(), idleMs).unref();
   }
@@ -55,6 +58,8 @@ export class Service {
       policy: { panicOnWarn: config.panicOnWarn, panicOnOops: config.panicOnOops },
       log,
       webhooks: this.webhooks,
+      delays: true,
+      metrics: this.metrics,
       onPanic: (reason) => {
         log.fatal({ panic: reason }, `Kernel panic - not syncing: ${reason}`);
         options.panic(reason);

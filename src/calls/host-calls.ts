@@ -1,7 +1,10 @@
+import { CALL_ARGS } from '../../schemas/calls.ts';
+import { checkFault } from './faults.ts';
+import { RequestProblem } from './problem.ts';
 import { type CallHandlers, NOTHING } from './result.ts';
 
 /** Calls on the host itself. */
-export const hostCalls: CallHandlers<'set-parameters'> = {
+export const hostCalls: CallHandlers<'set-parameters' | 'add-fault' | 'remove-fault'> = {
   'set-parameters': (m, _id, args) =>
     function* () {
       if (args.dmaEntryLimit !== undefined) m.kernel.dmaEntryLimit = args.dmaEntryLimit;
@@ -10,4 +13,20 @@ export const hostCalls: CallHandlers<'set-parameters'> = {
       if (args.warnOnPinnedUnmap !== undefined) m.kernel.warnOnPinnedUnmap = args.warnOnPinnedUnmap;
       return NOTHING;
     },
+  'add-fault': (m, _id, args) => {
+    const { fault, on, container, device, nth, every, errno, delayMs, dropCallback } = args;
+    const rule = { fault, on, container, device, nth, every, errno, delayMs, dropCallback };
+    const given = Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined));
+    checkFault(given as typeof args, (name) => Object.hasOwn(CALL_ARGS, name));
+    return function* () {
+      return m.faults.add(given as typeof args);
+    };
+  },
+  'remove-fault': (m, id) => {
+    if (!m.faults.has(id)) throw RequestProblem.notFound('fault', id);
+    return function* () {
+      m.faults.remove(id);
+      return NOTHING;
+    };
+  },
 };

@@ -1,6 +1,7 @@
 import type { Kernel, KernelLimits } from '../kernel/kernel.ts';
 import type { Container, Device } from '../kernel/objects.ts';
 import type { Process } from '../kernel/process.ts';
+import { Faults } from './faults.ts';
 import { RequestProblem } from './problem.ts';
 
 /** What one host may hold. */
@@ -10,6 +11,8 @@ export interface MachineLimits extends KernelLimits {
   readonly devices: number;
   /** Memory regions of one process. */
   readonly regions: number;
+  /** Rules of fault injection. */
+  readonly faults: number;
   /** The largest bitmap one answer carries, bytes. */
   readonly bitmapBytes: number;
 }
@@ -22,6 +25,7 @@ export interface PanicPolicy {
 
 /** A kernel with what clients see around it: ids, resource limits, host parameters. Calls act on it. */
 export class Machine {
+  readonly faults: Faults;
   private readonly counters = { c: 0, d: 0, g: 0, p: 1 };
 
   /**
@@ -34,7 +38,10 @@ export class Machine {
     readonly refusesWebhook: (url: string) => string | null,
     /** Whether webhooks are called; where not, complete-callback stands in for them. */
     readonly deliversWebhooks: boolean,
-  ) {}
+  ) {
+    this.faults = new Faults(limits.faults);
+    kernel.dropsCallback = (device) => this.faults.drops('dma-unmap', device.id, device.group.container?.id);
+  }
 
   process(id: string): Process {
     const process = this.kernel.processes.get(id);

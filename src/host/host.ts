@@ -1,15 +1,17 @@
 import type { CallObject } from '../../schemas/calls.ts';
+import type { FaultEffect } from '../calls/faults.ts';
 import { Machine, type MachineLimits, type PanicPolicy } from '../calls/machine.ts';
 import { RequestProblem } from '../calls/problem.ts';
 import { redactCall } from '../calls/redact.ts';
-import type { CallResult } from '../calls/result.ts';
+import type { CallResult, PreparedCall } from '../calls/result.ts';
 import { prepareCall, targetId } from '../calls/table.ts';
 import type { WebhookConfig } from '../drivers/external.ts';
 import type { Advisory } from '../kernel/advisories.ts';
+import type { Errno } from '../kernel/errno.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { hex } from '../kernel/pages.ts';
-import { type CallbackReturn, type PendingCallback, type SplatEvent, Task } from '../kernel/task.ts';
+import { type CallbackReturn, type PendingCallback, refuse, type SplatEvent, Task } from '../kernel/task.ts';
 import type { HostMetrics } from '../metrics/host-metrics.ts';
 import { type RecordedCall, TraceRecorder } from '../replay/recorder.ts';
 import type { Scenario } from '../replay/scenario.ts';
@@ -38,6 +40,8 @@ export interface HostOptions {
   readonly log: HostLogger;
   /** Delivers the callbacks of webhook drivers; without it they wait until somebody lets them go. */
   readonly webhooks: WebhookCaller | null;
+  /** Whether faults that delay a call do so; a replay does not wait. */
+  readonly delays: boolean;
   /** Called when a splat meets panicOnWarn or panicOnOops, after its line was written. */
   readonly onPanic: (reason: string) => void;
   /** Told what happens, to count it. */
@@ -86,6 +90,8 @@ export class Host {
   private recorder: TraceRecorder;
   private console: Console;
   private readonly running = new Map<Task, Running>();
+  /** Ends the wait of each call that a fault delays. */
+  private readonly delayed = new Set<(why: string) => void>();
   private readonly initialPolicy: PanicPolicy;
 
   constructor(private readonly options: HostOptions) {
@@ -140,13 +146,10 @@ export class Host {
 
   /** Answers every call under way with a problem: it will not be finished. */
   abandonPending(why: string): void {
+    for (const cancel of this.delayed) cancel(why);
+    this.delayed.clear();
     for (const task of [...this.running.keys()]) {
-      const error = new RequestProblem(
-        503,
-        'abandoned',
-        'Call abandoned',
-        `${task.call} was under way when ${why}`,
-      );
+      const error = abandoned(task.call, why);
       task.end = { how: 'crashed', error };
       task.onEnd?.();
     }
@@ -163,6 +166,49 @@ export class Host {
       throw RequestProblem.tooMany('calls under way', limits.pendingCalls);
     }
     const prepared = prepareCall(this.current, call);
+    const effect = this.current.faults.strike(call);
+    if (!effect) return this.launch(call, reqId, prepared);
+    this.journalFault(call, effect);
+    if ('errno' in effect) return this.launch(call, reqId, failing(effect.fault, effect.errno));
+    const { delays } = this.options;
+    return delays ? this.startLater(call, reqId, effect.delayMs) : this.launch(call, reqId, prepared);
+  }
+
+  /** A fault delays a call: it is started, and written into the trace, when its time has come. */
+  private startLater(call: CallObject, reqId: string | undefined, delayMs: number): StartedCall {
+    let inner: StartedCall | null = null;
+    const started: StartedCall = {
+      seq: this.events.seq,
+      answer: null,
+      invalidations: () => inner?.invalidations() ?? [],
+      settled: new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          this.delayed.delete(cancel);
+          try {
+            // What the call names may have gone in the meantime.
+            inner = this.launch(call, reqId, prepareCall(this.current, call));
+            resolve(inner.settled);
+          } catch (error) {
+            reject(error);
+          }
+        }, delayMs);
+        const cancel = (why: string) => {
+          clearTimeout(timer);
+          reject(abandoned(call.call, why));
+        };
+        this.delayed.add(cancel);
+      }),
+    };
+    return started;
+  }
+
+  private journalFault(call: CallObject, effect: FaultEffect): void {
+    const seq = this.events.append({ kind: 'fault', ...effect, call: redactCall(call) });
+    this.options.log.info({ ...effect, call: call.call, seq }, `fault ${effect.fault} strikes ${call.call}`);
+  }
+
+  /** Runs a call as a task, as far as it goes. */
+  private launch(call: CallObject, reqId: string | undefined, prepared: PreparedCall): StartedCall {
     const device = typeof call.device === 'string' ? call.device : undefined;
     const task = new Task<CallResult>(call.call, device);
     const running: Running = {
@@ -376,4 +422,16 @@ export class Host {
 
 function where({ container, device }: Running): { container?: string; device?: string } {
   return { ...(container === undefined ? {} : { container }), ...(device === undefined ? {} : { device }) };
+}
+
+/** The answer to a call that will not be finished. */
+function abandoned(call: string, why: string): RequestProblem {
+  return new RequestProblem(503, 'abandoned', 'Call abandoned', `${call} was under way when ${why}`);
+}
+
+/** A call that a fault makes fail before it does anything. */
+function failing(fault: string, errno: Errno): PreparedCall {
+  return function* (task) {
+    return refuse(task as Task, errno, `fault ${fault} strikes`);
+  };
 }

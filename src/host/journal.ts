@@ -1,5 +1,5 @@
 /** Kinds of journal entries. */
-export type EventKind = 'call' | 'answer' | 'invalidation' | 'splat' | 'advisory' | 'webhook';
+export type EventKind = 'call' | 'answer' | 'invalidation' | 'splat' | 'advisory' | 'webhook' | 'fault';
 
 /** One entry: what happened, in order of `seq`. `cause` is the seq of the call that made it happen. */
 export interface JournalEvent {

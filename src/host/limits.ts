@@ -8,6 +8,7 @@ export const DEFAULT_LIMITS: HostLimits = {
   regions: 4096,
   residentPages: 65536,
   dirtyBitmapBytes: 512 * 1024 * 1024,
+  faults: 256,
   bitmapBytes: 8 * 1024 * 1024,
   journal: 10_000,
   trace: 20_000,

@@ -14,6 +14,7 @@ export function scratchHost(gen: Generation, limits: HostLimits = DEFAULT_LIMITS
     policy: { panicOnWarn: false, panicOnOops: false },
     log: SILENT,
     webhooks: null,
+    delays: false,
     onPanic() {},
   });
 }

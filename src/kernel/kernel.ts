@@ -35,6 +35,9 @@ export interface KernelObserver {
   callback(task: Task, callback: PendingCallback): void;
 }
 
+/** A callback the driver never sees. */
+function* droppedCallback(): KernelStep<void> {}
+
 /** Default of the module parameter dma_entry_limit. */
 export const DMA_ENTRY_LIMIT = 65535;
 
@@ -52,6 +55,8 @@ export class Kernel implements KernelContext {
   dmaEntryLimit = DMA_ENTRY_LIMIT;
   /** The thread's proposal: warn after a round that leaves pins (P2). */
   warnOnPinnedUnmap = false;
+  /** Fault injection: whether the next callback to a device returns without the driver having seen it. */
+  dropsCallback: (device: Device) => boolean = () => false;
   /** Taint flags set so far: `W` after a warning, `D` after a BUG. */
   readonly taint = new Set<'W' | 'D'>();
   private readonly fired = new Set<SplatId>();
@@ -149,6 +154,7 @@ export class Kernel implements KernelContext {
     if (device.driver.config?.bugOnInvalidation) {
       this.bug(task, 'P1', { device: device.id, iova, size: length });
     }
+    if (this.dropsCallback(device)) return droppedCallback();
     return device.driver.dmaUnmap(this.driverApi(task, device), iova, length);
   }
 

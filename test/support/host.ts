@@ -25,6 +25,7 @@ export function hostOf(gen: Generation, log: HostLogger = SILENT): Host {
     policy: { panicOnWarn: false, panicOnOops: false },
     log,
     webhooks: null,
+    delays: false,
     onPanic: (reason) => {
       throw new Error(`panic: ${reason}`);
     },

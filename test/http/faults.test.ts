@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Scenario } from '../../src/replay/scenario.ts';
+import { startService, type TestService } from '../support/service.ts';
+
+let rig: TestService;
+beforeEach(async () => {
+  rig = await startService();
+  await rig.http('POST', '/v1/containers', {});
+  await rig.http('POST', '/v1/devices', { driver: { type: 'synthetic', onDmaUnmap: 'unpin-range' } });
+  await rig.http('POST', '/v1/containers/c0/attach', { device: 'd0' });
+});
+afterEach(() => rig.app.close());
+
+const fault = (rule: object) => rig.http('POST', '/v1/faults', rule);
+const map = (page: number) =>
+  rig.http('POST', '/v1/containers/c0/map-dma', { iova: page * 4096, vaddr: 0, size: 4096, flags: 3 });
+const unmap = (page: number) =>
+  rig.http('POST', '/v1/containers/c0/unmap-dma', { iova: page * 4096, size: 4096 });
+
+test('nth: the second map fails with the errno, once, and maps nothing', async () => {
+  expect((await fault({ on: 'map-dma', nth: 2, errno: 'ENOMEM' })).body).toEqual({ fault: 'f0' });
+  const errnos = [];
+  for (let i = 0; i < 4; i++) errnos.push((await map(i)).body.errno);
+  expect(errnos).toEqual([undefined, 'ENOMEM', undefined, undefined]);
+  const { body } = await rig.http('GET', '/v1/containers/c0/mappings');
+  expect((body.mappings as { iova: string }[]).map(({ iova }) => iova)).toEqual(['0x0', '0x2000', '0x3000']);
+  expect((await rig.http('GET', '/v1/faults')).body.faults).toEqual([
+    { fault: 'f0', on: 'map-dma', nth: 2, errno: 'ENOMEM', seen: 4, struck: 1 },
+  ]);
+});
+
+test('every: each third map fails until the rule is removed', async () => {
+  await fault({ fault: 'third', on: 'map-dma', every: 3, errno: 'ENOSPC', container: 'c0' });
+  const errnos = [];
+  for (let i = 0; i < 6; i++) errnos.push((await map(i)).body.errno);
+  expect((await rig.http('DELETE', '/v1/faults/third')).status).toBe(204);
+  for (let i = 6; i < 9; i++) errnos.push((await map(i)).body.errno);
+  const ok = undefined;
+  expect(errnos).toEqual([ok, ok, 'ENOSPC', ok, ok, 'ENOSPC', ok, ok, ok]);
+});
+
+test('dropCallback: the driver never sees the callback, and type1 asks again', async () => {
+  await fault({ on: 'dma-unmap', nth: 1, dropCallback: true });
+  await map(0);
+  await rig.http('POST', '/v1/devices/d0/pin-pages', { iova: 0, npage: 1, prot: 3 });
+  const { body } = await unmap(0);
+  expect([body.size, (body.invalidations as unknown[]).length]).toEqual(['0x1000', 2]);
+});
+
+test('dropCallback at every callback ends in the BUG', async () => {
+  await fault({ on: 'dma-unmap', every: 1, dropCallback: true, device: 'd0' });
+  await map(0);
+  await rig.http('POST', '/v1/devices/d0/pin-pages', { iova: 0, npage: 1, prot: 3 });
+  expect((await unmap(0)).body.killed).toBe(true);
+});
+
+test('delayMs: calls made meanwhile come first', async () => {
+  await fault({ on: 'map-dma', nth: 1, delayMs: 30 });
+  const late = map(0);
+  expect((await unmap(0)).body.size).toBe('0x0');
+  expect((await late).status).toBe(200);
+  expect((await unmap(0)).body.size).toBe('0x1000');
+});
+
+test('a delayed call is answered 503 when the rig is reset', async () => {
+  await fault({ on: 'map-dma', nth: 1, delayMs: 60_000 });
+  const late = map(0);
+  await rig.http('GET', '/v1/events?kind=fault&wait=1');
+  await rig.http('POST', '/v1/reset');
+  expect((await late).status).toBe(503);
+});
+
+test('a trace with faults replays with no difference and without waiting', async () => {
+  await fault({ on: 'map-dma', nth: 2, errno: 'ENOMEM' });
+  await fault({ on: 'unmap-dma', nth: 1, delayMs: 30 });
+  for (let i = 0; i < 3; i++) await map(i);
+  await unmap(2);
+  const trace = (await rig.http('GET', '/v1/trace')).body as unknown as Scenario;
+  const { body } = await rig.http('POST', '/v1/replay', trace);
+  expect(body.differences).toEqual([]);
+});
+
+test.each([
+  [{ on: 'map-dma', errno: 'ENOMEM' }, 'exactly one of "nth" and "every"'],
+  [{ on: 'map-dma', nth: 1, every: 1, errno: 'ENOMEM' }, 'exactly one of "nth" and "every"'],
+  [{ on: 'map-dma', nth: 1 }, 'exactly one of "errno", "delayMs" and "dropCallback"'],
+  [{ on: 'map-dma', nth: 1, errno: 'ENOSUCH' }, '"ENOSUCH" is no errno'],
+  [{ on: 'map-dma', nth: 1, dropCallback: true }, '"dropCallback" is for dma-unmap'],
+  [{ on: 'map-dmaa', nth: 1, errno: 'ENOMEM' }, '"map-dmaa" is not a call that can fail'],
+  [{ on: 'map-dma', nth: 0, errno: 'ENOMEM' }, 'body/nth is 0'],
+])('the rule %j is refused', async (rule, words) => {
+  const { status, body } = await fault(rule);
+  expect(status).toBe(400);
+  expect(body.detail).toContain(words);
+  expect((await rig.http('GET', '/v1/faults')).body.faults).toEqual([]);
+});
+
+test('a reset removes every rule', async () => {
+  await fault({ on: 'map-dma', nth: 1, errno: 'ENOMEM' });
+  await rig.http('POST', '/v1/reset');
+  expect((await rig.http('GET', '/v1/faults')).body.faults).toEqual([]);
+});
