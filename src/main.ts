@@ -3,6 +3,7 @@ import closeWithGrace from 'close-with-grace';
 import { pino } from 'pino';
 import { buildApp } from './app.ts';
 import { compareCommand } from './cli/compare.ts';
+import { replayCommand } from './cli/replay.ts';
 import { TraceError } from './cli/traces.ts';
 import { EXIT_PANIC, EXIT_USAGE, UsageError } from './cli/usage.ts';
 import { ConfigError, readConfig, settingsHelp } from './config.ts';
@@ -17,8 +18,12 @@ const CUT_MS = 400;
 const HELP = `vfio-host ${VERSION}: an emulated Linux VFIO host over HTTP
 
 usage: vfio-host [serve] [settings]
+       vfio-host replay TRACE… [--url URL] [--kernel VERSION]
        vfio-host compare TRACE… [--kernels 5.10,6.1,6.12,7.2] [--json]
        vfio-host --version | --help
+
+replay runs traces on fresh hosts, here or on a running service, and prints what differed from their
+expectations; exit code 0: nothing, 1: something, 64: bad usage
 
 compare runs traces on several kernels and prints the steps that differ, with the reasons;
 exit code 0: none, 1: some, 64: bad usage
@@ -59,6 +64,8 @@ async function main([first, ...rest]: readonly string[]): Promise<number | null>
       return 0;
     case 'compare':
       return compareCommand(rest, (line) => void process.stdout.write(`${line}\n`));
+    case 'replay':
+      return replayCommand(rest, (line) => void process.stdout.write(`${line}\n`), process.stderr);
     case 'serve':
       await serve(rest);
       return null;

@@ -1,0 +1,109 @@
+import { parseArgs } from 'node:util';
+import { request } from 'undici';
+import { scratchHost } from '../host/scratch.ts';
+import { generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { replay } from '../replay/replay.ts';
+import type { Difference, Scenario } from '../replay/scenario.ts';
+import { ProgressBar } from './progress.ts';
+import { readTraces } from './traces.ts';
+import { UsageError } from './usage.ts';
+
+/** Exit codes: everything as expected; something differed. */
+const SAME = 0;
+const DIFFERENT = 1;
+
+/** How long a running service may take over one trace, milliseconds. */
+const ANSWER_MS = 120_000;
+
+/** Differences of one trace that are printed. */
+const SHOWN = 10;
+
+/** Replays one trace somewhere. */
+type Replayer = (scenario: Scenario) => Promise<Difference[]>;
+
+/**
+ * `vfio-host replay FILE… [--url URL] [--kernel V]`: every trace on a fresh host, in this process or on a running
+ * service, with each difference from its expectations.
+ */
+export async function replayCommand(
+  args: readonly string[],
+  out: (line: string) => void,
+  terminal: NodeJS.WriteStream,
+): Promise<number> {
+  const { values, positionals } = parse(args);
+  if (positionals.length === 0) throw new UsageError('replay needs a trace');
+  const { kernel, url } = values;
+  if (kernel !== undefined && !generationOf(kernel)) {
+    throw new UsageError(`--kernel: "${kernel}" is not one of ${KERNEL_VERSIONS.join(', ')}`);
+  }
+  const run = url === undefined ? here : on(url);
+  const traces = positionals.flatMap(readTraces);
+  const progress = new ProgressBar(terminal, traces.length);
+  let failed = 0;
+  let steps = 0;
+  for (const trace of traces) {
+    const scenario = kernel === undefined ? trace : { ...trace, kernel };
+    const differences = await run(scenario);
+    steps += scenario.steps.length;
+    progress.step();
+    if (differences.length === 0) continue;
+    failed++;
+    progress.clear();
+    print(scenario, differences, out);
+  }
+  progress.clear();
+  out(`${traces.length - failed} of ${traces.length} traces as expected (${steps} steps)`);
+  return failed > 0 ? DIFFERENT : SAME;
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: { url: { type: 'string' }, kernel: { type: 'string' } },
+      allowPositionals: true,
+      strict: true,
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+/** In this process. */
+const here: Replayer = async (scenario) => {
+  const gen = generationOf(scenario.kernel);
+  if (!gen)
+    throw new UsageError(
+      `${scenario.id}: kernel "${scenario.kernel}" is not one of ${KERNEL_VERSIONS.join(', ')}`,
+    );
+  return replay(scratchHost(gen), scenario);
+};
+
+/** On a running service. */
+function on(url: string): Replayer {
+  if (!URL.canParse('/v1/replay', url)) throw new UsageError(`--url: "${url}" is not a URL`);
+  return async (scenario) => {
+    const { statusCode, body } = await request(new URL('/v1/replay', url), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(scenario),
+      headersTimeout: ANSWER_MS,
+      bodyTimeout: ANSWER_MS,
+    });
+    const answer = (await body.json()) as { differences?: Difference[]; detail?: string };
+    if (statusCode !== 200 || !answer.differences) {
+      throw new Error(`${url} answered ${statusCode}: ${answer.detail ?? ''}`);
+    }
+    return answer.differences;
+  };
+}
+
+function print(scenario: Scenario, differences: readonly Difference[], out: (line: string) => void): void {
+  out(`${scenario.id} (${scenario.kernel}): ${differences.length} differences`);
+  for (const { step, call, field, expected, actual } of differences.slice(0, SHOWN)) {
+    out(
+      `  step ${step} ${call}: ${field} is ${JSON.stringify(actual)}, expected ${JSON.stringify(expected)}`,
+    );
+  }
+  if (differences.length > SHOWN) out(`  … and ${differences.length - SHOWN} more`);
+}

@@ -1,0 +1,144 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Rig } from '../../src/rig/rig.ts';
+import { Rigs } from '../../src/rig/rigs.ts';
+import { newHost } from '../support/host.ts';
+import { replayOverHttp } from '../support/http-replay.ts';
+import { recordings } from '../support/recordings.ts';
+import { injected, startService, type TestService } from '../support/service.ts';
+
+let rig: TestService;
+beforeEach(async () => {
+  rig = await startService();
+});
+afterEach(() => rig.app.close());
+
+const as = (name: string) => ({ 'x-rig': name });
+
+test('rigs share nothing: ids, kernel, parameters, journal, taint, once-only warnings', async () => {
+  for (const name of ['one', 'two']) {
+    const { body } = await rig.http('POST', '/v1/containers', {}, as(name));
+    expect(body.container).toBe('c0');
+  }
+  await rig.http('POST', '/v1/reset', { kernel: '5.10' }, as('one'));
+  await rig.http('POST', '/v1/set-parameters', { dmaEntryLimit: 7 }, as('one'));
+  const seen = await Promise.all(
+    ['one', 'two', 'default'].map((name) => rig.http('GET', '/v1', undefined, as(name))),
+  );
+  expect(
+    seen.map(({ body }) => [body.rig, body.kernel, (body.counts as { containers: number }).containers]),
+  ).toEqual([
+    ['one', '5.10', 0],
+    ['two', '6.1', 1],
+    ['default', '6.1', 0],
+  ]);
+  expect(seen.map(({ body }) => (body.parameters as { dmaEntryLimit: number }).dmaEntryLimit)).toEqual([
+    7, 65535, 65535,
+  ]);
+});
+
+test('without the header there is the rig default; a reset clears only the caller’s', async () => {
+  await rig.http('POST', '/v1/containers', {});
+  await rig.http('POST', '/v1/containers', {}, as('other'));
+  await rig.http('POST', '/v1/reset', {}, as('other'));
+  const { body } = await rig.http('GET', '/v1/rigs');
+  expect(body.rigs).toEqual([
+    expect.objectContaining({ rig: 'default', containers: 1 }),
+    expect.objectContaining({ rig: 'other', containers: 0 }),
+  ]);
+});
+
+test('a deleted rig is gone, and made anew on its next use', async () => {
+  await rig.http('POST', '/v1/containers', {}, as('gone'));
+  expect((await rig.http('DELETE', '/v1/rigs/gone')).status).toBe(204);
+  expect((await rig.http('DELETE', '/v1/rigs/gone')).status).toBe(404);
+  expect((await rig.http('GET', '/v1/containers', undefined, as('gone'))).body.containers).toEqual([]);
+});
+
+test('a name that is no id is refused, and rigs beyond the limit are', async () => {
+  const { status, body } = await rig.http('GET', '/v1', undefined, as('No Rig'));
+  expect([status, body.detail]).toEqual([
+    400,
+    expect.stringContaining('x-rig is "No Rig", but must be an id'),
+  ]);
+  await rig.app.close();
+  rig = await startService({ maxRigs: 2 });
+  expect((await rig.http('GET', '/v1', undefined, as('a'))).status).toBe(200);
+  expect((await rig.http('GET', '/v1', undefined, as('b'))).status).toBe(200);
+  expect((await rig.http('GET', '/v1', undefined, as('c'))).status).toBe(429);
+});
+
+test('log lines name their rig', async () => {
+  await rig.http('POST', '/v1/reset', {}, as('named'));
+  expect(rig.lines.find(({ msg }) => msg === 'reset')).toMatchObject({ rig: 'named' });
+});
+
+describe('idle rigs', () => {
+  function rigs(idleMs: number, capacity: number) {
+    const clock = { now: 0 };
+    const make = (name: string, now: number) => new Rig(name, newHost(), 16, () => {}, now);
+    return { clock, all: new Rigs(make, capacity, idleMs, () => clock.now) };
+  }
+
+  test('make room when the service is full, oldest use first to go beyond the time', () => {
+    const { clock, all } = rigs(1000, 2);
+    all.use('a');
+    clock.now = 500;
+    all.use('b');
+    clock.now = 1200;
+    all.use('c');
+    expect(all.list().map(({ name }) => name)).toEqual(['b', 'c']);
+    expect(() => all.use('d')).toThrow('2 rigs');
+  });
+
+  test('stay for ever where no time is set', () => {
+    const { clock, all } = rigs(0, 2);
+    all.use('a');
+    clock.now = 1e12;
+    all.sweep();
+    expect(all.list().length).toBe(1);
+  });
+
+  test('stay while a call is under way', () => {
+    const { clock, all } = rigs(1000, 2);
+    const { host } = all.use('a');
+    host.start({ call: 'open-container' });
+    host.start({ call: 'create-device', driver: { type: 'manual', openDevice: true } });
+    host.start({ call: 'open-group', device: 'd0' });
+    host.start({ call: 'set-container', device: 'd0', container: 'c0' });
+    host.start({ call: 'set-iommu', container: 'c0', type: 3 });
+    host.start({ call: 'open-device', device: 'd0' });
+    clock.now = 5000;
+    all.sweep();
+    expect(all.list().length).toBe(1);
+    host.start({ call: 'complete-callback', device: 'd0' });
+    all.sweep();
+    expect(all.list().length).toBe(0);
+  });
+});
+
+test('two hundred rigs in parallel, each running different recordings at once: all as recorded', async () => {
+  await rig.app.close();
+  rig = await startService({ logLevel: 'silent' });
+  const http = injected(rig.app);
+  const all = ['5.10', '6.1', '6.12', '7.2'].flatMap((version) =>
+    recordings(version)
+      .filter(({ file }) => /corner|spec/.test(file))
+      .flatMap(({ scenarios }) => scenarios),
+  );
+  const failed: string[] = [];
+  await Promise.all(
+    Array.from({ length: 200 }, async (_, i) => {
+      const headers = as(`rig-${i}`);
+      const exchange: typeof http = (method, url, body, more) =>
+        http(method, url, body, { ...more, ...headers });
+      for (const scenario of all.filter((_, n) => n % 200 === i)) {
+        await exchange('POST', '/v1/reset', { kernel: scenario.kernel });
+        if ((await replayOverHttp(exchange, scenario)).length > 0) failed.push(`rig-${i} ${scenario.id}`);
+      }
+    }),
+  );
+  const { body } = await http('GET', '/v1/rigs');
+  expect((body.rigs as unknown[]).length).toBe(200);
+  console.log(`${all.length} scenarios over ${(body.rigs as unknown[]).length} rigs at once`);
+  expect(failed).toEqual([]);
+});
