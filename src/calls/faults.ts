@@ -32,7 +32,6 @@ export class Faults {
    * @returns EEXIST when the id is taken
    */
   add(rule: FaultRule): { fault: string } | 'EEXIST' {
-    if (this.byId.size >= this.capacity) throw RequestProblem.tooMany('faults', this.capacity);
     let id = rule.fault;
     if (id === undefined) {
       do id = `f${this.count++}`;
@@ -40,6 +39,11 @@ export class Faults {
     } else if (this.byId.has(id)) return 'EEXIST';
     this.byId.set(id, { rule: { ...rule, fault: id }, seen: 0, struck: 0 });
     return { fault: id };
+  }
+
+  /** Refuses one more rule than there may be. */
+  checkRoom(): void {
+    if (this.byId.size >= this.capacity) throw RequestProblem.tooMany('faults', this.capacity);
   }
 
   has(id: string): boolean {

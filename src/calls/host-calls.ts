@@ -18,6 +18,7 @@ export const hostCalls: CallHandlers<'set-parameters' | 'add-fault' | 'remove-fa
     const rule = { fault, on, container, device, nth, every, errno, delayMs, dropCallback };
     const given = Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined));
     checkFault(given as typeof args, (name) => Object.hasOwn(CALL_ARGS, name));
+    m.faults.checkRoom();
     return function* () {
       return m.faults.add(given as typeof args);
     };

@@ -79,6 +79,11 @@ export class Kernel implements KernelContext {
     this.createProcess('p0');
   }
 
+  /** Ids of the once-only warnings that have fired, sorted. */
+  get firedOnce(): SplatId[] {
+    return [...this.fired].sort();
+  }
+
   createProcess(id: string): Process {
     const process = new Process(id, this.processCount++, this.limits.residentPages);
     this.processes.set(id, process);

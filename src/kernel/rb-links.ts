@@ -94,6 +94,11 @@ export class RbLinks {
     return up;
   }
 
+  /** A node's children (NIL where there is none) and colour: for dumps. */
+  nodeAt(slot: number): { left: number; right: number; red: boolean } {
+    return { left: this.left[slot]!, right: this.right[slot]!, red: this.red[slot] === 1 };
+  }
+
   /** Hangs `node` below `parent` (on the left or right), restores the colours, and returns the root. */
   protected link(root: number, node: number, parent: number, onLeft: boolean): number {
     this.parent[node] = parent;

@@ -82,6 +82,16 @@ export class DirtyBitmap {
     return false;
   }
 
+  /** Indexes of every set bit, those behind the last page too, ascending: for dumps. */
+  setBits(): number[] {
+    const bits: number[] = [];
+    this.halves.forEach((half, i) => {
+      for (let bit = 0; half >>> bit !== 0 && bit < 32; bit++)
+        if ((half >>> bit) & 1) bits.push(i * 32 + bit);
+    });
+    return bits;
+  }
+
   setAll(): void {
     this.fill(true);
   }

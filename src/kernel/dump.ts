@@ -1,0 +1,187 @@
+import type { MdevDriver } from './driver.ts';
+import type { Kernel } from './kernel.ts';
+import type { Container, Device } from './objects.ts';
+import { addressOf, hex, hexAddress } from './pages.ts';
+import { type Process, regionBytes } from './process.ts';
+import { NIL } from './rb-links.ts';
+import type { Lock, Task } from './task.ts';
+import type { DirtyBitmap } from './type1/dirty-bitmap.ts';
+import type { Iommu } from './type1/iommu.ts';
+import { describePin } from './type1/leftover-pins.ts';
+import type { MappingTable } from './type1/mapping-table.ts';
+
+/**
+ * The whole observable state of a kernel as one canonical value: for tests that hold two states against each
+ * other (before and after a refused call, a kernel and its restored snapshot).
+ *
+ * It is plain JSON: no BigInt, no undefined. Equal states give deeply equal dumps: objects are sorted by id
+ * and nothing that no caller can see (table slots, the shape of a pin tree) is in it. Addresses and sizes are
+ * `0x…` strings of bytes; counts are numbers.
+ */
+export function dumpKernel(kernel: Kernel) {
+  return {
+    version: kernel.gen.version,
+    parameters: { dmaEntryLimit: kernel.dmaEntryLimit, warnOnPinnedUnmap: kernel.warnOnPinnedUnmap },
+    taint: [...kernel.taint].sort() as string[],
+    firedOnce: kernel.firedOnce as string[],
+    processes: byId(kernel.processes).map(dumpProcess),
+    containers: byId(kernel.containers).map((container) => dumpContainer(kernel, container)),
+    devices: byId(kernel.devices).map(dumpDevice),
+    tasks: kernel.scheduler.pending.map(dumpTask),
+  };
+}
+
+/** What dumpKernel answers. */
+export type KernelDump = ReturnType<typeof dumpKernel>;
+
+function byId<T extends { id: string }>(objects: ReadonlyMap<string, T>): T[] {
+  return [...objects.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** A process; `contents` are its pages that are not zero throughout, lowest first. */
+function dumpProcess(process: Process) {
+  return {
+    id: process.id,
+    number: process.number,
+    memlock: process.memlock === null ? 'unlimited' : hex(process.memlock),
+    capIpcLock: process.capIpcLock,
+    lockedVm: process.lockedVm,
+    regions: process.regions.map((region) => {
+      const { start, size } = regionBytes(region);
+      return { start: hex(start), size: hex(size), prot: region.prot };
+    }),
+    contents: process.residentPages().map(([page, content]) => ({
+      page: hexAddress(page),
+      content: typeof content === 'number' ? content : Buffer.from(content).toString('base64'),
+    })),
+  };
+}
+
+function dumpContainer(kernel: Kernel, container: Container) {
+  return {
+    id: container.id,
+    open: container.open,
+    process: container.process.id,
+    groups: container.groups.map((group) => group.id),
+    groupLock: dumpLock(container.groupLock),
+    iommu: container.iommu ? dumpIommu(kernel, container.iommu) : null,
+  };
+}
+
+function dumpIommu(kernel: Kernel, iommu: Iommu) {
+  const slots = [...iommu.mappings.inOrder()];
+  return {
+    type: iommu.type,
+    dmaAvail: iommu.dmaAvail,
+    dirtyTracking: iommu.dirtyTracking,
+    vaddrInvalidCount: iommu.vaddrInvalidCount,
+    nonPinnedGroups: iommu.nonPinnedGroups,
+    iovaList: iommu.iovaList.map(({ start, end }) => [hexAddress(start), hex(addressOf(end) - 1n)]),
+    emulatedGroups: iommu.emulatedGroups.map((group) => group.id),
+    domainGroups: iommu.domainGroups.map((group) => group.id),
+    deviceList: iommu.deviceList.map((device) => device.id),
+    lock: dumpLock(iommu.lock),
+    deviceListLock: dumpLock(iommu.deviceListLock),
+    mappings: slots.map((slot) => dumpMapping(kernel, iommu, slot)),
+    tree: dumpTree(iommu.mappings, new Map(slots.map((slot, i) => [slot, i]))),
+  };
+}
+
+/** A tree of mappings, by their places in the list of mappings; null is no node. */
+export interface TreeDump {
+  mapping: number;
+  red: boolean;
+  left: TreeDump | null;
+  right: TreeDump | null;
+}
+
+/** The mapping tree's shape, which callers can observe (spec section 2.0). */
+function dumpTree(
+  mappings: MappingTable,
+  places: ReadonlyMap<number, number>,
+  slot = mappings.root,
+): TreeDump | null {
+  if (slot === NIL) return null;
+  const { left, right, red } = mappings.nodeAt(slot);
+  return {
+    mapping: places.get(slot)!,
+    red,
+    left: dumpTree(mappings, places, left),
+    right: dumpTree(mappings, places, right),
+  };
+}
+
+function dumpMapping(kernel: Kernel, iommu: Iommu, slot: number) {
+  const { mappings, pins } = iommu;
+  return {
+    iova: hexAddress(mappings.iova[slot]!),
+    size: hex(addressOf(mappings.size[slot]!)),
+    vaddr: hexAddress(mappings.vaddr[slot]!),
+    prot: mappings.prot[slot]!,
+    iommuMapped: mappings.iommuMapped(slot),
+    vaddrInvalid: mappings.vaddrInvalid(slot),
+    lockCap: mappings.lockCap(slot),
+    dirty: dirtyBits(iommu, slot),
+    pins: [...pins.inOrder(mappings.pins[slot]!)].map((pin) => {
+      const { iova, pfn, refCount, devices } = describePin(kernel, iommu, pin);
+      return { iova: hex(iova), pfn: `0x${pfn.toString(16)}`, refCount, holders: devices };
+    }),
+  };
+}
+
+/** The set bits of a mapping's bitmap; null where there is none, which should be so exactly while tracking is off. */
+function dirtyBits(iommu: Iommu, slot: number): number[] | null {
+  const bitmap: DirtyBitmap | undefined = iommu.bitmapOf(slot);
+  return bitmap?.setBits() ?? null;
+}
+
+function dumpDevice(device: Device) {
+  const { group, driver } = device;
+  return {
+    id: device.id,
+    number: device.number,
+    kind: device.kind,
+    openCount: device.openCount,
+    group: {
+      id: group.id,
+      container: group.container?.id ?? null,
+      containerUsers: group.containerUsers,
+      fdOpen: group.fdOpen,
+      fileOpen: group.fileOpen,
+      // Set anew by each attach; before, it means nothing.
+      pinnedPageDirtyScope: group.container?.iommu ? group.pinnedPageDirtyScope : null,
+      lock: dumpLock(group.lock),
+    },
+    driver: dumpDriver(driver),
+  };
+}
+
+/** What a driver was asked to be, and its own state. */
+function dumpDriver(driver: MdevDriver) {
+  return {
+    config: structuredClone(driver.describe?.() ?? driver.config ?? null),
+    state: driver.state?.(Number.POSITIVE_INFINITY) ?? null,
+  };
+}
+
+/** Who holds a lock and who waits, by the names of their calls; null for one that is free. */
+function dumpLock({ owner, readers, waiters, wedgedBy }: Lock) {
+  if (!owner && readers.size === 0) return null;
+  return {
+    owner: owner?.call ?? null,
+    readers: [...readers].map(({ call }) => call),
+    waiters: waiters.map(({ task }) => task.call),
+    wedgedBy,
+  };
+}
+
+/** A call under way. */
+function dumpTask({ call, device, callback, waitsFor, held }: Task) {
+  return {
+    call,
+    device: device ?? null,
+    callback: callback && { mode: callback.mode, device: callback.device },
+    waitsFor: waitsFor?.name ?? null,
+    holds: held.map((lock) => lock.name),
+  };
+}

@@ -1,0 +1,162 @@
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import { test } from 'vitest';
+import { RequestProblem } from '../src/calls/problem.ts';
+import { checkCall } from '../src/calls/table.ts';
+import { toReply } from '../src/host/answer.ts';
+import type { Host } from '../src/host/host.ts';
+import { dumpKernel } from '../src/kernel/dump.ts';
+import { fuzz } from './support/fuzz.ts';
+import { newHost } from './support/host.ts';
+import { type Op, op, setup } from './support/model-calls.ts';
+import { NaiveHost } from './support/naive-model.ts';
+import { type Call, hex } from './support/naive-values.ts';
+
+/** Fields of an answer that both sides know. */
+const FIELDS = ['size', 'pinned', 'value', 'dirtyPages', 'data', 'dmaAvail'];
+
+function known(body: Record<string, unknown>) {
+  return Object.fromEntries(Object.entries(body).filter(([field]) => FIELDS.includes(field)));
+}
+
+/** What a call came to in the emulator, in the model's terms. */
+function emulate(host: Host, call: Call) {
+  let answer: ReturnType<Host['start']>['answer'];
+  try {
+    answer = host.start(checkCall(call)).answer;
+  } catch (error) {
+    if (!(error instanceof RequestProblem) || error.status !== 404) throw error;
+    return { end: 'not found', errno: null, body: {}, invalidations: [], log: [] };
+  }
+  const { end, invalidations, log } = answer!;
+  const value = end.how === 'returned' ? end.value : {};
+  return {
+    end: end.how,
+    errno: typeof value === 'string' ? value : null,
+    body: typeof value === 'string' ? {} : known(toReply(answer!).body),
+    invalidations,
+    log: log.map((entry) => ({
+      kind: entry.kind,
+      what: entry.kind === 'PR_WARN' ? entry.text : entry.condition,
+    })),
+  };
+}
+
+/** References by device, whoever came first. */
+function count(refs: readonly string[]): { device: string; count: number }[] {
+  const devices = [...new Set(refs)];
+  return devices.map((device) => ({ device, count: refs.filter((ref) => ref === device).length }));
+}
+
+/** The state of the model, as far as the emulator's dump has it too. */
+function modelState(model: NaiveHost) {
+  const sorted = <T>(objects: Map<string, T>) => [...objects].sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    containers: sorted(model.containers).map(([id, { open, groups, iommu }]) => ({
+      id,
+      open,
+      devices: groups.map((device) => device.id),
+      listening: iommu?.listening.map((device) => device.id) ?? null,
+      mappings: iommu?.mappings().map(({ iova, size, vaddr, prot, lockCap, pins }) => ({
+        iova: hex(iova),
+        size: hex(size),
+        vaddr: hex(vaddr),
+        prot,
+        lockCap,
+        pins: [...pins]
+          .sort((a, b) => (a.key < b.key ? -1 : 1))
+          .map(({ key, refs }) => ({ iova: hex(key), refCount: refs.length, holders: count(refs) })),
+      })),
+    })),
+    devices: sorted(model.devices).map(([id, { opens, groupFd, groupFile, driver }]) => ({
+      id,
+      opens,
+      groupFd,
+      groupFile,
+      own: driver.own.map(hex),
+    })),
+  };
+}
+
+/** The same of the emulator. */
+function emulatedState(host: Host): ReturnType<typeof modelState> {
+  const { containers, devices } = dumpKernel(host.kernel);
+  const deviceOf = (group: string) => devices.find((device) => device.group.id === group)!.id;
+  return {
+    containers: containers.map(({ id, open, groups, iommu }) => ({
+      id,
+      open,
+      devices: groups.map(deviceOf),
+      listening: iommu?.deviceList ?? null,
+      mappings: iommu?.mappings.map(({ iova, size, vaddr, prot, lockCap, pins }) => ({
+        iova,
+        size,
+        vaddr,
+        prot,
+        lockCap,
+        pins: pins.map(({ iova: key, refCount, holders }) => ({ iova: key, refCount, holders })),
+      })),
+    })),
+    devices: devices.map(({ id, openCount, group, driver }) => ({
+      id,
+      opens: openCount,
+      groupFd: group.fdOpen,
+      groupFile: group.fileOpen,
+      own: (driver.state as { pins: { iova: string; times: number }[] }).pins.flatMap(({ iova, times }) =>
+        new Array<string>(times).fill(iova),
+      ),
+    })),
+  };
+}
+
+/** How often each kind of answer was seen: a generator that stops reaching them would prove nothing. */
+const seen = new Map<string, number>();
+
+function same(what: string, calls: readonly Call[], model: unknown, emulator: unknown): void {
+  if (isDeepStrictEqual(model, emulator)) return;
+  const lines = calls.map((call) => JSON.stringify(call)).join('\n');
+  throw new Error(
+    `${what}\nmodel:    ${JSON.stringify(model)}\nemulator: ${JSON.stringify(emulator)}\nafter\n${lines}`,
+  );
+}
+
+function runBoth(prefix: readonly Call[], ops: readonly Op[]): void {
+  const host = newHost();
+  const model = new NaiveHost();
+  const calls: Call[] = [];
+  for (const next of [...prefix, ...ops]) {
+    const call = 'callFor' in next ? (next as Op).callFor(model) : (next as Call);
+    if (!model.inScope(call)) continue;
+    calls.push(call);
+    const { body, ...rest } = model.apply(call);
+    const expected = { ...rest, body: known(body) };
+    const actual = emulate(host, call);
+    same(`answer of ${call.call}`, calls, expected, actual);
+    for (const [id, { locked }] of model.processes) {
+      same(`locked pages of ${id}`, calls, Number(locked), host.machine.process(id).lockedVm);
+    }
+    for (const { kind, what } of expected.log) note(`${kind} ${what}`);
+    note(`${call.call} ${expected.end === 'returned' ? (expected.errno ?? 'ok') : expected.end}`);
+  }
+  same('state', calls, modelState(model), emulatedState(host));
+}
+
+function note(what: string): void {
+  const key = what.replace(/\(\d+\)/, '(limit)');
+  seen.set(key, (seen.get(key) ?? 0) + 1);
+}
+
+test('random calls are answered by the emulator as by the naive model', () => {
+  fc.assert(
+    // Without fast-check's bias, which is towards short sequences.
+    fc.property(setup, fc.noBias(fc.array(op, { minLength: 1, maxLength: 100, size: 'max' })), runBoth),
+    fuzz('property-model'),
+  );
+  if (process.env.FC_SEEN)
+    console.log(
+      [...seen]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([k, n]) => `${n} ${k}`)
+        .join('\n'),
+    );
+});

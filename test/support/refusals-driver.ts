@@ -1,0 +1,67 @@
+import type { CallObject } from '../../schemas/calls.ts';
+import { CONTAINER, MAPPED, type Refusal, refusal, V2 } from './refusals.ts';
+
+const D0 = { device: 'd0' };
+const QUEUE = { apqn: 256 };
+
+/** Arguments that each call on a driver model, or on a driver outside, would take. */
+const CALLS: Record<string, Record<string, unknown>> = {
+  'complete-callback': {},
+  'ap-enable-interrupt': { ...QUEUE, nib: 0x10000, isc: 0 },
+  'ap-disable-interrupt': QUEUE,
+  'ap-reset': {},
+  'ap-inject': { ...QUEUE, instruction: 'tapq', responses: [1] },
+  'ccw-start': { program: 0x10000 },
+  'ccw-interrupt': {},
+  'ccw-halt': {},
+  'ccw-clear': {},
+  'ccw-reset': {},
+  'ccw-run-work': {},
+  'ccw-inject': { operation: 'start' },
+  'gvt-map-page': { gfn: 0x10, size: '4K' },
+  'gvt-unmap-page': { gfn: 0x10 },
+};
+
+/** A closed device d0 with such a driver, its group in a container. */
+function closed(type: string, more: object = {}): CallObject[] {
+  return [
+    ...CONTAINER,
+    { call: 'create-device', ...D0, driver: { type, ...more } },
+    { call: 'open-group', ...D0 },
+    { call: 'set-container', ...D0, container: 'c0' },
+    { call: 'set-iommu', container: 'c0', type: 3 },
+  ];
+}
+
+const AP = closed('vfio-ap', { variant: 'callback' });
+const CCW = closed('vfio-ccw', { variant: 'range-deferred' });
+const GVT = closed('gvt-g', { variant: 'callback' });
+const MANUAL = [...closed('manual'), { call: 'open-device', ...D0 }];
+
+const EACH = Object.entries(CALLS).flatMap(([call, args]) => [
+  refusal(call, 'no such device', [], { ...D0, ...args }, 404),
+  refusal(call, 'a driver of another type', MAPPED, { ...D0, ...args }, 400),
+  refusal(call, 'an unknown field', V2, { ...D0, ...args, force: true }, 400),
+]);
+const file = (setup: CallObject[], ...calls: string[]) =>
+  calls.map((call) => refusal(call, 'the device is not open', setup, { ...D0, ...CALLS[call] }, 'EBADF'));
+
+/** Refusals of the calls that driver models and drivers outside have, before the driver itself sees them. */
+export const DRIVER_REFUSALS: Refusal[] = [
+  ...EACH,
+  ...file(AP, 'ap-reset'),
+  ...file(CCW, 'ccw-start', 'ccw-halt', 'ccw-clear', 'ccw-reset'),
+  ...file(GVT, 'gvt-map-page', 'gvt-unmap-page'),
+  refusal('ap-reset', 'a queue that is not assigned', AP, { ...D0, apqn: 9 }, 'ENODEV'),
+  refusal(
+    'ap-inject',
+    'a queue that is not assigned',
+    AP,
+    { ...D0, ...CALLS['ap-inject'], apqn: 9 },
+    'ENODEV',
+  ),
+  refusal('ccw-start', 'an address of 32 bits', CCW, { ...D0, program: 2 ** 31 }, 400),
+  refusal('gvt-map-page', 'not a frame number', GVT, { ...D0, gfn: '0xffffffffffffffff', size: '4K' }, 400),
+  refusal('complete-callback', 'none is under way', MANUAL, D0, 'EAGAIN'),
+  refusal('complete-callback', 'an errno that is none', MANUAL, { ...D0, errno: 'ENOPE' }, 400),
+];
