@@ -55,6 +55,10 @@ export interface MdevDriver {
   describe?(): object;
   /** The driver's own state as plain JSON; at most `most` items of each list (Infinity: for a dump). */
   state?(most: number): object;
+  /** Sets the driver's own state, of a fresh driver, from a snapshot that has been checked. */
+  restore?(state: never): void;
+  /** A lock of the driver's own. */
+  readonly ownLock?: Lock;
   /** open_device, at the first open. An errno undoes the open. */
   openDevice(api: DriverApi): KernelStep<Errno | null>;
   /** close_device, at the last close, while the device is still registered. */

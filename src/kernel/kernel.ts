@@ -59,8 +59,12 @@ export class Kernel implements KernelContext {
   dropsCallback: (device: Device) => boolean = () => false;
   /** Taint flags set so far: `W` after a warning, `D` after a BUG. */
   readonly taint = new Set<'W' | 'D'>();
-  private readonly fired = new Set<SplatId>();
-  private readonly deviceNames: string[] = [];
+  /** Once-only warnings that have been printed. */
+  readonly fired = new Set<SplatId>();
+  /** Ids of devices by number, also of those that are gone: pins may still be theirs. */
+  readonly deviceNames = new Map<number, string>();
+  /** Devices made so far: the next one's number. */
+  deviceCount = 0;
   private processCount = 0;
 
   constructor(
@@ -97,14 +101,25 @@ export class Kernel implements KernelContext {
   }
 
   createDevice(id: string, kind: 'mdev' | 'vfio-pci', driver: MdevDriver, groupId: string): Device {
-    const device = new Device(id, this.deviceNames.length, kind, driver, groupId);
-    this.deviceNames.push(id);
+    return this.restoreDevice(id, this.deviceCount++, kind, driver, groupId);
+  }
+
+  /** A device with the number it had. */
+  restoreDevice(
+    id: string,
+    number: number,
+    kind: 'mdev' | 'vfio-pci',
+    driver: MdevDriver,
+    groupId: string,
+  ): Device {
+    const device = new Device(id, number, kind, driver, groupId);
+    this.deviceNames.set(number, id);
     this.devices.set(id, device);
     return device;
   }
 
   deviceName(number: number): string {
-    return this.deviceNames[number]!;
+    return this.deviceNames.get(number)!;
   }
 
   release(task: Task, lock: Lock): void {

@@ -148,6 +148,11 @@ export class Process {
     return null;
   }
 
+  /** Sets a page's contents, from a snapshot: one byte throughout, or bytes of its own. */
+  restorePage(page: number, content: Uint8Array | number): void {
+    this.contents.set(page, content);
+  }
+
   /** Every page with contents, lowest first: for dumps. */
   residentPages(): [number, Uint8Array | number][] {
     return [...this.contents].sort(([a], [b]) => a - b);

@@ -13,6 +13,14 @@ export function growColumn<T extends Column>(column: T, capacity: number): T {
   return grown;
 }
 
+/** The shape of a tree whose nodes are the slots 1 to n in order: each column has n + 1 elements. */
+export interface TreeShape {
+  readonly root: number;
+  readonly left: Int32Array;
+  readonly right: Int32Array;
+  readonly red: Uint8Array;
+}
+
 /**
  * The links of red-black trees whose nodes are slots of a table: 13 bytes a node, in typed arrays.
  * Several trees may share one set of links (each pin tree of a container does); a tree is its root's slot.
@@ -97,6 +105,30 @@ export class RbLinks {
   /** A node's children (NIL where there is none) and colour: for dumps. */
   nodeAt(slot: number): { left: number; right: number; red: boolean } {
     return { left: this.left[slot]!, right: this.right[slot]!, red: this.red[slot] === 1 };
+  }
+
+  isRed(node: number): boolean {
+    return this.red[node] === 1;
+  }
+
+  /** Links between a node and the root of its tree. */
+  depthOf(node: number): number {
+    let depth = 0;
+    for (let up = this.parent[node]!; up !== NIL; up = this.parent[up]!) depth++;
+    return depth;
+  }
+
+  /** Links the slots 1 to n, the only ones that were ever allocated, as a shape that has been checked says. */
+  protected adopt({ left, right, red }: TreeShape): void {
+    for (let node = 1; node < left.length; node++) {
+      const l = left[node]!;
+      const r = right[node]!;
+      this.left[node] = l;
+      this.right[node] = r;
+      if (l !== NIL) this.parent[l] = node;
+      if (r !== NIL) this.parent[r] = node;
+      this.red[node] = red[node]!;
+    }
   }
 
   /** Hangs `node` below `parent` (on the left or right), restores the colours, and returns the root. */

@@ -3,8 +3,8 @@ import type { Errno } from '../errno.ts';
 import type { Group } from '../objects.ts';
 import { NIL } from '../rb-links.ts';
 import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import { chargeMapping } from './charge-mapping.ts';
 import { ALL_IOVA, type Iommu, type IovaRange } from './iommu.ts';
-import { chargeMapping } from './map-dma.ts';
 import { removeAllMappings, unmapUnpinReaccount } from './remove-dma.ts';
 
 /** Aperture of the recorded (emulated Intel) IOMMU: 39 bits, in pages. */
@@ -12,7 +12,7 @@ const APERTURE: IovaRange = { start: 0, end: 2 ** 27 };
 /** Its reserved region, the MSI window 0xfee00000-0xfeefffff, in pages. */
 const MSI_WINDOW: IovaRange = { start: 0xfee00, end: 0xfef00 };
 /** What is left of the aperture without the reserved region. */
-const USABLE: readonly IovaRange[] = [
+export const USABLE: readonly IovaRange[] = [
   { start: APERTURE.start, end: MSI_WINDOW.start },
   { start: MSI_WINDOW.end, end: APERTURE.end },
 ];

@@ -49,6 +49,14 @@ export class UserBitmap {
   }
 }
 
+/** Equal 64-bit words in a row: index of the first, how many, and the two halves of each. */
+export interface WordRun {
+  readonly word: number;
+  readonly count: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 /**
  * One mapping's dirty bitmap. It has a spare 64-bit word behind its last one, because the kernel shifts the
  * bitmap in place when it reports at an odd offset; what lands there shows up as false dirty bits in later
@@ -90,6 +98,34 @@ export class DirtyBitmap {
         if ((half >>> bit) & 1) bits.push(i * 32 + bit);
     });
     return bits;
+  }
+
+  /** Words, with the spare one. */
+  get words(): number {
+    return this.halves.length / HALVES;
+  }
+
+  /** Every word that is not 0, the spare one too, in the longest runs there are. */
+  *runs(): Generator<WordRun, void, void> {
+    const { halves } = this;
+    for (let i = 0; i < halves.length; ) {
+      const low = halves[i]!;
+      const high = halves[i + 1]!;
+      let end = i + HALVES;
+      if ((low | high) !== 0) {
+        while (end < halves.length && halves[end] === low && halves[end + 1] === high) end += HALVES;
+        yield { word: i / HALVES, count: (end - i) / HALVES, low, high };
+      }
+      i = end;
+    }
+  }
+
+  /** Sets words that are all within the bitmap. */
+  setRun({ word, count, low, high }: WordRun): void {
+    for (let i = word; i < word + count; i++) {
+      this.halves[i * HALVES] = low;
+      this.halves[i * HALVES + 1] = high;
+    }
   }
 
   setAll(): void {

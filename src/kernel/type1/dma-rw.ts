@@ -5,8 +5,8 @@ import { addressOf, hex, offsetInPage, PAGE_SIZE, pageOf, TOP, wrapPage } from '
 import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import { IOMMU_READ, IOMMU_WRITE } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
-import { MAP_READ, MAP_WRITE } from './map-dma.ts';
 
 /** One access: bytes to write, or how many to read. */
 export type DmaAccess = { write: Uint8Array } | { read: number };
@@ -76,10 +76,10 @@ function rwChunk(
   const slot = mappings.find(page, atTop ? mappings.wrapEnd(end) : end);
   if (slot === NIL) return refuse(task, 'EINVAL', `there is no mapping at iova ${hex(iova)}`);
   const prot = mappings.prot[slot]!;
-  if ((prot & MAP_READ) === 0) {
+  if ((prot & IOMMU_READ) === 0) {
     return refuse(task, 'EPERM', `the mapping ${mappings.describe(slot)} is not readable`);
   }
-  if (write && (prot & MAP_WRITE) === 0) {
+  if (write && (prot & IOMMU_WRITE) === 0) {
     return refuse(task, 'EPERM', `the mapping ${mappings.describe(slot)} is not writable`);
   }
   const left = (write ? access.write.length : access.read) - done;

@@ -1,15 +1,15 @@
 import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
 import { addressOf, hex, hexAddress, isPageAligned, pageOf, TOP, TOP_PAGE } from '../pages.ts';
-import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import { chargeMapping, IOMMU_READ, IOMMU_WRITE } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
 import { removeMapping } from './remove-dma.ts';
 
 /** VFIO_DMA_MAP_FLAG_READ, _WRITE and _VADDR. */
-export const MAP_READ = 1;
-export const MAP_WRITE = 2;
+export const MAP_READ = IOMMU_READ;
+export const MAP_WRITE = IOMMU_WRITE;
 export const MAP_VADDR = 4;
 
 /** Arguments of VFIO_IOMMU_MAP_DMA; addresses and size in bytes, flags as the raw u32. */
@@ -141,54 +141,4 @@ function pinMapDma(k: KernelContext, task: Task, iommu: Iommu, slot: number): Er
   const errno = chargeMapping(k, task, iommu, slot);
   if (errno === null) iommu.mappings.setIommuMapped(slot, true);
   return errno;
-}
-
-/**
- * vfio_pin_pages_remote over a whole mapping: faults its pages in and charges those that have no pin of
- * their own yet. The first page that fails decides; on failure nothing is charged.
- *
- * @returns EFAULT for memory that is not there; ENOMEM (with pr_warn L1) beyond RLIMIT_MEMLOCK
- */
-export function chargeMapping(k: KernelContext, task: Task, iommu: Iommu, slot: number): Errno | null {
-  const { mappings, process } = iommu;
-  const pages = mappings.size[slot]!;
-  const prot = mappings.prot[slot]! & MAP_WRITE ? PROT_WRITE : PROT_READ;
-  const reachable = process.accessiblePages(mappings.vaddr[slot]!, pages, prot);
-  const pinned = pinnedPages(k, iommu, slot);
-  const budget = mappings.lockCap(slot) ? Number.POSITIVE_INFINITY : process.memlockPages - process.lockedVm;
-  if (reachable - countBelow(pinned, reachable) > budget) {
-    k.prWarn(task, 'L1', addressOf(process.memlockPages));
-    return refuse(
-      task,
-      'ENOMEM',
-      `${pages} pages more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`,
-    );
-  }
-  if (reachable < pages) {
-    const fault = mappings.vaddr[slot]! + reachable;
-    return refuse(task, 'EFAULT', `the page at vaddr ${hexAddress(fault)} is not memory the mapping may use`);
-  }
-  process.lockedVm += pages - pinned.length;
-  return null;
-}
-
-/**
- * Indexes of the mapping's pages that already have a pin, ascending. Up to 6.12 the look-up is by the exact
- * address, so a pin at an offset in the page does not count (spec-misaligned-replay).
- */
-export function pinnedPages(k: KernelContext, iommu: Iommu, slot: number): number[] {
-  const { mappings, pins } = iommu;
-  const indexes: number[] = [];
-  for (const pin of pins.inOrder(mappings.pins[slot]!)) {
-    const index = pins.page[pin]! - mappings.iova[slot]!;
-    const counts = pins.offset[pin] === 0 || k.gen.misalignedPinsCountAtAttach;
-    if (counts && index >= 0 && indexes.at(-1) !== index) indexes.push(index);
-  }
-  return indexes;
-}
-
-function countBelow(sorted: readonly number[], limit: number): number {
-  let count = 0;
-  for (const value of sorted) if (value < limit) count++;
-  return count;
 }

@@ -1,9 +1,20 @@
 import { hexAddress, TOP_PAGE } from '../pages.ts';
-import { growColumn, NIL, RbLinks } from '../rb-links.ts';
+import { growColumn, NIL, RbLinks, type TreeShape } from '../rb-links.ts';
 
 const IOMMU_MAPPED = 1;
 const VADDR_INVALID = 2;
 const LOCK_CAP = 4;
+
+/** A mapping as a snapshot has it, in pages. */
+export interface MappingFields {
+  readonly iova: number;
+  readonly size: number;
+  readonly vaddr: number;
+  readonly prot: number;
+  readonly iommuMapped: boolean;
+  readonly vaddrInvalid: boolean;
+  readonly lockCap: boolean;
+}
 
 /**
  * The mappings of a container: the kernel's `struct vfio_dma`, one slot each, in a red-black tree by IOVA.
@@ -129,6 +140,23 @@ export class MappingTable extends RbLinks {
     }
     this.root = this.link(this.root, slot, parent, onLeft);
     return slot;
+  }
+
+  /** Fills an empty, fresh table: mapping i, lowest first, gets slot i + 1, in a tree of exactly this shape. */
+  restore(fields: readonly MappingFields[], shape: TreeShape): void {
+    for (const one of fields) {
+      const slot = this.allocate();
+      this.iova[slot] = one.iova;
+      this.size[slot] = one.size;
+      this.vaddr[slot] = one.vaddr;
+      this.prot[slot] = one.prot;
+      this.flags[slot] =
+        (one.iommuMapped ? IOMMU_MAPPED : 0) |
+        (one.vaddrInvalid ? VADDR_INVALID : 0) |
+        (one.lockCap ? LOCK_CAP : 0);
+    }
+    this.adopt(shape);
+    this.root = shape.root;
   }
 
   /** vfio_unlink_dma: takes a mapping out and frees its slot. */

@@ -6,8 +6,8 @@ import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../p
 import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import { IOMMU_WRITE } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
-import { MAP_WRITE } from './map-dma.ts';
 
 /**
  * vfio_iommu_type1_pin_pages. The pages are iova, iova+4096, …; each is a key of its own, never rounded.
@@ -119,7 +119,7 @@ function pinPageExternal(
 ): number | Errno {
   const { mappings, pins, process } = iommu;
   const vaddr = wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!));
-  if (!process.allows(vaddr, mappings.prot[slot]! & MAP_WRITE ? PROT_WRITE : PROT_READ)) {
+  if (!process.allows(vaddr, mappings.prot[slot]! & IOMMU_WRITE ? PROT_WRITE : PROT_READ)) {
     return refuse(task, 'EFAULT', `the page at vaddr ${hexAddress(vaddr)} is not memory the mapping may use`);
   }
   if (!mappings.iommuMapped(slot) && iommu.lockAcct(slot, 1)) {

@@ -6,7 +6,7 @@ import type { Task } from '../task.ts';
 import type { Iommu } from './iommu.ts';
 
 /** References taken from a device behind its back that are remembered; later ones are not. */
-const STOLEN_MAX = 65_536;
+export const STOLEN_MAX = 65_536;
 
 /** What a device did with its pins during one callback. */
 interface CallbackWatch {
@@ -24,6 +24,19 @@ export class PinShadow {
   private readonly watches = new Map<number, CallbackWatch>();
   /** Keys a device believes it holds although another one let them go: `device page offset`. */
   private readonly stolen = new Set<string>();
+
+  /** References that a device (its number) believes it has: page and offset of the key, oldest first. */
+  stolenKeys(): { device: number; page: number; offset: number }[] {
+    return [...this.stolen].map((key) => {
+      const [device, page, offset] = key.split(' ').map(Number) as [number, number, number];
+      return { device, page, offset };
+    });
+  }
+
+  /** Notes one of them again, from a snapshot. */
+  restoreStolen(device: number, page: number, offset: number): void {
+    this.stolen.add(`${device} ${page} ${offset}`);
+  }
 
   /** A pin was made at a key below its mapping's start: the kernel computes an address before its memory. */
   pinned(

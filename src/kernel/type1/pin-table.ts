@@ -115,6 +115,16 @@ export class PinTable extends RbLinks {
     return owner;
   }
 
+  /** Sets who holds a pin, and so its reference count: numbers above 0 by device number, earliest holder first. */
+  restoreHolders(slot: number, holders: ReadonlyMap<number, number>): void {
+    let total = 0;
+    for (const count of holders.values()) total += count;
+    this.refCount[slot] = total;
+    const [first] = holders.keys();
+    this.holder[slot] = holders.size === 1 ? first! : SHARED;
+    if (holders.size > 1) this.shared.set(slot, new Map(holders));
+  }
+
   /** References by device number, earliest holder first. */
   holdersOf(slot: number, total: number = this.refCount[slot]!): Map<number, number> {
     const sole = this.holder[slot]!;

@@ -2,9 +2,9 @@ import type { KernelContext } from '../context.ts';
 import { addressOf } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
+import { pinnedPages } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
 import { leftoverPins } from './leftover-pins.ts';
-import { pinnedPages } from './map-dma.ts';
 
 /**
  * vfio_remove_dma: takes a mapping away. Pages pinned for the domain are unpinned and given back; pins of
