@@ -1,6 +1,6 @@
 import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
-import { addressOf, hex, hexAddress, isPageAligned, pageOf, TOP, TOP_PAGE } from '../pages.ts';
+import { hex, isPageAligned, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
 import { chargeMapping, IOMMU_READ, IOMMU_WRITE } from './charge-mapping.ts';
