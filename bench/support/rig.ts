@@ -1,0 +1,111 @@
+import type { MdevDriver } from '../../src/kernel/driver.ts';
+import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
+import { Kernel } from '../../src/kernel/kernel.ts';
+import type { Device } from '../../src/kernel/objects.ts';
+import { PAGE_SIZE } from '../../src/kernel/pages.ts';
+import { type KernelStep, Task } from '../../src/kernel/task.ts';
+import type { Iommu } from '../../src/kernel/type1/iommu.ts';
+import { MAP_READ, MAP_WRITE, type MapDmaArgs, mapDma } from '../../src/kernel/type1/map-dma.ts';
+import { type UnmapDmaArgs, unmapDma } from '../../src/kernel/type1/unmap-dma.ts';
+import { setIommu } from '../../src/kernel/vfio/container.ts';
+import { openDevice, vfioPinPages, vfioUnpinPages } from '../../src/kernel/vfio/device.ts';
+import { openGroup, setContainer } from '../../src/kernel/vfio/group.ts';
+
+/** VFIO_TYPE1v2_IOMMU. */
+const TYPE1_V2 = 3;
+const READ_WRITE = MAP_READ | MAP_WRITE;
+const PAGE = BigInt(PAGE_SIZE);
+
+/** A driver that takes part in every unmap and does nothing. */
+const idleDriver: MdevDriver = {
+  hasDmaUnmap: true,
+  *openDevice(): KernelStep<null> {
+    return null;
+  },
+  *closeDevice(): KernelStep<void> {},
+  *dmaUnmap(): KernelStep<void> {},
+};
+
+/** Address of a page, bytes. */
+export function addressOfPage(page: number): bigint {
+  return BigInt(page) * PAGE;
+}
+
+/** A kernel with one type1v2 container and one open mdev in it. Each method is one kernel call, as one task. */
+export class Rig {
+  readonly iommu: Iommu;
+  private readonly kernel: Kernel;
+  private readonly device: Device;
+
+  /** @param entryLimit the module parameter dma_entry_limit: mappings the container may have */
+  constructor(entryLimit: number) {
+    const limits = { residentPages: 0, dirtyBitmapBytes: 0 };
+    const kernel = new Kernel(LINUX_6_1, limits, {
+      splat(_task, { entry }) {
+        throw new Error(`the kernel printed ${JSON.stringify(entry)}`);
+      },
+      advisory(_task, { kind }) {
+        throw new Error(`the kernel found ${kind}`);
+      },
+      callback() {},
+    });
+    kernel.dmaEntryLimit = entryLimit;
+    this.kernel = kernel;
+    this.device = kernel.createDevice('d0', 'mdev', idleDriver, 'g0');
+    const container = kernel.openContainer('c0', kernel.processes.get('p0')!);
+    const { group } = this.device;
+    openGroup(group);
+    this.run('set-container', (task) => setContainer(kernel, task, group, container));
+    this.run('set-iommu', (task) => setIommu(kernel, task, container, TYPE1_V2));
+    this.run('open-device', (task) => openDevice(kernel, task, this.device));
+    this.iommu = container.iommu!;
+  }
+
+  private run(call: string, step: (task: Task) => KernelStep<unknown>): void {
+    const task = new Task(call, undefined);
+    this.kernel.scheduler.run(task, step(task));
+    if (task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
+  }
+
+  map(args: MapDmaArgs): void {
+    const task = new Task('map-dma', undefined);
+    this.kernel.scheduler.run(task, mapDma(this.kernel, task, this.iommu, args));
+    if (task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
+  }
+
+  unmap(args: UnmapDmaArgs): void {
+    const task = new Task('unmap-dma', undefined);
+    this.kernel.scheduler.run(task, unmapDma(this.kernel, task, this.iommu, args));
+    if (task.end?.how !== 'returned' || typeof task.end.value === 'string') throw failed(task);
+  }
+
+  /** Pins `npage` pages from `iova` (bytes) on. */
+  pin(iova: bigint, npage: number): void {
+    const task = new Task('pin-pages', 'd0');
+    const step = vfioPinPages(this.kernel, task, this.device, iova, npage, READ_WRITE);
+    this.kernel.scheduler.run(task, step);
+    if (task.end?.how !== 'returned' || typeof task.end.value === 'string') throw failed(task);
+  }
+
+  /** Unpins `npage` pages from `iova` (bytes) on. */
+  unpin(iova: bigint, npage: number): void {
+    const task = new Task('unpin-pages', 'd0');
+    this.kernel.scheduler.run(task, vfioUnpinPages(this.kernel, task, this.device, iova, npage));
+    if (task.end?.how !== 'returned') throw failed(task);
+  }
+}
+
+/** Arguments that map one page of IOVA to the same page of memory. */
+export function mapArgs(page: number): MapDmaArgs {
+  const iova = addressOfPage(page);
+  return { iova, vaddr: iova, size: PAGE, flags: READ_WRITE };
+}
+
+/** Arguments that unmap one page. */
+export function unmapArgs(page: number): UnmapDmaArgs {
+  return { iova: addressOfPage(page), size: PAGE, flags: 0 };
+}
+
+function failed(task: Task): Error {
+  return new Error(`${task.call} ended with ${JSON.stringify(task.end)}`);
+}

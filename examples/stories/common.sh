@@ -1,0 +1,18 @@
+# What the stories share; read with `.`, not run. The URL of a running vfio-host is the script's $1.
+URL=${1:-http://127.0.0.1:8080}
+story=${0##*/}
+# A rig of its own for each story, so that they can run side by side; RIG=name takes another.
+RIG=${RIG:-story-${story%%-*}}
+newline='
+'
+
+# call METHOD PATH [BODY [HEADER]]: prints the request, then status and body of its answer.
+call() {
+  echo "> $1 $2${3:+ $3}${4:+   ($4)}"
+  answer=$(curl -sS -X "$1" -H "X-Rig: $RIG" ${4:+-H "$4"} \
+    ${3:+-H 'content-type: application/json' --data-binary "$3"} -w '\n%{http_code}' "$URL$2")
+  echo "< ${answer##*"$newline"} ${answer%"$newline"*}"
+}
+
+# What happens next, between the requests.
+say() { echo "# $*"; }

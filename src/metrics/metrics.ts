@@ -1,0 +1,154 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Answer, errnoOf } from '../host/answer.ts';
+import type { AdvisoryKind } from '../kernel/advisories.ts';
+import type { Generation } from '../kernel/generations/index.ts';
+import type { LogEntry } from '../kernel/splats.ts';
+import type { Rig } from '../rig/rig.ts';
+import type { CallbackOutcome, HostMetrics } from './host-metrics.ts';
+import { splatLabels } from './splat-labels.ts';
+
+/** Bounds of the request durations, seconds: most calls take well under a millisecond, a webhook may take its time. */
+const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Methods that are told apart. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** Label of a request that no route serves. */
+const NO_ROUTE = 'none';
+
+/** What is looked up at each scrape, as a sum over the rigs. */
+const GAUGES: Readonly<Record<string, { help: string; of: (rig: Rig) => number }>> = {
+  rigs: { help: 'Rigs that exist.', of: () => 1 },
+  containers: { help: 'Containers, over all rigs.', of: ({ host }) => host.kernel.containers.size },
+  mappings: { help: 'DMA mappings, over all rigs.', of: (rig) => sumOfIommus(rig, 'mappings') },
+  pins: {
+    help: 'Pinned pages that VFIO keeps track of, over all rigs.',
+    of: (rig) => sumOfIommus(rig, 'pins'),
+  },
+  pending_calls: {
+    help: 'Calls under way: they wait for a lock or a callback. Over all rigs.',
+    of: ({ host }) => host.kernel.scheduler.pending.length,
+  },
+  journal_seq: {
+    help: 'Newest seq of the journal, summed over all rigs; a reset or dropped rig starts over.',
+    of: ({ host }) => host.journal.seq,
+  },
+};
+
+function sumOfIommus({ host }: Rig, table: 'mappings' | 'pins'): number {
+  let sum = 0;
+  for (const { iommu } of host.kernel.containers.values()) sum += iommu?.[table].count ?? 0;
+  return sum;
+}
+
+/**
+ * The metrics of one service in a registry of its own. Every label has a bounded set of values: route patterns,
+ * names of calls, errnos; never a URL, a rig or a device.
+ */
+export class Metrics implements HostMetrics {
+  private readonly registry = new Registry();
+  private readonly requests = new Counter({
+    name: 'vfio_host_http_requests_total',
+    help: 'HTTP requests answered.',
+    labelNames: ['method', 'route', 'status'],
+    registers: [this.registry],
+  });
+  private readonly durations = new Histogram({
+    name: 'vfio_host_http_request_duration_seconds',
+    help: 'Time from the request to the end of its answer; a call that waits, or a stream, takes as long as it does.',
+    labelNames: ['method', 'route'],
+    buckets: DURATION_BUCKETS,
+    registers: [this.registry],
+  });
+  private readonly calls = new Counter({
+    name: 'vfio_host_calls_total',
+    help: 'Calls answered, by errno: empty for success, or killed, wedged or abandoned where the call never returned.',
+    labelNames: ['call', 'errno'],
+    registers: [this.registry],
+  });
+  private readonly splats = new Counter({
+    name: 'vfio_host_splats_total',
+    help: 'What the emulated kernels printed: WARN_ON, WARN_ON_ONCE, BUG_ON, PR_WARN, DEADLOCK.',
+    labelNames: ['id', 'kind', 'function'],
+    registers: [this.registry],
+  });
+  private readonly advisories = new Counter({
+    name: 'vfio_host_advisories_total',
+    help: 'What the kernel does not notice but a driver author must know; counted once a call and kind.',
+    labelNames: ['kind'],
+    registers: [this.registry],
+  });
+  private readonly callbacks = new Counter({
+    name: 'vfio_host_callbacks_total',
+    help: 'Callbacks of drivers: a webhook returned or failed, a built-in driver ran, or a manual one was left to its owner.',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
+  private withDefaults = false;
+
+  /** @param rigs every rig there is at the moment */
+  constructor(rigs: () => Iterable<Rig>) {
+    for (const [name, { help, of }] of Object.entries(GAUGES)) {
+      new Gauge({
+        name: `vfio_host_${name}`,
+        help,
+        registers: [this.registry],
+        collect() {
+          let sum = 0;
+          for (const rig of rigs()) sum += of(rig);
+          this.set(sum);
+        },
+      });
+    }
+  }
+
+  /** Media type of the text. */
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /**
+   * Adds the metrics of the process: event-loop lag, CPU, memory, garbage collection. They are measured from here
+   * on, by observers that last as long as the process; a service that never listens and is never asked has none.
+   */
+  startDefaults(): void {
+    if (this.withDefaults) return;
+    this.withDefaults = true;
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** Everything as Prometheus text. */
+  text(): Promise<string> {
+    this.startDefaults();
+    return this.registry.metrics();
+  }
+
+  /** A request was answered. `route` is the route's pattern; undefined where none serves it. */
+  request(method: string, route: string | undefined, status: number, elapsedMs: number): void {
+    const labels = { method: METHODS.has(method) ? method : 'other', route: route ?? NO_ROUTE };
+    this.durations.observe(labels, elapsedMs / 1000);
+    this.requests.inc({ ...labels, status });
+  }
+
+  answered(answer: Answer): void {
+    this.calls.inc({ call: answer.call, errno: errnoLabel(answer) });
+  }
+
+  splat(entry: LogEntry, gen: Generation): void {
+    this.splats.inc(splatLabels(entry, gen.splats));
+  }
+
+  advisory(kind: AdvisoryKind): void {
+    this.advisories.inc({ kind });
+  }
+
+  callback(outcome: CallbackOutcome): void {
+    this.callbacks.inc({ outcome });
+  }
+}
+
+function errnoLabel(answer: Answer): string {
+  const { how } = answer.end;
+  if (how === 'killed' || how === 'wedged') return how;
+  return how === 'crashed' ? 'abandoned' : (errnoOf(answer) ?? '');
+}

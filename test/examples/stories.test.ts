@@ -1,0 +1,231 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { delimiter, dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startService, type TestService } from '../support/service.ts';
+
+const FOLDER = fileURLToPath(new URL('../../examples/stories/', import.meta.url));
+const SCRIPTS = readdirSync(FOLDER).filter((name) => /^\d\d-.*\.sh$/.test(name));
+/** Longest a story may take, milliseconds. */
+const STORY_MS = 40_000;
+
+/** One request of a story, and its answer. */
+interface Exchange {
+  request: string;
+  status: number;
+  body: Body;
+}
+interface Body {
+  killed?: boolean;
+  errno?: string;
+  splat?: { kind: string; function: string; condition: string; tasks?: { call: string }[] };
+  invalidations?: { device: string; iova: string; length: string }[];
+  log?: { kind: string; function: string; condition: string }[];
+  advisories?: { kind: string; devices: string[]; iova: string; count: number }[];
+  pins?: { iova: string; refCount: number; devices: { device: string; count: number }[] }[];
+  answer?: { status: number; body: Body };
+  events?: { webhook: { outcome: string; status?: number; reason?: string } }[];
+  size?: string;
+  operation?: string;
+  done?: boolean;
+}
+
+let rig: TestService;
+const outputs = new Map<string, string>();
+
+// All at once: they must not disturb each other, because each has a rig of its own.
+beforeAll(async () => {
+  if (spawnSync('curl', ['--version']).status !== 0) {
+    throw new Error('curl is not on the PATH: the stories are curl scripts and cannot be run');
+  }
+  rig = await startService();
+  await rig.app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = rig.app.server.address() as AddressInfo;
+  const env = {
+    ...process.env,
+    PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
+    NO_PROXY: '127.0.0.1',
+    no_proxy: '127.0.0.1',
+    RIG: undefined,
+    DRIVER_HOST: undefined,
+  };
+  await Promise.all(
+    SCRIPTS.map(async (name) => {
+      const args = [`${FOLDER}${name}`, `http://127.0.0.1:${port}`];
+      const { stdout, stderr } = await promisify(execFile)('sh', args, { env, timeout: STORY_MS });
+      expect(stderr, name).toBe('');
+      outputs.set(name.slice(0, 2), stdout);
+    }),
+  );
+}, STORY_MS + 10_000);
+
+afterAll(async () => {
+  await rig?.app.close();
+});
+
+/** Everything a story asked and was answered. */
+function told(story: string): Exchange[] {
+  const lines = outputs.get(story)!.split('\n');
+  return lines.flatMap((line, i) => {
+    if (!line.startsWith('> ')) return [];
+    const [, status, body] = /^< (\d{3}) (.*)$/.exec(lines[i + 1]!)!;
+    return { request: line.slice(2), status: Number(status), body: body === '' ? {} : JSON.parse(body!) };
+  });
+}
+
+/** Those whose request has `part`. */
+const asked = (story: string, part: string) => told(story).filter(({ request }) => request.includes(part));
+/** The devices that an unmap called, in order. */
+const called = ({ body }: Exchange) => body.invalidations?.map(({ device }) => device);
+const eleven = (device: string) => Array<string>(11).fill(device);
+const kinds = ({ body }: Exchange) => (body.advisories ?? []).map(({ kind }) => kind);
+
+/** Eleven callbacks to `device`, the BUG_ON, and a dead caller. */
+function expectBug(unmap: Exchange, device: string): void {
+  expect(unmap.status).toBe(409);
+  expect(unmap.body.killed).toBe(true);
+  expect(called(unmap)).toEqual(eleven(device));
+  expect(unmap.body.splat).toMatchObject({ kind: 'BUG_ON', function: 'vfio_dma_do_unmap' });
+  expect(unmap.body.log?.at(-1)).toMatchObject({ kind: 'BUG_ON', condition: '++retries > 10' });
+}
+
+/** Success, with one callback to each of `devices` in this order. */
+function expectSuccess(unmap: Exchange, devices: string[]): void {
+  expect(unmap.status).toBe(200);
+  expect(called(unmap)).toEqual(devices);
+  expect(unmap.body).not.toHaveProperty('log');
+}
+
+test('there are ten stories, each with a heading and a rig of its own', async () => {
+  expect(SCRIPTS.map((name) => Number(name.slice(0, 2)))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  for (const [story, output] of outputs) expect(output).toMatch(new RegExp(`^== ${Number(story)}\\. .+\\n`));
+  const { rigs } = (await rig.http('GET', '/v1/rigs')).body as { rigs: { rig: string }[] };
+  const names = rigs.map((described) => described.rig).filter((name) => name.startsWith('story-'));
+  expect(names.sort()).toEqual(SCRIPTS.map((name) => `story-${name.slice(0, 2)}`));
+});
+
+test('a script fails, and says so, when nobody listens', async () => {
+  const run = promisify(execFile)('sh', [`${FOLDER}${SCRIPTS[0]}`, 'http://127.0.0.1:1']);
+  await expect(run).rejects.toMatchObject({ stderr: expect.stringContaining('curl') });
+});
+
+describe('what the stories print', () => {
+  test('1: three scattered pages, one callback', () => {
+    const [before, after] = asked('01', '/pins');
+    expect(before!.body.pins?.map(({ iova }) => iova)).toEqual(['0x3000', '0x42000', '0xff000']);
+    const [unmap] = asked('01', '/unmap-dma');
+    expectSuccess(unmap!, ['gpu']);
+    expect(unmap!.body.invalidations).toEqual([{ device: 'gpu', iova: '0x0', length: '0x100000' }]);
+    expect(after!.body.pins).toEqual([]);
+  });
+
+  test('2: eleven callbacks, BUG_ON, the leftover pin and its holder, the wedged container', () => {
+    const [unmap] = asked('02', '/unmap-dma');
+    expectBug(unmap!, 'ccw');
+    expect(unmap!.body.advisories).toContainEqual(
+      expect.objectContaining({ kind: 'IGNORED_INVALIDATION', devices: ['ccw'], iova: '0x15000', count: 11 }),
+    );
+    expect(asked('02', '/pins')[0]!.body.pins).toMatchObject([
+      { iova: '0x15000', refCount: 1, devices: [{ device: 'ccw', count: 1 }] },
+    ]);
+    expect(told('02').at(-1)!.status).toBe(423);
+  });
+
+  test('3: BUG_ON off the first byte; at it success, and the later reset WARNs', () => {
+    const [near, first] = asked('03', '/unmap-dma');
+    expectBug(near!, 'ap-near');
+    expect(kinds(near!)).toContain('START_ONLY_CHECK');
+    expectSuccess(first!, ['ap-first']);
+    expect(asked('03', '/ap-reset')[0]).toMatchObject({
+      status: 200,
+      body: {
+        log: [{ kind: 'WARN_ON', function: 'vfio_iommu_type1_unpin_pages', condition: 'i != npage' }],
+      },
+    });
+  });
+
+  test('4: the kernel says nothing, the advisory does; in the other order there is nothing to say', () => {
+    const [harm, none] = asked('04', '/unmap-dma');
+    expectSuccess(harm!, ['ap', 'ccw']);
+    expect(harm!.body.advisories).toContainEqual(
+      expect.objectContaining({ kind: 'FOREIGN_UNPIN', devices: ['ap', 'ccw'], iova: '0x10000' }),
+    );
+    expectSuccess(none!, ['ccw', 'ap']);
+    expect(kinds(none!)).not.toContain('FOREIGN_UNPIN');
+  });
+
+  test('5: all succeed, with nothing to say and nothing left', () => {
+    const [unmap] = asked('05', '/unmap-dma');
+    expectSuccess(unmap!, ['gpu', 'ap', 'ccw']);
+    expect(kinds(unmap!)).toEqual([]);
+    expect(asked('05', '/pins')[0]!.body.pins).toEqual([]);
+    expect(asked('05', '/ap-reset')[0]).toMatchObject({ status: 200, body: {} });
+    expect(asked('05', '/ap-reset')[0]!.body).not.toHaveProperty('log');
+  });
+
+  test('6: NOTIFY_BAD ends the chain; the device opened later is told late, or never', () => {
+    const [once, always] = asked('06', '/unmap-dma');
+    expectSuccess(once!, ['ccw', 'ccw', 'gpu']);
+    expectBug(always!, 'ccw');
+    expect(asked('06', '/pins')[0]!.body.pins?.map(({ devices }) => devices[0]?.device)).toEqual([
+      'ccw',
+      'gpu',
+    ]);
+  });
+
+  test('7: the upper mapping first is the BUG_ON, the lower one first releases both', () => {
+    for (const { body } of asked('07', '/gvt-map-page')) expect(body.size).toBe('2M');
+    const [upper, lower, rest] = asked('07', '/unmap-dma');
+    expectBug(upper!, 'gpu-up');
+    expectSuccess(lower!, ['gpu-down']);
+    expectSuccess(rest!, []);
+  });
+
+  test('8: no callback while nothing is pinned, and never one to a driver without dma_unmap', () => {
+    const [before, after] = asked('08', '/unmap-dma');
+    expectSuccess(before!, []);
+    expectSuccess(after!, ['gpu']);
+  });
+
+  test('9: right, wrong, slow, dead', () => {
+    const [right, wrong, slow, dead] = asked('09', '/unmap-dma');
+    expectSuccess(right!, ['dev-right']);
+    expect(kinds(right!)).toEqual([]);
+    expectBug(wrong!, 'dev-wrong');
+    // The unpin comes half a second after the first deadline: during the second callback, or later on a machine
+    // that is busy.
+    expect(slow!.status).toBe(200);
+    expect(called(slow!)!.length).toBeGreaterThanOrEqual(2);
+    expect(slow!.body).not.toHaveProperty('log');
+    expect(kinds(slow!)).toEqual(['IGNORED_INVALIDATION']);
+    expectBug(dead!, 'dev-dead');
+    const deliveries = asked('09', '/v1/events').map(({ body }) => body.events![0]!.webhook);
+    expect(deliveries).toMatchObject([
+      { outcome: 'returned', status: 204 },
+      { outcome: 'returned', status: 204 },
+      { outcome: 'failed', reason: 'no answer within 1000 ms' },
+      { outcome: 'failed', reason: expect.stringContaining('ECONNREFUSED') },
+    ]);
+  });
+
+  test('10: EDEADLK for all three, the splat names them, the container is wedged', () => {
+    const [unpin, fine] = asked('10', '/unpin-pages');
+    expect(unpin).toMatchObject({ status: 409, body: { errno: 'EDEADLK', splat: { kind: 'DEADLOCK' } } });
+    expect(unpin!.body.splat?.tasks?.map(({ call }) => call)).toEqual([
+      'unpin-pages',
+      'open-device',
+      'unmap-dma',
+    ]);
+    const [unmap, open, unmapAgain, openAgain] = asked('10', '/v1/operations/').map(({ body }) => body);
+    for (const ended of [unmap, open]) {
+      expect(ended).toMatchObject({ done: true, answer: { status: 409, body: { errno: 'EDEADLK' } } });
+    }
+    expect(asked('10', '/iommu-info')[0]!.status).toBe(423);
+    expect(fine!.status).toBe(200);
+    expect(unmapAgain).toMatchObject({ done: true, answer: { status: 200, body: { size: '0x10000' } } });
+    expect(openAgain).toMatchObject({ done: true, answer: { status: 200 } });
+  });
+});

@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CALL_ARGS, CALL_TARGETS, type CallName } from '../../schemas/calls.ts';
+import { restOf } from '../../schemas/rest.ts';
+import { type Answer, ok, type Rig, startRig } from './rig.ts';
+
+type Json = Answer['body'];
+
+let rig: Rig;
+let document: Json;
+beforeAll(async () => {
+  rig = await startRig({ logLevel: 'silent' });
+  document = await ok(rig.request('GET', '/openapi.json'));
+});
+afterAll(() => rig.app.close());
+
+const METHODS = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options'];
+const CALLS = Object.keys(CALL_ARGS) as CallName[];
+
+/** Every operation of the document. */
+function operations(): { path: string; method: string; operation: Json }[] {
+  return Object.entries(document.paths as Json).flatMap(([path, item]) =>
+    METHODS.filter((method) => item[method]).map((method) => ({ path, method, operation: item[method] })),
+  );
+}
+
+/** The document's path for a route's url. */
+const templated = (url: string) => url.replace(/:([a-z]+)/g, '{$1}');
+
+/** Every object in a JSON value. */
+function* objectsIn(value: unknown): Generator<Json> {
+  if (typeof value !== 'object' || value === null) return;
+  if (!Array.isArray(value)) yield value as Json;
+  for (const inner of Object.values(value)) yield* objectsIn(inner);
+}
+
+describe('the document', () => {
+  test('is OpenAPI 3.1 with a title, a version and paths', () => {
+    expect(document.openapi).toMatch(/^3\.1\.\d+$/);
+    expect(document.info).toMatchObject({
+      title: 'vfio-host',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    });
+    expect(Object.keys(document.paths).length).toBeGreaterThan(30);
+    for (const path of Object.keys(document.paths)) expect(path).toMatch(/^\/[^:]*$/);
+  });
+
+  test('each operation has responses with descriptions under valid codes', () => {
+    for (const { path, method, operation } of operations()) {
+      const codes = Object.keys(operation.responses);
+      expect(codes, `${method} ${path}`).not.toEqual([]);
+      for (const code of codes) {
+        expect(code).toMatch(/^([1-5]\d\d|[1-5]XX|default)$/);
+        expect(operation.responses[code].description).toMatch(/\S/);
+      }
+    }
+  });
+
+  test('each operation has exactly the path parameters of its path, all required', () => {
+    for (const { path, method, operation } of operations()) {
+      const inPath = [...path.matchAll(/\{([^}]+)\}/g)].map(([, name]) => name).sort();
+      const parameters = ((operation.parameters ?? []) as Json[]).filter((p) => p.in === 'path');
+      expect(parameters.map((p) => p.name).sort(), `${method} ${path}`).toEqual(inPath);
+      for (const parameter of parameters) expect(parameter).toMatchObject({ required: true, schema: {} });
+    }
+  });
+
+  test('each parameter has a name, a place and a schema, and no two are the same', () => {
+    for (const { path, method, operation } of operations()) {
+      const parameters = (operation.parameters ?? []) as Json[];
+      for (const parameter of parameters) {
+        expect(parameter.name).toMatch(/\S/);
+        expect(['path', 'query', 'header', 'cookie']).toContain(parameter.in);
+        expect(parameter.schema).toBeTypeOf('object');
+      }
+      const names = parameters.map((p) => `${p.in} ${p.name}`);
+      expect(new Set(names).size, `${method} ${path}`).toBe(names.length);
+    }
+  });
+
+  test('operation ids are unique', () => {
+    const ids = operations().flatMap(({ operation }) => operation.operationId ?? []);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.length).toBeGreaterThanOrEqual(CALLS.length);
+  });
+
+  test('each reference leads somewhere', () => {
+    const references = [...objectsIn(document)].flatMap(({ $ref }) =>
+      typeof $ref === 'string' ? [$ref] : [],
+    );
+    for (const reference of references) {
+      const parts = reference.replace(/^#\//, '').split('/');
+      const found = parts.reduce<Json | undefined>((at, part) => at?.[part], document);
+      expect(found, reference).toBeDefined();
+    }
+  });
+
+  test('problems are documented as application/problem+json', () => {
+    const problems = operations().flatMap(({ operation }) => operation.responses['4XX'] ?? []);
+    expect(problems.length).toBeGreaterThanOrEqual(CALLS.length);
+    for (const { content } of problems) {
+      expect(Object.keys(content)).toEqual(['application/problem+json']);
+      expect(content['application/problem+json'].schema.properties).toHaveProperty('errno');
+    }
+  });
+
+  test('is served the same again', async () => {
+    expect(await ok(rig.request('GET', '/openapi.json'))).toEqual(document);
+  });
+});
+
+describe.each(CALLS)('%s', (call) => {
+  const { method, url, status } = restOf(call);
+
+  test('has a path of the contract’s form, without a colon', () => {
+    const operation = document.paths[templated(url)]?.[String(method).toLowerCase()];
+    expect(operation, `${method} ${url}`).toMatchObject({ operationId: call, tags: [CALL_TARGETS[call]] });
+    expect(Object.keys(operation.responses)).toContain(String(status));
+  });
+
+  test('documents its arguments as they are checked', () => {
+    if (method !== 'POST') return expect(Object.keys(CALL_ARGS[call].properties)).toEqual([]);
+    const { requestBody } = document.paths[templated(url)].post;
+    const schema = requestBody.content['application/json'].schema;
+    expect(Object.keys(schema.properties ?? {})).toEqual(Object.keys(CALL_ARGS[call].properties));
+    expect(schema.additionalProperties).toBe(false);
+    expect(schema.required).toEqual(CALL_ARGS[call].required);
+  });
+});
+
+describe('pages for people', () => {
+  test('/docs answers with HTML', async () => {
+    const response = await rig.app.inject('/docs');
+    expect(response.statusCode).toBe(200);
+    expect(response.headers['content-type']).toMatch(/^text\/html/);
+  });
+
+  test('what /docs refers to is served', async () => {
+    const page = await rig.app.inject('/docs/');
+    const files = [...page.body.matchAll(/(?:src|href)="\.\/(static\/[^"]+)"/g)].map(([, file]) => file);
+    expect(files.length).toBeGreaterThan(2);
+    for (const file of files) expect((await rig.app.inject(`/docs/${file}`)).statusCode, file).toBe(200);
+  });
+
+  test('/docs shows this very document', async () => {
+    expect(await ok(rig.request('GET', '/docs/json'))).toEqual(document);
+  });
+});
+
+describe('status', () => {
+  test.each([
+    ['/health', { status: 'ok' }],
+    ['/ready', { ready: true }],
+  ])('GET %s answers 200', async (url, body) => {
+    expect(await rig.request('GET', url)).toMatchObject({ status: 200, body });
+  });
+
+  test('GET /version names program, version and kernel', async () => {
+    const { body } = await rig.request('GET', '/version');
+    expect(body).toMatchObject({ name: 'vfio-host', version: document.info.version, kernel: '6.1' });
+  });
+
+  test('GET /v1 says what this is: version, kernel, limits and taint', async () => {
+    const { body } = await rig.request('GET', '/v1');
+    expect(body).toMatchObject({
+      version: document.info.version,
+      kernel: '6.1',
+      taint: [],
+      limits: { containers: expect.any(Number), devices: expect.any(Number), bodyLimit: expect.any(Number) },
+      parameters: { dmaEntryLimit: 65535, panicOnWarn: false, panicOnOops: false },
+    });
+  });
+});

@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { recordings } from '../support/recordings.ts';
+import { containerWith, expectProblem, map, ok, type Rig, startRig, stateOf, synthetic } from './rig.ts';
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await startRig({ logLevel: 'silent' });
+});
+afterAll(() => rig.app.close());
+beforeEach(() => ok(rig.post('reset')));
+
+type Step = { call: string; [field: string]: unknown };
+
+/** A container with an open mdev, a mapping with a pin, and an unmap that the driver heeds. */
+function scenario(): Step[] {
+  return [
+    { call: 'open-container', container: 'c0', expect: { errno: null, lockedPages: 0 } },
+    {
+      call: 'create-device',
+      device: 'd0',
+      driver: synthetic('unpin-range'),
+      expect: { errno: null, lockedPages: 0 },
+    },
+    { call: 'open-group', device: 'd0', expect: { errno: null } },
+    { call: 'set-container', device: 'd0', container: 'c0', expect: { errno: null } },
+    { call: 'set-iommu', container: 'c0', type: 3, expect: { errno: null } },
+    { call: 'open-device', device: 'd0', expect: { errno: null } },
+    {
+      call: 'map-dma',
+      container: 'c0',
+      iova: '0x10000',
+      vaddr: '0x10000',
+      size: '0x2000',
+      flags: 3,
+      expect: { errno: null, lockedPages: 0 },
+    },
+    {
+      call: 'pin-pages',
+      device: 'd0',
+      iova: '0x10000',
+      npage: 2,
+      prot: 3,
+      expect: { errno: null, pinned: 2, lockedPages: 2 },
+    },
+    { call: 'pin-pages', device: 'd0', iova: '0x10000', npage: 0, prot: 3, expect: { errno: 'EINVAL' } },
+    {
+      call: 'unmap-dma',
+      container: 'c0',
+      iova: '0x10000',
+      size: '0x2000',
+      expect: {
+        errno: null,
+        size: '0x2000',
+        invalidations: [{ device: 'd0', iova: '0x10000', length: '0x2000' }],
+        lockedPages: 0,
+      },
+    },
+  ];
+}
+
+const replay = (steps: Step[], more: object = {}) => rig.post('replay', { id: 'mine', steps, ...more });
+
+describe('a scenario', () => {
+  test('whose expectations come true has no differences', async () => {
+    const answer = await replay(scenario());
+    expect(answer).toMatchObject({ status: 200, type: 'application/json; charset=utf-8' });
+    expect(answer.body).toEqual({ id: 'mine', kernel: '6.1', steps: 10, differences: [] });
+  });
+
+  test('without expectations has no differences', async () => {
+    const steps = scenario().map(({ expect: _, ...step }) => step as Step);
+    expect((await ok(replay(steps))).differences).toEqual([]);
+  });
+
+  test('of no steps has no differences', async () => {
+    expect((await ok(replay([]))).differences).toEqual([]);
+  });
+
+  test.each([
+    [6, 'errno', 'EEXIST', null],
+    [8, 'errno', null, 'EINVAL'],
+    [7, 'pinned', 1, 2],
+    [7, 'lockedPages', 3, 2],
+    [9, 'size', '0x1000', '0x2000'],
+    [9, 'killed', true, false],
+    [9, 'pending', true, false],
+    [9, 'invalidations', undefined, [{ device: 'd0', iova: '0x10000', length: '0x2000' }]],
+    [6, 'invalidations', [{ device: 'd0', iova: '0x0', length: '0x1000' }], []],
+    [6, 'log', [{ kind: 'BUG_ON' }], []],
+    [7, 'value', 1, undefined],
+    [9, 'dirtyPages', [0], undefined],
+    [9, 'hangs', true, false],
+  ])(
+    'whose step %i expects another %s is told what was expected and what came',
+    async (index, field, expected, actual) => {
+      const steps = scenario();
+      const step = steps[index]!;
+      step.expect = { ...(step.expect as object), [field]: expected };
+      const { differences } = await ok(replay(steps));
+      const shown = field === 'invalidations' ? (expected ?? []) : expected;
+      expect(differences[0]).toEqual({
+        step: index,
+        call: step.call,
+        field,
+        expected: shown,
+        ...(actual === undefined ? {} : { actual }),
+      });
+    },
+  );
+
+  test('with several wrong expectations is told of every one, in order', async () => {
+    const steps = scenario();
+    steps[0]!.expect = { errno: 'EEXIST' };
+    steps[7]!.expect = { errno: null, pinned: 5, lockedPages: 9 };
+    const { differences } = await ok(replay(steps));
+    expect(differences.map(({ step, field }: { step: number; field: string }) => [step, field])).toEqual([
+      [0, 'errno'],
+      [7, 'pinned'],
+      [7, 'lockedPages'],
+    ]);
+  });
+
+  test('with a call that is held is followed by async and await', async () => {
+    const steps = scenario();
+    steps[1]!.driver = synthetic('unpin-range', { holdCallbacks: true });
+    const callback = [{ device: 'd0', iova: '0x10000', length: '0x2000' }];
+    steps[9] = {
+      ...steps[9]!,
+      async: 'u',
+      expect: { pending: true, invalidations: callback, lockedPages: 2 },
+    };
+    steps.push(
+      { call: 'resume-callbacks', device: 'd0', expect: { errno: null } },
+      { call: 'await', of: 'u', expect: { errno: null, size: '0x2000', lockedPages: 0 } },
+    );
+    expect((await ok(replay(steps))).differences).toEqual([]);
+  });
+
+  test('on each kernel that there is, by its own rules', async () => {
+    for (const kernel of ['5.10', '6.1', '6.12', '7.2']) {
+      const [found] = recordings(kernel).filter(({ file }) => file.startsWith('spec-cases'));
+      for (const recorded of found!.scenarios.slice(0, 20)) {
+        const answer = await ok(rig.post('replay', recorded));
+        expect(answer).toEqual({ id: recorded.id, kernel, steps: recorded.steps.length, differences: [] });
+      }
+    }
+  });
+
+  test('leaves the host of the service as it was, and no entry in its journal', async () => {
+    await containerWith(rig, synthetic('ignore'));
+    await ok(map(rig, '0x10000', '0x1000'));
+    const before = await stateOf(rig);
+    const events = (await ok(rig.get('events'))).events;
+    await ok(replay(scenario()));
+    expect(await stateOf(rig)).toEqual(before);
+    expect((await ok(rig.get('events'))).events).toEqual(events);
+  });
+
+  test('starts from nothing, whatever the host of the service holds', async () => {
+    await containerWith(rig, synthetic('ignore'));
+    await ok(rig.post('set-parameters', { dmaEntryLimit: 0 }));
+    expect((await ok(replay(scenario()))).differences).toEqual([]);
+    expect((await ok(replay(scenario()))).differences).toEqual([]);
+  });
+});
+
+describe('a scenario that is none', () => {
+  test('because a step names what is not there is refused with 404 that names the step', async () => {
+    const answer = await replay([...scenario(), { call: 'dirty-start', container: 'c9' }]);
+    expectProblem(answer, { status: 404, slug: 'not-found', detail: ['step 10', 'container "c9"'] });
+  });
+
+  test.each([
+    ['a call nobody knows', { call: 'remap-dma' }, ['step 10', '"remap-dma"']],
+    [
+      'an argument too many',
+      { call: 'dirty-start', container: 'c0', force: true },
+      ['step 10', 'force', 'not a known field'],
+    ],
+    [
+      'an argument of a wrong type',
+      { call: 'check-extension', container: 'c0', extension: '1' },
+      ['step 10', 'extension', '"1"'],
+    ],
+    ['no id', { call: 'dirty-start' }, ['step 10', 'container', 'missing']],
+    ['an id that is none', { call: 'dirty-start', container: 'C0' }, ['step 10', '"C0"']],
+    ['an await of nothing', { call: 'await', of: 'u7' }, ['step 10', '"u7"']],
+    ['no call', { container: 'c0' }, ['steps/10', 'call', 'missing']],
+    [
+      'an expectation nobody knows',
+      { call: 'dirty-start', container: 'c0', expect: { errnos: null } },
+      ['steps/10', 'errnos'],
+    ],
+    [
+      'an expectation of a wrong type',
+      { call: 'dirty-start', container: 'c0', expect: { pinned: '1' } },
+      ['steps/10', 'pinned', '"1"'],
+    ],
+  ])('because a step has %s is refused with 400 that names the step', async (_name, step, detail) => {
+    const answer = await replay([...scenario(), step as Step]);
+    expectProblem(answer, { status: 400, detail });
+  });
+
+  test.each([
+    ['no steps', {}, ['steps', 'missing']],
+    ['steps that are no list', { steps: {} }, ['steps', 'array']],
+    ['a field too many', { steps: [], name: 'x' }, ['name', 'not a known field']],
+    ['a kernel nobody has', { steps: [], kernel: '4.19' }, ['"4.19"', '"6.1"']],
+  ])('because it has %s is refused with 400', async (_name, body, detail) => {
+    expectProblem(await rig.post('replay', body), { status: 400, detail });
+  });
+});

@@ -1,0 +1,80 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** The program as a client of the command line has it, compiled into a folder of its own. */
+export interface Program {
+  readonly main: string;
+  remove(): void;
+}
+
+/** Compiles the program; types are checked elsewhere. */
+export function compile(): Program {
+  const cache = join(ROOT, 'node_modules', '.cache');
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'process-test-'));
+  const tsc = join(ROOT, 'node_modules', '.bin', 'tsc');
+  execFileSync(tsc, ['-p', 'tsconfig.json', '--noCheck', '--outDir', folder], { cwd: ROOT });
+  // The program reads its version from the package around it.
+  copyFileSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  return {
+    main: join(folder, 'src', 'main.js'),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** A log line as the process wrote it. */
+export type Line = Record<string, unknown> & { level: number; msg: string };
+
+/** How a process ended. */
+export interface End {
+  code: number | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A running program. */
+export interface Running {
+  /** Where it listens, once it has said so; fails if it ends before. */
+  readonly ready: Promise<string>;
+  readonly end: Promise<End>;
+  /** Log lines so far. */
+  readonly lines: Line[];
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Starts the program with these arguments, and with no environment but this. */
+export function start(program: Program, args: readonly string[], env: Record<string, string> = {}): Running {
+  const child = spawn(process.execPath, [program.main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const lines: Line[] = [];
+  let stdout = '';
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  let isReady: (url: string) => void = () => {};
+  const said = new Promise<string>((resolve) => {
+    isReady = resolve;
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    stdout += `${line}\n`;
+    if (!line.startsWith('{')) return;
+    const parsed = JSON.parse(line) as Line;
+    lines.push(parsed);
+    const [, url] = /^ready at (\S+)$/.exec(parsed.msg) ?? [];
+    if (url !== undefined) isReady(url);
+  });
+  const end = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout, stderr }) as End);
+  const ready = Promise.race([
+    said,
+    end.then(({ code }) => Promise.reject(new Error(`ended with ${code}: ${stderr}`))),
+  ]);
+  ready.catch(() => {});
+  return { ready, end, lines, kill: (signal) => void child.kill(signal) };
+}
