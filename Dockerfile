@@ -20,6 +20,7 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY --from=builder /app/node_modules ./node_modules
 COPY --from=builder /app/dist ./dist
+COPY ui ./ui
 # The bracket makes openapi.json optional: a pattern may match nothing, a plain name may not.
 COPY package.json LICENSE openapi.jso[n] ./
 USER node

@@ -19,10 +19,13 @@ import { metricsRoutes } from '../routes/metrics.ts';
 import { errorReply, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
 import { rigRoutes } from '../routes/rigs.ts';
+import { snapshotRoutes } from '../routes/snapshot.ts';
 import { statusRoutes } from '../routes/status.ts';
 import { traceRoutes } from '../routes/trace.ts';
+import { uiRoutes } from '../routes/ui.ts';
 import { RequestProblem } from './calls/problem.ts';
 import { explain } from './calls/validate.ts';
+import { finishOpenApi } from './docs/openapi.ts';
 import { problem } from './host/answer.ts';
 import type { Service } from './service.ts';
 import { VERSION } from './version.ts';
@@ -70,6 +73,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
       openapi: '3.1.0',
       info: { title: 'vfio-host', description: 'An emulated Linux VFIO host', version: VERSION },
     },
+    transformObject: (made) => finishOpenApi('openapiObject' in made ? { ...made.openapiObject } : {}),
   });
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
@@ -82,8 +86,10 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   kernelRoutes(app, service);
   rigRoutes(app, service);
   traceRoutes(app, service);
+  snapshotRoutes(app, service);
   batchRoutes(app, service);
   resourceRoutes(app, service);
+  uiRoutes(app, service);
   await app.ready();
   return app;
 }

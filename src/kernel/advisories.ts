@@ -31,11 +31,13 @@ const ADVISORIES_MAX = 64;
 
 /** Collects a call's advisories: the same kind about the same devices is one, with a count. */
 export class AdvisoryList {
-  private readonly byKey = new Map<string, Advisory>();
+  /** Made with the first finding: most calls have none. */
+  private byKey: Map<string, Advisory> | null = null;
 
   /** Notes one; returns it where it is new. */
   note(kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): Advisory | null {
     const key = `${kind} ${devices.join(' ')}`;
+    this.byKey ??= new Map();
     const known = this.byKey.get(key);
     if (known) {
       known.count++;
@@ -49,6 +51,6 @@ export class AdvisoryList {
 
   /** In the order in which they were first noted. */
   list(): Advisory[] {
-    return [...this.byKey.values()];
+    return this.byKey ? [...this.byKey.values()] : [];
   }
 }

@@ -13,6 +13,7 @@ import {
   refuse,
   type SplatDetails,
   type Task,
+  tryAcquire,
 } from './task.ts';
 import type { DmaAccess } from './type1/dma-rw.ts';
 import { vfioDmaRw, vfioPinPages, vfioUnpinPages } from './vfio/device.ts';
@@ -66,10 +67,7 @@ export class TaskDriverApi implements DriverApi {
   }
 
   tryLock(lock: Lock): boolean {
-    if (lock.owner !== null || lock.readers.size > 0) return false;
-    lock.owner = this.task;
-    this.task.held.push(lock);
-    return true;
+    return tryAcquire(this.task, lock);
   }
 
   unlock(lock: Lock): void {

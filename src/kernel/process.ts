@@ -153,9 +153,11 @@ export class Process {
     this.contents.set(page, content);
   }
 
-  /** Every page with contents, lowest first: for dumps. */
+  /** Every page with contents, lowest first: the byte it is full of, however it came there, or its bytes. */
   residentPages(): [number, Uint8Array | number][] {
-    return [...this.contents].sort(([a], [b]) => a - b);
+    return [...this.contents]
+      .sort(([a], [b]) => a - b)
+      .map(([page, content]) => [page, typeof content === 'number' ? content : byteOf(content)]);
   }
 
   private hasRoom(address: bigint, length: number): boolean {
@@ -192,6 +194,12 @@ export class Process {
       page++;
     }
   }
+}
+
+/** The byte that all of these are; themselves where they differ. */
+function byteOf(bytes: Uint8Array): Uint8Array | number {
+  const first = bytes[0]!;
+  return bytes.every((byte) => byte === first) ? first : bytes;
 }
 
 /** Address in bytes of a region's start and size, for listings. */

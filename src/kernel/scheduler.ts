@@ -25,19 +25,20 @@ export interface SchedulerEvents {
  */
 export class Scheduler {
   private readonly ready: Task[] = [];
-  private readonly steps = new Map<Task, KernelStep<unknown>>();
+  /** Tasks that have stopped somewhere, in the order in which they first did. */
+  private readonly stopped = new Set<Task>();
   private running = false;
 
   constructor(private readonly events: SchedulerEvents) {}
 
-  /** Tasks that have started and not ended, oldest first. */
+  /** Tasks that wait for a lock or a callback, in the order in which they first stopped. */
   get pending(): Task[] {
-    return [...this.steps.keys()];
+    return [...this.stopped];
   }
 
   /** Starts a task. */
   run<T>(task: Task<T>, step: KernelStep<T>): void {
-    this.steps.set(task as Task, step);
+    task.step = step;
     this.ready.push(task as Task);
     this.drain();
   }
@@ -55,7 +56,8 @@ export class Scheduler {
   release(task: Task, lock: Lock): void {
     if (lock.owner === task) lock.owner = null;
     else if (!lock.readers.delete(task)) throw new Error(`${lock.name} is not held by ${task.call}`);
-    task.held.splice(task.held.indexOf(lock), 1);
+    if (task.held.at(-1) === lock) task.held.pop();
+    else task.held.splice(task.held.indexOf(lock), 1);
     this.handOver(lock);
   }
 
@@ -84,17 +86,19 @@ export class Scheduler {
   }
 
   private advance(task: Task): void {
-    const step = this.steps.get(task);
+    const { step } = task;
     if (!step) return;
     try {
       const { done, value } = step.next();
       if (done) {
         this.finish(task, { how: 'returned', value });
       } else if ('wait' in value) {
+        this.stopped.add(task);
         task.waitsFor = value.wait;
         value.wait.waiters.push({ task, shared: value.shared ?? false });
         this.breakCycle(task);
       } else {
+        this.stopped.add(task);
         task.callback = value.callback;
         this.events.onCallback(task);
       }
@@ -113,7 +117,8 @@ export class Scheduler {
   }
 
   private finish(task: Task, end: TaskEnd<unknown>): void {
-    this.steps.delete(task);
+    task.step = null;
+    this.stopped.delete(task);
     task.end = end;
     task.waitsFor = null;
     task.callback = null;

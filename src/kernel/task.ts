@@ -116,6 +116,8 @@ export interface SplatEvent {
   readonly details: SplatDetails;
 }
 
+const NOTHING_SAID: CallbackReturn = {};
+
 /** One call on its way through the kernel: what it printed, whom it called, which locks it holds. */
 export class Task<T = unknown> {
   readonly splats: SplatEvent[] = [];
@@ -127,7 +129,9 @@ export class Task<T = unknown> {
   waitsFor: Lock | null = null;
   callback: PendingCallback | null = null;
   /** What the last callback to the outside was answered. */
-  callbackReturn: CallbackReturn = {};
+  callbackReturn: CallbackReturn = NOTHING_SAID;
+  /** The rest of its way; null before it starts and once it has ended. */
+  step: KernelStep<T> | null = null;
   end: TaskEnd<T> | null = null;
   /** Told once, when the task has ended. */
   onEnd: (() => void) | null = null;
@@ -148,15 +152,19 @@ export function refuse(task: Task, errno: Errno, why: string): Errno {
   return errno;
 }
 
-/** mutex_lock. Throws Wedged where the owner will never let go. */
-export function* acquire(task: Task, lock: Lock): KernelStep<void> {
-  if (lock.owner !== null || lock.readers.size > 0) {
-    if (lock.wedgedBy) throw new Wedged(lock, lock.wedgedBy);
-    yield { wait: lock };
-    return;
-  }
+/** mutex_trylock: the lock at once, or not at all. Spares the common case a generator. */
+export function tryAcquire(task: Task, lock: Lock): boolean {
+  if (lock.owner !== null || lock.readers.size > 0) return false;
   lock.owner = task;
   task.held.push(lock);
+  return true;
+}
+
+/** mutex_lock. Throws Wedged where the owner will never let go. */
+export function* acquire(task: Task, lock: Lock): KernelStep<void> {
+  if (tryAcquire(task, lock)) return;
+  if (lock.wedgedBy) throw new Wedged(lock, lock.wedgedBy);
+  yield { wait: lock };
 }
 
 /** down_read: beside other readers, behind a writer that holds the semaphore or waits for it. */

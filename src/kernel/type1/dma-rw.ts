@@ -4,7 +4,7 @@ import type { Device } from '../objects.ts';
 import { addressOf, hex, offsetInPage, PAGE_SIZE, pageOf, TOP, wrapPage } from '../pages.ts';
 import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task, tryAcquire } from '../task.ts';
 import { IOMMU_READ, IOMMU_WRITE } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
 
@@ -27,7 +27,7 @@ export function* dmaRw(
   iova: bigint,
   access: DmaAccess,
 ): KernelStep<Errno | Uint8Array> {
-  yield* acquire(task, iommu.lock);
+  if (!tryAcquire(task, iommu.lock)) yield* acquire(task, iommu.lock);
   const result = doRw(k, task, iommu, device, iova, access);
   k.release(task, iommu.lock);
   return result;

@@ -2,7 +2,7 @@ import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
 import { hex, isPageAligned, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task, tryAcquire } from '../task.ts';
 import { chargeMapping, IOMMU_READ, IOMMU_WRITE } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
 import { removeMapping } from './remove-dma.ts';
@@ -42,7 +42,7 @@ export function* mapDma(
     ? checkFlags(task, flags)
     : (checkRange(k, task, args) ?? checkFlags(task, flags));
   if (refused) return refused;
-  yield* acquire(task, iommu.lock);
+  if (!tryAcquire(task, iommu.lock)) yield* acquire(task, iommu.lock);
   const errno = doMap(k, task, iommu, args);
   k.release(task, iommu.lock);
   return errno;

@@ -5,7 +5,7 @@ import type { Device } from '../objects.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
 import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task, tryAcquire } from '../task.ts';
 import { IOMMU_WRITE } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
 
@@ -29,7 +29,7 @@ export function* pinPages(
   prot: number,
 ): KernelStep<PinResult> {
   if (!iommu.v2) return refuse(task, 'EACCES', 'pinning needs a type1v2 container');
-  yield* acquire(task, iommu.lock);
+  if (!tryAcquire(task, iommu.lock)) yield* acquire(task, iommu.lock);
   const result = doPin(k, task, iommu, device, iova, npage, prot);
   k.release(task, iommu.lock);
   return result;
@@ -186,7 +186,7 @@ export function* unpinPages(
     k.warn(task, 'W2', { device: device.id, iova });
     return null;
   }
-  yield* acquire(task, iommu.lock);
+  if (!tryAcquire(task, iommu.lock)) yield* acquire(task, iommu.lock);
   const offset = offsetInPage(iova);
   const firstPage = pageOf(iova);
   let done = 0;

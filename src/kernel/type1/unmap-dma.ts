@@ -4,7 +4,7 @@ import type { Errno } from '../errno.ts';
 import type { Device } from '../objects.ts';
 import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import { acquire, type KernelStep, refuse, type Task, tryAcquire } from '../task.ts';
 import { callDevices } from './device-list.ts';
 import { UserBitmap } from './dirty-bitmap.ts';
 import { bisects, bitmapSizeInvalid, copyDirty } from './dirty-pages.ts';
@@ -56,7 +56,7 @@ export function* unmapDma(
   }
   if (getDirty && (args.pageSize === undefined || bitmapSizeInvalid(args.size, args.pageSize)))
     return 'EINVAL';
-  yield* acquire(task, iommu.lock);
+  if (!tryAcquire(task, iommu.lock)) yield* acquire(task, iommu.lock);
   const result = yield* new Unmap(k, task, iommu, args).run();
   k.release(task, iommu.lock);
   return result;
@@ -97,7 +97,6 @@ class Unmap {
   *run(): KernelStep<UnmapDmaResult> {
     const refused = this.checkArgs();
     if (refused) return refused;
-    this.iommu.watchers.add(this);
     const errno = yield* this.walk();
     this.iommu.watchers.delete(this);
     if (errno) return errno;
@@ -159,6 +158,7 @@ class Unmap {
       if (this.k.gen.bisectedAfterRound === 'success') bisected = null;
       const pinned = this.pass();
       if (typeof pinned !== 'number') return pinned;
+      this.iommu.watchers.add(this);
       yield* this.invalidate(pinned);
     }
   }
