@@ -1,6 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Accepted, CALL_ANSWERS, EmptyAnswer } from '../schemas/answers.ts';
+import { Accepted, answerOf } from '../schemas/answers.ts';
 import { CALL_ARGS, CALL_TARGETS, type CallName } from '../schemas/calls.ts';
 import { restOf } from '../schemas/rest.ts';
 import { Id } from '../schemas/values.ts';
@@ -47,7 +47,7 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
         ...(target === 'host' ? {} : { params: Type.Object({ [target]: Id }) }),
         ...(takesBody ? { body: CALL_ARGS[call] as TSchema } : {}),
         response: {
-          [status]: status === 204 ? Type.Null() : (CALL_ANSWERS[call] ?? EmptyAnswer),
+          [status]: status === 204 ? Type.Null() : answerOf(call),
           202: Accepted,
           '4xx': PROBLEM_RESPONSE,
         },

@@ -58,7 +58,7 @@ export const Problem = Type.Object(
   { title: 'Problem' },
 );
 
-const answer = (properties: TProperties): TSchema =>
+const answer = <T extends TProperties>(properties: T) =>
   Type.Object({
     ...properties,
     invalidations: Type.Optional(Type.Array(InvalidationEntry)),
@@ -85,7 +85,7 @@ const DeviceFields = {
 };
 
 /** The answer of each call on success; a call that is not here answers an empty object. */
-export const CALL_ANSWERS: Partial<Record<CallName, TSchema>> = {
+export const CALL_ANSWERS = {
   'create-process': answer({ process: Type.String() }),
   'read-memory': answer({ data: Type.String() }),
   'open-container': answer({ container: Type.String(), process: Type.String() }),
@@ -103,12 +103,24 @@ export const CALL_ANSWERS: Partial<Record<CallName, TSchema>> = {
   'create-device': answer(DeviceFields),
   'add-fault': answer({ fault: Type.String() }),
   'group-status': answer({ value: Count }),
+  'unpin-pages': answer({
+    unpinned: Type.Optional(Type.Integer({ description: 'on 5.10: the pages walked' })),
+  }),
   'pin-pages': answer({ pinned: Count, pages: Type.Array(Type.Object({ iova: Hex, pfn: Hex })) }),
   'dma-rw': answer({ data: Type.Optional(Type.String()) }),
-  ...Object.fromEntries(
-    Object.entries(DRIVER_CALL_ANSWERS).map(([call, properties]) => [call, answer(properties)]),
-  ),
-};
+  ...driverAnswers(),
+} satisfies Partial<Record<CallName, TSchema>>;
+
+function driverAnswers() {
+  const answers = Object.entries(DRIVER_CALL_ANSWERS).map(([call, properties]) => [call, answer(properties)]);
+  type Fields = typeof DRIVER_CALL_ANSWERS;
+  return Object.fromEntries(answers) as { [N in keyof Fields]: ReturnType<typeof answer<Fields[N]>> };
+}
+
+/** The schema of a call's answer on success. */
+export function answerOf(call: CallName): TSchema {
+  return (CALL_ANSWERS as Partial<Record<CallName, TSchema>>)[call] ?? EmptyAnswer;
+}
 
 /** The answer of a call that has nothing to say. */
 export const EmptyAnswer = answer({});

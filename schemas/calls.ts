@@ -108,7 +108,7 @@ export type CallName = keyof typeof CALL_ARGS;
 export type CallTarget = 'host' | 'process' | 'container' | 'device' | 'fault';
 
 /** The object each call is made on. */
-export const CALL_TARGETS: Readonly<Record<CallName, CallTarget>> = {
+export const CALL_TARGETS = {
   'create-process': 'host',
   'add-memory-region': 'process',
   'set-memlock': 'process',
@@ -145,7 +145,7 @@ export const CALL_TARGETS: Readonly<Record<CallName, CallTarget>> = {
   'set-parameters': 'host',
   'add-fault': 'host',
   'remove-fault': 'fault',
-};
+} as const satisfies Readonly<Record<CallName, CallTarget>>;
 
 /** The arguments of call N as validated. */
 export type CallArgs<N extends CallName> = Static<(typeof CALL_ARGS)[N]>;

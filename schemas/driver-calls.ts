@@ -102,7 +102,7 @@ const Subchannel = {
 const ApStatus = { response: Type.Integer({ description: 'response code of the AP status word' }) };
 
 /** Fields of their answers; a call that is not here answers none. */
-export const DRIVER_CALL_ANSWERS: Readonly<Partial<Record<DriverCallName, TProperties>>> = {
+export const DRIVER_CALL_ANSWERS = {
   'ap-enable-interrupt': ApStatus,
   'ap-disable-interrupt': ApStatus,
   'ccw-start': Subchannel,
@@ -118,4 +118,4 @@ export const DRIVER_CALL_ANSWERS: Readonly<Partial<Record<DriverCallName, TPrope
     ref: Type.Integer({ description: 'how often the page is mapped now' }),
   },
   'gvt-unmap-page': { found: Type.Boolean(), ref: Type.Integer() },
-};
+} satisfies Partial<Record<DriverCallName, TProperties>>;

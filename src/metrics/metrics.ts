@@ -125,9 +125,10 @@ export class Metrics implements HostMetrics {
 
   /** A request was answered. `route` is the route's pattern; undefined where none serves it. */
   request(method: string, route: string | undefined, status: number, elapsedMs: number): void {
-    const labels = { method: METHODS.has(method) ? method : 'other', route: route ?? NO_ROUTE };
-    this.durations.observe(labels, elapsedMs / 1000);
-    this.requests.inc({ ...labels, status });
+    const known = METHODS.has(method) ? method : 'other';
+    const pattern = route ?? NO_ROUTE;
+    this.durations.observe({ method: known, route: pattern }, elapsedMs / 1000);
+    this.requests.inc({ method: known, route: pattern, status });
   }
 
   answered(answer: Answer): void {

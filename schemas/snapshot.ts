@@ -1,0 +1,326 @@
+import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox';
+import { Driver } from './drivers.ts';
+import { FaultFields } from './faults.ts';
+import { Base64, Byte, Id } from './values.ts';
+
+const object = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false });
+
+const nullable = <T extends TSchema>(schema: T, description: string) =>
+  Type.Union([schema, Type.Null()], { description });
+
+/** An address or a size in bytes, written in the one way there is: shortest, lower case. */
+const Hex64 = Type.String({
+  pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,15})$',
+  description: 'the shortest lower-case 0x… below 2^64',
+});
+/** The same of a host page frame's number or address, which may have a digit more. */
+const Frame = Type.String({
+  pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,16})$',
+  description: 'the shortest lower-case 0x… of at most 17 digits',
+});
+/** A multiple of 4096. */
+const PageAddress = Type.String({
+  pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,12}000)$',
+  description: 'the shortest lower-case 0x… below 2^64, a multiple of 0x1000',
+});
+/** A size, which may be all of 2^64. */
+const PageSize = Type.String({
+  pattern: '^0x(?:[1-9a-f][0-9a-f]{0,12}000|10000000000000000)$',
+  description: 'the shortest lower-case 0x… up to 2^64, a multiple of 0x1000 and not 0',
+});
+
+const integer = (minimum: number, maximum: number, says: string) =>
+  Type.Integer({ minimum, maximum, description: `an integer from ${says}` });
+const Count = integer(0, Number.MAX_SAFE_INTEGER, '0 to 2^53-1');
+const Exact = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, '-(2^53-1) to 2^53-1');
+const Positive31 = integer(1, 2 ** 31 - 1, '1 to 2^31-1');
+const Number31 = integer(0, 2 ** 31 - 1, '0 to 2^31-1');
+/** Number of the next id; low enough to be counted on from. */
+const NextId = integer(0, 2 ** 48, '0 to 2^48');
+/** Limit of mappings, as the parameter dma_entry_limit has it. */
+const Entries = integer(0, 2 ** 22, '0 to 4194304');
+
+/** What a dead or deadlocked task printed last. */
+const Splat = Type.Union(
+  [
+    object({
+      kind: Type.Literal('BUG_ON'),
+      function: Type.String(),
+      condition: Type.String(),
+      file: Type.String(),
+      line: Count,
+    }),
+    object({
+      kind: Type.Literal('DEADLOCK'),
+      function: Type.String(),
+      condition: Type.String(),
+      tasks: Type.Array(
+        object({
+          call: Type.String(),
+          device: Type.Optional(Type.String()),
+          holds: Type.Array(Type.String()),
+          waitsFor: Type.String(),
+        }),
+      ),
+    }),
+  ],
+  { description: 'a splat with "kind" "BUG_ON" or "DEADLOCK"' },
+);
+
+/** A lock that is free (null), or held for ever: by the calls named, because of the splat. */
+const SavedLock = nullable(
+  object({
+    owner: nullable(Type.String(), 'the name of a call, or null'),
+    readers: Type.Array(Type.String()),
+    splat: Splat,
+  }),
+  'null, or {owner, readers, splat}',
+);
+export type SavedLock = Static<typeof SavedLock>;
+
+const SavedProcess = object({
+  process: Id,
+  /** RLIMIT_MEMLOCK; null: none, and CAP_IPC_LOCK. */
+  memlock: nullable(Hex64, 'a number of bytes 0x…, or null for no limit'),
+  lockedVm: Exact,
+  regions: Type.Array(object({ start: PageAddress, size: PageSize, prot: integer(0, 3, '0 to 3') })),
+  /** Pages that are not zero, lowest first: the byte they are full of, or their 4096 bytes. */
+  contents: Type.Array(
+    object({
+      page: PageAddress,
+      content: Type.Union([Byte, Base64], { description: 'a byte from 0 to 255, or 4096 bytes in base64' }),
+    }),
+  ),
+});
+export type SavedProcess = Static<typeof SavedProcess>;
+
+const SavedPin = object({
+  iova: Hex64,
+  pfn: Frame,
+  /** Device number and references of each holder, earliest first. */
+  holders: Type.Array(Type.Tuple([Number31, Positive31], { description: '[device number, references]' }), {
+    minItems: 1,
+    description: 'an array of [device number, references], not empty',
+  }),
+});
+export type SavedPin = Static<typeof SavedPin>;
+
+const SavedMapping = object({
+  iova: PageAddress,
+  size: PageSize,
+  vaddr: PageAddress,
+  prot: integer(1, 3, '1 to 3'),
+  lockCap: Type.Boolean(),
+  vaddrInvalid: Type.Boolean(),
+  /** Its place in the mapping tree: links to the root, and its colour. Mappings are in order, so that is all. */
+  depth: integer(0, 64, '0 to 64'),
+  red: Type.Boolean(),
+  /** Runs of equal 64-bit words of the dirty bitmap that are not 0: first word, how many, the word. */
+  dirty: Type.Array(
+    Type.Tuple([Count, Positive31, Hex64], { description: '[first word, words, 0x… of each]' }),
+  ),
+  /** Lowest first. */
+  pins: Type.Array(SavedPin),
+});
+export type SavedMapping = Static<typeof SavedMapping>;
+
+const SavedIommu = object({
+  type: Type.Union([Type.Literal(1), Type.Literal(3), Type.Literal(6)], { description: '1, 3 or 6' }),
+  dmaAvail: Entries,
+  dirtyTracking: Type.Boolean(),
+  hadDomain: Type.Boolean(),
+  overlapPossible: Type.Boolean(),
+  /** Ids, newest first. */
+  emulatedGroups: Type.Array(Id),
+  domainGroups: Type.Array(Id),
+  /** Ids in the order in which devices are called. */
+  deviceList: Type.Array(Id),
+  lock: SavedLock,
+  deviceListLock: SavedLock,
+  /** References that a device believes it has although another one dropped them, oldest first. */
+  stolen: Type.Array(object({ device: Number31, iova: Hex64 })),
+  mappings: Type.Array(SavedMapping),
+});
+export type SavedIommu = Static<typeof SavedIommu>;
+
+const SavedContainer = object({
+  container: Id,
+  process: Id,
+  open: Type.Boolean(),
+  /** Ids, newest first. */
+  groups: Type.Array(Id),
+  lock: SavedLock,
+  iommu: nullable(SavedIommu, 'null, or a type1 instance'),
+});
+export type SavedContainer = Static<typeof SavedContainer>;
+
+const SavedGroup = object({
+  group: Type.String({ pattern: '^g(?:0|[1-9][0-9]{0,14})$', description: 'g and a number' }),
+  emulated: Type.Boolean(),
+  fdOpen: Type.Boolean(),
+  fileOpen: Type.Boolean(),
+  /** Only pins make its pages dirty; null without a type1 instance, where it means nothing. */
+  pinnedPageDirtyScope: nullable(Type.Boolean(), 'true, false or null'),
+  lock: SavedLock,
+});
+export type SavedGroup = Static<typeof SavedGroup>;
+
+const SavedDevice = object({
+  device: Id,
+  number: Number31,
+  kind: Type.Union([Type.Literal('mdev'), Type.Literal('vfio-pci')], { description: '"mdev" or "vfio-pci"' }),
+  group: Type.String(),
+  openCount: Number31,
+  /** Null for a vfio-pci device. */
+  driver: nullable(Driver, 'null, or a driver'),
+  driverState: Type.Any({
+    description: 'what the driver remembers, by its type; null where that is nothing',
+  }),
+  driverLock: SavedLock,
+});
+export type SavedDevice = Static<typeof SavedDevice>;
+
+const SavedFault = object({
+  rule: object({ ...FaultFields, fault: Id }),
+  seen: Count,
+  struck: Count,
+});
+
+/** The version of the format that is written and read. */
+export const SNAPSHOT_VERSION = 1;
+
+const State = object({
+  parameters: object({
+    dmaEntryLimit: Entries,
+    panicOnOops: Type.Boolean(),
+    panicOnWarn: Type.Boolean(),
+    warnOnPinnedUnmap: Type.Boolean(),
+  }),
+  /** In the order in which they were set. */
+  taint: Type.Array(Type.Union([Type.Literal('W'), Type.Literal('D')], { description: '"W" or "D"' }), {
+    uniqueItems: true,
+    description: 'an array of "W" and "D", each at most once',
+  }),
+  /** Once-only warnings that have fired: ids of the splats' catalogue. */
+  warnedOnce: Type.Array(Type.String(), { uniqueItems: true, description: 'an array of different ids' }),
+  /** Numbers of the next ids. */
+  next: object({
+    container: NextId,
+    device: NextId,
+    group: NextId,
+    process: NextId,
+    fault: NextId,
+    deviceNumber: Number31,
+  }),
+  /** In the order in which they strike. */
+  faults: Type.Array(SavedFault),
+  /** In the order in which they were made, which their page frames tell; p0 first. */
+  processes: Type.Array(SavedProcess, { minItems: 1, description: 'an array of processes, not empty' }),
+  /** By number. */
+  groups: Type.Array(SavedGroup),
+  /** By number. */
+  devices: Type.Array(SavedDevice),
+  /** Devices that are gone but hold references, by number. */
+  formerDevices: Type.Array(object({ number: Number31, device: Id })),
+  /** By id. */
+  containers: Type.Array(SavedContainer),
+});
+
+/**
+ * The state of a rig's host as one document: everything that matters for what it will answer. Not in it: journal,
+ * trace, operations and console, which tell of the past, and limits, which are the service's.
+ */
+export const SnapshotSchema = Type.Object(
+  {
+    format: Type.Literal('vfio-host-snapshot'),
+    version: Type.Literal(SNAPSHOT_VERSION),
+    kernel: Type.String({ maxLength: 16, description: 'a kernel version' }),
+    state: State,
+  },
+  { additionalProperties: false, title: 'Snapshot' },
+);
+export type Snapshot = Static<typeof SnapshotSchema>;
+export type SnapshotState = Snapshot['state'];
+
+const errnos = Type.Array(
+  Type.Union([Type.Literal('EIO'), Type.Literal('EBUSY'), Type.Literal('ENODEV'), Type.Literal('EACCES')], {
+    description: '"EIO", "EBUSY", "ENODEV" or "EACCES"',
+  }),
+  { minItems: 1, maxItems: 1024, description: 'an array of 1 to 1024 errnos' },
+);
+const apAnswers = Type.Array(
+  object({ response: Byte, irqEnabled: Type.Boolean(), queueEmpty: Type.Boolean() }),
+  { minItems: 1, maxItems: 1024, description: 'an array of 1 to 1024 answers' },
+);
+/** Queues of injected answers by name; one that is empty is absent. */
+const injected = <K extends string, T extends TSchema>(names: readonly K[], answers: T) =>
+  Type.Partial(Type.Object(Object.fromEntries(names.map((name) => [name, answers])) as Record<K, T>), {
+    additionalProperties: false,
+  });
+
+const SyntheticState = object({
+  callbacks: Count,
+  holding: Type.Boolean(),
+  held: Type.Boolean(),
+  /** The list of its own pins, lowest first. */
+  pins: Type.Array(object({ iova: Hex64, times: Positive31 })),
+});
+export type SyntheticState = Static<typeof SyntheticState>;
+
+const VfioApState = object({
+  guest: Type.Boolean(),
+  /** In the order of its matrix. */
+  queues: Type.Array(
+    object({
+      apqn: integer(0, 65535, '0 to 65535'),
+      savedIova: nullable(Hex64, 'an address 0x…, or null'),
+      savedIsc: nullable(integer(0, 7, '0 to 7'), 'an integer from 0 to 7, or null'),
+      injected: injected(['tapq', 'aqic-enable', 'aqic-disable', 'zapq', 'gisc-register'], apAnswers),
+    }),
+  ),
+});
+export type VfioApState = Static<typeof VfioApState>;
+
+const VfioCcwState = object({
+  fsm: Type.Union(
+    ['NOT_OPER', 'STANDBY', 'IDLE', 'CP_PROCESSING', 'CP_PENDING'].map((name) => Type.Literal(name)),
+    { description: '"NOT_OPER", "STANDBY", "IDLE", "CP_PROCESSING" or "CP_PENDING"' },
+  ),
+  active: Type.Boolean(),
+  workQueued: Type.Boolean(),
+  callbacksSinceWork: Count,
+  /** Runs of pages its channel program has pinned, in the order in which they are unpinned. */
+  pinned: Type.Array(object({ iova: Hex64, npage: Positive31 })),
+  injected: injected(['disable', 'quiesce', 'enable', 'start', 'halt', 'clear'], errnos),
+});
+export type VfioCcwState = Omit<Static<typeof VfioCcwState>, 'fsm'> & {
+  fsm: 'NOT_OPER' | 'STANDBY' | 'IDLE' | 'CP_PROCESSING' | 'CP_PENDING';
+};
+
+const GvtGState = object({
+  /** By frame number. */
+  cache: Type.Array(
+    object({
+      gfn: Type.String({
+        pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,12})$',
+        description: 'a frame number 0x… below 2^52',
+      }),
+      size: Type.Union([Type.Literal('4K'), Type.Literal('2M')], { description: '"4K" or "2M"' }),
+      dmaAddr: Type.String({
+        pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,13}000)$',
+        description: 'the shortest lower-case 0x… of a page frame',
+      }),
+      ref: Exact,
+    }),
+  ),
+});
+export type GvtGState = Static<typeof GvtGState>;
+
+/** What a driver remembers, by its type; a type that is not here remembers nothing. */
+export const DRIVER_STATES: Readonly<Record<string, TSchema>> = {
+  synthetic: SyntheticState,
+  'vfio-ap': VfioApState,
+  'vfio-ccw': VfioCcwState,
+  'gvt-g': GvtGState,
+};

@@ -1,0 +1,114 @@
+import type { Static } from '@sinclair/typebox';
+import type { CALL_ANSWERS, EmptyAnswer } from '../../schemas/answers.ts';
+import {
+  CALL_ARGS,
+  CALL_TARGETS,
+  type CallArgs,
+  type CallName,
+  type CallTarget,
+} from '../../schemas/calls.ts';
+import { restOf } from '../../schemas/rest.ts';
+import { Operation } from './operation.ts';
+import { type RawAnswer, type RequestOptions, succeeded, type Transport } from './transport.ts';
+import type { Address } from './values.ts';
+
+/** A schema's type, with a bigint wherever it has an address or a size. */
+type Widened<T> = { [K in keyof T]: [string | number] extends [NonNullable<T[K]>] ? T[K] | Address : T[K] };
+
+/** The arguments of call N, without the id of its object. */
+export type CallInput<N extends CallName> = Widened<CallArgs<N>>;
+
+type Answers = typeof CALL_ANSWERS;
+
+/** What call N answers on success. */
+export type CallAnswer<N extends CallName> = Static<
+  N extends keyof Answers ? Answers[N] : typeof EmptyAnswer
+>;
+
+/** The calls that are made on a kind of object. */
+export type CallsOn<T extends CallTarget> = {
+  [N in CallName]: T extends (typeof CALL_TARGETS)[N] ? N : never;
+}[CallName];
+
+/** What follows a call's name: its arguments, which may be left out where none is required. */
+type Rest<N extends CallName> =
+  object extends CallInput<N>
+    ? [args?: CallInput<N>, options?: RequestOptions]
+    : [args: CallInput<N>, options?: RequestOptions];
+
+type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : S;
+
+/** A method for each call on a kind of object: `map-dma` is `mapDma(args, options)`. */
+export type CallMethods<T extends CallTarget> = {
+  [N in CallsOn<T> as CamelCase<N>]: (...rest: Rest<N>) => Promise<CallAnswer<N>>;
+};
+
+/**
+ * An object calls are made on. Every call is a method, `container.mapDma({ iova, vaddr, size, flags })`, made from
+ * the call's schema. Addresses and sizes are bytes, `npage` and `pinned` pages; answers give 64-bit values as `0x…`
+ * (see toBigInt). A call rejects with VfioHostError when it is refused; one that has to wait, for a callback or a
+ * lock, takes as long as that does, within `timeoutMs`.
+ */
+export class CallObject<T extends CallTarget> {
+  constructor(
+    protected readonly transport: Transport,
+    /** Id of the object. */
+    readonly id: string,
+  ) {}
+
+  /** Makes a call by its name, as its method does. */
+  async call<N extends CallsOn<T>>(name: N, ...rest: Rest<N>): Promise<CallAnswer<N>> {
+    return succeeded(await this.raw(name, ...rest)) as CallAnswer<N>;
+  }
+
+  /** Makes a call and gives its answer as it is, a problem too. */
+  raw<N extends CallsOn<T>>(name: N, ...[args, options]: Rest<N>): Promise<RawAnswer> {
+    return this.send(name, args, options);
+  }
+
+  /**
+   * Starts a call without waiting for callbacks or locks (`Prefer: respond-async`): it is under way, or answered,
+   * when this resolves. Rejects with VfioHostError when it was refused at once.
+   */
+  async begin<N extends CallsOn<T>>(name: N, ...[args, options]: Rest<N>): Promise<Operation<CallAnswer<N>>> {
+    const answer = await this.send(name, args, options, { prefer: 'respond-async' });
+    return Operation.of<CallAnswer<N>>(this.transport, answer);
+  }
+
+  private send(
+    name: CallName,
+    args: object | undefined,
+    options: RequestOptions | undefined,
+    headers?: Record<string, string>,
+  ): Promise<RawAnswer> {
+    const { method, url } = restOf(name);
+    const path = url.replace(/:\w+/, encodeURIComponent(this.id));
+    const body = method === 'POST' ? { body: args ?? {} } : {};
+    return this.transport.raw(String(method), path, { ...options, ...body, ...(headers ? { headers } : {}) });
+  }
+}
+
+/** The class of objects of a kind, with a method for each of their calls. */
+export function objectOf<T extends CallTarget>(
+  target: T,
+): new (
+  transport: Transport,
+  id: string,
+) => CallObject<T> & CallMethods<T> {
+  class WithCalls extends CallObject<T> {}
+  for (const name of Object.keys(CALL_ARGS) as CallsOn<T>[]) {
+    if (CALL_TARGETS[name] !== target) continue;
+    Object.defineProperty(WithCalls.prototype, camelCase(name), {
+      value(this: WithCalls, ...rest: Rest<typeof name>) {
+        return this.call(name, ...rest);
+      },
+    });
+  }
+  return WithCalls as never;
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(\w)/g, (_dash, letter: string) => letter.toUpperCase());
+}

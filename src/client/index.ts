@@ -1,0 +1,21 @@
+export type { CallName } from '../../schemas/calls.ts';
+export type { EventKind, JournalEvent } from '../host/journal.ts';
+export type { CallAnswer, CallInput, CallMethods } from './calls.ts';
+export { type Compared, type Replayed, type RigInfo, type Scenario, VfioHostClient } from './client.ts';
+export { type ProblemBody, VfioHostError } from './error.ts';
+export type { EventQuery, EventReader, Events } from './events.ts';
+export type {
+  Attached,
+  ContainerHandle,
+  ContainerInfo,
+  DeviceHandle,
+  DeviceInfo,
+  FaultHandle,
+  Mapping,
+  Pin,
+  ProcessHandle,
+  ProcessInfo,
+} from './objects.ts';
+export type { Operation } from './operation.ts';
+export type { ClientOptions, RawAnswer, RequestOptions, RequestParts } from './transport.ts';
+export { type Address, toBigInt } from './values.ts';
