@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type EventFormat, EventStream, NDJSON, SSE, waitForEvent } from '../src/host/event-stream.ts';
+import { EVENT_KINDS } from '../src/host/journal.ts';
 import type { Service } from '../src/service.ts';
 import { QueryCount, QueryLimit, WaitFields, waitMs } from './query.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
@@ -8,7 +9,12 @@ import { PROBLEM_RESPONSE } from './reply.ts';
 const EventQuery = Type.Object(
   {
     since: Type.Optional(QueryCount),
-    kind: Type.Optional(Type.String({ maxLength: 40 })),
+    kind: Type.Optional(
+      Type.Union(
+        EVENT_KINDS.map((kind) => Type.Literal(kind)),
+        { description: `one of ${EVENT_KINDS.join(', ')}` },
+      ),
+    ),
     container: Type.Optional(Type.String({ maxLength: 63 })),
     device: Type.Optional(Type.String({ maxLength: 63 })),
     limit: Type.Optional(QueryLimit),

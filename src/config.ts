@@ -61,6 +61,13 @@ const SETTINGS = {
     parse: (text: string) => text,
     schema: Type.Union(KERNEL_VERSIONS.map((version) => Type.Literal(version))),
   },
+  seedFile: {
+    flag: 'seed-file',
+    rule: 'the path of a snapshot or a trace; its kernel becomes the one to answer as',
+    help: 'state in which rigs start, also after a reset',
+    parse: (text: string) => text,
+    schema: Type.String({ maxLength: 4096 }),
+  },
   panicOnWarn: { flag: 'panic-on-warn', help: 'a WARN_ON ends the process with exit code 70', ...flag },
   panicOnOops: { flag: 'panic-on-oops', help: 'a BUG_ON ends the process with exit code 70', ...flag },
   webhookAllow: {
@@ -107,6 +114,7 @@ export const DEFAULT_CONFIG: Config = {
   port: 8080,
   logLevel: 'info',
   kernel: '6.1',
+  seedFile: '',
   panicOnWarn: false,
   panicOnOops: false,
   webhookAllow: DEFAULT_WEBHOOK_ALLOW,
@@ -182,7 +190,7 @@ export function settingsHelp(): string {
     .map((name) => {
       const { flag: name_, help, rule } = SETTINGS[name];
       const left = `  --${name_} VALUE`.padEnd(30);
-      return `${left}${help}: ${rule} (${envName(name)}; default ${DEFAULT_CONFIG[name]})`;
+      return `${left}${help}: ${rule} (${envName(name)}; default ${DEFAULT_CONFIG[name] === '' ? 'none' : DEFAULT_CONFIG[name]})`;
     })
     .join('\n');
 }

@@ -2,12 +2,15 @@
 import closeWithGrace from 'close-with-grace';
 import { pino } from 'pino';
 import { buildApp } from './app.ts';
+import { RequestProblem } from './calls/problem.ts';
 import { compareCommand } from './cli/compare.ts';
 import { replayCommand } from './cli/replay.ts';
 import { TraceError } from './cli/traces.ts';
 import { EXIT_PANIC, EXIT_USAGE, UsageError } from './cli/usage.ts';
-import { ConfigError, readConfig, settingsHelp } from './config.ts';
+import { ConfigError, hostLimits, readConfig, settingsHelp } from './config.ts';
+import { DEFAULT_RIG } from './rig/rigs.ts';
 import { Service } from './service.ts';
+import { readSeed, SeedError } from './snapshot/seed.ts';
 import { VERSION } from './version.ts';
 
 /** How long a stop may take, milliseconds. */
@@ -33,10 +36,15 @@ ${settingsHelp()}
 `;
 
 async function serve(args: readonly string[]): Promise<void> {
-  const config = readConfig(args, process.env);
+  const configured = readConfig(args, process.env);
+  const { seedFile } = configured;
+  const seed = seedFile === '' ? null : readSeed(seedFile, hostLimits(configured));
+  const config = seed ? { ...configured, kernel: seed.kernel } : configured;
   // Synchronous: a line about a panic is out before the process ends.
   const log = pino({ level: config.logLevel }, pino.destination({ dest: 1, sync: true }));
-  const service = new Service(config, { log, panic: () => process.exit(EXIT_PANIC) });
+  const panic = () => process.exit(EXIT_PANIC);
+  const service = new Service(config, { log, panic, ...(seed ? { seed: seed.apply } : {}) });
+  if (seed) seedDefaultRig(service, seedFile);
   const app = await buildApp(service, log);
   // Not at the normal end of the process: its exit code is its own.
   closeWithGrace({ delay: STOP_MS, logger: false, skip: ['beforeExit'] }, async ({ err, signal }) => {
@@ -52,6 +60,16 @@ async function serve(args: readonly string[]): Promise<void> {
     port: config.port,
     listenTextResolver: (address) => `ready at ${address}`,
   });
+}
+
+/** Makes the default rig now: /ready answers once its seed is loaded. */
+function seedDefaultRig(service: Service, file: string): void {
+  try {
+    service.rigs.use(DEFAULT_RIG);
+  } catch (error) {
+    if (!(error instanceof RequestProblem)) throw error;
+    throw new SeedError(`${file}: ${error.message}`);
+  }
 }
 
 async function main([first, ...rest]: readonly string[]): Promise<number | null> {
@@ -81,7 +99,7 @@ main(process.argv.slice(2)).then(
   },
   (error: Error) => {
     process.stderr.write(`vfio-host: ${error.message}\n`);
-    const usage = error instanceof ConfigError || error instanceof UsageError || error instanceof TraceError;
+    const usage = [ConfigError, UsageError, TraceError, SeedError].some((kind) => error instanceof kind);
     process.exitCode = usage ? EXIT_USAGE : 1;
   },
 );

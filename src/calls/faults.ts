@@ -21,7 +21,8 @@ export interface FaultState {
 /** Deterministic faults of one host: rules that count the calls they match. */
 export class Faults {
   private readonly byId = new Map<string, FaultState>();
-  private count = 0;
+  /** Number of the next id that no client chose. */
+  count = 0;
 
   /** `capacity` is the number of rules there may be. */
   constructor(private readonly capacity: number) {}
@@ -44,6 +45,11 @@ export class Faults {
   /** Refuses one more rule than there may be. */
   checkRoom(): void {
     if (this.byId.size >= this.capacity) throw RequestProblem.tooMany('faults', this.capacity);
+  }
+
+  /** Puts a rule with its counts at the end, from a snapshot. */
+  restore(state: FaultState): void {
+    this.byId.set(state.rule.fault, { ...state });
   }
 
   has(id: string): boolean {

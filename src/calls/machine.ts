@@ -26,7 +26,8 @@ export interface PanicPolicy {
 /** A kernel with what clients see around it: ids, resource limits, host parameters. Calls act on it. */
 export class Machine {
   readonly faults: Faults;
-  private readonly counters = { c: 0, d: 0, g: 0, p: 1 };
+  /** Numbers of the next ids of containers, devices, groups and processes. */
+  readonly counters = { c: 0, d: 0, g: 0, p: 1 };
 
   /**
    * @param refusesWebhook why a webhook's URL can never be called, in words; null when it may be

@@ -9,13 +9,17 @@ const SHOWN = 60;
 /** A value as a message shows it. */
 function show(value: unknown): string {
   if (value === undefined) return 'missing';
+  // JSON has no infinity: 1e400 would show as null.
+  if (typeof value === 'number') return String(value);
   const text = JSON.stringify(value) ?? String(value);
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }
 
-/** A variant of a union of objects that are told apart by their `type`. */
+/** A variant of a union of objects that are told apart by their `type`, or the one object that may be null. */
 function variantOf(schema: TSchema, value: unknown): TSchema | null {
   const variants = (schema.anyOf ?? []) as TSchema[];
+  const [only, ...others] = variants.filter((variant) => variant.type !== 'null');
+  if (only?.type === 'object' && others.length === 0 && !Array.isArray(value)) return only;
   const { type } = (value ?? {}) as { type?: unknown };
   if (type === undefined) return null;
   return variants.find((variant) => variant.properties?.type?.const === type) ?? null;

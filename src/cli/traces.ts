@@ -12,13 +12,7 @@ export class TraceError extends Error {}
  * @throws TraceError when the file cannot be read or a line is no scenario
  */
 export function readTraces(path: string): Scenario[] {
-  let text: string;
-  try {
-    const bytes = readFileSync(path);
-    text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
-  } catch (error) {
-    throw new TraceError(`${path}: ${(error as Error).message}`);
-  }
+  const text = readText(path);
   const whole = parse(text);
   if (whole !== undefined) return [check(whole, path)];
   return text.split('\n').flatMap((line, i) => {
@@ -27,6 +21,20 @@ export function readTraces(path: string): Scenario[] {
     if (value === undefined) throw new TraceError(`${path}:${i + 1}: not JSON`);
     return [check(value, `${path}:${i + 1}`)];
   });
+}
+
+/**
+ * The text of a file, gzipped where its name ends in `.gz`.
+ *
+ * @throws TraceError when it cannot be read
+ */
+export function readText(path: string): string {
+  try {
+    const bytes = readFileSync(path);
+    return (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
+  } catch (error) {
+    throw new TraceError(`${path}: ${(error as Error).message}`);
+  }
 }
 
 function parse(text: string): unknown {

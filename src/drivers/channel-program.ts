@@ -88,6 +88,11 @@ export class ChannelProgram {
     for (const { pinned } of this.segments) for (const runs of pinned) yield* runs;
   }
 
+  /** Takes over what a program has pinned: once it runs, nothing else of it is ever looked at. */
+  restore(runs: PageRun[]): void {
+    if (runs.length > 0) this.segments = [{ iova: 0n, ccws: [], pinned: [runs] }];
+  }
+
   /** ccwchain_handle_ccw. */
   private *copySegment(api: DriverApi, iova: bigint): KernelStep<Errno | null> {
     // The driver reads as much as a segment may have, whatever its length turns out to be.

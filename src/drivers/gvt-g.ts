@@ -1,4 +1,5 @@
 import type { GvtGConfig } from '../../schemas/driver-models.ts';
+import type { GvtGState } from '../../schemas/snapshot.ts';
 import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../kernel/pages.ts';
@@ -35,7 +36,7 @@ export class GvtGDriver implements MdevDriver {
   static readonly type: string = 'gvt-g';
   readonly hasDmaUnmap = true;
   private readonly cache = new Map<number, CacheEntry>();
-  private readonly cacheLock = new Lock('cache_lock');
+  readonly ownLock: Lock = new Lock('cache_lock');
 
   constructor(readonly config: GvtGConfig) {}
 
@@ -47,15 +48,22 @@ export class GvtGDriver implements MdevDriver {
     };
   }
 
+  restore(state: GvtGState): void {
+    for (const { gfn, size, dmaAddr, ref } of state.cache) {
+      const entry = { gfn: Number(gfn), size, pfn: pageOf(BigInt(dmaAddr)), ref };
+      this.cache.set(entry.gfn, entry);
+    }
+  }
+
   *openDevice(): KernelStep<Errno | null> {
     return null;
   }
 
   /** gvt_cache_destroy. */
   *closeDevice(api: DriverApi): KernelStep<void> {
-    yield* api.lock(this.cacheLock);
+    yield* api.lock(this.ownLock);
     for (const entry of this.ascending()) yield* this.drop(api, entry);
-    api.unlock(this.cacheLock);
+    api.unlock(this.ownLock);
   }
 
   /** intel_vgpu_remove: returns early, with a warning (G2), while the vGPU is open. */
@@ -65,10 +73,10 @@ export class GvtGDriver implements MdevDriver {
 
   /** Drops every entry that starts in the range; one that starts below and reaches into it is not found. */
   *dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<void> {
-    yield* api.lock(this.cacheLock);
+    yield* api.lock(this.ownLock);
     const first = pageOf(iova);
     for (const entry of this.startingIn(first, first + pageOf(length))) yield* this.drop(api, entry);
-    api.unlock(this.cacheLock);
+    api.unlock(this.ownLock);
   }
 
   /**
@@ -77,9 +85,9 @@ export class GvtGDriver implements MdevDriver {
    * @returns what a pin was answered, or EINVAL where the pages are not next to each other in the host
    */
   *mapPage(api: DriverApi, gfn: number, size: GttPageSize): KernelStep<Errno | MappedPage> {
-    yield* api.lock(this.cacheLock);
+    yield* api.lock(this.ownLock);
     const result = yield* this.map(api, gfn, size);
-    api.unlock(this.cacheLock);
+    api.unlock(this.ownLock);
     return result;
   }
 
@@ -99,10 +107,10 @@ export class GvtGDriver implements MdevDriver {
 
   /** intel_gvt_dma_unmap_guest_page: one reference less; a page that is not in the cache is passed over. */
   *unmapPage(api: DriverApi, gfn: number): KernelStep<{ found: boolean; ref: number }> {
-    yield* api.lock(this.cacheLock);
+    yield* api.lock(this.ownLock);
     const entry = this.cache.get(gfn);
     if (entry && --entry.ref === 0) yield* this.drop(api, entry);
-    api.unlock(this.cacheLock);
+    api.unlock(this.ownLock);
     return { found: entry !== undefined, ref: entry?.ref ?? 0 };
   }
 

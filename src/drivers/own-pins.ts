@@ -18,8 +18,8 @@ export class OwnPins extends RbLinks {
     this.times = growColumn(this.times, capacity);
   }
 
-  /** Notes one more pin of this exact IOVA (bytes). */
-  add(iova: bigint): void {
+  /** Notes one more pin of this exact IOVA (bytes), or several. */
+  add(iova: bigint, times = 1): void {
     const page = pageOf(iova);
     const offset = offsetInPage(iova);
     let parent = NIL;
@@ -29,7 +29,7 @@ export class OwnPins extends RbLinks {
       const at = this.page[node]!;
       const off = this.offset[node]!;
       if (at === page && off === offset) {
-        this.times[node]!++;
+        this.times[node]! += times;
         return;
       }
       parent = node;
@@ -39,7 +39,7 @@ export class OwnPins extends RbLinks {
     const slot = this.allocate();
     this.page[slot] = page;
     this.offset[slot] = offset;
-    this.times[slot] = 1;
+    this.times[slot] = times;
     this.root = this.link(this.root, slot, parent, onLeft);
   }
 

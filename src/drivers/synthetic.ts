@@ -1,3 +1,4 @@
+import type { SyntheticState } from '../../schemas/snapshot.ts';
 import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { hex, PAGE_SIZE } from '../kernel/pages.ts';
@@ -58,6 +59,13 @@ export class SyntheticDriver implements MdevDriver {
     }
     const { callbacks, holding, held } = this;
     return { callbacks, holding, held, pinnedKeys: this.pins.count, pins };
+  }
+
+  restore(state: SyntheticState): void {
+    this.callbacks = state.callbacks;
+    this.holding = state.holding;
+    this.held = state.held;
+    for (const { iova, times } of state.pins) this.pins.add(BigInt(iova), times);
   }
 
   /** set-driver: behaves differently from now on; its pins and the number of callbacks seen stay. */

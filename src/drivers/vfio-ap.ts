@@ -1,4 +1,5 @@
 import type { VfioApConfig } from '../../schemas/driver-models.ts';
+import type { VfioApState } from '../../schemas/snapshot.ts';
 import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { hex, offsetInPage } from '../kernel/pages.ts';
@@ -13,6 +14,7 @@ import {
   AP_NOT_AVAILABLE,
   AP_OTHERWISE_CHANGED,
   AP_RESET_IN_PROGRESS,
+  type ApInstruction,
   ApQueue,
 } from './ap-queue.ts';
 
@@ -40,7 +42,7 @@ export class VfioApDriver implements MdevDriver {
   static readonly type: string = 'vfio-ap';
   readonly hasDmaUnmap = true;
   private readonly queues: ReadonlyMap<number, ApQueue>;
-  private readonly mdevsLock = new Lock('mdevs_lock');
+  readonly ownLock: Lock = new Lock('mdevs_lock');
   /** Whether a guest is there (`matrix_mdev->kvm`): from the first open to the last close. */
   private guest = false;
 
@@ -60,6 +62,18 @@ export class VfioApDriver implements MdevDriver {
     };
   }
 
+  restore(state: VfioApState): void {
+    this.guest = state.guest;
+    for (const { apqn, savedIova, savedIsc, injected } of state.queues) {
+      const q = this.queues.get(apqn)!;
+      q.savedIova = savedIova === null ? 0n : BigInt(savedIova);
+      q.savedIsc = savedIsc;
+      for (const [instruction, answers] of Object.entries(injected)) {
+        q.inject(instruction as ApInstruction, answers);
+      }
+    }
+  }
+
   /** The queue of an APQN, or undefined when it is not assigned. */
   queue(apqn: number): ApQueue | undefined {
     return this.queues.get(apqn);
@@ -72,18 +86,18 @@ export class VfioApDriver implements MdevDriver {
 
   /** vfio_ap_mdev_unset_kvm. */
   *closeDevice(api: DriverApi): KernelStep<void> {
-    yield* api.lock(this.mdevsLock);
+    yield* api.lock(this.ownLock);
     yield* this.resetQueues(api);
     this.guest = false;
-    api.unlock(this.mdevsLock);
+    api.unlock(this.ownLock);
   }
 
   /** vfio_ap_mdev_remove. */
   *remove(api: DriverApi, open: boolean): KernelStep<void> {
     if (open) return;
-    yield* api.lock(this.mdevsLock);
+    yield* api.lock(this.ownLock);
     yield* this.resetQueues(api);
-    api.unlock(this.mdevsLock);
+    api.unlock(this.ownLock);
   }
 
   *dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<void> {
@@ -92,12 +106,12 @@ export class VfioApDriver implements MdevDriver {
       yield* api.unpinPages(iova, 1);
       return;
     }
-    yield* api.lock(this.mdevsLock);
+    yield* api.lock(this.ownLock);
     for (const q of this.queues.values()) {
       // A queue without a pin has savedIova 0: a range that starts at 0 disables it, as in the kernel.
       if (iova <= q.savedIova && q.savedIova < iova + length) yield* this.irqDisable(api, q);
     }
-    api.unlock(this.mdevsLock);
+    api.unlock(this.ownLock);
   }
 
   /**
@@ -109,28 +123,28 @@ export class VfioApDriver implements MdevDriver {
    */
   *aqic(api: DriverApi, apqn: number, enable: { nib: bigint; isc: number } | null): KernelStep<number> {
     if (!this.guest) return AP_NOT_AVAILABLE;
-    yield* api.lock(this.mdevsLock);
+    yield* api.lock(this.ownLock);
     const q = this.queues.get(apqn);
     let response = AP_NOT_AVAILABLE;
     if (q && enable) response = yield* this.irqEnable(api, q, enable.nib, enable.isc);
     else if (q) response = yield* this.irqDisable(api, q);
-    api.unlock(this.mdevsLock);
+    api.unlock(this.ownLock);
     return response;
   }
 
   /** The device's RESET ioctl: every queue; one of the errnos where some could not be reset. */
   *reset(api: DriverApi): KernelStep<Errno | null> {
-    yield* api.lock(this.mdevsLock);
+    yield* api.lock(this.ownLock);
     const errno = yield* this.resetQueues(api);
-    api.unlock(this.mdevsLock);
+    api.unlock(this.ownLock);
     return errno;
   }
 
   /** One queue, as when it is taken out of the matrix; also without a guest. */
   *resetOne(api: DriverApi, q: ApQueue): KernelStep<Errno | null> {
-    yield* api.lock(this.mdevsLock);
+    yield* api.lock(this.ownLock);
     const errno = yield* this.resetQueue(api, q);
-    api.unlock(this.mdevsLock);
+    api.unlock(this.ownLock);
     return errno;
   }
 

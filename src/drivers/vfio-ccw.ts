@@ -1,4 +1,5 @@
 import type { VfioCcwConfig } from '../../schemas/driver-models.ts';
+import type { VfioCcwState } from '../../schemas/snapshot.ts';
 import type { DriverApi, MdevDriver, NotifyResult } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { hex, PAGE_SIZE } from '../kernel/pages.ts';
@@ -33,7 +34,7 @@ export class VfioCcwDriver implements MdevDriver {
   readonly hasDmaUnmap = true;
   private fsm: CcwState = 'STANDBY';
   private readonly cp: ChannelProgram;
-  private readonly ioMutex = new Lock('io_mutex');
+  readonly ownLock: Lock = new Lock('io_mutex');
   /** Whether the subchannel is at work for a program: disabling it is answered EBUSY then. */
   private active = false;
   private workQueued = false;
@@ -55,6 +56,15 @@ export class VfioCcwDriver implements MdevDriver {
       callbacksSinceWork: this.callbacksSinceWork,
       injected: Object.fromEntries(this.injected.entries()),
     };
+  }
+
+  restore(state: VfioCcwState): void {
+    this.fsm = state.fsm;
+    this.active = state.active;
+    this.workQueued = state.workQueued;
+    this.callbacksSinceWork = state.callbacksSinceWork;
+    this.cp.restore(state.pinned.map(({ iova, npage }) => ({ iova: BigInt(iova), npage })));
+    for (const [operation, errnos] of Object.entries(state.injected)) this.injected.add(operation, errnos);
   }
 
   /** What its calls answer: the FSM's state, and what the channel program has pinned. */
@@ -80,30 +90,30 @@ export class VfioCcwDriver implements MdevDriver {
 
   /** vfio_ccw_mdev_open_device. */
   *openDevice(api: DriverApi): KernelStep<Errno | null> {
-    yield* api.lock(this.ioMutex);
+    yield* api.lock(this.ownLock);
     if (this.fsm !== 'NOT_OPER') yield* this.fsmOpen(api);
-    api.unlock(this.ioMutex);
+    api.unlock(this.ownLock);
     return this.operational(api);
   }
 
   /** vfio_ccw_mdev_close_device. */
   *closeDevice(api: DriverApi): KernelStep<void> {
-    yield* api.lock(this.ioMutex);
+    yield* api.lock(this.ownLock);
     if (this.config.variant !== 'notifier') {
       yield* this.fsmClose(api);
     } else {
       if (this.fsm !== 'NOT_OPER' && !this.quiesceAndEnable()) this.fsm = 'STANDBY';
       yield* this.cp.free(api);
     }
-    api.unlock(this.ioMutex);
+    api.unlock(this.ownLock);
   }
 
   *dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
-    yield* api.lock(this.ioMutex);
+    yield* api.lock(this.ownLock);
     const { workAfterCallbacks } = this.config;
     if (this.workQueued && ++this.callbacksSinceWork === workAfterCallbacks) yield* this.work(api);
     const result = yield* this.invalidate(api, iova, length);
-    api.unlock(this.ioMutex);
+    api.unlock(this.ownLock);
     return result;
   }
 
@@ -130,9 +140,9 @@ export class VfioCcwDriver implements MdevDriver {
    *   is not enabled; what reading or pinning the program was answered; what starting it was answered
    */
   *start(api: DriverApi, program: bigint): KernelStep<Errno | null> {
-    if (!api.tryLock(this.ioMutex)) return this.inUse(api);
+    if (!api.tryLock(this.ownLock)) return this.inUse(api);
     const errno = this.ready(api) ?? (yield* this.ioRequest(api, program));
-    api.unlock(this.ioMutex);
+    api.unlock(this.ownLock);
     return errno;
   }
 
@@ -158,24 +168,24 @@ export class VfioCcwDriver implements MdevDriver {
    * that tells its end.
    */
   asyncCommand(api: DriverApi, operation: 'halt' | 'clear'): Errno | null {
-    if (this.ioMutex.owner) return this.inUse(api);
+    if (this.ownLock.owner) return this.inUse(api);
     return this.ready(api) ?? this.perform(api, operation);
   }
 
   /** vfio_ccw_sch_io_todo: the final interrupt. Without a program that runs it changes nothing. */
   *interrupt(api: DriverApi): KernelStep<void> {
-    yield* api.lock(this.ioMutex);
+    yield* api.lock(this.ownLock);
     this.active = false;
     if (this.fsm === 'CP_PENDING') {
       yield* this.cp.free(api);
       this.fsm = 'IDLE';
     }
-    api.unlock(this.ioMutex);
+    api.unlock(this.ownLock);
   }
 
   /** The device's RESET ioctl. */
   *reset(api: DriverApi): KernelStep<Errno | null> {
-    yield* api.lock(this.ioMutex);
+    yield* api.lock(this.ownLock);
     let errno: Errno | null;
     if (this.config.variant === 'notifier') {
       errno = this.quiesceAndEnable();
@@ -185,16 +195,16 @@ export class VfioCcwDriver implements MdevDriver {
       yield* this.fsmReset(api);
       errno = this.operational(api);
     }
-    api.unlock(this.ioMutex);
+    api.unlock(this.ownLock);
     return errno;
   }
 
   /** Lets the queued work run; false when none is queued. */
   *runWork(api: DriverApi): KernelStep<boolean> {
-    yield* api.lock(this.ioMutex);
+    yield* api.lock(this.ownLock);
     const queued = this.workQueued;
     if (queued) yield* this.work(api);
-    api.unlock(this.ioMutex);
+    api.unlock(this.ownLock);
     return queued;
   }
 

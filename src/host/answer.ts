@@ -3,7 +3,7 @@ import type { Advisory, AdvisoryKind } from '../kernel/advisories.ts';
 import { ERRNO, type Errno } from '../kernel/errno.ts';
 import { hex } from '../kernel/pages.ts';
 import type { LogEntry } from '../kernel/splats.ts';
-import type { Invalidation, TaskEnd } from '../kernel/task.ts';
+import type { Invalidation, Task, TaskEnd } from '../kernel/task.ts';
 
 /** One callback as an answer shows it. */
 export interface InvalidationEntry {
@@ -101,6 +101,22 @@ export function invalidationEntry({ device, iova, length }: Invalidation): Inval
   return { device, iova: hex(iova), length: hex(length) };
 }
 
+const NONE: readonly never[] = [];
+
+/** What an ended task is answered. */
+export function answerOf(task: Task<CallResult>): Answer {
+  const { call, splats, invalidations, why } = task;
+  const advisories = task.advisories.list();
+  return {
+    call,
+    end: task.end!,
+    log: splats.length === 0 ? NONE : splats.map((event) => event.entry),
+    invalidations: invalidations.length === 0 ? NONE : invalidations.map(invalidationEntry),
+    advisories: advisories.length === 0 ? NONE : advisories.map((advisory) => advisoryEntry(advisory, call)),
+    why,
+  };
+}
+
 /** The errno a call answered; null when it succeeded or did not return. */
 export function errnoOf(answer: Answer): Errno | null {
   const { end } = answer;
@@ -125,8 +141,11 @@ export function toReply(answer: Answer): Reply {
         });
       }
       // An unmap always says whom it called, be it nobody.
-      const called = call === 'unmap-dma' ? { invalidations: answer.invalidations } : invalidations;
-      return { status: 200, body: { ...end.value, ...called, ...log } };
+      if (call === 'unmap-dma') {
+        return { status: 200, body: { ...end.value, invalidations: answer.invalidations, ...log } };
+      }
+      const silent = answer.log === NONE && answer.advisories === NONE && answer.invalidations === NONE;
+      return { status: 200, body: silent ? end.value : { ...end.value, ...invalidations, ...log } };
     }
     case 'deadlocked':
       return errnoReply(

@@ -1,4 +1,5 @@
 import type { CallObject } from '../../schemas/calls.ts';
+import { RequestProblem } from '../calls/problem.ts';
 import { type InvalidationEntry, type Reply, toReply } from './answer.ts';
 import type { Host } from './host.ts';
 
@@ -32,7 +33,17 @@ export function attach(host: Host, container: string, device: string, reqId?: st
 /** `detach`: close-device, unset-container, close-group; stops at the first that is refused. */
 export function detach(host: Host, container: string, device: string, reqId?: string): StartedSequence {
   host.machine.container(container);
-  const group = host.machine.device(device).group.id;
+  const {
+    group: { id: group, container: actual },
+  } = host.machine.device(device);
+  if (actual && actual.id !== container) {
+    throw new RequestProblem(
+      409,
+      'other-container',
+      'In another container',
+      `device "${device}" is in container "${actual.id}", not in "${container}"`,
+    );
+  }
   const calls = ['close-device', 'unset-container', 'close-group'];
   return sequence(
     host,
@@ -51,12 +62,14 @@ function sequence(
   const invalidations: InvalidationEntry[] = [];
   const run = async (): Promise<Reply> => {
     const log: unknown[] = [];
+    const advisories: unknown[] = [];
     const undo: CallObject[] = [];
     for (const step of steps) {
       const started = host.start(step.do, reqId);
       const answer = started.answer ?? (await started.settled);
       const reply = toReply(answer);
       log.push(...answer.log);
+      advisories.push(...answer.advisories);
       invalidations.push(...answer.invalidations);
       if (reply.status >= 400) {
         for (const call of undo.reverse()) host.start(call, reqId);
@@ -64,7 +77,15 @@ function sequence(
       }
       if (step.undo) undo.push(step.undo);
     }
-    return { status: 200, body: { ...body, ...(log.length > 0 ? { log } : {}) } };
+    return {
+      status: 200,
+      body: {
+        ...body,
+        ...(invalidations.length > 0 ? { invalidations } : {}),
+        ...(log.length > 0 ? { log } : {}),
+        ...(advisories.length > 0 ? { advisories } : {}),
+      },
+    };
   };
   return { settled: run(), invalidations: () => invalidations };
 }

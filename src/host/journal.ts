@@ -1,13 +1,28 @@
 /** Kinds of journal entries. */
-export type EventKind = 'call' | 'answer' | 'invalidation' | 'splat' | 'advisory' | 'webhook' | 'fault';
+export const EVENT_KINDS = [
+  'call',
+  'answer',
+  'invalidation',
+  'splat',
+  'advisory',
+  'webhook',
+  'fault',
+] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
 
 /** One entry: what happened, in order of `seq`. `cause` is the seq of the call that made it happen. */
 export interface JournalEvent {
   seq: number;
   kind: EventKind;
-  cause?: number;
-  container?: string;
-  device?: string;
+  cause?: number | undefined;
+  container?: string | undefined;
+  device?: string | undefined;
+  [field: string]: unknown;
+}
+
+/** An entry that is to be appended: the journal gives it its seq. */
+export interface NewEvent {
+  kind: EventKind;
   [field: string]: unknown;
 }
 
@@ -53,8 +68,9 @@ export class Journal {
   }
 
   /** Appends an entry and returns its seq. */
-  append(event: Omit<JournalEvent, 'seq'> & { kind: EventKind }): number {
-    const entry = { seq: ++this.lastSeq, ...event } as JournalEvent;
+  append(event: NewEvent): number {
+    const entry = event as JournalEvent;
+    entry.seq = ++this.lastSeq;
     if (this.ring.length < this.capacity) this.ring.push(entry);
     else {
       this.ring[this.head] = entry;

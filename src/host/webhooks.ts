@@ -1,19 +1,14 @@
 import type { WebhookConfig } from '../drivers/external.ts';
 import { hex } from '../kernel/pages.ts';
-import type { CallbackReturn, PendingCallback, Task } from '../kernel/task.ts';
+import type { CallbackReturn, PendingCallback } from '../kernel/task.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { callbackReturn, readAnswer, type WebhookAnswer } from '../webhook/delivery.ts';
+import type { CallTask } from './call-task.ts';
 import type { Host } from './host.ts';
+import type { Reporter } from './reporter.ts';
 
 /** How long a callback may take unless its device says otherwise, milliseconds. */
 export const WEBHOOK_TIMEOUT_MS = 5_000;
-
-/** What the host knows of the call a callback belongs to. */
-export interface CallbackOrigin {
-  /** Seq of the journal entry that is delivered. */
-  readonly seq: number;
-  readonly container: string | undefined;
-}
 
 /** How one delivery ended, for log and journal. */
 export interface WebhookReport {
@@ -34,29 +29,27 @@ export async function deliver(
   host: Host,
   caller: WebhookCaller,
   config: WebhookConfig,
-  task: Task,
+  task: CallTask,
   callback: PendingCallback,
-  origin: CallbackOrigin,
-  report: (report: WebhookReport) => void,
-  signal: AbortSignal,
+  reporter: Reporter,
 ): Promise<void> {
   const { url, secret, timeoutMs = WEBHOOK_TIMEOUT_MS } = config;
   const outcome = await caller.call(
-    { url, secret, timeoutMs, payload: payloadOf(callback, origin, timeoutMs) },
-    signal,
+    { url, secret, timeoutMs, payload: payloadOf(task, callback, timeoutMs) },
+    task.delivery!.signal,
   );
   // The task may have been killed meanwhile, as part of a deadlock or by a reset.
   if (task.end) return;
   const base = { device: callback.device, callback: callback.call, url };
   let result: CallbackReturn = {};
   if (!outcome.ok) {
-    report({ ...base, outcome: 'failed', reason: outcome.reason });
+    reporter.webhook(task, { ...base, outcome: 'failed', reason: outcome.reason });
   } else {
     const read = readAnswer(outcome.body);
     if ('reason' in read) {
-      report({ ...base, outcome: 'failed', status: outcome.status, reason: read.reason });
+      reporter.webhook(task, { ...base, outcome: 'failed', status: outcome.status, reason: read.reason });
     } else {
-      report({ ...base, outcome: 'returned', status: outcome.status });
+      reporter.webhook(task, { ...base, outcome: 'returned', status: outcome.status });
       result = callbackReturn(read.answer);
       await unpin(host, callback.device, read.answer);
     }
@@ -71,11 +64,8 @@ async function unpin(host: Host, device: string, { unpin = [] }: WebhookAnswer):
   }
 }
 
-function payloadOf(
-  callback: PendingCallback,
-  { seq, container }: CallbackOrigin,
-  deadlineMs: number,
-): object {
+function payloadOf(task: CallTask, callback: PendingCallback, deadlineMs: number): object {
+  const { container } = task;
   const { call, device, invalidation } = callback;
   return {
     call,
@@ -89,7 +79,8 @@ function payloadOf(
           round: invalidation.round,
         }
       : {}),
-    seq,
+    // Of the journal entry that is delivered.
+    seq: invalidation ? task.invalidationSeq : task.seq,
     deadlineMs,
   };
 }

@@ -74,10 +74,12 @@ export class Kernel implements KernelContext {
   ) {
     this.scheduler = new Scheduler({
       onCallback: (task) => observer.callback(task, task.callback!),
-      onFatal: (task, splat) => {
-        if (splat.kind !== 'DEADLOCK') return;
-        this.adviseBug(task, 'callback-deadlock', 0n, task.device === undefined ? [] : [task.device]);
-        observer.splat(task, task.splats.at(-1)!);
+      onDeadlock: (tasks) => {
+        for (const task of tasks) {
+          this.adviseBug(task, 'callback-deadlock', 0n, task.device === undefined ? [] : [task.device]);
+        }
+        // One cycle is one line.
+        observer.splat(tasks[0]!, tasks[0]!.splats.at(-1)!);
       },
     });
     this.createProcess('p0');

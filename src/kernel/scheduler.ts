@@ -13,8 +13,8 @@ import {
 export interface SchedulerEvents {
   /** A task stopped in a callback to the outside; resume() goes on with it. */
   onCallback(task: Task): void;
-  /** A task died in a BUG_ON, or is part of a lock cycle; `splat` is in its log already. */
-  onFatal(task: Task, splat: LogEntry): void;
+  /** A lock cycle was found: every task of it ends. `splat` is in the log of each already. */
+  onDeadlock(tasks: readonly Task[]): void;
 }
 
 /**
@@ -122,7 +122,7 @@ export class Scheduler {
     task.end = end;
     task.waitsFor = null;
     task.callback = null;
-    task.onEnd?.();
+    task.onEnd();
   }
 
   private releaseAll(task: Task): void {
@@ -131,7 +131,6 @@ export class Scheduler {
 
   /** Ends a task that keeps its locks for ever; whoever waits for one of them is stuck as well. */
   private die(task: Task, end: TaskEnd<unknown>, splat: LogEntry): void {
-    if (end.how === 'killed' || end.how === 'deadlocked') this.events.onFatal(task, splat);
     this.finish(task, end);
     for (const lock of task.held) {
       lock.wedgedBy = splat;
@@ -179,6 +178,7 @@ export class Scheduler {
       })),
     };
     for (const task of path) task.splats.push({ entry: splat, details: { device: task.device } });
+    this.events.onDeadlock(path);
     for (const task of path) {
       // Out of the queue first, so that only tasks outside the cycle count as stuck behind it.
       const waiters = task.waitsFor?.waiters;

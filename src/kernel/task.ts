@@ -133,9 +133,6 @@ export class Task<T = unknown> {
   /** The rest of its way; null before it starts and once it has ended. */
   step: KernelStep<T> | null = null;
   end: TaskEnd<T> | null = null;
-  /** Told once, when the task has ended. */
-  onEnd: (() => void) | null = null;
-
   /**
    * @param call name of the call, for logs
    * @param device the device it acts for, if any
@@ -144,6 +141,9 @@ export class Task<T = unknown> {
     readonly call: string,
     readonly device: string | undefined,
   ) {}
+
+  /** Called once, when the task has ended. */
+  onEnd(): void {}
 }
 
 /** Refuses a call: notes why, in words, and returns the errno. */

@@ -38,6 +38,21 @@ export function observationOf(
   return observation;
 }
 
+/** Fields of an answer that an expectation has as they are. */
+const PLAIN_FIELDS = ['size', 'pinned', 'unpinned', 'value', 'dirtyPages'] as const;
+
+/** The expectation of a call that returned, printed nothing and called nobody; null where more is to be said. */
+export function plainExpectation({ end, log, invalidations }: Answer): Expectation | null {
+  if (end.how !== 'returned' || log.length > 0 || invalidations.length > 0) return null;
+  if (typeof end.value === 'string') return { errno: end.value };
+  if (end.value.data !== undefined || end.value.dmaAvail !== undefined) return null;
+  const expect: Expectation = { errno: null };
+  for (const field of PLAIN_FIELDS) {
+    if (end.value[field] !== undefined) Object.assign(expect, { [field]: end.value[field] });
+  }
+  return expect;
+}
+
 /** An observation in the terms of a recording. A call that would never return `hangs`. */
 export function expectationOf(seen: Observation & { hangs?: boolean }): Expectation {
   if (seen.hangs || seen.wedged) return { hangs: true };
@@ -46,7 +61,7 @@ export function expectationOf(seen: Observation & { hangs?: boolean }): Expectat
   if (seen.pending) expect.pending = true;
   else if (seen.killed) expect.killed = true;
   else expect.errno = seen.errno;
-  for (const field of ['size', 'pinned', 'unpinned', 'value', 'dirtyPages'] as const) {
+  for (const field of PLAIN_FIELDS) {
     if (body[field] !== undefined) Object.assign(expect, { [field]: body[field] });
   }
   if (body.dmaAvail !== undefined) {

@@ -2,12 +2,13 @@ import type { CallObject } from '../../schemas/calls.ts';
 import { redactCall } from '../calls/redact.ts';
 import type { Answer } from '../host/answer.ts';
 import type { CallbackReturn } from '../kernel/task.ts';
-import { expectationOf, observationOf } from './observe.ts';
+import { expectationOf, observationOf, plainExpectation } from './observe.ts';
 import type { Scenario, Step } from './scenario.ts';
 
 /** A call whose step is in the trace; `name` once it was not answered at once. */
 export interface RecordedCall {
-  readonly step: Step;
+  /** Null where the trace is as long as it may be. */
+  readonly step: Step | null;
   name: string | null;
   /** Callbacks and log lines the step and its awaits have shown already. */
   readonly shown: { invalidations: number; log: number };
@@ -20,30 +21,44 @@ export interface RecordedCall {
  */
 export class TraceRecorder {
   private readonly steps: Step[] = [];
-  private unsettled: Step[] = [];
+  private readonly unsettled: Step[] = [];
   private asyncCount = 0;
   /** Steps that were not written down any more. */
   private dropped = 0;
 
-  /** `capacity` is the number of steps kept; a trace that would be longer is cut at its end. */
-  constructor(private readonly capacity: number) {}
+  /**
+   * @param capacity number of steps kept; a trace that would be longer is cut at its end
+   * @param fromNothing whether the host is as after a reset; where it was restored from a snapshot, the trace
+   *   does not begin at its beginning, and counts as cut
+   */
+  constructor(
+    private readonly capacity: number,
+    private readonly fromNothing: boolean = true,
+  ) {}
 
   /** A call is about to run: its step takes its place in the order. */
   begin(call: CallObject): RecordedCall {
     const step = portable(call) as Step;
-    this.add(step);
-    return { step, name: null, shown: { invalidations: 0, log: 0 } };
+    return { step: this.add(step) ? step : null, name: null, shown: { invalidations: 0, log: 0 } };
   }
 
-  /** The call has run as far as it can. `answer` null: it waits. `invalidations` so far. */
-  ran(recorded: RecordedCall, answer: Answer | null, invalidations: readonly unknown[]): void {
-    if (answer?.end.how === 'crashed') return;
-    if (answer === null) {
-      recorded.name = `a${this.asyncCount++}`;
-      recorded.step.async = recorded.name;
-    }
-    recorded.step.expect = expectationOf(observationOf(answer, invalidations, recorded.shown, 0));
-    this.unsettled.push(recorded.step);
+  /** The call was answered at once. */
+  answered(recorded: RecordedCall, answer: Answer): void {
+    const { step, shown } = recorded;
+    if (!step || answer.end.how === 'crashed') return;
+    step.expect =
+      plainExpectation(answer) ?? expectationOf(observationOf(answer, answer.invalidations, shown, 0));
+    this.unsettled.push(step);
+  }
+
+  /** The call has run as far as it can and waits; `invalidations` so far. */
+  waits(recorded: RecordedCall, invalidations: readonly unknown[]): void {
+    const { step, shown } = recorded;
+    recorded.name = `a${this.asyncCount++}`;
+    if (!step) return;
+    step.async = recorded.name;
+    step.expect = expectationOf(observationOf(null, invalidations, shown, 0));
+    this.unsettled.push(step);
   }
 
   /** A call that waited has been answered. */
@@ -66,17 +81,24 @@ export class TraceRecorder {
   /** Nothing moves any more until the next call: what the process has locked is what these steps expect. */
   settle(lockedPages: number): void {
     for (const { expect } of this.unsettled) if (expect && !expect.killed) expect.lockedPages = lockedPages;
-    this.unsettled = [];
+    this.unsettled.length = 0;
   }
 
-  /** The trace so far, and whether it was cut. */
+  /** The trace so far, and whether it was cut: such a trace does not replay on a fresh host. */
   trace(id: string, kernel: string): { scenario: Scenario; truncated: boolean } {
-    return { scenario: { id, kernel, steps: [...this.steps] }, truncated: this.dropped > 0 };
+    return {
+      scenario: { id, kernel, steps: [...this.steps] },
+      truncated: this.dropped > 0 || !this.fromNothing,
+    };
   }
 
-  private add(step: Step): void {
-    if (this.steps.length < this.capacity) this.steps.push(step);
-    else this.dropped++;
+  private add(step: Step): boolean {
+    if (this.steps.length >= this.capacity) {
+      this.dropped++;
+      return false;
+    }
+    this.steps.push(step);
+    return true;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Snapshot } from '../../schemas/snapshot.ts';
 import type { Host } from '../host/host.ts';
 import { Operations } from '../host/operations.ts';
 import type { Generation } from '../kernel/generations/index.ts';
@@ -29,6 +30,12 @@ export class Rig {
     this.host.reset(gen);
     this.operations = new Operations(this.operationsKept);
     this.seed(this.host);
+  }
+
+  /** Becomes what a snapshot says; where it cannot be, everything is as it was. */
+  restore(snapshot: Snapshot, where: string): void {
+    this.host.restore(snapshot, where);
+    this.operations = new Operations(this.operationsKept);
   }
 
   /** What `GET /v1/rigs` shows. */

@@ -226,7 +226,9 @@ class Unmap {
     if (this.lastSlot === slot) {
       if (++this.retries > MAX_RETRIES) {
         const attempt = this.retries;
-        k.bug(task, 'B1', { iova, size: length, attempt, ...leftoverPins(k, iommu, slot) });
+        const left = leftoverPins(k, iommu, slot);
+        const device = left.pins[0]?.devices[0]?.device;
+        k.bug(task, 'B1', { device, iova, size: length, attempt, ...left });
       }
     } else {
       this.lastSlot = slot;

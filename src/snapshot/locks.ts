@@ -1,0 +1,42 @@
+import type { SavedLock } from '../../schemas/snapshot.ts';
+import type { LogEntry } from '../kernel/splats.ts';
+import { type Lock, Task } from '../kernel/task.ts';
+import { canonical } from './canonical.ts';
+import { wrong } from './wrong.ts';
+
+/** A lock while nothing is under way: free, or held for ever by who is dead. */
+export function saveLock({ owner, readers, wedgedBy }: Lock): SavedLock {
+  if (!owner && readers.size === 0) return null;
+  if (!wedgedBy) throw new Error('a lock is held while no call is under way');
+  return {
+    owner: owner?.call ?? null,
+    readers: [...readers].map(({ call }) => call).sort(),
+    splat: canonical(wedgedBy) as NonNullable<SavedLock>['splat'],
+  };
+}
+
+/**
+ * Puts a lock into the hands of dead tasks again.
+ *
+ * @param shareable whether readers may hold it together
+ */
+export function restoreLock(lock: Lock, saved: SavedLock, where: string, shareable = false): void {
+  if (saved === null) return;
+  const { owner, readers, splat } = saved;
+  if ((owner === null) === (readers.length === 0)) {
+    throw wrong(where, 'must have an owner or readers, and not both');
+  }
+  if (readers.length > 0 && !shareable)
+    throw wrong(`${where}/readers`, 'must be empty: this lock is a mutex');
+  const entry = splat as LogEntry;
+  lock.wedgedBy = entry;
+  if (owner !== null) lock.owner = deadTask(owner, lock, entry);
+  for (const reader of readers) lock.readers.add(deadTask(reader, lock, entry));
+}
+
+function deadTask(call: string, lock: Lock, splat: LogEntry): Task {
+  const task = new Task(call, undefined);
+  task.end = { how: 'wedged', splat };
+  task.held.push(lock);
+  return task;
+}

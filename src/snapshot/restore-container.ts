@@ -1,0 +1,236 @@
+import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
+import { RequestProblem } from '../calls/problem.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Container, Group } from '../kernel/objects.ts';
+import { offsetInPage, pageOf, TOP_PAGE } from '../kernel/pages.ts';
+import { NIL } from '../kernel/rb-links.ts';
+import { USABLE } from '../kernel/type1/attach-group.ts';
+import { ALL_IOVA, Iommu } from '../kernel/type1/iommu.ts';
+import { STOLEN_MAX } from '../kernel/type1/pin-shadow.ts';
+import { restoreLock } from './locks.ts';
+import { treeOf } from './tree.ts';
+import { checkAscending, checkDifferent, wrong } from './wrong.ts';
+
+/** dma_entry_limit may be this high at most, so a container has at most so many mappings. */
+const ENTRIES_MAX = 2 ** 22;
+const INT32_MAX = 2 ** 31 - 1;
+
+/** A container with its groups and its type1 instance. Processes, groups and device names are there already. */
+export function restoreContainer(
+  kernel: Kernel,
+  groups: ReadonlyMap<string, Group>,
+  saved: SavedContainer,
+  where: string,
+): Container {
+  const process = kernel.processes.get(saved.process);
+  if (!process) throw wrong(`${where}/process`, `is "${saved.process}", which is no process of the snapshot`);
+  const container = kernel.openContainer(saved.container, process);
+  container.open = saved.open;
+  restoreLock(container.groupLock, saved.lock, `${where}/lock`);
+  checkDifferent(saved.groups, `${where}/groups`);
+  for (const id of saved.groups) {
+    const group = groups.get(id);
+    if (!group) throw wrong(`${where}/groups`, `has "${id}", which is no group of the snapshot`);
+    if (group.container) throw wrong(`${where}/groups`, `has "${id}", which is in another container too`);
+    group.container = container;
+    group.containerUsers = 1;
+    container.groups.push(group);
+  }
+  if (saved.iommu) container.iommu = restoreIommu(kernel, container, saved.iommu, `${where}/iommu`);
+  return container;
+}
+
+function restoreIommu(kernel: Kernel, container: Container, saved: SavedIommu, where: string): Iommu {
+  const { gen, limits } = kernel;
+  if (saved.type === 6 && !gen.nesting)
+    throw wrong(`${where}/type`, `is 6, which ${gen.version} does not have`);
+  const iommu = new Iommu(container.id, container.process, saved.type, saved.dmaAvail, gen, limits);
+  restoreLock(iommu.lock, saved.lock, `${where}/lock`);
+  restoreLock(iommu.deviceListLock, saved.deviceListLock, `${where}/deviceListLock`, true);
+  attachGroups(iommu, container, saved, where);
+  iommu.dirtyTracking = saved.dirtyTracking;
+  iommu.overlapPossible = saved.overlapPossible;
+  if (saved.overlapPossible && (saved.mappings.length === 0 || !gen.wrapsAtTop)) {
+    throw wrong(`${where}/overlapPossible`, 'is true, but takes a mapping, and a kernel up to 6.12');
+  }
+  if (saved.dirtyTracking && !iommu.v2) throw wrong(`${where}/dirtyTracking`, 'is true, but type is 1');
+  restoreDeviceList(kernel, iommu, container, saved.deviceList, `${where}/deviceList`);
+  restoreStolen(kernel, iommu, saved, `${where}/stolen`);
+  restoreMappings(iommu, saved, `${where}/mappings`);
+  for (const [i, mapping] of saved.mappings.entries()) {
+    const at = `${where}/mappings/${i}`;
+    restorePins(kernel, iommu, i + 1, mapping.pins, `${at}/pins`);
+    restoreBitmap(iommu, i + 1, mapping, `${at}/dirty`);
+  }
+  return iommu;
+}
+
+/** The groups of the container, once each, in the list for their kind. */
+function attachGroups(iommu: Iommu, container: Container, saved: SavedIommu, where: string): void {
+  const { emulatedGroups, domainGroups } = saved;
+  checkDifferent([...emulatedGroups, ...domainGroups], `${where}/emulatedGroups and domainGroups`);
+  const named = emulatedGroups.length + domainGroups.length;
+  if (named === 0 || named !== container.groups.length) {
+    throw wrong(`${where}/emulatedGroups and domainGroups`, "must be the container's groups, at least one");
+  }
+  const take = (ids: readonly string[], emulated: boolean, list: Group[], name: string) => {
+    for (const id of ids) {
+      const group = container.groups.find((one) => one.id === id);
+      if (group?.emulated !== emulated) {
+        throw wrong(`${where}/${name}`, `has "${id}", which is no such group of the container`);
+      }
+      list.push(group);
+      if (!group.pinnedPageDirtyScope) iommu.nonPinnedGroups++;
+    }
+  };
+  take(emulatedGroups, true, iommu.emulatedGroups, 'emulatedGroups');
+  take(domainGroups, false, iommu.domainGroups, 'domainGroups');
+  if (iommu.hasDomain && !saved.hadDomain)
+    throw wrong(`${where}/hadDomain`, 'is false, but there is a domain');
+  if (saved.hadDomain) iommu.iovaList = iommu.hasDomain ? [...USABLE] : [ALL_IOVA];
+}
+
+/** Devices that are called are open in the container, and listen. */
+function restoreDeviceList(
+  kernel: Kernel,
+  iommu: Iommu,
+  container: Container,
+  ids: readonly string[],
+  where: string,
+): void {
+  checkDifferent(ids, where);
+  for (const id of ids) {
+    const device = kernel.devices.get(id);
+    const listens = device && device.openCount > 0 && device.driver.hasDmaUnmap;
+    if (!listens || device.group.container !== container) {
+      throw wrong(where, `has "${id}", which is no open device of the container with a dma_unmap`);
+    }
+    iommu.deviceList.push(device);
+  }
+}
+
+function restoreStolen(kernel: Kernel, iommu: Iommu, { stolen }: SavedIommu, where: string): void {
+  if (stolen.length > STOLEN_MAX) throw wrong(where, `has more than ${STOLEN_MAX} items`);
+  checkDifferent(
+    stolen.map(({ device, iova }) => `${device} ${iova}`),
+    where,
+  );
+  for (const [i, { device, iova }] of stolen.entries()) {
+    checkNumber(kernel, device, `${where}/${i}/device`);
+    const key = BigInt(iova);
+    iommu.shadow.restoreStolen(device, pageOf(key), offsetInPage(key));
+  }
+}
+
+function checkNumber(kernel: Kernel, number: number, where: string): void {
+  if (!kernel.deviceNames.has(number)) {
+    throw wrong(where, `is ${number}, which is the number of no device and no former device`);
+  }
+}
+
+/** In order, apart from each other but for what a mapping that ends at 2^64 hides, and a valid tree. */
+function restoreMappings(
+  iommu: Iommu,
+  { mappings, overlapPossible, dmaAvail }: SavedIommu,
+  where: string,
+): void {
+  if (mappings.length + dmaAvail > ENTRIES_MAX) {
+    throw wrong(where, `and dmaAvail are more than ${ENTRIES_MAX} together, the highest dma_entry_limit`);
+  }
+  const fields = mappings.map(({ iova, size, vaddr, prot, vaddrInvalid, lockCap }) => ({
+    iova: pageOf(BigInt(iova)),
+    size: pageOf(BigInt(size)),
+    vaddr: pageOf(BigInt(vaddr)),
+    prot,
+    iommuMapped: iommu.hasDomain,
+    vaddrInvalid,
+    lockCap,
+  }));
+  let last = 0;
+  let end = 0;
+  for (const [i, { iova, size, vaddrInvalid }] of fields.entries()) {
+    const { iova: start } = mappings[i]!;
+    if (iova + size > TOP_PAGE) throw wrong(`${where}/${i}/size`, `reaches beyond 2^64 from iova ${start}`);
+    if (iova < last) throw wrong(`${where}/${i}/iova`, `is ${start}, below the one before it`);
+    if (!overlapPossible && iova < end) {
+      throw wrong(`${where}/${i}/iova`, `is ${start}, within the mapping before it`);
+    }
+    if (!overlapPossible && iommu.gen.wrapsAtTop && iova + size === TOP_PAGE) {
+      throw wrong(`${where}/${i}/size`, 'reaches 2^64, but overlapPossible is false');
+    }
+    if (vaddrInvalid) iommu.vaddrInvalidCount++;
+    last = iova;
+    end = Math.max(end, iova + size);
+  }
+  iommu.mappings.restore(fields, treeOf(mappings, where));
+}
+
+/** `slot` is the mapping's. */
+function restorePins(
+  kernel: Kernel,
+  iommu: Iommu,
+  slot: number,
+  saved: readonly SavedPin[],
+  where: string,
+): void {
+  if (saved.length === 0) return;
+  const { mappings, pins, process } = iommu;
+  if (!iommu.v2) throw wrong(where, 'must be empty: type 1 cannot pin');
+  const keys = saved.map(({ iova }) => BigInt(iova));
+  checkAscending(keys, where);
+  const firstFrame = process.pfnOf(0);
+  const start = mappings.iova[slot]!;
+  const end = start + mappings.size[slot]!;
+  let root: number = NIL;
+  for (const [i, { iova, pfn, holders }] of saved.entries()) {
+    const key = keys[i]!;
+    const page = pageOf(key);
+    const offset = offsetInPage(key);
+    const frame = Number(pfn);
+    if (offset !== 0 && kernel.gen.pinsByPage)
+      throw wrong(`${where}/${i}/iova`, `is ${iova}, not that of a page`);
+    // A pin's page may begin below its mapping, which then begins within the page.
+    if (page >= end || page < start - (offset === 0 ? 0 : 1)) {
+      throw wrong(`${where}/${i}/iova`, `is ${iova}, which is not in the mapping`);
+    }
+    if (!(frame >= firstFrame && frame < firstFrame + TOP_PAGE)) {
+      throw wrong(`${where}/${i}/pfn`, `is ${pfn}, which is no page frame of process ${process.id}`);
+    }
+    let total = 0;
+    for (const [device, count] of holders) {
+      checkNumber(kernel, device, `${where}/${i}/holders`);
+      total += count;
+    }
+    const byNumber = new Map(holders);
+    if (byNumber.size < holders.length) throw wrong(`${where}/${i}/holders`, 'has a device twice');
+    if (total > INT32_MAX) throw wrong(`${where}/${i}/holders`, `has more than ${INT32_MAX} references`);
+    const before = pins.count;
+    root = pins.add(root, page, offset, frame, holders[0]![0]);
+    pins.restoreHolders(before + 1, byNumber);
+  }
+  mappings.pins[slot] = root;
+}
+
+function restoreBitmap(iommu: Iommu, slot: number, { size, dirty }: SavedMapping, where: string): void {
+  if (!iommu.dirtyTracking) {
+    if (dirty.length > 0) throw wrong(where, 'must be empty: dirtyTracking is false');
+    return;
+  }
+  const errno = iommu.allocBitmap(slot);
+  if (errno === 'ENOMEM') throw RequestProblem.tooLarge(`${where}: dirty bitmaps take more than the limit`);
+  if (errno)
+    throw wrong(where, `cannot be: the size ${size} of the mapping is more than dirty tracking covers`);
+  const bitmap = iommu.bitmapOf(slot);
+  let next = 0;
+  for (const [i, [word, count, bits]] of dirty.entries()) {
+    if (word < next)
+      throw wrong(`${where}/${i}`, `begins at word ${word}, within or before the run before it`);
+    if (word + count > bitmap.words) {
+      throw wrong(`${where}/${i}`, `reaches beyond the bitmap's ${bitmap.words} words`);
+    }
+    const value = BigInt(bits);
+    if (value === 0n) throw wrong(`${where}/${i}`, 'is of words that are 0');
+    bitmap.setRun({ word, count, low: Number(value & 0xffffffffn), high: Number(value >> 32n) });
+    next = word + count;
+  }
+}

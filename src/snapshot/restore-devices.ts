@@ -1,0 +1,140 @@
+import type { SavedDevice, SavedGroup, SnapshotState } from '../../schemas/snapshot.ts';
+import type { Machine } from '../calls/machine.ts';
+import { createDriver } from '../drivers/create.ts';
+import { REDACTED } from '../drivers/external.ts';
+import { type Device, Group } from '../kernel/objects.ts';
+import { restoreDriver } from './drivers.ts';
+import { restoreLock } from './locks.ts';
+import { checkAscending, checkDifferent, wrong } from './wrong.ts';
+
+/**
+ * Makes the devices with their drivers, and every group.
+ *
+ * @returns the groups by id; those in a container are not in it yet
+ */
+export function restoreDevices(m: Machine, state: SnapshotState, where: string): Map<string, Group> {
+  const { kernel } = m;
+  kernel.deviceCount = state.next.deviceNumber;
+  const saved = new Map(state.groups.map((group, i) => [group.group, { group, at: `${where}/groups/${i}` }]));
+  checkGroups(state, where);
+  checkDifferent(
+    state.devices.map(({ device }) => device),
+    `${where}/devices`,
+  );
+  checkNumbers(state.devices, kernel.deviceCount, `${where}/devices`);
+  checkNumbers(state.formerDevices, kernel.deviceCount, `${where}/formerDevices`);
+  for (const { number, device } of state.formerDevices) kernel.deviceNames.set(number, device);
+  const groups = new Map<string, Group>();
+  for (const [i, device] of state.devices.entries()) {
+    const at = `${where}/devices/${i}`;
+    const its = saved.get(device.group);
+    if (!its) throw wrong(`${at}/group`, `is "${device.group}", which is no group of the snapshot`);
+    if (groups.has(device.group))
+      throw wrong(`${at}/group`, `is "${device.group}", which has another device`);
+    if (kernel.deviceNames.has(device.number)) {
+      throw wrong(`${at}/number`, `is ${device.number}, which is a former device's too`);
+    }
+    const { group } = restoreDevice(m, device, at);
+    fillGroup(group, its.group, its.at);
+    groups.set(group.id, group);
+  }
+  for (const { group, at } of saved.values()) {
+    if (groups.has(group.group)) continue;
+    groups.set(group.group, fillGroup(new Group(group.group, group.emulated), group, at));
+  }
+  return groups;
+}
+
+function checkGroups({ groups, next }: SnapshotState, where: string): void {
+  const numbers = groups.map(({ group }) => Number(group.slice(1)));
+  checkAscending(numbers, `${where}/groups`);
+  const last = numbers.at(-1) ?? -1;
+  if (last >= next.group)
+    throw wrong(`${where}/next/group`, `is ${next.group}, but there is a group g${last}`);
+}
+
+function checkNumbers(devices: readonly { number: number }[], count: number, where: string): void {
+  const numbers = devices.map(({ number }) => number);
+  checkAscending(numbers, where);
+  const last = numbers.at(-1) ?? -1;
+  if (last >= count) throw wrong(where, `has the number ${last}, but next/deviceNumber is ${count}`);
+}
+
+function restoreDevice(m: Machine, saved: SavedDevice, where: string): Device {
+  const config = saved.driver;
+  if ((config === null) !== (saved.kind === 'vfio-pci')) {
+    throw wrong(`${where}/driver`, 'must be there for an mdev, and null for a vfio-pci device');
+  }
+  if (config?.type === 'webhook') {
+    const refused = m.refusesWebhook(config.url);
+    if (refused) throw wrong(`${where}/driver/url`, `${config.url} ${refused}`);
+    if (config.secret === REDACTED) {
+      throw wrong(
+        `${where}/driver/secret`,
+        `is "${REDACTED}": take the snapshot with secrets=1, or put it in`,
+      );
+    }
+  }
+  const { kernel } = m;
+  const driver = createDriver(config ?? undefined, kernel.gen);
+  restoreDriver(driver, saved.driverState, `${where}/driverState`);
+  if (driver.ownLock) restoreLock(driver.ownLock, saved.driverLock, `${where}/driverLock`);
+  else if (saved.driverLock) throw wrong(`${where}/driverLock`, 'must be null: the driver has no lock');
+  const device = kernel.restoreDevice(saved.device, saved.number, saved.kind, driver, saved.group);
+  device.openCount = saved.openCount;
+  return device;
+}
+
+function fillGroup(group: Group, saved: SavedGroup, where: string): Group {
+  if (saved.emulated !== group.emulated) {
+    throw wrong(`${where}/emulated`, `is ${saved.emulated}, but its device is of the other kind`);
+  }
+  if (saved.fdOpen && !saved.fileOpen) throw wrong(`${where}/fileOpen`, 'is false, but fdOpen is true');
+  if (saved.emulated && saved.pinnedPageDirtyScope === false) {
+    throw wrong(`${where}/pinnedPageDirtyScope`, 'is false, but the group is emulated');
+  }
+  group.fdOpen = saved.fdOpen;
+  group.fileOpen = saved.fileOpen;
+  group.pinnedPageDirtyScope = saved.pinnedPageDirtyScope ?? false;
+  restoreLock(group.lock, saved.lock, `${where}/lock`);
+  return group;
+}
+
+/** Checks what devices and groups must be once they are in their containers, and counts their users. */
+export function settleDevices(
+  { kernel }: Machine,
+  groups: ReadonlyMap<string, Group>,
+  state: SnapshotState,
+  where: string,
+): void {
+  for (const [i, saved] of state.groups.entries()) {
+    const at = `${where}/groups/${i}`;
+    const { container, fileOpen } = groups.get(saved.group)!;
+    if ((saved.pinnedPageDirtyScope === null) !== !container?.iommu) {
+      throw wrong(
+        `${at}/pinnedPageDirtyScope`,
+        'must be there in a container with an iommu, and null elsewhere',
+      );
+    }
+    if (container && !fileOpen) throw wrong(`${at}/fileOpen`, 'is false, but the group is in a container');
+  }
+  const withDevice = new Set<string>();
+  for (const [i, { id, group, openCount, driver }] of [...kernel.devices.values()].entries()) {
+    withDevice.add(group.id);
+    const at = `${where}/devices/${i}/openCount`;
+    if (openCount === 0) continue;
+    const { container } = group;
+    if (!container?.iommu) throw wrong(at, `is ${openCount}, but "${id}" is in no container with an iommu`);
+    group.containerUsers = 1 + openCount;
+    // Only a task that hangs on its way leaves an open device that listens out of the list.
+    const { lock, deviceListLock, deviceList } = container.iommu;
+    const hangs = group.lock.wedgedBy ?? lock.wedgedBy ?? deviceListLock.wedgedBy;
+    if (driver.hasDmaUnmap && !hangs && !deviceList.includes(kernel.devices.get(id)!)) {
+      throw wrong(at, `is ${openCount}, but "${id}" is not in the deviceList of its container`);
+    }
+  }
+  for (const [i, { group }] of state.groups.entries()) {
+    if (withDevice.has(group) || groups.get(group)!.container) continue;
+    throw wrong(`${where}/groups/${i}`, `is ${group}, which has neither a device nor a container`);
+  }
+}

@@ -1,0 +1,123 @@
+import { CALL_ARGS } from '../../schemas/calls.ts';
+import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
+import { checkFault, type FaultState } from '../calls/faults.ts';
+import type { Machine } from '../calls/machine.ts';
+import { RequestProblem } from '../calls/problem.ts';
+import { validator } from '../calls/validate.ts';
+import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import type { SplatId, SplatSite } from '../kernel/splats.ts';
+import { restoreContainer } from './restore-container.ts';
+import { restoreDevices, settleDevices } from './restore-devices.ts';
+import { restoreProcess } from './restore-process.ts';
+import { checkDifferent, wrong } from './wrong.ts';
+
+const check = validator(SnapshotSchema);
+
+/**
+ * Checks the form of what claims to be a snapshot; restoreSnapshot checks what it says.
+ *
+ * @throws RequestProblem 400 that names the value and the rule
+ */
+export function checkSnapshot(value: unknown, where: string): Snapshot {
+  check(value, where);
+  return value as Snapshot;
+}
+
+/** The generation a snapshot is of. */
+export function generationOfSnapshot({ kernel }: Snapshot, where: string): Generation {
+  const gen = generationOf(kernel);
+  if (gen) return gen;
+  throw wrong(`${where}/kernel`, `is "${kernel}", but must be one of ${KERNEL_VERSIONS.join(', ')}`);
+}
+
+/**
+ * Brings a fresh machine, of the snapshot's kernel, into the state that a snapshot of checked form says.
+ *
+ * @param where what to call the snapshot in messages
+ * @throws RequestProblem 400 for a state that cannot be, 413 or 429 for one beyond the machine's limits; the
+ *   machine is half-filled then, and must be thrown away
+ */
+export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): void {
+  const { state } = snapshot;
+  const at = `${where}/state`;
+  checkLimits(m, state, at);
+  restoreHost(m, state, at);
+  restoreFaults(m, state, at);
+  restoreProcesses(m, state, at);
+  const groups = restoreDevices(m, state, at);
+  checkDifferent(
+    state.containers.map(({ container }) => container),
+    `${at}/containers`,
+  );
+  for (const [i, container] of state.containers.entries()) {
+    restoreContainer(m.kernel, groups, container, `${at}/containers/${i}`);
+  }
+  settleDevices(m, groups, state, at);
+}
+
+function checkLimits({ limits }: Machine, state: SnapshotState, where: string): void {
+  const most = (field: string, count: number, limit: number) => {
+    if (count <= limit) return;
+    throw new RequestProblem(
+      429,
+      'too-many',
+      'Too many resources',
+      `${where}/${field} has ${count} items, but the limit is ${limit}`,
+    );
+  };
+  most('processes', state.processes.length, limits.processes);
+  most('devices', state.devices.length, limits.devices);
+  most('containers', state.containers.length, limits.containers);
+  most('faults', state.faults.length, limits.faults);
+  for (const [i, { regions }] of state.processes.entries()) {
+    most(`processes/${i}/regions`, regions.length, limits.regions);
+  }
+}
+
+/** Parameters, taint, once-only warnings and the numbers of the next ids. */
+function restoreHost({ kernel, policy, counters }: Machine, state: SnapshotState, where: string): void {
+  const { parameters, next } = state;
+  kernel.dmaEntryLimit = parameters.dmaEntryLimit;
+  kernel.warnOnPinnedUnmap = parameters.warnOnPinnedUnmap;
+  policy.panicOnWarn = parameters.panicOnWarn;
+  policy.panicOnOops = parameters.panicOnOops;
+  for (const flag of state.taint) kernel.taint.add(flag);
+  for (const id of state.warnedOnce) {
+    const site = kernel.gen.splats[id as SplatId] as SplatSite | undefined;
+    if (site?.kind !== 'WARN_ON_ONCE') {
+      throw wrong(`${where}/warnedOnce`, `has "${id}", which is no once-only warning`);
+    }
+    kernel.fired.add(id as SplatId);
+  }
+  counters.c = next.container;
+  counters.d = next.device;
+  counters.g = next.group;
+  counters.p = next.process;
+}
+
+function restoreFaults({ faults }: Machine, state: SnapshotState, where: string): void {
+  checkDifferent(
+    state.faults.map(({ rule }) => rule.fault),
+    `${where}/faults`,
+  );
+  faults.count = state.next.fault;
+  for (const [i, fault] of state.faults.entries()) {
+    try {
+      checkFault(fault.rule, (name) => Object.hasOwn(CALL_ARGS, name));
+    } catch (error) {
+      throw wrong(`${where}/faults/${i}/rule`, `cannot be: ${(error as Error).message}`);
+    }
+    if (fault.struck > fault.seen) throw wrong(`${where}/faults/${i}/struck`, 'is more than seen');
+    faults.restore(fault as FaultState);
+  }
+}
+
+function restoreProcesses({ kernel }: Machine, { processes }: SnapshotState, where: string): void {
+  const ids = processes.map(({ process }) => process);
+  checkDifferent(ids, `${where}/processes`);
+  if (ids[0] !== 'p0') throw wrong(`${where}/processes/0/process`, `is "${ids[0]}", but must be "p0"`);
+  for (const [i, saved] of processes.entries()) {
+    const process = kernel.processes.get(saved.process) ?? kernel.createProcess(saved.process);
+    restoreProcess(process, saved, kernel.limits, `${where}/processes/${i}`);
+  }
+}

@@ -1,0 +1,95 @@
+import type { Snapshot } from '../../schemas/snapshot.ts';
+import { RequestProblem } from '../calls/problem.ts';
+import { readText, readTraces } from '../cli/traces.ts';
+import type { Host, HostLimits } from '../host/host.ts';
+import { scratchHost } from '../host/scratch.ts';
+import { generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { replay } from '../replay/replay.ts';
+import { ScenarioRun } from '../replay/run.ts';
+import type { Scenario } from '../replay/scenario.ts';
+import { checkSnapshot, generationOfSnapshot } from './restore.ts';
+
+/** A file that cannot seed a rig; the message names it and why. */
+export class SeedError extends Error {}
+
+/** The state in which rigs start. */
+export interface Seed {
+  /** The kernel it is for: fresh rigs have it. */
+  readonly kernel: string;
+  /** Brings a host that is as after a reset into the state. */
+  apply(host: Host): void;
+}
+
+/**
+ * Reads a seed: a snapshot, or one trace, gzipped where the file's name ends in `.gz`. It is tried on a host that
+ * is thrown away: a snapshot must be restorable within the limits, a trace must go as it expects, and end with no
+ * call under way.
+ *
+ * A snapshot is the state of one kernel: a rig that is reset to another one starts empty. A trace is run on
+ * whichever kernel the rig has.
+ *
+ * @throws SeedError or TraceError for a file that cannot be used
+ */
+export function readSeed(path: string, limits: HostLimits): Seed {
+  const value = parse(readText(path));
+  try {
+    if (typeof value === 'object' && value !== null && 'format' in value) {
+      return seedOfSnapshot(checkSnapshot(value, 'snapshot'), limits);
+    }
+    const [trace, ...more] = readTraces(path);
+    if (!trace || more.length > 0) throw new SeedError(`has ${more.length + 1} traces, but must have one`);
+    return seedOfTrace(trace, limits);
+  } catch (error) {
+    if (!(error instanceof RequestProblem || error instanceof SeedError)) throw error;
+    throw new SeedError(`${path}: ${error.message}`);
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Several lines of JSON, or none: the reader of traces says which.
+    return undefined;
+  }
+}
+
+function seedOfSnapshot(snapshot: Snapshot, limits: HostLimits): Seed {
+  scratchHost(generationOfSnapshot(snapshot, 'snapshot'), limits).restore(snapshot, 'snapshot');
+  return {
+    kernel: snapshot.kernel,
+    apply(host) {
+      if (host.kernel.gen.version === snapshot.kernel) host.restore(snapshot, 'snapshot');
+    },
+  };
+}
+
+function seedOfTrace(trace: Scenario, limits: HostLimits): Seed {
+  const gen = generationOf(trace.kernel);
+  if (!gen) {
+    throw new SeedError(`kernel is "${trace.kernel}", but must be one of ${KERNEL_VERSIONS.join(', ')}`);
+  }
+  const host = scratchHost(gen, limits);
+  const [difference] = replay(host, trace);
+  if (difference) {
+    const { step, call, field, expected, actual } = difference;
+    throw new SeedError(
+      `step ${step} (${call}): ${field} is ${JSON.stringify(actual)}, expected ${JSON.stringify(expected)}`,
+    );
+  }
+  const underway = host.underway();
+  if (underway.length > 0) throw new SeedError(`the trace ends with calls under way: ${underway.join('; ')}`);
+  return { kernel: trace.kernel, apply: (host) => run(host, trace) };
+}
+
+/** Makes the calls of a trace. What another kernel refuses to know is passed over. */
+function run(host: Host, trace: Scenario): void {
+  const steps = new ScenarioRun(host);
+  for (const [index, step] of trace.steps.entries()) {
+    try {
+      steps.take(step, index);
+    } catch (error) {
+      if (!(error instanceof RequestProblem)) throw error;
+    }
+  }
+}

@@ -1,0 +1,138 @@
+import {
+  type SavedDevice,
+  type SavedGroup,
+  type SavedProcess,
+  SNAPSHOT_VERSION,
+  type Snapshot,
+} from '../../schemas/snapshot.ts';
+import type { Machine } from '../calls/machine.ts';
+import { REDACTED } from '../drivers/external.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Device, Group } from '../kernel/objects.ts';
+import { hex, hexAddress } from '../kernel/pages.ts';
+import { type Process, regionBytes } from '../kernel/process.ts';
+import { canonical } from './canonical.ts';
+import { saveDriver } from './drivers.ts';
+import { saveLock } from './locks.ts';
+import { saveContainer } from './take-container.ts';
+
+/**
+ * The whole state of a machine that has no call under way, as it matters for every later answer. The same state
+ * gives the same JSON text, whatever calls led there and whichever slots of its tables hold it.
+ *
+ * Journal, trace, operations and console are not in it.
+ *
+ * @param secrets whether the secrets of webhooks are in it; without them it cannot be restored where there are any
+ */
+export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
+  const { kernel, faults, counters, policy } = machine;
+  return {
+    format: 'vfio-host-snapshot',
+    version: SNAPSHOT_VERSION,
+    kernel: kernel.gen.version,
+    state: {
+      parameters: {
+        dmaEntryLimit: kernel.dmaEntryLimit,
+        panicOnOops: policy.panicOnOops,
+        panicOnWarn: policy.panicOnWarn,
+        warnOnPinnedUnmap: kernel.warnOnPinnedUnmap,
+      },
+      taint: [...kernel.taint],
+      warnedOnce: [...kernel.fired].sort(),
+      next: {
+        container: counters.c,
+        device: counters.d,
+        group: counters.g,
+        process: counters.p,
+        fault: faults.count,
+        deviceNumber: kernel.deviceCount,
+      },
+      faults: faults.list().map(({ rule, seen, struck }) => ({ rule: canonical(rule), seen, struck })),
+      processes: [...kernel.processes.values()].map(saveProcess),
+      groups: groupsOf(kernel).map(saveGroup),
+      devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets)),
+      formerDevices: formerDevices(kernel),
+      containers: byId(kernel.containers).map(saveContainer),
+    },
+  };
+}
+
+function byId<T extends { id: string }>(objects: ReadonlyMap<string, T>): T[] {
+  return [...objects.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function saveProcess(process: Process): SavedProcess {
+  return {
+    process: process.id,
+    memlock: process.memlock === null ? null : hex(process.memlock),
+    lockedVm: process.lockedVm,
+    regions: process.regions.map((region) => {
+      const { start, size } = regionBytes(region);
+      return { start: hex(start), size: hex(size), prot: region.prot };
+    }),
+    contents: process.residentPages().map(([page, content]) => ({
+      page: hexAddress(page),
+      content: typeof content === 'number' ? content : base64(content),
+    })),
+  };
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
+}
+
+/** The groups of devices, and those whose device is gone while a dead task keeps them in a container. */
+function groupsOf(kernel: Kernel): Group[] {
+  const groups = new Set<Group>();
+  for (const { group } of kernel.devices.values()) groups.add(group);
+  for (const container of kernel.containers.values()) for (const group of container.groups) groups.add(group);
+  return [...groups].sort((a, b) => numberOf(a) - numberOf(b));
+}
+
+function numberOf({ id }: Group): number {
+  return Number(id.slice(1));
+}
+
+function saveGroup({ id, emulated, fdOpen, fileOpen, container, lock, ...group }: Group): SavedGroup {
+  return {
+    group: id,
+    emulated,
+    fdOpen,
+    fileOpen,
+    // Set anew by each attach; before, it means nothing.
+    pinnedPageDirtyScope: container?.iommu ? group.pinnedPageDirtyScope : null,
+    lock: saveLock(lock),
+  };
+}
+
+function saveDevice(device: Device, secrets: boolean): SavedDevice {
+  const { driver } = device;
+  const config = driver.config as SavedDevice['driver'] | undefined;
+  const hidden = config?.type === 'webhook' && config.secret !== undefined && !secrets;
+  return {
+    device: device.id,
+    number: device.number,
+    kind: device.kind,
+    group: device.group.id,
+    openCount: device.openCount,
+    driver: config === undefined ? null : canonical(hidden ? { ...config, secret: REDACTED } : config),
+    driverState: saveDriver(driver),
+    driverLock: driver.ownLock ? saveLock(driver.ownLock) : null,
+  };
+}
+
+/** Devices that were removed but left references behind, or believe they have some. */
+function formerDevices(kernel: Kernel): { number: number; device: string }[] {
+  const numbers = new Set<number>();
+  for (const { iommu } of kernel.containers.values()) {
+    if (!iommu) continue;
+    for (const { device } of iommu.shadow.stolenKeys()) numbers.add(device);
+    for (const slot of iommu.mappings.inOrder()) {
+      for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
+        for (const holder of iommu.pins.holdersOf(pin).keys()) numbers.add(holder);
+      }
+    }
+  }
+  for (const { number } of kernel.devices.values()) numbers.delete(number);
+  return [...numbers].sort((a, b) => a - b).map((number) => ({ number, device: kernel.deviceName(number) }));
+}

@@ -1,0 +1,64 @@
+import { NIL, type TreeShape } from '../kernel/rb-links.ts';
+import { wrong } from './wrong.ts';
+
+/** A node's place in a tree whose nodes are listed in order. */
+export interface Place {
+  /** Links to the root. */
+  readonly depth: number;
+  readonly red: boolean;
+}
+
+/**
+ * The tree of nodes that are listed in order: node i gets slot i + 1. In order and with their depths there is one
+ * tree at most, and this is it, with every red-black rule checked.
+ *
+ * @throws RequestProblem 400 where there is none
+ */
+export function treeOf(places: readonly Place[], where: string): TreeShape {
+  const count = places.length;
+  const left = new Int32Array(count + 1);
+  const right = new Int32Array(count + 1);
+  const red = new Uint8Array(count + 1);
+  const depth = (slot: number) => places[slot - 1]!.depth;
+  /** Slots from the root down along the right: each is less deep than the next. */
+  const spine: number[] = [];
+  for (let slot = 1; slot <= count; slot++) {
+    red[slot] = places[slot - 1]!.red ? 1 : 0;
+    let below: number = NIL;
+    while (spine.length > 0 && depth(spine.at(-1)!) > depth(slot)) below = spine.pop()!;
+    const up = spine.at(-1);
+    if (up !== undefined && depth(up) === depth(slot)) {
+      throw wrong(`${where}/${slot - 1}/depth`, `is ${depth(slot)} twice with nothing above between`);
+    }
+    left[slot] = below;
+    if (up !== undefined) right[up] = slot;
+    spine.push(slot);
+  }
+  const root = spine[0] ?? NIL;
+  const shape = { root, left, right, red };
+  if (root !== NIL) checkRules(shape, places, where);
+  return shape;
+}
+
+/** Depths go up by one, the root is black, no red below red, as many blacks on every way down. */
+function checkRules({ root, left, right, red }: TreeShape, places: readonly Place[], where: string): void {
+  if (red[root]) throw wrong(`${where}/${root - 1}/red`, 'is true, but this is the root of the tree');
+  const walk = (slot: number, expected: number): number => {
+    if (slot === NIL) return 1;
+    const { depth } = places[slot - 1]!;
+    if (depth !== expected) {
+      throw wrong(`${where}/${slot - 1}/depth`, `is ${depth}, but by its neighbours must be ${expected}`);
+    }
+    const l = left[slot]!;
+    const r = right[slot]!;
+    if (red[slot] && (red[l] || red[r])) {
+      throw wrong(`${where}/${slot - 1}/red`, 'is true, but a red mapping must have black ones below it');
+    }
+    const height = walk(l, depth + 1);
+    if (height !== walk(r, depth + 1)) {
+      throw wrong(`${where}/${slot - 1}`, 'must have as many black mappings below it on every way down');
+    }
+    return height + (red[slot] ? 0 : 1);
+  };
+  walk(root, 0);
+}
