@@ -45,6 +45,8 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
+    // Every line names its request itself; a logger of its own for each would cost more than the call.
+    childLoggerFactory: (logger) => logger,
     bodyLimit: service.config.bodyLimit,
     routerOptions: { maxParamLength: PARAM_MAX },
     // A path that cannot be decoded never reaches the error handler.
@@ -56,15 +58,17 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   });
   useStrictValidation(app);
   useStrictJson(app);
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    done();
   });
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     service.metrics.request(request.method, request.routeOptions.url, reply.statusCode, reply.elapsedTime);
-    request.log.debug(
+    log.debug(
       { method: request.method, url: request.url, status: reply.statusCode, reqId: request.id },
       'request',
     );
+    done();
   });
   app.addHook('preClose', () => service.close());
   useProblems(app);
@@ -123,8 +127,9 @@ function useStrictJson(app: FastifyInstance): void {
       else done(null, value);
     });
   });
-  app.addHook('preValidation', async (request) => {
+  app.addHook('preValidation', (request, _reply, done) => {
     if (request.method === 'POST' && request.body === undefined) request.body = {};
+    done();
   });
 }
 
