@@ -142,7 +142,7 @@ export class Host {
   restore(snapshot: Snapshot, where: string): void {
     const machine = this.newMachine(generationOfSnapshot(snapshot, where));
     restoreSnapshot(machine, snapshot, where);
-    this.replaceMachine(machine, 'restored', 'the host was restored from a snapshot', false);
+    this.replaceMachine(machine, 'reset to a snapshot', 'the host was restored from a snapshot', false);
   }
 
   private replaceMachine(machine: Machine, reason: string, why: string, fromNothing = true): void {

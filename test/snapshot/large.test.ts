@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { newHost } from '../support/host.ts';
+import { hostFrom, make, textOf } from './restored.ts';
+
+/** Mappings, and pages pinned in each of the first ones. */
+const MAPPINGS = 65_535;
+const PINNED = 200;
+const PAGES = 512;
+
+/** How long each way may take, milliseconds; about a tenth of a second to a second on a fast machine. */
+const LIMIT_MS = 5000;
+
+test('65,535 mappings and 10^5 pins', () => {
+  const host = newHost();
+  make(host, { call: 'open-container', container: 'c0' });
+  const driver = { type: 'synthetic', onDmaUnmap: 'unpin-range' };
+  make(host, { call: 'create-device', device: 'd0', driver });
+  make(host, { call: 'open-group', device: 'd0' });
+  make(host, { call: 'set-container', device: 'd0', container: 'c0' });
+  make(host, { call: 'set-iommu', container: 'c0', type: 3 });
+  make(host, { call: 'open-device', device: 'd0' });
+  const size = PAGES * 4096;
+  for (let i = 0; i < MAPPINGS; i++) {
+    make(host, { call: 'map-dma', container: 'c0', iova: i * size, vaddr: i * size, size, flags: 3 });
+    if (i < PINNED) make(host, { call: 'pin-pages', device: 'd0', iova: i * size, npage: PAGES, prot: 3 });
+  }
+  const { mappings, pins } = host.machine.container('c0').iommu!;
+  expect([mappings.count, pins.count]).toEqual([MAPPINGS, PINNED * PAGES]);
+  const start = performance.now();
+  const text = textOf(host);
+  const taken = performance.now();
+  const restored = hostFrom(text);
+  const done = performance.now();
+  const [take, restore] = [Math.round(taken - start), Math.round(done - taken)];
+  console.log(`snapshot of ${text.length} bytes: taken in ${take} ms, restored in ${restore} ms`);
+  expect(textOf(restored)).toBe(text);
+  expect(Math.max(take, restore)).toBeLessThan(LIMIT_MS);
+});

@@ -1,0 +1,280 @@
+import { expect, test } from 'vitest';
+import type { CallObject } from '../../schemas/calls.ts';
+import { RequestProblem } from '../../src/calls/problem.ts';
+import type { Host } from '../../src/host/host.ts';
+import { dumpKernel } from '../../src/kernel/dump.ts';
+import { checkSnapshot } from '../../src/snapshot/restore.ts';
+import { newHost } from '../support/host.ts';
+import { make, textOf } from './restored.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type
+type Json = any;
+
+const synthetic = (onDmaUnmap: string) => ({ type: 'synthetic', onDmaUnmap });
+
+/** A host with something of everything: c0 with pins and dirty bits, c1 wedged, every driver with a state. */
+function fullHost(): Host {
+  const host = newHost();
+  const join = (device: string, container: string, more: object): CallObject[] => [
+    { call: 'create-device', device, ...more },
+    { call: 'open-group', device },
+    { call: 'set-container', device, container },
+  ];
+  const region = { call: 'add-memory-region', process: 'p1', prot: 3 };
+  const calls: CallObject[] = [
+    { call: 'create-process', process: 'p1' },
+    { ...region, start: 0, size: 0x100000 },
+    { ...region, start: 0x200000, size: 0x1000 },
+    { call: 'write-memory', process: 'p1', vaddr: 0x4010, data: 'AQID' },
+    { call: 'fill-memory', process: 'p1', vaddr: 0x6000, length: 0x2000, byte: 7 },
+    { call: 'open-container', container: 'c0', process: 'p1' },
+    { call: 'open-container', container: 'c1' },
+    ...join('d0', 'c0', { driver: synthetic('ignore') }),
+    ...join('d1', 'c0', { driver: { type: 'vfio-ap', queues: [1, 5] } }),
+    ...join('d2', 'c0', { driver: { type: 'vfio-ccw' } }),
+    ...join('d3', 'c0', { driver: { type: 'gvt-g' } }),
+    ...join('d4', 'c0', { kind: 'vfio-pci' }),
+    ...join('d5', 'c1', { driver: synthetic('ignore') }),
+    { call: 'set-iommu', container: 'c0', type: 3 },
+    { call: 'set-iommu', container: 'c1', type: 3 },
+    ...['d0', 'd1', 'd2', 'd3', 'd4', 'd5'].map((device) => ({ call: 'open-device', device })),
+    ...Array.from({ length: 12 }, (_, i) => ({
+      ...{ call: 'map-dma', container: 'c0', flags: 3, size: 0x2000 },
+      ...{ iova: 0x3000 * i, vaddr: 0x3000 * i },
+    })),
+    { call: 'pin-pages', device: 'd0', iova: 0x3000, npage: 2, prot: 3 },
+    { call: 'pin-pages', device: 'd3', iova: 0x3000, npage: 1, prot: 3 },
+    { call: 'unpin-pages', device: 'd2', iova: 0x4000, npage: 1 },
+    { call: 'pin-pages', device: 'd0', iova: 0x4000, npage: 1, prot: 3 },
+    { call: 'dirty-start', container: 'c0' },
+    { call: 'ap-enable-interrupt', device: 'd1', apqn: 5, nib: 0x6010, isc: 2 },
+    { call: 'ap-inject', device: 'd1', apqn: 1, instruction: 'tapq', responses: [3] },
+    { call: 'ccw-inject', device: 'd2', operation: 'halt' },
+    { call: 'gvt-map-page', device: 'd3', gfn: 6, size: '4K' },
+    { call: 'gvt-map-page', device: 'd3', gfn: 7, size: '4K' },
+    { call: 'add-fault', on: 'map-dma', nth: 99, errno: 'EIO' },
+    { call: 'map-dma', container: 'c1', iova: 0, vaddr: 0, size: 0x1000, flags: 3 },
+    { call: 'pin-pages', device: 'd5', iova: 0, npage: 1, prot: 3 },
+    { call: 'unmap-dma', container: 'c1', iova: 0, size: 0x1000 },
+  ];
+  for (const call of calls) make(host, call);
+  return host;
+}
+
+const GOOD = textOf(fullHost());
+
+/** What is wrong, what the problem must name, and how to make it so of a good snapshot's state. */
+const WRONG: [string, string, (state: Json, document: Json) => void][] = [
+  ['another format', 'format', (_, d) => Object.assign(d, { format: 'x' })],
+  ['another version', 'version is 2, but must be 1', (_, d) => Object.assign(d, { version: 2 })],
+  ['no such kernel', 'kernel', (_, d) => Object.assign(d, { kernel: '6.2' })],
+  ['a field too many', 'extra', (s) => Object.assign(s, { extra: 1 })],
+  ['a taint twice', 'taint', (s) => Object.assign(s, { taint: ['D', 'D'] })],
+  ['an unknown warning', '"W99"', (s) => s.warnedOnce.push('W99')],
+  ['a warning that is no once-only one', '"W3"', (s) => s.warnedOnce.push('W3')],
+  ['a fault without effect', 'faults/0/rule', (s) => delete s.faults[0].rule.errno],
+  ['two faults of one id', '"f0" twice', (s) => s.faults.push(s.faults[0])],
+  ['a fault that struck too often', 'struck', (s) => Object.assign(s.faults[0], { struck: 1000, seen: 1 })],
+  ['no p0', '"p1", but must be "p0"', (s) => s.processes.shift()],
+  ['a process twice', '"p1" twice', (s) => s.processes.push(s.processes[1])],
+  ['a region that overlaps', 'overlaps', (s) => s.processes[1].regions.push(s.processes[1].regions[0])],
+  [
+    'a region beyond 2^64',
+    '2^64',
+    (s) => Object.assign(s.processes[1].regions[1], { start: '0xfffffffffffff000', size: '0x2000' }),
+  ],
+  ['memory out of order', 'contents/1', (s) => s.processes[1].contents.reverse()],
+  ['a page that is too short', '4096', (s) => (s.processes[1].contents[0].content = 'AQID')],
+  ['an address that is not the shortest', '0x00', (s) => (s.processes[1].contents[0].page = '0x00')],
+  ['a page that is none', '0x4001', (s) => (s.processes[1].contents[0].page = '0x4001')],
+  ['groups out of order', 'groups/1', (s) => s.groups.reverse()],
+  ['a group number still to come', 'next/group', (s) => (s.next.group = 3)],
+  ['a group of the wrong kind', 'emulated', (s) => (s.groups[0].emulated = false)],
+  [
+    'a group that nobody has',
+    'is g6',
+    (s) => {
+      s.groups.push({ ...s.groups[0], group: 'g6', pinnedPageDirtyScope: null });
+      s.next.group = 7;
+    },
+  ],
+  ['an open group without its file', 'fileOpen', (s) => (s.groups[0].fileOpen = false)],
+  ['no dirty scope', 'pinnedPageDirtyScope', (s) => (s.groups[0].pinnedPageDirtyScope = null)],
+  ['a device without group', '"g99"', (s) => (s.devices[0].group = 'g99')],
+  ['two devices of a group', 'another device', (s) => (s.devices[1].group = s.devices[0].group)],
+  ['two devices of an id', '"d0" twice', (s) => (s.devices[1].device = 'd0')],
+  ['device numbers out of order', 'devices/1', (s) => (s.devices[1].number = 0)],
+  ['a device number still to come', 'deviceNumber', (s) => (s.next.deviceNumber = 2)],
+  ['a former device that is there', 'former', (s) => s.formerDevices.push({ number: 0, device: 'x' })],
+  ['an mdev without driver', 'devices/0/driver', (s) => (s.devices[0].driver = null)],
+  ['an unknown driver', 'driver', (s) => (s.devices[0].driver = { type: 'none' })],
+  ['a driver without its state', 'devices/0/driverState', (s) => (s.devices[0].driverState = null)],
+  ["another driver's state", 'driverState', (s) => (s.devices[1].driverState = s.devices[0].driverState)],
+  ['own pins out of order', 'driverState/pins/1', (s) => s.devices[0].driverState.pins.reverse()],
+  ['queues that are not the matrix', 'queues', (s) => s.devices[1].driverState.queues.pop()],
+  ['an empty queue of answers', 'injected', (s) => (s.devices[2].driverState.injected.halt = [])],
+  ['a cache out of order', 'cache/1', (s) => s.devices[3].driverState.cache.reverse()],
+  [
+    'a lock of a driver without one',
+    'driverLock',
+    (s) => (s.devices[0].driverLock = s.containers[1].iommu.lock),
+  ],
+  ['an open device that is not called', 'deviceList', (s) => s.containers[0].iommu.deviceList.pop()],
+  ['a called device that is closed', '"d0"', (s) => (s.devices[0].openCount = 0)],
+  ['a called device that does not listen', '"d4"', (s) => s.containers[0].iommu.deviceList.push('d4')],
+  ['a device called twice', 'twice', (s) => s.containers[0].iommu.deviceList.push('d0')],
+  [
+    'an open device in no container',
+    'openCount',
+    (s) => s.containers.pop() && Object.assign(s.groups[5], { pinnedPageDirtyScope: null }),
+  ],
+  ['a container twice', '"c0" twice', (s) => (s.containers[1].container = 'c0')],
+  ['a container of no process', '"p9"', (s) => (s.containers[0].process = 'p9')],
+  ['a group of no device', '"g99"', (s) => s.containers[0].groups.push('g99')],
+  ['a group in two containers', '"g0"', (s) => s.containers[1].groups.push('g0')],
+  ['a group missing from the iommu', 'emulatedGroups', (s) => s.containers[0].iommu.emulatedGroups.pop()],
+  [
+    'a group of the other kind',
+    '"g4"',
+    (s) => {
+      const { iommu } = s.containers[0];
+      iommu.emulatedGroups.push(...iommu.domainGroups.splice(0));
+    },
+  ],
+  ['a domain that never was', 'hadDomain', (s) => (s.containers[0].iommu.hadDomain = false)],
+  ['no such iommu type', 'type is 2', (s) => (s.containers[0].iommu.type = 2)],
+  ['pins without v2', 'type', (s) => (s.containers[0].iommu.type = 1)],
+  ['more mappings than a limit', 'dmaAvail', (s) => (s.containers[0].iommu.dmaAvail = 2 ** 22)],
+  [
+    'overlaps of nothing',
+    'overlapPossible',
+    (s) => Object.assign(s.containers[0].iommu, { mappings: [], overlapPossible: true }),
+  ],
+  ['mappings out of order', 'mappings/1/iova', (s) => (s.containers[0].iommu.mappings[0].iova = '0x9000')],
+  ['mappings that overlap', 'mappings/1/iova', (s) => (s.containers[0].iommu.mappings[0].size = '0x4000')],
+  ['a mapping beyond 2^64', '2^64', (s) => (s.containers[0].iommu.mappings[11].size = '0x10000000000000000')],
+  ['a mapping of no size', 'size', (s) => (s.containers[0].iommu.mappings[0].size = '0x0')],
+  ['a red root', 'root', (s) => (s.containers[0].iommu.mappings.find((m: Json) => m.depth === 0).red = true)],
+  ['no root', 'depth', (s) => (s.containers[0].iommu.mappings.find((m: Json) => m.depth === 0).depth = 5)],
+  ['two roots', 'depth', (s) => (s.containers[0].iommu.mappings[0].depth = 0)],
+  ['a level left out', 'depth', (s) => (s.containers[0].iommu.mappings[11].depth = 40)],
+  [
+    'a red mapping made black',
+    'black',
+    (s) => (s.containers[0].iommu.mappings.find((m: Json) => m.red).red = false),
+  ],
+  [
+    'red below red',
+    'red',
+    (s) => {
+      for (const mapping of s.containers[0].iommu.mappings) if (mapping.depth > 0) mapping.red = true;
+    },
+  ],
+  [
+    'a pin elsewhere',
+    'not in the mapping',
+    (s) => (s.containers[0].iommu.mappings[1].pins[1].iova = '0x9000'),
+  ],
+  ['pins out of order', 'pins/1', (s) => s.containers[0].iommu.mappings[1].pins.reverse()],
+  [
+    "a page frame of another process's",
+    'pfn',
+    (s) => (s.containers[0].iommu.mappings[1].pins[0].pfn = '0x1'),
+  ],
+  [
+    'a holder that never was',
+    'number of no device',
+    (s) => (s.containers[0].iommu.mappings[1].pins[0].holders[0][0] = 77),
+  ],
+  ['a holder twice', 'twice', (s) => s.containers[0].iommu.mappings[1].pins[0].holders.push([0, 1])],
+  ['a pin nobody holds', 'holders', (s) => (s.containers[0].iommu.mappings[1].pins[0].holders = [])],
+  ['a holder with nothing', 'holders', (s) => (s.containers[0].iommu.mappings[1].pins[0].holders[0][1] = 0)],
+  [
+    'too many references',
+    '2147483647',
+    (s) => {
+      s.containers[0].iommu.mappings[1].pins[0].holders = [
+        [0, 2 ** 31 - 1],
+        [1, 1],
+      ];
+    },
+  ],
+  ['dirty bits without tracking', 'dirty', (s) => (s.containers[0].iommu.dirtyTracking = false)],
+  [
+    'dirty words beyond the bitmap',
+    'words',
+    (s) => (s.containers[0].iommu.mappings[0].dirty = [[5, 1, '0x1']]),
+  ],
+  ['dirty words that are clean', 'are 0', (s) => (s.containers[0].iommu.mappings[0].dirty = [[0, 1, '0x0']])],
+  [
+    'dirty words twice',
+    'run before',
+    (s) =>
+      (s.containers[0].iommu.mappings[0].dirty = [
+        [0, 1, '0x1'],
+        [0, 1, '0x1'],
+      ]),
+  ],
+  ['a lost key of nobody', 'stolen', (s) => s.containers[0].iommu.stolen.push({ device: 77, iova: '0x0' })],
+  ['a lock nobody holds', 'owner or readers', (s) => (s.containers[1].iommu.lock.owner = null)],
+  [
+    'a mutex that is shared',
+    'mutex',
+    (s) => Object.assign(s.containers[1].iommu.lock, { owner: null, readers: ['x'] }),
+  ],
+  ['a lock held for no reason', 'lock', (s) => delete s.containers[1].iommu.lock.splat],
+];
+
+const host = fullHost();
+const before = dumpKernel(host.kernel);
+
+/** Why a document is refused. */
+function refusal(document: unknown): RequestProblem {
+  try {
+    host.restore(checkSnapshot(document, 'body'), 'body');
+  } catch (error) {
+    if (error instanceof RequestProblem) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+test.each(WRONG)('%s: refused, and nothing has changed', (_, named, spoil) => {
+  const document = JSON.parse(GOOD);
+  spoil(document.state, document);
+  const { status, message } = refusal(document);
+  expect(message).toContain(named);
+  expect(message).toMatch(/^body/);
+  expect(status).toBe(400);
+  expect(dumpKernel(host.kernel)).toEqual(before);
+  expect(textOf(host)).toBe(GOOD);
+});
+
+/** Every place in a value: its holder and its key. */
+function* places(value: Json): Generator<[Json, string]> {
+  if (typeof value !== 'object' || value === null) return;
+  for (const key of Object.keys(value)) {
+    yield [value, key];
+    yield* places(value[key]);
+  }
+}
+
+test('whatever is left out or of another type is refused, and nothing has changed', () => {
+  const count = [...places(JSON.parse(GOOD))].length;
+  let refused = 0;
+  for (let i = 0; i < count; i++) {
+    for (const value of [undefined, { not: 'this' }, -1.5]) {
+      const document = JSON.parse(GOOD);
+      const [holder, key] = [...places(document)][i]!;
+      // A driver's optional fields, and elements of lists, may be missing.
+      const optional = value === undefined && (Array.isArray(holder) || /queues|variant|nth|reads/.test(key));
+      if (optional || /emptyUnpin|injected|halt|tapq|errno/.test(key)) continue;
+      if (value === undefined) delete holder[key];
+      else holder[key] = value;
+      expect(refusal(document).status, `${key} ${JSON.stringify(value)}`).toBe(400);
+      refused++;
+    }
+  }
+  expect(refused).toBeGreaterThan(1000);
+  expect(textOf(host)).toBe(GOOD);
+});

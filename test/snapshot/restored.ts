@@ -1,0 +1,54 @@
+import type { CallObject } from '../../schemas/calls.ts';
+import { RequestProblem } from '../../src/calls/problem.ts';
+import { checkCall } from '../../src/calls/table.ts';
+import { toReply } from '../../src/host/answer.ts';
+import type { Host, StartedCall } from '../../src/host/host.ts';
+import { checkSnapshot } from '../../src/snapshot/restore.ts';
+import { newHost } from '../support/host.ts';
+
+/** A snapshot as text, secrets included. */
+export function textOf(host: Host): string {
+  return JSON.stringify(host.snapshot(true));
+}
+
+/** A fresh host (of a kernel that a snapshot replaces) in the state of a snapshot's text. */
+export function hostFrom(text: string): Host {
+  const host = newHost();
+  host.restore(checkSnapshot(JSON.parse(text), 'snapshot'), 'snapshot');
+  return host;
+}
+
+/** A call as it came out: its start, or the status and words of the problem it was refused with. */
+export type Outcome = StartedCall | { problem: [status: number, detail: string] };
+
+/** Makes a call, right or wrong. */
+export function make(host: Host, call: CallObject): Outcome {
+  try {
+    return host.start(checkCall(call));
+  } catch (error) {
+    if (!(error instanceof RequestProblem)) throw error;
+    return { problem: [error.status, error.message] };
+  }
+}
+
+/** Everything that is to be seen of a call so far, and of the memory that is locked. */
+export function seen(host: Host, outcome: Outcome): unknown {
+  if ('problem' in outcome) return outcome;
+  const { answer } = outcome;
+  return {
+    reply: answer && toReply(answer),
+    invalidations: outcome.invalidations(),
+    locked: [...host.kernel.processes.values()].map(({ lockedVm }) => lockedVm),
+  };
+}
+
+/** Lets every callback return until no call is under way. */
+export function drain(host: Host): void {
+  for (let pending = host.kernel.scheduler.pending; pending.length > 0; ) {
+    const callback = pending.find((task) => task.callback)?.callback;
+    if (!callback) throw new Error(`stuck: ${host.underway().join('; ')}`);
+    const call = callback.mode === 'held' ? 'resume-callbacks' : 'complete-callback';
+    make(host, { call, device: callback.device });
+    pending = host.kernel.scheduler.pending;
+  }
+}
