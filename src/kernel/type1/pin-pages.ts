@@ -8,6 +8,7 @@ import { NIL } from '../rb-links.ts';
 import { acquire, type KernelStep, refuse, type Task, tryAcquire } from '../task.ts';
 import { IOMMU_WRITE } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
+import { ELSEWHERE } from './pin-table.ts';
 
 /**
  * vfio_iommu_type1_pin_pages. The pages are iova, iova+4096, …; each is a key of its own, never rounded.
@@ -59,25 +60,35 @@ function doPin(
   const firstPage = pageOf(iova);
   const pfns: number[] = new Array(npage);
   let slot: number = NIL;
+  // The pin of the page before, where it is in the same mapping.
+  let previous: number = NIL;
   for (let i = 0; i < npage; i++) {
     const page = wrapPage(firstPage + i);
-    slot = findPage(iommu, slot, page, offset);
+    const mapping = findPage(iommu, slot, page, offset);
+    if (mapping !== slot || page === 0) previous = NIL;
+    slot = mapping;
     let errno: Errno | null = null;
     if (slot === NIL) {
       errno = refuse(task, 'EINVAL', `there is no mapping at iova ${hexAddress(page, offset)}`);
     } else if ((mappings.prot[slot]! & prot) !== prot) {
       errno = refuse(task, 'EPERM', `prot ${prot} exceeds that of the mapping ${mappings.describe(slot)}`);
     } else {
-      const pin = pins.find(mappings.pins[slot]!, page, offset);
+      let pin = previous === NIL ? ELSEWHERE : pins.findAfter(previous, page, offset);
+      if (pin === ELSEWHERE) {
+        pin = pins.find(mappings.pins[slot]!, page, offset);
+        previous = NIL;
+      }
       if (pin !== NIL) {
         pins.get(pin, device.number);
         iommu.shadow.pinned(k, task, iommu, device, slot, page, offset);
         pfns[i] = pins.pfn[pin]!;
+        previous = pin;
         continue;
       }
-      const pinned = pinPageExternal(k, task, iommu, slot, page, offset, device);
+      const pinned = pinPageExternal(k, task, iommu, slot, page, offset, device, previous);
       if (typeof pinned === 'number') {
         pfns[i] = pinned;
+        previous = pins.added;
         continue;
       }
       errno = pinned;
@@ -116,6 +127,8 @@ function pinPageExternal(
   page: number,
   offset: number,
   device: Device,
+  /** The pin it comes straight after, or NIL. */
+  previous: number,
 ): number | Errno {
   const { mappings, pins, process } = iommu;
   const vaddr = wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!));
@@ -131,7 +144,11 @@ function pinPageExternal(
     );
   }
   const pfn = process.pfnOf(vaddr);
-  mappings.pins[slot] = pins.add(mappings.pins[slot]!, page, offset, pfn, device.number);
+  const root = mappings.pins[slot]!;
+  mappings.pins[slot] =
+    previous === NIL
+      ? pins.add(root, page, offset, pfn, device.number)
+      : pins.addAfter(root, previous, page, offset, pfn, device.number);
   if (iommu.dirtyTracking && !iommu.markPageDirty(slot, page)) {
     k.adviseBug(task, 'negative-bitmap-index', addressOf(page, offset), [device.id]);
   }
