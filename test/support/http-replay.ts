@@ -1,5 +1,5 @@
-import { restOf } from '../../schemas/rest.ts';
 import { CALL_TARGETS, type CallName } from '../../schemas/calls.ts';
+import { restOf } from '../../schemas/rest.ts';
 import { compare } from '../../src/replay/compare.ts';
 import {
   callOf,
