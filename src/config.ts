@@ -20,9 +20,12 @@ const integer = (min: number, max: number) => ({
   schema: Type.Integer({ minimum: min, maximum: max }),
 });
 
+/** Words for yes and no. A flag alone means yes. */
+const SWITCH: Readonly<Record<string, boolean>> = { true: true, 1: true, false: false, 0: false };
+
 const flag = {
   rule: '"true" or "false"',
-  parse: (text: string) => (text === 'true' ? true : text === 'false' ? false : undefined),
+  parse: (text: string) => SWITCH[text],
   schema: Type.Boolean(),
 };
 
@@ -139,6 +142,15 @@ function envName(name: SettingName): string {
   return SETTINGS[name].flag.toUpperCase().replaceAll('-', '_');
 }
 
+/** A switch that stands alone (`--panic-on-warn`) with the value it means. */
+function spellOut(arg: string, at: number, all: readonly string[]): string {
+  const isSwitch = Object.values(SETTINGS).some(
+    (setting) => setting.schema === flag.schema && arg === `--${setting.flag}`,
+  );
+  const next = all[at + 1];
+  return isSwitch && (next === undefined || !Object.hasOwn(SWITCH, next)) ? `${arg}=true` : arg;
+}
+
 /**
  * Reads the configuration; a flag wins over the environment.
  *
@@ -151,7 +163,8 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Con
   );
   let values: Record<string, string | undefined>;
   try {
-    values = parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as never;
+    values = parseArgs({ args: args.map(spellOut), options, strict: true, allowPositionals: false })
+      .values as never;
   } catch (error) {
     throw new ConfigError((error as Error).message);
   }
