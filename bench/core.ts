@@ -1,10 +1,10 @@
+// What one call costs in the kernel core, without HTTP and JSON, and what a mapping and a pin take. See README.md.
+
 import { performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { median, nanoseconds, number, printTable, quantile } from './support/figures.ts';
 import { type OrderName, Window } from './support/order.ts';
 import { addressOfPage, mapArgs, Rig, unmapArgs } from './support/rig.ts';
-
-/** What one call costs in the kernel core, without HTTP and JSON, and what a mapping and a pin take. */
 
 /** Population sizes: mappings or pins. */
 const SIZES = [1_000, 65_535, 1_000_000];
@@ -21,13 +21,17 @@ const BATCH = 100;
 const BATCHES = 60;
 /** Large pins, and as many times 512 pins of 1, in a round. */
 const BLOCKS = 12;
+/** Rounds that do not count: afterwards every path has been compiled for every size. */
 const WARM_UP_ROUNDS = 4;
 const ROUNDS = 21;
 
-/** Goals. Bytes are those of the kernel's struct vfio_dma and struct vfio_pfn in their slabs. */
+/** Goal: bytes a mapping, about those of the kernel's struct vfio_dma. */
 const MAPPING_BYTES = 192;
+/** Goal: bytes a pin, those of the kernel's struct vfio_pfn. */
 const PIN_BYTES = 64;
+/** Goal: how many times a call at a thousand one at a million may cost. */
 const GROWTH = 3;
+/** Goal: what a pin of 512 pages may cost, as a share of 512 pins of one. */
 const BLOCK_SHARE = 1 / 4;
 
 type Figure = 'map' | 'unmap' | 'pin 1' | 'unpin 1' | 'pin 512' | '512 x pin 1';

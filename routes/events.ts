@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Deadline } from '../src/deadline.ts';
 import { type EventFormat, EventStream, NDJSON, SSE, waitForEvent } from '../src/host/event-stream.ts';
 import { EVENT_KINDS } from '../src/host/journal.ts';
 import type { Service } from '../src/service.ts';
@@ -54,8 +55,9 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
         return reply.send(new EventStream(journal, filter, format));
       }
       if (query.wait === '1') {
-        const given = AbortSignal.any([AbortSignal.timeout(waitMs(query.timeoutMs)), goneSignal(request)]);
-        await waitForEvent(journal, filter, given);
+        const deadline = new Deadline(waitMs(query.timeoutMs), goneSignal(request));
+        await waitForEvent(journal, filter, deadline.signal);
+        deadline.end();
       }
       const page = journal.read(filter);
       return journal.ended === null ? page : { ...page, ended: journal.ended };

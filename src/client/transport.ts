@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher, request } from 'undici';
+import { Deadline } from '../deadline.ts';
 import { type ProblemBody, VfioHostError } from './error.ts';
 import { toJson } from './values.ts';
 
@@ -64,10 +65,13 @@ export class Transport {
 
   /** Makes a request and gives its answer, whatever the status. */
   async raw(method: string, path: string, parts: RequestParts = {}): Promise<RawAnswer> {
-    const timeout = AbortSignal.timeout(parts.timeoutMs ?? this.timeoutMs);
-    const signal = parts.signal ? AbortSignal.any([parts.signal, timeout]) : timeout;
-    const { statusCode, headers, body } = await this.send(method, path, parts, signal);
-    return { status: statusCode, body: readBody(statusCode, headers, await body.text()) };
+    const deadline = new Deadline(parts.timeoutMs ?? this.timeoutMs, parts.signal);
+    try {
+      const { statusCode, headers, body } = await this.send(method, path, parts, deadline.signal);
+      return { status: statusCode, body: readBody(statusCode, headers, await body.text()) };
+    } finally {
+      deadline.end();
+    }
   }
 
   /** Makes a request that must succeed, and gives the body of its answer. */
@@ -77,21 +81,15 @@ export class Transport {
 
   /** Opens a stream that must start within the time a request may take, and then may go on for ever. */
   async stream(path: string, parts: RequestParts): Promise<Dispatcher.ResponseData['body']> {
-    const start = new AbortController();
-    const timeoutMs = parts.timeoutMs ?? this.timeoutMs;
-    const timer = setTimeout(
-      () => start.abort(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')),
-      timeoutMs,
-    );
+    const start = new Deadline(parts.timeoutMs ?? this.timeoutMs, parts.signal);
     try {
-      const signal = parts.signal ? AbortSignal.any([parts.signal, start.signal]) : start.signal;
-      const { statusCode, headers, body } = await this.send('GET', path, parts, signal);
+      const { statusCode, headers, body } = await this.send('GET', path, parts, start.signal);
       if (statusCode !== 200) {
         succeeded({ status: statusCode, body: readBody(statusCode, headers, await body.text()) });
       }
       return body;
     } finally {
-      clearTimeout(timer);
+      start.stopClock();
     }
   }
 

@@ -54,7 +54,7 @@ export class RbLinks {
       this.left[slot] = NIL;
       return slot;
     }
-    if (this.used === this.left.length) this.grow(this.left.length * 2);
+    if (this.used === this.left.length) this.grow(Math.floor(this.left.length * 1.5));
     return this.used++;
   }
 

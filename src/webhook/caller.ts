@@ -3,6 +3,7 @@ import { lookup as dnsLookup } from 'node:dns';
 import { existsSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import { Agent, request } from 'undici';
+import { Deadline } from '../deadline.ts';
 import { literalAddress, type WebhookAllow } from './allow.ts';
 
 /** Largest answer that is read, bytes. */
@@ -65,7 +66,7 @@ export class WebhookCaller {
     const refused = this.refuses(url);
     if (refused) return { ok: false, reason: `${url} ${refused}` };
     const body = JSON.stringify(payload);
-    const timeout = AbortSignal.timeout(timeoutMs);
+    const deadline = new Deadline(timeoutMs, given);
     try {
       const response = await request(url, {
         dispatcher: this.allow.allowsOrigin(new URL(url)) ? this.trusted : this.checked,
@@ -77,7 +78,7 @@ export class WebhookCaller {
         body,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
-        signal: AbortSignal.any([timeout, given]),
+        signal: deadline.signal,
       });
       const text = await readLimited(response.body);
       const status = response.statusCode;
@@ -88,8 +89,10 @@ export class WebhookCaller {
       if (status < 200 || status >= 300) return { ok: false, reason: `status ${status}` };
       return { ok: true, status, body: text };
     } catch (error) {
-      if (timeout.aborted) return { ok: false, reason: `no answer within ${timeoutMs} ms` };
+      if (deadline.expired) return { ok: false, reason: `no answer within ${timeoutMs} ms` };
       return { ok: false, reason: this.reasonOf(error, new URL(url)) };
+    } finally {
+      deadline.end();
     }
   }
 

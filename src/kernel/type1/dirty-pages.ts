@@ -149,6 +149,8 @@ export function bisects(iommu: Iommu, start: number, end: number): boolean {
   const { mappings } = iommu;
   const first = mappings.find(start, start + 1);
   if (first !== NIL && mappings.iova[first] !== start) return true;
-  const last = mappings.find(end - 1, end);
+  // Where mappings do not overlap, the one that covers the whole range is the last one as well.
+  const covers = first !== NIL && !iommu.overlapPossible && mappings.end(first) >= end;
+  const last = covers ? first : mappings.find(end - 1, end);
   return last !== NIL && mappings.end(last) !== mappings.wrapEnd(end);
 }

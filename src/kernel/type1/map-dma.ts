@@ -72,10 +72,9 @@ function checkRange(k: KernelContext, task: Task, { iova, vaddr, size }: MapDmaA
 /** vfio_dma_do_map, with iommu->lock held. */
 function doMap(k: KernelContext, task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   const { iova, vaddr, size, flags } = args;
-  for (const [name, value] of Object.entries({ size, iova, vaddr })) {
-    if (!isPageAligned(value)) {
-      return refuse(task, 'EINVAL', `${name} ${hex(value)} is not a multiple of 4096`);
-    }
+  if (!isPageAligned(size | iova | vaddr)) {
+    const [name, value] = Object.entries({ size, iova, vaddr }).find(([, at]) => !isPageAligned(at))!;
+    return refuse(task, 'EINVAL', `${name} ${hex(value)} is not a multiple of 4096`);
   }
   const refused = checkRange(k, task, args);
   if (refused) return refused;

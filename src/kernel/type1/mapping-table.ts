@@ -97,8 +97,12 @@ export class MappingTable extends RbLinks {
     const { left, right, iova } = this;
     let node = this.root;
     while (node !== NIL) {
-      if (endPage <= iova[node]!) node = left[node]!;
-      else if (startPage >= this.end(node)) node = right[node]!;
+      // All of a node is read at once: in a large table each column is a cache miss of its own.
+      const lower = left[node]!;
+      const higher = right[node]!;
+      const end = this.end(node);
+      if (endPage <= iova[node]!) node = lower;
+      else if (startPage >= end) node = higher;
       else return node;
     }
     return NIL;

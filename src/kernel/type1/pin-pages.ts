@@ -8,7 +8,6 @@ import { NIL } from '../rb-links.ts';
 import { acquire, type KernelStep, refuse, type Task, tryAcquire } from '../task.ts';
 import { IOMMU_WRITE } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
-import { ELSEWHERE } from './pin-table.ts';
 
 /**
  * vfio_iommu_type1_pin_pages. The pages are iova, iova+4096, …; each is a key of its own, never rounded.
@@ -60,35 +59,28 @@ function doPin(
   const firstPage = pageOf(iova);
   const pfns: number[] = new Array(npage);
   let slot: number = NIL;
-  // The pin of the page before, where it is in the same mapping.
-  let previous: number = NIL;
   for (let i = 0; i < npage; i++) {
     const page = wrapPage(firstPage + i);
-    const mapping = findPage(iommu, slot, page, offset);
-    if (mapping !== slot || page === 0) previous = NIL;
-    slot = mapping;
+    const last = slot;
+    slot = findPage(iommu, last, page, offset);
     let errno: Errno | null = null;
     if (slot === NIL) {
       errno = refuse(task, 'EINVAL', `there is no mapping at iova ${hexAddress(page, offset)}`);
     } else if ((mappings.prot[slot]! & prot) !== prot) {
       errno = refuse(task, 'EPERM', `prot ${prot} exceeds that of the mapping ${mappings.describe(slot)}`);
     } else {
-      let pin = previous === NIL ? ELSEWHERE : pins.findAfter(previous, page, offset);
-      if (pin === ELSEWHERE) {
-        pin = pins.find(mappings.pins[slot]!, page, offset);
-        previous = NIL;
-      }
+      const root = mappings.pins[slot]!;
+      const onwards = slot === last && page !== 0;
+      const pin = onwards ? pins.findNext(root, page, offset) : pins.find(root, page, offset);
       if (pin !== NIL) {
         pins.get(pin, device.number);
         iommu.shadow.pinned(k, task, iommu, device, slot, page, offset);
         pfns[i] = pins.pfn[pin]!;
-        previous = pin;
         continue;
       }
-      const pinned = pinPageExternal(k, task, iommu, slot, page, offset, device, previous);
+      const pinned = pinPageExternal(k, task, iommu, slot, page, offset, device);
       if (typeof pinned === 'number') {
         pfns[i] = pinned;
-        previous = pins.added;
         continue;
       }
       errno = pinned;
@@ -118,7 +110,7 @@ function findPage(iommu: Iommu, last: number, page: number, offset: number): num
   return mappings.find(page, mappings.wrapEnd(endPage));
 }
 
-/** vfio_pin_page_external and vfio_add_to_pfn_list: a new pin. Its host page frame, or an errno. */
+/** vfio_pin_page_external and vfio_add_to_pfn_list: a new pin, the one just looked for. Its host page frame, or an errno. */
 function pinPageExternal(
   k: KernelContext,
   task: Task,
@@ -127,8 +119,6 @@ function pinPageExternal(
   page: number,
   offset: number,
   device: Device,
-  /** The pin it comes straight after, or NIL. */
-  previous: number,
 ): number | Errno {
   const { mappings, pins, process } = iommu;
   const vaddr = wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!));
@@ -145,10 +135,7 @@ function pinPageExternal(
   }
   const pfn = process.pfnOf(vaddr);
   const root = mappings.pins[slot]!;
-  mappings.pins[slot] =
-    previous === NIL
-      ? pins.add(root, page, offset, pfn, device.number)
-      : pins.addAfter(root, previous, page, offset, pfn, device.number);
+  mappings.pins[slot] = pins.addMissing(root, page, offset, pfn, device.number);
   if (iommu.dirtyTracking && !iommu.markPageDirty(slot, page)) {
     k.adviseBug(task, 'negative-bitmap-index', addressOf(page, offset), [device.id]);
   }

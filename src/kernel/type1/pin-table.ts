@@ -1,10 +1,9 @@
 import { growColumn, NIL, RbLinks } from '../rb-links.ts';
 
-/** findAfter: the pin must be searched for. */
-export const ELSEWHERE = -1;
-
 /** `holder` of a pin whose references belong to more than one device; see PinTable.holdersOf. */
 const SHARED = -1;
+/** A neighbour that has not been looked for yet. */
+const UNKNOWN = -1;
 
 /**
  * The pins of a container: the kernel's `struct vfio_pfn`, one slot each, in one red-black tree a mapping
@@ -26,8 +25,12 @@ export class PinTable extends RbLinks {
   /** Number of references, by slot. */
   refCount: Int32Array = new Int32Array(this.capacity);
   private holder: Int32Array = new Int32Array(this.capacity);
-  /** The pin that was added last. */
-  added: number = NIL;
+  /**
+   * The pins next to the key looked for last; one that was found, or added since, is `before` itself. Good until
+   * a pin is removed.
+   */
+  private before: number = NIL;
+  private after: number = NIL;
   private readonly shared = new Map<number, Map<number, number>>();
 
   protected override grow(capacity: number): void {
@@ -41,76 +44,73 @@ export class PinTable extends RbLinks {
 
   /** vfio_find_vpfn: the pin with exactly this key in the tree at `root`, or NIL. */
   find(root: number, page: number, offset: number): number {
+    const { left, right } = this;
+    let before = NIL;
+    let after = NIL;
     let node = root;
     while (node !== NIL) {
-      const at = this.page[node]!;
-      if (page < at) node = this.left[node]!;
-      else if (page > at) node = this.right[node]!;
-      else {
-        const off = this.offset[node]!;
-        if (offset === off) return node;
-        node = offset < off ? this.left[node]! : this.right[node]!;
+      // All of a node is read at once: in a large table each column is a cache miss of its own.
+      const lower = left[node]!;
+      const higher = right[node]!;
+      const order = this.compare(page, offset, node);
+      if (order === 0) {
+        before = node;
+        after = UNKNOWN;
+        break;
+      }
+      if (order < 0) {
+        after = node;
+        node = lower;
+      } else {
+        before = node;
+        node = higher;
       }
     }
-    return NIL;
+    this.before = before;
+    this.after = after;
+    return node;
   }
 
   /**
-   * The pin with this key, where the pin `previous` has a lower one and is likely to be just before it. Spares a
-   * run of pages the search from the root.
-   *
-   * @returns its slot; NIL where there is none and it would come straight after `previous`; ELSEWHERE where other
-   *   pins lie between
+   * As find, for a key above the one looked for last in the same tree, which was there or has been added since.
+   * Spares a run of pages the search from the root.
    */
-  findAfter(previous: number, page: number, offset: number): number {
-    const next = this.next(previous);
-    if (next === NIL) return NIL;
-    const at = this.page[next]!;
-    const off = this.offset[next]!;
-    if (at === page && off === offset) return next;
-    return at > page || (at === page && off > offset) ? NIL : ELSEWHERE;
+  findNext(root: number, page: number, offset: number): number {
+    if (this.after === UNKNOWN) this.after = this.next(this.before);
+    const { after } = this;
+    const order = after === NIL ? -1 : this.compare(page, offset, after);
+    if (order < 0) return NIL;
+    if (order > 0) return this.find(root, page, offset);
+    this.before = after;
+    this.after = UNKNOWN;
+    return after;
   }
 
-  /** Adds a pin whose place is straight after `previous` (findAfter answered NIL); returns the new root. */
-  addAfter(
-    root: number,
-    previous: number,
-    page: number,
-    offset: number,
-    pfn: number,
-    device: number,
-  ): number {
-    const slot = this.newPin(page, offset, pfn, device);
-    const above = this.right[previous]!;
-    return above === NIL
-      ? this.link(root, slot, previous, false)
-      : this.link(root, slot, this.first(above), true);
+  /** Negative, 0 or positive where a key is below, equal to or above a pin's. */
+  private compare(page: number, offset: number, pin: number): number {
+    const order = page - this.page[pin]!;
+    return order === 0 ? offset - this.offset[pin]! : order;
   }
 
-  private newPin(page: number, offset: number, pfn: number, device: number): number {
+  /** vfio_add_to_pfn_list: adds a pin with one reference of `device`; returns the new root. */
+  add(root: number, page: number, offset: number, pfn: number, device: number): number {
+    this.find(root, page, offset);
+    return this.addMissing(root, page, offset, pfn, device);
+  }
+
+  /** As add, for the key that was looked for last, and not found. */
+  addMissing(root: number, page: number, offset: number, pfn: number, device: number): number {
     const slot = this.allocate();
     this.page[slot] = page;
     this.offset[slot] = offset;
     this.pfn[slot] = pfn;
     this.refCount[slot] = 1;
     this.holder[slot] = device;
-    this.added = slot;
-    return slot;
-  }
-
-  /** vfio_add_to_pfn_list: adds a pin with one reference of `device`; returns the new root. */
-  add(root: number, page: number, offset: number, pfn: number, device: number): number {
-    const slot = this.newPin(page, offset, pfn, device);
-    let parent = NIL;
-    let onLeft = false;
-    let node = root;
-    while (node !== NIL) {
-      parent = node;
-      const at = this.page[node]!;
-      onLeft = page < at || (page === at && offset < this.offset[node]!);
-      node = onLeft ? this.left[node]! : this.right[node]!;
-    }
-    return this.link(root, slot, parent, onLeft);
+    const { before, after } = this;
+    this.before = slot;
+    // One of two neighbours has a free link towards the other: where the way down the tree ends as well.
+    const onLeft = before === NIL || this.right[before] !== NIL;
+    return this.link(root, slot, onLeft ? after : before, onLeft);
   }
 
   /** vfio_remove_from_pfn_list: takes a pin out of the tree at `root`; returns the new root. */
