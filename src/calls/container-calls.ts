@@ -1,7 +1,7 @@
 import { flagWord, MAP_FLAGS, UNMAP_FLAGS } from '../../schemas/values.ts';
 import type { Container } from '../kernel/objects.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../kernel/pages.ts';
-import type { KernelStep, Task } from '../kernel/task.ts';
+import { type KernelStep, refuse, type Task } from '../kernel/task.ts';
 import type { UserBitmap } from '../kernel/type1/dirty-bitmap.ts';
 import {
   DIRTY_GET_BITMAP,
@@ -12,8 +12,8 @@ import {
 } from '../kernel/type1/dirty-pages.ts';
 import { getInfo } from '../kernel/type1/info.ts';
 import type { Iommu } from '../kernel/type1/iommu.ts';
-import { mapDma } from '../kernel/type1/map-dma.ts';
-import { UNMAP_GET_DIRTY_BITMAP, unmapDma } from '../kernel/type1/unmap-dma.ts';
+import { type MapDmaArgs, mapDma } from '../kernel/type1/map-dma.ts';
+import { UNMAP_GET_DIRTY_BITMAP, type UnmapDmaArgs, unmapDma } from '../kernel/type1/unmap-dma.ts';
 import { closeContainer, containerCheckExtension, setIommu } from '../kernel/vfio/container.ts';
 import type { Machine } from './machine.ts';
 import { RequestProblem } from './problem.ts';
@@ -59,11 +59,30 @@ function withIommu(
   run: (iommu: Iommu, task: Task) => KernelStep<CallResult>,
 ): (task: Task<CallResult>) => KernelStep<CallResult> {
   const container = m.container(id);
-  return function* (task) {
-    if (!container.open) return 'EBADF';
-    if (!container.iommu) return 'EINVAL';
-    return yield* run(container.iommu, task as Task);
-  };
+  return (task) => onIommu(container, run, task as Task);
+}
+
+// Generator functions of the module's own: one made for each call would cost as much as the call.
+function* onIommu(
+  container: Container,
+  run: (iommu: Iommu, task: Task) => KernelStep<CallResult>,
+  task: Task,
+): KernelStep<CallResult> {
+  if (!container.open) return refuse(task, 'EBADF', "the container's file is closed");
+  if (!container.iommu) return refuse(task, 'EINVAL', 'the container has no IOMMU');
+  return yield* run(container.iommu, task);
+}
+
+function* map(m: Machine, task: Task, iommu: Iommu, args: MapDmaArgs): KernelStep<CallResult> {
+  const errno = yield* mapDma(m.kernel, task, iommu, args);
+  return errno ?? { iova: hex(args.iova), size: hex(args.size) };
+}
+
+function* unmap(m: Machine, task: Task, iommu: Iommu, args: UnmapDmaArgs): KernelStep<CallResult> {
+  const result = yield* unmapDma(m.kernel, task, iommu, args);
+  if (typeof result === 'string') return result;
+  const size = hex(result.size);
+  return result.bitmap ? { size, ...bitmapBody(result.bitmap) } : { size };
 }
 
 /** Refuses a bitmap that no answer could carry, before the call does anything. */
@@ -159,10 +178,8 @@ export const containerCalls: CallHandlers<
     const iova = address(args.iova);
     const size = address(args.size);
     const flags = flagWord(args.flags, MAP_FLAGS);
-    return withIommu(m, id, function* (iommu, task) {
-      const errno = yield* mapDma(m.kernel, task, iommu, { iova, vaddr: address(args.vaddr), size, flags });
-      return errno ?? { iova: hex(iova), size: hex(size) };
-    });
+    const mapArgs = { iova, vaddr: address(args.vaddr), size, flags };
+    return withIommu(m, id, (iommu, task) => map(m, task, iommu, mapArgs));
   },
   'unmap-dma': (m, id, args) => {
     const iova = address(args.iova);
@@ -170,12 +187,9 @@ export const containerCalls: CallHandlers<
     const flags = flagWord(args.flags ?? 0, UNMAP_FLAGS);
     const wantsBitmap = (flags & UNMAP_GET_DIRTY_BITMAP) !== 0;
     if (wantsBitmap) checkBitmapSize(m, size);
-    const pageSize = args.pageSize === undefined ? {} : { pageSize: address(args.pageSize) };
-    return withIommu(m, id, function* (iommu, task) {
-      const result = yield* unmapDma(m.kernel, task, iommu, { iova, size, flags, ...pageSize });
-      if (typeof result === 'string') return result;
-      return { size: hex(result.size), ...(result.bitmap ? bitmapBody(result.bitmap) : {}) };
-    });
+    const range = { iova, size, flags };
+    const unmapArgs = args.pageSize === undefined ? range : { ...range, pageSize: address(args.pageSize) };
+    return withIommu(m, id, (iommu, task) => unmap(m, task, iommu, unmapArgs));
   },
   'dirty-start': (m, id) => dirtyCall(m, id, DIRTY_START, null),
   'dirty-stop': (m, id) => dirtyCall(m, id, DIRTY_STOP, null),

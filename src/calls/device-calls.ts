@@ -72,6 +72,41 @@ function accessOf(args: CallArgs<'dma-rw'>): DmaAccess {
   return { write: new Uint8Array(length).fill(fill) };
 }
 
+// Generator functions of the module's own: one made for each call would cost as much as the call.
+function* pin(
+  m: Machine,
+  task: Task,
+  device: Device,
+  iova: bigint,
+  npage: number,
+  prot: number,
+): KernelStep<CallResult> {
+  const result = yield* vfioPinPages(m.kernel, task, device, iova, npage, prot);
+  if (typeof result === 'string') return result;
+  const page = pageOf(iova);
+  const offset = m.kernel.gen.pinsByPage ? 0 : offsetInPage(iova);
+  if (device.driver instanceof SyntheticDriver) {
+    device.driver.pinned(addressOf(page, offset), result.length);
+  }
+  return {
+    pinned: result.length,
+    pages: result.map((pfn, i) => ({
+      iova: hexAddress(wrapPage(page + i), offset),
+      pfn: `0x${pfn.toString(16)}`,
+    })),
+  };
+}
+
+function* unpin(m: Machine, task: Task, device: Device, iova: bigint, npage: number): KernelStep<CallResult> {
+  const result = yield* vfioUnpinPages(m.kernel, task, device, iova, npage);
+  // The driver takes each page it named off its list, whatever came of it (5.10: spec-29).
+  if (device.driver instanceof SyntheticDriver && npage <= PIN_PAGES_MAX) {
+    device.driver.unpinned(m.kernel.gen.pinsByPage ? addressOf(pageOf(iova)) : iova, npage);
+  }
+  if (typeof result === 'string') return result;
+  return result === null ? {} : { unpinned: result };
+}
+
 /** Calls on a device and its group. */
 export const deviceCalls: CallHandlers<
   | 'create-device'
@@ -162,35 +197,12 @@ export const deviceCalls: CallHandlers<
     const device = m.device(id);
     const iova = address(args.iova);
     const prot = flagWord(args.prot, PROT_FLAGS);
-    return function* (task) {
-      const result = yield* vfioPinPages(m.kernel, task as Task, device, iova, args.npage, prot);
-      if (typeof result === 'string') return result;
-      const page = pageOf(iova);
-      const offset = m.kernel.gen.pinsByPage ? 0 : offsetInPage(iova);
-      if (device.driver instanceof SyntheticDriver) {
-        device.driver.pinned(addressOf(page, offset), result.length);
-      }
-      return {
-        pinned: result.length,
-        pages: result.map((pfn, i) => ({
-          iova: hexAddress(wrapPage(page + i), offset),
-          pfn: `0x${pfn.toString(16)}`,
-        })),
-      };
-    };
+    return (task) => pin(m, task as Task, device, iova, args.npage, prot);
   },
   'unpin-pages': (m, id, args) => {
     const device = m.device(id);
     const iova = address(args.iova);
-    return function* (task): KernelStep<CallResult> {
-      const result = yield* vfioUnpinPages(m.kernel, task as Task, device, iova, args.npage);
-      // The driver takes each page it named off its list, whatever came of it (5.10: spec-29).
-      if (device.driver instanceof SyntheticDriver && args.npage <= PIN_PAGES_MAX) {
-        device.driver.unpinned(m.kernel.gen.pinsByPage ? addressOf(pageOf(iova)) : iova, args.npage);
-      }
-      if (typeof result === 'string') return result;
-      return result === null ? {} : { unpinned: result };
-    };
+    return (task) => unpin(m, task as Task, device, iova, args.npage);
   },
   'dma-rw': (m, id, args) => {
     const device = m.device(id);
