@@ -72,6 +72,15 @@ function seedDefaultRig(service: Service, file: string): void {
   }
 }
 
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+// A reader that has seen enough (`| head`) is no error of ours: the command goes on to its exit code.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 async function main([first, ...rest]: readonly string[]): Promise<number | null> {
   switch (first) {
     case '--help':
@@ -81,9 +90,9 @@ async function main([first, ...rest]: readonly string[]): Promise<number | null>
       process.stdout.write(`${VERSION}\n`);
       return 0;
     case 'compare':
-      return compareCommand(rest, (line) => void process.stdout.write(`${line}\n`));
+      return compareCommand(rest, print);
     case 'replay':
-      return replayCommand(rest, (line) => void process.stdout.write(`${line}\n`), process.stderr);
+      return replayCommand(rest, print, process.stderr);
     case 'serve':
       await serve(rest);
       return null;

@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { compile, type End, type Program, type Running, start } from './program.ts';
 
@@ -89,7 +91,12 @@ describe('a configuration that is wrong ends the start with its reason', () => {
     ['PORT that is empty', [], { PORT: '' }, ['PORT', '""', '0 to 65535']],
     ['HOST that is empty', [], { HOST: '' }, ['HOST', '""']],
     ['LOG_LEVEL nobody knows', [], { LOG_LEVEL: 'loud' }, ['LOG_LEVEL', '"loud"', 'debug']],
-    ['PANIC_ON_WARN that is 1', [], { PANIC_ON_WARN: '1' }, ['PANIC_ON_WARN', '"1"', '"true" or "false"']],
+    [
+      'PANIC_ON_WARN that is yes',
+      [],
+      { PANIC_ON_WARN: 'yes' },
+      ['PANIC_ON_WARN', '"yes"', '"true" or "false"'],
+    ],
     ['PANIC_ON_OOPS in capitals', [], { PANIC_ON_OOPS: 'TRUE' }, ['PANIC_ON_OOPS', '"TRUE"']],
     ['MAX_DEVICES of 0', [], { MAX_DEVICES: '0' }, ['MAX_DEVICES', '"0"', '1 to ']],
     ['BODY_LIMIT that is too small', [], { BODY_LIMIT: '1' }, ['BODY_LIMIT', '"1"', '1024']],
@@ -144,6 +151,20 @@ describe('information', () => {
       const line = stdout.split('\n').find((text) => text.includes(`${flag} `));
       expect(line, flag).toContain(`(${variable}; default ${value})`);
     }
+  });
+});
+
+describe('a command whose reader has gone', () => {
+  test('compare goes on to its exit code and says nothing about it', async () => {
+    const trace = fileURLToPath(new URL('../../examples/traces/bisected-after-round.json', import.meta.url));
+    const child = spawn(process.execPath, [program.main, 'compare', trace], { stdio: 'pipe' });
+    child.stdout.destroy();
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    expect(await once(child, 'close')).toEqual([1, null]);
+    expect(stderr).toBe('');
   });
 });
 
