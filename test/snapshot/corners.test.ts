@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { dumpKernel } from '../../src/kernel/dump.ts';
 import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { newHost, SILENT } from '../support/host.ts';
+import { dumpKernel } from '../support/kernel-dump.ts';
 import { hostFrom, make, seen, textOf } from './restored.ts';
 
 const PAGE = 4096;

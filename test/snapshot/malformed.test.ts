@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
 import { RequestProblem } from '../../src/calls/problem.ts';
 import type { Host } from '../../src/host/host.ts';
-import { dumpKernel } from '../../src/kernel/dump.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
 import { newHost } from '../support/host.ts';
+import { dumpKernel } from '../support/kernel-dump.ts';
 import { make, textOf } from './restored.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type

@@ -3,7 +3,7 @@ import { RequestProblem } from '../../src/calls/problem.ts';
 import { checkCall } from '../../src/calls/table.ts';
 import type { Answer } from '../../src/host/answer.ts';
 import type { Host } from '../../src/host/host.ts';
-import type { KernelDump } from '../../src/kernel/dump.ts';
+import type { KernelDump } from './kernel-dump.ts';
 
 /** How a call ended: as a table of refusals names it, with what it printed. `ok` is none. */
 export interface Ending {

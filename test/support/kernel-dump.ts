@@ -1,14 +1,14 @@
-import type { MdevDriver } from './driver.ts';
-import type { Kernel } from './kernel.ts';
-import type { Container, Device } from './objects.ts';
-import { addressOf, hex, hexAddress } from './pages.ts';
-import { type Process, regionBytes } from './process.ts';
-import { NIL } from './rb-links.ts';
-import type { Lock, Task } from './task.ts';
-import type { DirtyBitmap } from './type1/dirty-bitmap.ts';
-import type { Iommu } from './type1/iommu.ts';
-import { describePin } from './type1/leftover-pins.ts';
-import type { MappingTable } from './type1/mapping-table.ts';
+import type { MdevDriver } from '../../src/kernel/driver.ts';
+import type { Kernel } from '../../src/kernel/kernel.ts';
+import type { Container, Device } from '../../src/kernel/objects.ts';
+import { addressOf, hex, hexAddress } from '../../src/kernel/pages.ts';
+import { type Process, regionBytes } from '../../src/kernel/process.ts';
+import { NIL } from '../../src/kernel/rb-links.ts';
+import type { Lock, Task } from '../../src/kernel/task.ts';
+import type { DirtyBitmap } from '../../src/kernel/type1/dirty-bitmap.ts';
+import type { Iommu } from '../../src/kernel/type1/iommu.ts';
+import { describePin } from '../../src/kernel/type1/leftover-pins.ts';
+import type { MappingTable } from '../../src/kernel/type1/mapping-table.ts';
 
 /**
  * The whole observable state of a kernel as one canonical value: for tests that hold two states against each
