@@ -1,49 +1,29 @@
-import { parseArgs } from 'node:util';
 import { scratchHost } from '../host/scratch.ts';
-import { generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
 import type { Expectation, Scenario } from '../replay/scenario.ts';
 import { readTraces } from './traces.ts';
-import { UsageError } from './usage.ts';
-
-/** Exit codes: nothing differs; something does. */
-const SAME = 0;
-const DIFFERENT = 1;
+import { DIFFERENT, generationNamed, parseTraceCommand, SAME } from './usage.ts';
 
 /**
  * `vfio-host compare TRACE… [--kernels 5.10,6.1,…] [--json]`: the same traces on each kernel, the steps that
  * differ side by side, each with the reason.
  */
 export function compareCommand(args: readonly string[], out: (line: string) => void): number {
-  const { values, positionals } = parse(args);
-  if (positionals.length === 0) throw new UsageError('compare needs a trace');
-  const versions = (values.kernels ?? KERNEL_VERSIONS.join(',')).split(',');
-  const generations = versions.map((version) => {
-    const gen = generationOf(version);
-    if (!gen) throw new UsageError(`--kernels: "${version}" is not one of ${KERNEL_VERSIONS.join(', ')}`);
-    return gen;
+  const { values, files } = parseTraceCommand('compare', args, {
+    kernels: { type: 'string' },
+    json: { type: 'boolean' },
   });
+  const versions = (values.kernels ?? KERNEL_VERSIONS.join(',')).split(',');
+  const generations = versions.map((version) => generationNamed(version, '--kernels:'));
   let differing = 0;
-  for (const scenario of positionals.flatMap(readTraces)) {
+  for (const scenario of files.flatMap(readTraces)) {
     const steps = compareKernels(scenario, generations, scratchHost);
     if (steps.length > 0) differing++;
     if (values.json) out(JSON.stringify({ id: scenario.id, kernels: versions, steps }));
     else printComparison(scenario, steps, versions, out);
   }
   return differing > 0 ? DIFFERENT : SAME;
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: { kernels: { type: 'string' }, json: { type: 'boolean' } },
-      allowPositionals: true,
-      strict: true,
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }
 
 function printComparison(

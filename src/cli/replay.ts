@@ -1,16 +1,10 @@
-import { parseArgs } from 'node:util';
 import { request } from 'undici';
 import { scratchHost } from '../host/scratch.ts';
-import { generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import { replay } from '../replay/replay.ts';
 import type { Difference, Scenario } from '../replay/scenario.ts';
 import { ProgressBar } from './progress.ts';
 import { readTraces } from './traces.ts';
-import { UsageError } from './usage.ts';
-
-/** Exit codes: everything as expected; something differed. */
-const SAME = 0;
-const DIFFERENT = 1;
+import { DIFFERENT, generationNamed, parseTraceCommand, SAME, UsageError } from './usage.ts';
 
 /** How long a running service may take over one trace, milliseconds. */
 const ANSWER_MS = 120_000;
@@ -30,14 +24,14 @@ export async function replayCommand(
   out: (line: string) => void,
   terminal: NodeJS.WriteStream,
 ): Promise<number> {
-  const { values, positionals } = parse(args);
-  if (positionals.length === 0) throw new UsageError('replay needs a trace');
+  const { values, files } = parseTraceCommand('replay', args, {
+    url: { type: 'string' },
+    kernel: { type: 'string' },
+  });
   const { kernel, url } = values;
-  if (kernel !== undefined && !generationOf(kernel)) {
-    throw new UsageError(`--kernel: "${kernel}" is not one of ${KERNEL_VERSIONS.join(', ')}`);
-  }
+  if (kernel !== undefined) generationNamed(kernel, '--kernel:');
   const run = url === undefined ? here : on(url);
-  const traces = positionals.flatMap(readTraces);
+  const traces = files.flatMap(readTraces);
   const progress = new ProgressBar(terminal, traces.length);
   let failed = 0;
   let steps = 0;
@@ -56,28 +50,9 @@ export async function replayCommand(
   return failed > 0 ? DIFFERENT : SAME;
 }
 
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: { url: { type: 'string' }, kernel: { type: 'string' } },
-      allowPositionals: true,
-      strict: true,
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
 /** In this process. */
-const here: Replayer = async (scenario) => {
-  const gen = generationOf(scenario.kernel);
-  if (!gen)
-    throw new UsageError(
-      `${scenario.id}: kernel "${scenario.kernel}" is not one of ${KERNEL_VERSIONS.join(', ')}`,
-    );
-  return replay(scratchHost(gen), scenario);
-};
+const here: Replayer = async (scenario) =>
+  replay(scratchHost(generationNamed(scenario.kernel, `${scenario.id}: kernel`)), scenario);
 
 /** On a running service. */
 function on(url: string): Replayer {

@@ -12,12 +12,20 @@ export class TraceError extends Error {}
  * @throws TraceError when the file cannot be read or a line is no scenario
  */
 export function readTraces(path: string): Scenario[] {
-  const text = readText(path);
-  const whole = parse(text);
+  return tracesIn(readText(path), path);
+}
+
+/**
+ * The traces in the text of a file.
+ *
+ * @throws TraceError when a line is no scenario
+ */
+export function tracesIn(text: string, path: string): Scenario[] {
+  const whole = parseJson(text);
   if (whole !== undefined) return [check(whole, path)];
   return text.split('\n').flatMap((line, i) => {
     if (line.trim() === '') return [];
-    const value = parse(line);
+    const value = parseJson(line);
     if (value === undefined) throw new TraceError(`${path}:${i + 1}: not JSON`);
     return [check(value, `${path}:${i + 1}`)];
   });
@@ -37,7 +45,8 @@ export function readText(path: string): string {
   }
 }
 
-function parse(text: string): unknown {
+/** A JSON value; undefined where the text is none, or several. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,6 +1,6 @@
 import type { Snapshot } from '../../schemas/snapshot.ts';
 import { RequestProblem } from '../calls/problem.ts';
-import { readText, readTraces } from '../cli/traces.ts';
+import { parseJson, readText, tracesIn } from '../cli/traces.ts';
 import type { Host, HostLimits } from '../host/host.ts';
 import { scratchHost } from '../host/scratch.ts';
 import { generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
@@ -31,26 +31,18 @@ export interface Seed {
  * @throws SeedError or TraceError for a file that cannot be used
  */
 export function readSeed(path: string, limits: HostLimits): Seed {
-  const value = parse(readText(path));
+  const text = readText(path);
+  const value = parseJson(text);
   try {
     if (typeof value === 'object' && value !== null && 'format' in value) {
       return seedOfSnapshot(checkSnapshot(value, 'snapshot'), limits);
     }
-    const [trace, ...more] = readTraces(path);
+    const [trace, ...more] = tracesIn(text, path);
     if (!trace || more.length > 0) throw new SeedError(`has ${more.length + 1} traces, but must have one`);
     return seedOfTrace(trace, limits);
   } catch (error) {
     if (!(error instanceof RequestProblem || error instanceof SeedError)) throw error;
     throw new SeedError(`${path}: ${error.message}`);
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Several lines of JSON, or none: the reader of traces says which.
-    return undefined;
   }
 }
 
