@@ -29,8 +29,18 @@ export function fnv1a64(bytes: Uint8Array): string {
   return `0x${hash.toString(16)}`;
 }
 
+/** Fields of an answer that an expectation has as they are. */
+export const PLAIN_FIELDS = ['size', 'pinned', 'unpinned', 'value', 'dirtyPages'] as const;
+
 /** The fields of iommu-info. */
-export const INFO_FIELDS = ['pageSizes', 'dmaAvail', 'dirtyPageSizes', 'maxDirtyBitmapSize', 'iovaRanges'];
+const INFO_FIELDS = ['pageSizes', 'dmaAvail', 'dirtyPageSizes', 'maxDirtyBitmapSize', 'iovaRanges'];
+
+/** What an answer to iommu-info says, as an expectation has it. */
+export function infoOf(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    INFO_FIELDS.filter((field) => field in body).map((field) => [field, body[field]]),
+  );
+}
 
 /** A field of the expectation that did not come true. */
 export interface Mismatch {
@@ -49,13 +59,10 @@ export function compare(expect: Expectation, seen: Observation): Mismatch[] {
   if (expect.pending) check('pending', true, seen.pending);
   else if (expect.killed) check('killed', true, seen.killed);
   else check('errno', expect.errno ?? null, seen.errno);
-  for (const field of ['size', 'pinned', 'unpinned', 'value', 'dirtyPages'] as const) {
+  for (const field of PLAIN_FIELDS) {
     if (expect[field] !== undefined) check(field, expect[field], body[field]);
   }
-  if (expect.info) {
-    const info = Object.fromEntries(INFO_FIELDS.filter((f) => f in body).map((f) => [f, body[f]]));
-    check('info', expect.info, info);
-  }
+  if (expect.info) check('info', expect.info, infoOf(body));
   if (expect.fnv1a64) {
     check('fnv1a64', expect.fnv1a64, fnv1a64(Buffer.from(String(body.data ?? ''), 'base64')));
   }

@@ -1,5 +1,5 @@
 import { type Answer, toReply } from '../host/answer.ts';
-import { fnv1a64, INFO_FIELDS } from './compare.ts';
+import { fnv1a64, infoOf, PLAIN_FIELDS } from './compare.ts';
 import type { Expectation, Observation } from './scenario.ts';
 
 /** How many callbacks and log lines of a call have been looked at. */
@@ -38,9 +38,6 @@ export function observationOf(
   return observation;
 }
 
-/** Fields of an answer that an expectation has as they are. */
-const PLAIN_FIELDS = ['size', 'pinned', 'unpinned', 'value', 'dirtyPages'] as const;
-
 /** The expectation of a call that returned, printed nothing and called nobody; null where more is to be said. */
 export function plainExpectation({ end, log, invalidations }: Answer): Expectation | null {
   if (end.how !== 'returned' || log.length > 0 || invalidations.length > 0) return null;
@@ -64,9 +61,7 @@ export function expectationOf(seen: Observation & { hangs?: boolean }): Expectat
   for (const field of PLAIN_FIELDS) {
     if (body[field] !== undefined) Object.assign(expect, { [field]: body[field] });
   }
-  if (body.dmaAvail !== undefined) {
-    expect.info = Object.fromEntries(INFO_FIELDS.filter((f) => f in body).map((f) => [f, body[f]]));
-  }
+  if (body.dmaAvail !== undefined) expect.info = infoOf(body);
   if (typeof body.data === 'string') expect.fnv1a64 = fnv1a64(Buffer.from(body.data, 'base64'));
   if (seen.invalidations.length > 0) expect.invalidations = seen.invalidations as never;
   if (seen.log.length > 0) expect.log = seen.log as never;
