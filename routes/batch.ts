@@ -1,18 +1,17 @@
 import { Readable } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { NDJSON_TYPE } from '../schemas/values.ts';
 import { RequestProblem } from '../src/calls/problem.ts';
 import { BatchRun } from '../src/host/batch.ts';
 import type { Service } from '../src/service.ts';
 import { errorReply, PROBLEM_RESPONSE } from './reply.ts';
 
-const NDJSON = 'application/x-ndjson';
-
 /** `POST /v1/batch`: calls in, one a line; answers out, one a line, in order, as they come. */
 export function batchRoutes(app: FastifyInstance, service: Service): void {
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload));
+    scope.addContentTypeParser(NDJSON_TYPE, (_request, payload, done) => done(null, payload));
     scope.post(
       '/v1/batch',
       {
@@ -28,7 +27,7 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
         const { host } = service.rigOf(request);
         const input = request.body as Readable | undefined;
         if (!(input instanceof Readable)) {
-          throw RequestProblem.badRequest(`the body must be calls, one a line, as ${NDJSON}`);
+          throw RequestProblem.badRequest(`the body must be calls, one a line, as ${NDJSON_TYPE}`);
         }
         const answers = async function* () {
           const batch = new BatchRun(host, request.id);
@@ -36,7 +35,7 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
             yield `${JSON.stringify(await answerLine(batch, line))}\n`;
           }
         };
-        return reply.type(NDJSON).send(Readable.from(answers()));
+        return reply.type(NDJSON_TYPE).send(Readable.from(answers()));
       },
     );
   });

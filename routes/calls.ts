@@ -4,7 +4,7 @@ import { Accepted, answerOf } from '../schemas/answers.ts';
 import { CALL_ARGS, CALL_TARGETS, type CallName } from '../schemas/calls.ts';
 import { restOf } from '../schemas/rest.ts';
 import { Id } from '../schemas/values.ts';
-import { validator } from '../src/calls/validate.ts';
+import { checkArgs } from '../src/calls/table.ts';
 import { type Answer, type Reply, toReply } from '../src/host/answer.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE, send, sendWhenDone, underway } from './reply.ts';
@@ -24,10 +24,9 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
     const { method, url, status } = restOf(call);
     const target = CALL_TARGETS[call];
     const takesBody = method === 'POST';
-    const checkBody = validator(CALL_ARGS[call]);
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       // What came with a DELETE no schema of the route has checked.
-      if (!takesBody) checkBody(request.body ?? {}, 'body');
+      if (!takesBody) checkArgs[call](request.body ?? {}, 'body');
       const rig = service.rigOf(request);
       const started = rig.host.start(
         { call, ...(request.params as object), ...(request.body as object | undefined) },

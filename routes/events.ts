@@ -1,11 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Deadline } from '../src/deadline.ts';
 import { type EventFormat, EventStream, NDJSON, SSE, waitForEvent } from '../src/host/event-stream.ts';
 import { EVENT_KINDS } from '../src/host/journal.ts';
 import type { Service } from '../src/service.ts';
-import { QueryCount, QueryLimit, WaitFields, waitMs } from './query.ts';
-import { PROBLEM_RESPONSE } from './reply.ts';
+import { QueryCount, QueryLimit } from './query.ts';
+import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { WaitFields, waiting } from './wait.ts';
 
 const EventQuery = Type.Object(
   {
@@ -36,7 +36,7 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
         operationId: 'events',
         summary: 'the journal: a page, with wait=1 as soon as something matches, or a live stream by Accept',
         querystring: EventQuery,
-        response: { 200: Type.Object({}, { additionalProperties: true }), '4xx': PROBLEM_RESPONSE },
+        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
       },
     },
     async (request, reply) => {
@@ -55,9 +55,7 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
         return reply.send(new EventStream(journal, filter, format));
       }
       if (query.wait === '1') {
-        const deadline = new Deadline(waitMs(query.timeoutMs), goneSignal(request));
-        await waitForEvent(journal, filter, deadline.signal);
-        deadline.end();
+        await waiting(request, query.timeoutMs, (over) => waitForEvent(journal, filter, over));
       }
       const page = journal.read(filter);
       return journal.ended === null ? page : { ...page, ended: journal.ended };
@@ -70,11 +68,4 @@ function streamFormat(request: FastifyRequest): EventFormat | null {
   const accept = String(request.headers.accept ?? '');
   if (accept.includes(NDJSON.type)) return NDJSON;
   return accept.includes(SSE.type) ? SSE : null;
-}
-
-/** Aborted when the client has gone. */
-function goneSignal(request: FastifyRequest): AbortSignal {
-  const gone = new AbortController();
-  request.raw.once('close', () => gone.abort());
-  return gone.signal;
 }

@@ -1,17 +1,16 @@
+import { once } from 'node:events';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Service } from '../src/service.ts';
-import { WaitFields, waitMs } from './query.ts';
-import { PROBLEM_RESPONSE, send } from './reply.ts';
-
-const Loose = Type.Object({}, { additionalProperties: true });
+import { LOOSE, PROBLEM_RESPONSE, send } from './reply.ts';
+import { WaitFields, waiting } from './wait.ts';
 
 const Wait = Type.Object(WaitFields, { additionalProperties: false });
 
 /** The host as a whole: what it is, its journal, reset, replay, and the calls that were answered 202. */
 export function hostRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['host'];
-  app.get('/v1', { schema: { tags, summary: 'what this is', response: { 200: Loose } } }, (request) =>
+  app.get('/v1', { schema: { tags, summary: 'what this is', response: { 200: LOOSE } } }, (request) =>
     service.describe(service.rigOf(request)),
   );
 
@@ -38,7 +37,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'list-faults',
         summary: 'fault injection rules, counted',
-        response: { 200: Loose },
+        response: { 200: LOOSE },
       },
     },
     (request) => ({
@@ -57,13 +56,15 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         summary: 'a call that was answered 202',
         params: Type.Object({ operation: Type.String() }),
         querystring: Wait,
-        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
+        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
       },
     },
     async (request) => {
       const operation = service.rigOf(request).operations.get(request.params.operation);
       if (request.query.wait === '1' && !operation.reply) {
-        await Promise.race([operation.settled, service.delay(waitMs(request.query.timeoutMs), request.raw)]);
+        await waiting(request, request.query.timeoutMs, (over) =>
+          Promise.race([operation.settled, once(over, 'abort')]),
+        );
       }
       const { reply } = operation;
       return { operation: operation.id, done: reply !== null, ...(reply ? { answer: reply } : {}) };

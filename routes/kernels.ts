@@ -8,9 +8,7 @@ import { GENERATIONS } from '../src/kernel/generations/index.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import { compareKernels } from '../src/replay/compare-kernels.ts';
 import type { Service } from '../src/service.ts';
-import { PROBLEM_RESPONSE } from './reply.ts';
-
-const Loose = Type.Object({}, { additionalProperties: true });
+import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
 
 const CompareBody = Type.Object(
   {
@@ -27,7 +25,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['kernels'];
   app.get(
     '/v1/kernels',
-    { schema: { tags, summary: 'kernel generations', response: { 200: Loose } } },
+    { schema: { tags, summary: 'kernel generations', response: { 200: LOOSE } } },
     (request) => ({
       kernels: GENERATIONS.map((gen) => ({
         version: gen.version,
@@ -47,7 +45,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
         tags,
         summary: 'a trace on several kernels: the steps that differ, and why',
         body: CompareBody,
-        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
+        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
       },
     },
     ({ body }) => {

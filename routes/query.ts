@@ -10,21 +10,6 @@ export const QueryCount = Type.String({
 /** How many items are wanted, in a query string. */
 export const QueryLimit = Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'a positive integer' });
 
-/** `wait=1` and `timeoutMs` of a request that may wait for something to happen. */
-export const WaitFields = {
-  wait: Type.Optional(Type.Literal('1', { description: '"1"' })),
-  timeoutMs: Type.Optional(QueryCount),
-};
-
-/** Longest a request waits, and how long where it does not say, milliseconds. */
-const WAIT_MAX_MS = 60_000;
-const WAIT_DEFAULT_MS = 10_000;
-
-/** How long a request waits, milliseconds. */
-export function waitMs(timeoutMs: string | undefined): number {
-  return Math.min(Number(timeoutMs ?? WAIT_DEFAULT_MS), WAIT_MAX_MS);
-}
-
 /** Most items one page has. */
 export const PAGE_MAX = 1000;
 const PAGE_DEFAULT = 100;

@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
 import { RequestProblem } from '../src/calls/problem.ts';
@@ -11,6 +12,9 @@ export interface Underway {
   readonly settled: Promise<Reply>;
   invalidations(): InvalidationEntry[];
 }
+
+/** A response whose fields the API contract gives, not the route's schema. */
+export const LOOSE = Type.Object({}, { additionalProperties: true });
 
 /** The `4xx` response of a route's schema. */
 export const PROBLEM_RESPONSE = {

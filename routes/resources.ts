@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { Id } from '../schemas/values.ts';
+import { flagNames, Id, PROT_FLAGS } from '../schemas/values.ts';
 import { describeContainer } from '../src/calls/container-calls.ts';
 import { describeDevice } from '../src/calls/device-calls.ts';
 import { describeProcess } from '../src/calls/process-calls.ts';
@@ -9,12 +9,10 @@ import { hex, hexAddress } from '../src/kernel/pages.ts';
 import { describePin } from '../src/kernel/type1/leftover-pins.ts';
 import type { Service } from '../src/service.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
-import { PROBLEM_RESPONSE } from './reply.ts';
+import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
 
 const ById = Type.Object(PagingById, { additionalProperties: false });
 const ByPosition = Type.Object(PagingByPosition, { additionalProperties: false });
-
-const Loose = Type.Object({}, { additionalProperties: true });
 
 /** What exists: processes, containers with their mappings and pins, devices. */
 export function resourceRoutes(app: FastifyInstance, service: Service): void {
@@ -27,7 +25,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           tags: [tag],
           summary: `list ${name}`,
           querystring: ById,
-          response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
+          response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
         },
       },
       (request) => {
@@ -48,7 +46,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           tags: [tag],
           summary: `one ${tag}`,
           params: Type.Object({ [tag]: Id }),
-          response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
+          response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
         },
       },
       (request) => show(service.rigOf(request).host, request.params[tag]!),
@@ -67,7 +65,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           summary: `${name} of a container, by IOVA`,
           params: Type.Object({ container: Id }),
           querystring: ByPosition,
-          response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
+          response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
         },
       },
       (request) => {
@@ -93,12 +91,11 @@ function* mappingsOf(host: Host, id: string): Generator<object> {
   for (const slot of mappings.inOrder()) {
     let pinned = 0;
     for (const _ of pins.inOrder(mappings.pins[slot]!)) pinned++;
-    const prot = mappings.prot[slot]!;
     yield {
       iova: hexAddress(mappings.iova[slot]!),
       size: hexAddress(mappings.size[slot]!),
       vaddr: hexAddress(mappings.vaddr[slot]!),
-      prot: [...(prot & 1 ? ['read'] : []), ...(prot & 2 ? ['write'] : [])],
+      prot: flagNames(mappings.prot[slot]!, PROT_FLAGS),
       vaddrInvalid: mappings.vaddrInvalid(slot),
       iommuMapped: mappings.iommuMapped(slot),
       pins: pinned,

@@ -2,16 +2,14 @@ import { Readable } from 'node:stream';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
-import { RequestProblem } from '../src/calls/problem.ts';
+import { NDJSON_TYPE } from '../schemas/values.ts';
+import { parseLine } from '../src/calls/validate.ts';
 import { checkScenario, scenarioOf } from '../src/replay/check.ts';
 import { curlScript } from '../src/replay/curl-script.ts';
 import { replay } from '../src/replay/replay.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
-import { errorReply, PROBLEM_RESPONSE } from './reply.ts';
-
-const Loose = Type.Object({}, { additionalProperties: true });
-const NDJSON = 'application/x-ndjson';
+import { errorReply, LOOSE, PROBLEM_RESPONSE } from './reply.ts';
 
 const TraceQuery = Type.Object(
   {
@@ -25,7 +23,7 @@ const TraceQuery = Type.Object(
 /** The calls so far as a trace, and traces replayed. */
 export function traceRoutes(app: FastifyInstance, service: Service): void {
   app.register(async (scope) => {
-    scope.addContentTypeParser(NDJSON, { parseAs: 'string' }, (_request, body, done) => {
+    scope.addContentTypeParser(NDJSON_TYPE, { parseAs: 'string' }, (_request, body, done) => {
       done(null, new Lines(body as string));
     });
     routes(scope, service);
@@ -42,7 +40,7 @@ function routes(app: FastifyInstance, service: Service): void {
         operationId: 'trace',
         summary: 'the calls so far, with expectations; format=curl: as a shell script',
         querystring: TraceQuery,
-        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
+        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
       },
     },
     (request, reply) => {
@@ -76,9 +74,9 @@ function routes(app: FastifyInstance, service: Service): void {
         operationId: 'replay',
         summary: 'runs traces on fresh hosts and answers what differed: one as JSON, or many as NDJSON',
         body: {
-          content: { 'application/json': { schema: ScenarioSchema }, [NDJSON]: { schema: Type.Any() } },
+          content: { 'application/json': { schema: ScenarioSchema }, [NDJSON_TYPE]: { schema: Type.Any() } },
         },
-        response: { 200: Loose, '4xx': PROBLEM_RESPONSE },
+        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
       },
     },
     (request, reply) => {
@@ -95,7 +93,7 @@ function routes(app: FastifyInstance, service: Service): void {
       const results = function* () {
         for (const line of body.lines()) yield `${JSON.stringify(replayLine(line, run))}\n`;
       };
-      return reply.type(NDJSON).send(Readable.from(results()));
+      return reply.type(NDJSON_TYPE).send(Readable.from(results()));
     },
   );
 }
@@ -106,14 +104,6 @@ function replayLine(line: string, run: (scenario: Scenario) => object): object {
     return run(checkScenario(parseLine(line)));
   } catch (error) {
     return { problem: errorReply(error).body };
-  }
-}
-
-function parseLine(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    throw RequestProblem.badRequest('the line is not JSON');
   }
 }
 

@@ -53,6 +53,14 @@ export function flagWord(value: number | readonly string[], bits: Record<string,
   return word >>> 0;
 }
 
+/** The names of the bits that are set in a word, as answers show them. */
+export function flagNames(word: number, bits: Record<string, number>): string[] {
+  return Object.keys(bits).filter((name) => word & bits[name]!);
+}
+
+/** Media type of JSON values, one a line. */
+export const NDJSON_TYPE = 'application/x-ndjson';
+
 /** Bytes, base64. */
 export const Base64 = Type.String({
   pattern: '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$',

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import { Id } from '../schemas/values.ts';
 import { RequestProblem } from './calls/problem.ts';
@@ -132,19 +131,6 @@ export class Service {
       },
       seq: journal.seq,
     };
-  }
-
-  /** Resolves after a time, or when the request is given up. Milliseconds. */
-  delay(ms: number, request: IncomingMessage): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        request.off('close', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      request.on('close', done);
-    });
   }
 
   /** Lets go whatever waits, because the service ends. */

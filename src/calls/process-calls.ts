@@ -1,4 +1,4 @@
-import { flagWord, PROT_FLAGS } from '../../schemas/values.ts';
+import { flagNames, flagWord, PROT_FLAGS } from '../../schemas/values.ts';
 import { hex, TOP } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
 import { PROT_READ, PROT_WRITE, regionBytes } from '../kernel/process.ts';
@@ -13,8 +13,7 @@ export function describeProcess(process: Process) {
     capIpcLock: process.capIpcLock,
     regions: process.regions.map((region) => {
       const { start, size } = regionBytes(region);
-      const prot = Object.entries(PROT_FLAGS).filter(([, bit]) => region.prot & bit);
-      return { start: hex(start), size: hex(size), prot: prot.map(([name]) => name) };
+      return { start: hex(start), size: hex(size), prot: flagNames(region.prot, PROT_FLAGS) };
     }),
     lockedPages: process.lockedVm,
   };

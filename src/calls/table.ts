@@ -18,7 +18,8 @@ const HANDLERS: CallHandlers<CallName> = {
   ...driverCalls,
 };
 
-const checkArgs = Object.fromEntries(
+/** The check of each call's arguments; throws a RequestProblem 400 that names the value and the rule. */
+export const checkArgs = Object.fromEntries(
   Object.entries(CALL_ARGS).map(([name, schema]) => [name, validator(schema)]),
 ) as Record<CallName, (value: unknown, where: string) => void>;
 const checkId = validator(Id);

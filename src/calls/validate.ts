@@ -57,6 +57,19 @@ function ruleOf(schema: TSchema, message: string): string {
   return message.toLowerCase();
 }
 
+/**
+ * The value of a line of NDJSON.
+ *
+ * @throws RequestProblem 400 where it is not JSON
+ */
+export function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw RequestProblem.badRequest('the line is not JSON');
+  }
+}
+
 /** Compiles a schema into a check that throws a RequestProblem (400) naming the value and the rule. */
 export function validator(schema: TSchema): (value: unknown, where: string) => void {
   const compiled = TypeCompiler.Compile(schema);

@@ -124,28 +124,34 @@ export function errnoOf(answer: Answer): Errno | null {
   return end.how === 'deadlocked' ? end.errno : null;
 }
 
+/** What was heard on the way to an answer: the callbacks, log lines and findings, where there are any. */
+export function heard({
+  invalidations,
+  log,
+  advisories,
+}: Pick<Answer, 'invalidations' | 'log' | 'advisories'>): Record<string, unknown> {
+  return {
+    ...(invalidations.length > 0 ? { invalidations } : {}),
+    ...(log.length > 0 ? { log } : {}),
+    ...(advisories.length > 0 ? { advisories } : {}),
+  };
+}
+
 /** The HTTP answer to a call (API contract, section 3). */
 export function toReply(answer: Answer): Reply {
   const { end, call } = answer;
-  const log = {
-    ...(answer.log.length > 0 ? { log: answer.log } : {}),
-    ...(answer.advisories.length > 0 ? { advisories: answer.advisories } : {}),
-  };
-  const invalidations = answer.invalidations.length > 0 ? { invalidations: answer.invalidations } : {};
+  const more = heard(answer);
   switch (end.how) {
     case 'returned': {
       if (typeof end.value === 'string') {
-        return errnoReply(end.value, call, `${call}: ${answer.why ?? TITLE_OF[end.value]}`, 'errno', {
-          ...invalidations,
-          ...log,
-        });
+        return errnoReply(end.value, call, `${call}: ${answer.why ?? TITLE_OF[end.value]}`, 'errno', more);
       }
       // An unmap always says whom it called, be it nobody.
       if (call === 'unmap-dma') {
-        return { status: 200, body: { ...end.value, invalidations: answer.invalidations, ...log } };
+        return { status: 200, body: { ...end.value, invalidations: answer.invalidations, ...more } };
       }
       const silent = answer.log === NONE && answer.advisories === NONE && answer.invalidations === NONE;
-      return { status: 200, body: silent ? end.value : { ...end.value, ...invalidations, ...log } };
+      return { status: 200, body: silent ? end.value : { ...end.value, ...more } };
     }
     case 'deadlocked':
       return errnoReply(
@@ -153,7 +159,7 @@ export function toReply(answer: Answer): Reply {
         call,
         `${call} is part of a lock cycle: on a real kernel none of its tasks returns`,
         'deadlock',
-        { splat: end.splat, ...invalidations, ...log },
+        { splat: end.splat, ...more },
       );
     case 'killed':
       return problem(
@@ -165,8 +171,7 @@ export function toReply(answer: Answer): Reply {
           call,
           killed: true,
           splat: end.splat,
-          ...invalidations,
-          ...log,
+          ...more,
         },
       );
     case 'wedged':
@@ -175,7 +180,7 @@ export function toReply(answer: Answer): Reply {
         'container-wedged',
         'Container wedged',
         `${call} needs a lock that a dead or deadlocked task holds: on a real kernel it never returns`,
-        { call, splat: end.splat, ...invalidations, ...log },
+        { call, splat: end.splat, ...more },
       );
     case 'crashed':
       throw end.error;

@@ -1,5 +1,6 @@
 import { RequestProblem } from '../calls/problem.ts';
 import { checkCall } from '../calls/table.ts';
+import { parseLine } from '../calls/validate.ts';
 import { callOf, type Step } from '../replay/scenario.ts';
 import { type Reply, toReply } from './answer.ts';
 import type { Host, StartedCall } from './host.ts';
@@ -45,11 +46,7 @@ export class BatchRun {
 }
 
 function parse(line: string): Step {
-  try {
-    const value = JSON.parse(line) as Step;
-    if (typeof value === 'object' && value !== null) return value;
-  } catch {
-    throw RequestProblem.badRequest('the line is not JSON');
-  }
+  const value = parseLine(line);
+  if (typeof value === 'object' && value !== null) return value as Step;
   throw RequestProblem.badRequest('the line is not a JSON object');
 }

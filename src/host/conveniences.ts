@@ -1,6 +1,7 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import { RequestProblem } from '../calls/problem.ts';
-import { type InvalidationEntry, type Reply, toReply } from './answer.ts';
+import type { LogEntry } from '../kernel/splats.ts';
+import { type AdvisoryEntry, heard, type InvalidationEntry, type Reply, toReply } from './answer.ts';
 import type { Host } from './host.ts';
 
 /** A sequence of calls under way as one. */
@@ -61,8 +62,8 @@ function sequence(
 ): StartedSequence {
   const invalidations: InvalidationEntry[] = [];
   const run = async (): Promise<Reply> => {
-    const log: unknown[] = [];
-    const advisories: unknown[] = [];
+    const log: LogEntry[] = [];
+    const advisories: AdvisoryEntry[] = [];
     const undo: CallObject[] = [];
     for (const step of steps) {
       const started = host.start(step.do, reqId);
@@ -77,15 +78,7 @@ function sequence(
       }
       if (step.undo) undo.push(step.undo);
     }
-    return {
-      status: 200,
-      body: {
-        ...body,
-        ...(invalidations.length > 0 ? { invalidations } : {}),
-        ...(log.length > 0 ? { log } : {}),
-        ...(advisories.length > 0 ? { advisories } : {}),
-      },
-    };
+    return { status: 200, body: { ...body, ...heard({ invalidations, log, advisories }) } };
   };
   return { settled: run(), invalidations: () => invalidations };
 }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { NDJSON_TYPE } from '../../schemas/values.ts';
 import type { EventFilter, Journal, JournalEvent } from './journal.ts';
 
 /** How a stream writes an event, and the line that says why it ends. */
@@ -10,7 +11,7 @@ export interface EventFormat {
 
 /** One JSON object a line. */
 export const NDJSON: EventFormat = {
-  type: 'application/x-ndjson',
+  type: NDJSON_TYPE,
   event: (event) => `${JSON.stringify(event)}\n`,
   end: (reason) => `${JSON.stringify({ kind: 'end', reason })}\n`,
 };
@@ -88,8 +89,12 @@ export function waitForEvent(journal: Journal, filter: EventFilter, given: Abort
       given.removeEventListener('abort', done);
       resolve();
     };
+    let { since } = filter;
     const look = () => {
-      if (journal.ended !== null || journal.read({ ...filter, limit: 1 }).events.length > 0) done();
+      const { events, next } = journal.read({ ...filter, since, limit: 1 });
+      if (journal.ended !== null || events.length > 0) done();
+      // What has been looked at and does not match never will.
+      since = next;
     };
     const unlisten = journal.listen(look);
     given.addEventListener('abort', done);

@@ -38,7 +38,7 @@ export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
         warnOnPinnedUnmap: kernel.warnOnPinnedUnmap,
       },
       taint: [...kernel.taint],
-      warnedOnce: [...kernel.fired].sort(),
+      warnedOnce: kernel.firedOnce,
       next: {
         container: counters.c,
         device: counters.d,
