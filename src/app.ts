@@ -1,7 +1,6 @@
 import fastifySwagger from '@fastify/swagger';
 import fastifySwaggerUi from '@fastify/swagger-ui';
 import { type TSchema, Type } from '@sinclair/typebox';
-import { TypeCompiler } from '@sinclair/typebox/compiler';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -24,7 +23,7 @@ import { statusRoutes } from '../routes/status.ts';
 import { traceRoutes } from '../routes/trace.ts';
 import { uiRoutes } from '../routes/ui.ts';
 import { RequestProblem } from './calls/problem.ts';
-import { explain } from './calls/validate.ts';
+import { checker } from './calls/validate.ts';
 import { finishOpenApi } from './docs/openapi.ts';
 import { problem } from './host/answer.ts';
 import type { Service } from './service.ts';
@@ -101,12 +100,11 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
 /** Nothing is coerced, defaulted or dropped; a message names the value and the rule. Answers go out as they are. */
 function useStrictValidation(app: FastifyInstance): void {
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
-    const compiled = TypeCompiler.Compile(schema);
+    const check = checker(schema);
     const where = httpPart ?? 'request';
     return (value: unknown) => {
-      if (compiled.Check(value)) return { value };
-      const first = compiled.Errors(value).First();
-      return { error: RequestProblem.badRequest(first ? explain(first, where) : `${where} is not valid`) };
+      const error = check(value, where);
+      return error ? { error } : { value };
     };
   });
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));

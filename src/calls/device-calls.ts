@@ -3,7 +3,7 @@ import { flagWord, PROT_FLAGS } from '../../schemas/values.ts';
 import { createDriver } from '../drivers/create.ts';
 import { ExternalDriver } from '../drivers/external.ts';
 import { SyntheticDriver } from '../drivers/synthetic.ts';
-import { type Errno, isErrno } from '../kernel/errno.ts';
+import type { Errno } from '../kernel/errno.ts';
 import type { Device, Group } from '../kernel/objects.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, wrapPage } from '../kernel/pages.ts';
 import { type KernelStep, refuse, type Task } from '../kernel/task.ts';
@@ -11,6 +11,7 @@ import type { DmaAccess } from '../kernel/type1/dma-rw.ts';
 import { closeDevice, openDevice, vfioDmaRw, vfioPinPages, vfioUnpinPages } from '../kernel/vfio/device.ts';
 import { PIN_PAGES_MAX } from '../kernel/vfio/driver-call-checks.ts';
 import { closeGroup, groupStatus, openGroup, setContainer, unsetContainer } from '../kernel/vfio/group.ts';
+import { callbackReturn } from './callback-return.ts';
 import type { Machine } from './machine.ts';
 import { RequestProblem } from './problem.ts';
 import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from './result.ts';
@@ -231,10 +232,7 @@ export const deviceCalls: CallHandlers<
         `complete-callback is for a device whose driver is outside; "${id}" has none`,
       );
     }
-    const { notify, errno } = args;
-    if (errno !== undefined && !isErrno(errno)) {
-      throw RequestProblem.badRequest(`body/errno is "${errno}", which is no errno`);
-    }
+    const answer = callbackReturn(args, 'body');
     return function* (task) {
       const { scheduler } = m.kernel;
       const waiting = scheduler.pending.find(
@@ -244,7 +242,7 @@ export const deviceCalls: CallHandlers<
       if (driver.config.type === 'webhook' && m.deliversWebhooks) {
         return refuse(task as Task, 'EBUSY', 'the callback is being delivered to its webhook');
       }
-      scheduler.resume(waiting, { ...(notify ? { notify } : {}), ...(errno ? { errno } : {}) });
+      scheduler.resume(waiting, answer);
       return {};
     };
   },

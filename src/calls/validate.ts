@@ -32,7 +32,7 @@ function knownTypes(schema: TSchema): string[] {
 }
 
 /** What is wrong, in words: which value, and the rule it breaks. */
-export function explain(error: ValueError, where: string): string {
+function explain(error: ValueError, where: string): string {
   if (typeof error.value === 'object' && error.value !== null) {
     const variant = variantOf(error.schema, error.value);
     const inner = variant && Value.Errors(variant, error.value).First();
@@ -70,12 +70,21 @@ export function parseLine(line: string): unknown {
   }
 }
 
-/** Compiles a schema into a check that throws a RequestProblem (400) naming the value and the rule. */
-export function validator(schema: TSchema): (value: unknown, where: string) => void {
+/** Compiles a schema into a check that gives null, or a RequestProblem (400) naming the value and the rule. */
+export function checker(schema: TSchema): (value: unknown, where: string) => RequestProblem | null {
   const compiled = TypeCompiler.Compile(schema);
   return (value, where) => {
-    if (compiled.Check(value)) return;
+    if (compiled.Check(value)) return null;
     const first = compiled.Errors(value).First();
-    throw RequestProblem.badRequest(first ? explain(first, where) : `${where} is not valid`);
+    return RequestProblem.badRequest(first ? explain(first, where) : `${where} is not valid`);
+  };
+}
+
+/** A checker that throws what it finds. */
+export function validator(schema: TSchema): (value: unknown, where: string) => void {
+  const check = checker(schema);
+  return (value, where) => {
+    const problem = check(value, where);
+    if (problem) throw problem;
   };
 }

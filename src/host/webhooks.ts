@@ -2,7 +2,7 @@ import type { WebhookConfig } from '../drivers/external.ts';
 import { hex } from '../kernel/pages.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/task.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
-import { callbackReturn, readAnswer, type WebhookAnswer } from '../webhook/delivery.ts';
+import { type Delivered, readAnswer } from '../webhook/delivery.ts';
 import type { CallTask } from './call-task.ts';
 import type { Host } from './host.ts';
 import type { Reporter } from './reporter.ts';
@@ -50,15 +50,15 @@ export async function deliver(
       reporter.webhook(task, { ...base, outcome: 'failed', status: outcome.status, reason: read.reason });
     } else {
       reporter.webhook(task, { ...base, outcome: 'returned', status: outcome.status });
-      result = callbackReturn(read.answer);
-      await unpin(host, callback.device, read.answer);
+      ({ result } = read);
+      await unpin(host, callback.device, read.unpin);
     }
   }
   if (!task.end) host.callbackReturned(task, result);
 }
 
-async function unpin(host: Host, device: string, { unpin = [] }: WebhookAnswer): Promise<void> {
-  for (const { iova, npage } of unpin) {
+async function unpin(host: Host, device: string, runs: Delivered['unpin']): Promise<void> {
+  for (const { iova, npage } of runs) {
     const started = host.start({ call: 'unpin-pages', device, iova, npage });
     if (!started.answer) await started.settled;
   }
