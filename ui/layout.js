@@ -101,14 +101,7 @@ export class Layout {
 
   /** The last mapping that starts at or before a place on the strip; -1 where there is none. @param {number} unit */
   before(unit) {
-    let low = 0;
-    let high = this.count;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.start[middle] <= unit) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    return lastUpTo(this.start, unit);
   }
 
   /** The mapping at a place on the strip, or -1. @param {number} unit */
@@ -119,14 +112,7 @@ export class Layout {
 
   /** The mapping an address lies in, or -1. @param {bigint} address */
   containing(address) {
-    let low = 0;
-    let high = this.count;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.iova[middle] <= address) low = middle + 1;
-      else high = middle;
-    }
-    const index = low - 1;
+    const index = lastUpTo(this.iova, address);
     return index >= 0 && address - this.iova[index] < this.size[index] ? index : -1;
   }
 
@@ -182,4 +168,22 @@ export class Layout {
     });
     return pages;
   }
+}
+
+/**
+ * Where the last of some ascending values is that is not above `most`; -1 where there is none.
+ *
+ * @template {number | bigint} T
+ * @param {ArrayLike<T>} values
+ * @param {T} most
+ */
+function lastUpTo(values, most) {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= most) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
