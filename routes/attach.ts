@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { Id } from '../schemas/values.ts';
-import { attach, detach } from '../src/host/conveniences.ts';
+import { attach, detach } from '../src/host/attach.ts';
 import type { Service } from '../src/service.ts';
 import { errorReply, PROBLEM_RESPONSE, send, sendWhenDone } from './reply.ts';
 

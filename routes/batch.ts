@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { NDJSON_TYPE } from '../schemas/values.ts';
-import { RequestProblem } from '../src/calls/problem.ts';
 import { BatchRun } from '../src/host/batch.ts';
+import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import { errorReply, PROBLEM_RESPONSE } from './reply.ts';
 
@@ -27,7 +27,7 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
         const { host } = service.rigOf(request);
         const input = request.body as Readable | undefined;
         if (!(input instanceof Readable)) {
-          throw RequestProblem.badRequest(`the body must be calls, one a line, as ${NDJSON_TYPE}`);
+          throw Refused.badRequest(`the body must be calls, one a line, as ${NDJSON_TYPE}`);
         }
         const answers = async function* () {
           const batch = new BatchRun(host, request.id);
@@ -57,7 +57,7 @@ async function* linesOf(input: Readable, limit: number): AsyncGenerator<string> 
     const parts = (rest + String(chunk)).split('\n');
     rest = parts.pop()!;
     for (const line of parts) if (line.trim() !== '') yield line;
-    if (rest.length > limit) throw RequestProblem.tooLarge(`a line is longer than ${limit} bytes`);
+    if (rest.length > limit) throw Refused.tooLarge(`a line is longer than ${limit} bytes`);
   }
   if (rest.trim() !== '') yield rest;
 }

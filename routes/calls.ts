@@ -4,8 +4,8 @@ import { Accepted, answerOf } from '../schemas/answers.ts';
 import { CALL_ARGS, CALL_TARGETS, type CallName } from '../schemas/calls.ts';
 import { restOf } from '../schemas/rest.ts';
 import { Id } from '../schemas/values.ts';
-import { checkArgs } from '../src/calls/table.ts';
-import { type Answer, type Reply, toReply } from '../src/host/answer.ts';
+import { type Answer, type Reply, toReply } from '../src/machine/answer.ts';
+import { checkArgs } from '../src/machine/table.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE, send, sendWhenDone, underway } from './reply.ts';
 

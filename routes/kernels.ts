@@ -1,10 +1,10 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
-import { RequestProblem } from '../src/calls/problem.ts';
 import { scratchHost } from '../src/host/scratch.ts';
 import { newIn } from '../src/kernel/generations/differences.ts';
 import { GENERATIONS } from '../src/kernel/generations/index.ts';
+import { Refused } from '../src/machine/refused.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import { compareKernels } from '../src/replay/compare-kernels.ts';
 import type { Service } from '../src/service.ts';
@@ -51,7 +51,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
     ({ body }) => {
       const scenario = scenarioOf(body.scenario);
       if (scenario.steps.length > service.config.compareSteps) {
-        throw RequestProblem.tooLarge(
+        throw Refused.tooLarge(
           `the scenario has ${scenario.steps.length} steps; a comparison takes at most ${service.config.compareSteps}`,
         );
       }

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { RequestProblem } from '../src/calls/problem.ts';
+import { Refused } from '../src/machine/refused.ts';
 
 /** A count in a query string. */
 export const QueryCount = Type.String({
@@ -29,7 +29,7 @@ export function pageSize(limit: string | undefined): number {
 /**
  * A page of items: those after the item named `after`, and where the next page starts.
  *
- * @throws RequestProblem 400 when `after` names none: it may have been deleted, and where to go on is unknown
+ * @throws Refused 400 when `after` names none: it may have been deleted, and where to go on is unknown
  */
 export function pageById<T>(
   items: Iterable<readonly [string, T]>,
@@ -39,7 +39,7 @@ export function pageById<T>(
   const all = [...items];
   const at = query.after === undefined ? 0 : all.findIndex(([id]) => id === query.after) + 1;
   if (query.after !== undefined && at === 0) {
-    throw RequestProblem.badRequest(
+    throw Refused.badRequest(
       `querystring/after is ${JSON.stringify(query.after)}, but must be the "next" of a page: an id in the list`,
     );
   }

@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
-import { RequestProblem } from '../src/calls/problem.ts';
-import type { InvalidationEntry } from '../src/host/answer.ts';
-import { type Answer, PROBLEM_TYPE, problem, type Reply } from '../src/host/answer.ts';
 import type { StartedCall } from '../src/host/host.ts';
 import type { Operations } from '../src/host/operations.ts';
+import type { InvalidationEntry } from '../src/machine/answer.ts';
+import { type Answer, PROBLEM_TYPE, problem, type Reply } from '../src/machine/answer.ts';
+import { Refused } from '../src/machine/refused.ts';
 
 /** Something under way that will have a reply. */
 export interface Underway {
@@ -29,9 +29,9 @@ export function send(request: FastifyRequest, reply: FastifyReply, { status, bod
   return reply.type('application/problem+json; charset=utf-8').send({ ...body, instance: request.id });
 }
 
-/** The reply to a RequestProblem, or to whatever else went wrong: then the emulator itself is. */
+/** The reply to a Refused, or to whatever else went wrong: then the emulator itself is. */
 export function errorReply(error: unknown): Reply {
-  if (error instanceof RequestProblem) {
+  if (error instanceof Refused) {
     return problem(error.status, error.slug, error.title, error.message);
   }
   return problem(500, 'internal', 'Internal error', 'the emulator itself is wrong; its log has the details');

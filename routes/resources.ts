@@ -1,12 +1,12 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { flagNames, Id, PROT_FLAGS } from '../schemas/values.ts';
-import { describeContainer } from '../src/calls/container-calls.ts';
-import { describeDevice } from '../src/calls/device-calls.ts';
-import { describeProcess } from '../src/calls/process-calls.ts';
 import type { Host } from '../src/host/host.ts';
 import { hex, hexAddress } from '../src/kernel/pages.ts';
 import { describePin } from '../src/kernel/type1/leftover-pins.ts';
+import { describeContainer } from '../src/machine/calls/container.ts';
+import { describeDevice } from '../src/machine/calls/device.ts';
+import { describeProcess } from '../src/machine/calls/process.ts';
 import type { Service } from '../src/service.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
 import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';

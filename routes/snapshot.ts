@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { type Snapshot, SnapshotSchema } from '../schemas/snapshot.ts';
-import { RequestProblem } from '../src/calls/problem.ts';
+import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 
@@ -63,5 +63,5 @@ function textOf(snapshot: Snapshot, limit: number): string {
     if (!(error instanceof RangeError)) throw error;
   }
   if (text !== null && Buffer.byteLength(text) <= limit) return text;
-  throw RequestProblem.tooLarge(`the snapshot would be larger than ${limit} bytes, the limit for it here`);
+  throw Refused.tooLarge(`the snapshot would be larger than ${limit} bytes, the limit for it here`);
 }

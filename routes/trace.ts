@@ -3,7 +3,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
 import { NDJSON_TYPE } from '../schemas/values.ts';
-import { parseLine } from '../src/calls/validate.ts';
+import { parseLine } from '../src/machine/validate.ts';
 import { checkScenario, scenarioOf } from '../src/replay/check.ts';
 import { curlScript } from '../src/replay/curl-script.ts';
 import { replay } from '../src/replay/replay.ts';

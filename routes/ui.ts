@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Id } from '../schemas/values.ts';
-import { describeContainer } from '../src/calls/container-calls.ts';
-import { RequestProblem } from '../src/calls/problem.ts';
 import type { Host } from '../src/host/host.ts';
 import { hexAddress } from '../src/kernel/pages.ts';
 import type { Iommu } from '../src/kernel/type1/iommu.ts';
+import { describeContainer } from '../src/machine/calls/container.ts';
+import { Refused } from '../src/machine/refused.ts';
 import type { Rig } from '../src/rig/rig.ts';
 import { DEFAULT_RIG } from '../src/rig/rigs.ts';
 import { RIG_HEADER, type Service } from '../src/service.ts';
@@ -110,7 +110,7 @@ function sendPage(request: FastifyRequest, reply: FastifyReply, name: string): F
 function watched(service: Service, request: FastifyRequest): Rig {
   const name = String(request.headers[RIG_HEADER] ?? DEFAULT_RIG);
   const rig = service.rigs.list().find((one) => one.name === name);
-  if (!rig) throw RequestProblem.notFound('rig', name);
+  if (!rig) throw Refused.notFound('rig', name);
   return rig;
 }
 

@@ -15,6 +15,7 @@ import { eventRoutes } from '../routes/events.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { metricsRoutes } from '../routes/metrics.ts';
+import { finishOpenApi } from '../routes/openapi.ts';
 import { errorReply, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
 import { rigRoutes } from '../routes/rigs.ts';
@@ -22,10 +23,9 @@ import { snapshotRoutes } from '../routes/snapshot.ts';
 import { statusRoutes } from '../routes/status.ts';
 import { traceRoutes } from '../routes/trace.ts';
 import { uiRoutes } from '../routes/ui.ts';
-import { RequestProblem } from './calls/problem.ts';
-import { checker } from './calls/validate.ts';
-import { finishOpenApi } from './docs/openapi.ts';
-import { problem } from './host/answer.ts';
+import { problem } from './machine/answer.ts';
+import { Refused } from './machine/refused.ts';
+import { checker } from './machine/validate.ts';
 import type { Service } from './service.ts';
 import { VERSION } from './version.ts';
 
@@ -121,7 +121,7 @@ function useStrictJson(app: FastifyInstance): void {
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return done(null, {});
     parse(request, body as string, (error, value) => {
-      if (error) done(RequestProblem.badRequest(`body ${whyNoJson(body as string)}`));
+      if (error) done(Refused.badRequest(`body ${whyNoJson(body as string)}`));
       else done(null, value);
     });
   });
@@ -143,8 +143,8 @@ function whyNoJson(body: string): string {
 
 function useProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const known = error instanceof RequestProblem ? errorReply(error) : requestError(error, request);
-    if (known.status >= 500 && !(error instanceof RequestProblem)) {
+    const known = error instanceof Refused ? errorReply(error) : requestError(error, request);
+    if (known.status >= 500 && !(error instanceof Refused)) {
       request.log.error(
         { err: error, method: request.method, url: request.url, reqId: request.id },
         'failed',

@@ -2,15 +2,15 @@
 import closeWithGrace from 'close-with-grace';
 import { pino } from 'pino';
 import { buildApp } from './app.ts';
-import { RequestProblem } from './calls/problem.ts';
 import { compareCommand } from './cli/compare.ts';
 import { replayCommand } from './cli/replay.ts';
-import { TraceError } from './cli/traces.ts';
 import { EXIT_PANIC, EXIT_USAGE, UsageError } from './cli/usage.ts';
 import { ConfigError, hostLimits, readConfig, settingsHelp } from './config.ts';
+import { Refused } from './machine/refused.ts';
 import { DEFAULT_RIG } from './rig/rigs.ts';
 import { Service } from './service.ts';
-import { readSeed, SeedError } from './snapshot/seed.ts';
+import { readSeed, SeedError } from './trace-files/seed.ts';
+import { TraceError } from './trace-files/traces.ts';
 import { VERSION } from './version.ts';
 
 /** How long a stop may take, milliseconds. */
@@ -67,7 +67,7 @@ function seedDefaultRig(service: Service, file: string): void {
   try {
     service.rigs.use(DEFAULT_RIG);
   } catch (error) {
-    if (!(error instanceof RequestProblem)) throw error;
+    if (!(error instanceof Refused)) throw error;
     throw new SeedError(`${file}: ${error.message}`);
   }
 }

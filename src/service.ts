@@ -1,11 +1,11 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import { Id } from '../schemas/values.ts';
-import { RequestProblem } from './calls/problem.ts';
-import { validator } from './calls/validate.ts';
 import { type Config, hostLimits } from './config.ts';
 import { Host } from './host/host.ts';
 import { scratchHost } from './host/scratch.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
+import { Refused } from './machine/refused.ts';
+import { validator } from './machine/validate.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { Rig } from './rig/rig.ts';
 import { DEFAULT_RIG, Rigs } from './rig/rigs.ts';
@@ -85,7 +85,7 @@ export class Service {
   generation(version: string): Generation {
     const gen = generationOf(version);
     if (gen) return gen;
-    throw RequestProblem.badRequest(
+    throw Refused.badRequest(
       `kernel is "${version}", but must be one of ${KERNEL_VERSIONS.map((v) => `"${v}"`).join(', ')}`,
     );
   }

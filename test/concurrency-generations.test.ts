@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { toReply } from '../src/host/answer.ts';
 import type { Host, StartedCall } from '../src/host/host.ts';
 import { GENERATIONS } from '../src/kernel/generations/index.ts';
+import { toReply } from '../src/machine/answer.ts';
 import { hostOf } from './support/host.ts';
 
 /** What a call came to: `ok`, an errno, `killed`, `hangs`, or `waiting` while it is under way. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readTraces } from '../src/cli/traces.ts';
 import { kernelsPage, TRACES } from '../src/docs/kernels-page.ts';
+import { readTraces } from '../src/trace-files/traces.ts';
 
 test('docs/kernels.md is what `npm run docs` writes', () => {
   const page = kernelsPage((id) => {

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { test } from 'vitest';
-import { RequestProblem } from '../src/calls/problem.ts';
-import { checkCall } from '../src/calls/table.ts';
-import { toReply } from '../src/host/answer.ts';
 import type { Host } from '../src/host/host.ts';
+import { toReply } from '../src/machine/answer.ts';
+import { Refused } from '../src/machine/refused.ts';
+import { checkCall } from '../src/machine/table.ts';
 import { fuzz } from './support/fuzz.ts';
 import { newHost } from './support/host.ts';
 import { dumpKernel } from './support/kernel-dump.ts';
@@ -25,7 +25,7 @@ function emulate(host: Host, call: Call) {
   try {
     answer = host.start(checkCall(call)).answer;
   } catch (error) {
-    if (!(error instanceof RequestProblem) || error.status !== 404) throw error;
+    if (!(error instanceof Refused) || error.status !== 404) throw error;
     return { end: 'not found', errno: null, body: {}, invalidations: [], log: [] };
   }
   const { end, invalidations, log } = answer!;

@@ -2,7 +2,7 @@ import { scratchHost } from '../host/scratch.ts';
 import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
 import type { Expectation, Scenario } from '../replay/scenario.ts';
-import { readTraces } from './traces.ts';
+import { readTraces } from '../trace-files/traces.ts';
 import { DIFFERENT, generationNamed, parseTraceCommand, SAME } from './usage.ts';
 
 /**

@@ -2,8 +2,8 @@ import { request } from 'undici';
 import { scratchHost } from '../host/scratch.ts';
 import { replay } from '../replay/replay.ts';
 import type { Difference, Scenario } from '../replay/scenario.ts';
+import { readTraces } from '../trace-files/traces.ts';
 import { ProgressBar } from './progress.ts';
-import { readTraces } from './traces.ts';
 import { DIFFERENT, generationNamed, parseTraceCommand, SAME, UsageError } from './usage.ts';
 
 /** How long a running service may take over one trace, milliseconds. */

@@ -1,6 +1,6 @@
-import type { describeContainer } from '../calls/container-calls.ts';
-import type { describeDevice } from '../calls/device-calls.ts';
-import type { describeProcess } from '../calls/process-calls.ts';
+import type { describeContainer } from '../machine/calls/container.ts';
+import type { describeDevice } from '../machine/calls/device.ts';
+import type { describeProcess } from '../machine/calls/process.ts';
 import { objectOf } from './calls.ts';
 import { listOf } from './lists.ts';
 import type { RequestOptions } from './transport.ts';

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { readTraces } from '../cli/traces.ts';
+import { readTraces } from '../trace-files/traces.ts';
 import { kernelsPage, TRACES } from './kernels-page.ts';
 
 /** Writes the generated documentation into docs/ of the current folder: `npm run docs`. */

@@ -1,8 +1,8 @@
-import { RequestProblem } from '../calls/problem.ts';
-import { checkCall } from '../calls/table.ts';
-import { parseLine } from '../calls/validate.ts';
+import { type Reply, toReply } from '../machine/answer.ts';
+import { Refused } from '../machine/refused.ts';
+import { checkCall } from '../machine/table.ts';
+import { parseLine } from '../machine/validate.ts';
 import { callOf, type Step } from '../replay/scenario.ts';
-import { type Reply, toReply } from './answer.ts';
 import type { Host, StartedCall } from './host.ts';
 
 /** Calls of one batch that may be under way at once. */
@@ -23,13 +23,13 @@ export class BatchRun {
   /**
    * Makes the call of one line.
    *
-   * @throws RequestProblem when the line is no call
+   * @throws Refused when the line is no call
    */
   async answer(line: string): Promise<Reply> {
     const step = parse(line);
     if (step.call === 'await') return toReply(await this.take(String(step.of)).settled);
     if (step.async !== undefined && this.pending.size >= ASYNC_MAX) {
-      throw RequestProblem.tooMany('calls of this batch under way', ASYNC_MAX);
+      throw Refused.tooMany('calls of this batch under way', ASYNC_MAX);
     }
     const started = this.host.start(checkCall(callOf(step)), this.reqId);
     if (step.async === undefined) return toReply(started.answer ?? (await started.settled));
@@ -39,7 +39,7 @@ export class BatchRun {
 
   private take(name: string): StartedCall {
     const started = this.pending.get(name);
-    if (!started) throw RequestProblem.badRequest(`await of "${name}", which was not started in this batch`);
+    if (!started) throw Refused.badRequest(`await of "${name}", which was not started in this batch`);
     this.pending.delete(name);
     return started;
   }
@@ -48,5 +48,5 @@ export class BatchRun {
 function parse(line: string): Step {
   const value = parseLine(line);
   if (typeof value === 'object' && value !== null) return value as Step;
-  throw RequestProblem.badRequest('the line is not a JSON object');
+  throw Refused.badRequest('the line is not a JSON object');
 }

@@ -1,8 +1,8 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import type { CallResult } from '../calls/result.ts';
 import { Task } from '../kernel/task.ts';
-import type { RecordedCall } from '../replay/recorder.ts';
-import { type Answer, type InvalidationEntry, invalidationEntry } from './answer.ts';
+import { type Answer, type InvalidationEntry, invalidationEntry } from '../machine/answer.ts';
+import type { CallResult } from '../machine/call-handler.ts';
+import type { RecordedCall } from './recorder.ts';
 
 /** A call that was started: answered already, or under way. */
 export interface StartedCall {

@@ -1,9 +1,5 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Snapshot } from '../../schemas/snapshot.ts';
-import { Machine, type MachineLimits, type PanicPolicy } from '../calls/machine.ts';
-import { RequestProblem } from '../calls/problem.ts';
-import type { PreparedCall } from '../calls/result.ts';
-import { prepareCall, targetId } from '../calls/table.ts';
 import type { WebhookConfig } from '../drivers/external.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Generation } from '../kernel/generations/index.ts';
@@ -15,16 +11,20 @@ import {
   type SplatEvent,
   type Task,
 } from '../kernel/task.ts';
+import { answerOf, invalidationEntry } from '../machine/answer.ts';
+import type { PreparedCall } from '../machine/call-handler.ts';
+import { Machine, type MachineLimits, type PanicPolicy } from '../machine/machine.ts';
+import { Refused } from '../machine/refused.ts';
+import { prepareCall, targetId } from '../machine/table.ts';
 import type { HostMetrics } from '../metrics/host-metrics.ts';
-import { TraceRecorder } from '../replay/recorder.ts';
 import type { Scenario } from '../replay/scenario.ts';
 import { generationOfSnapshot, restoreSnapshot } from '../snapshot/restore.ts';
 import { takeSnapshot } from '../snapshot/take.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
-import { answerOf, invalidationEntry } from './answer.ts';
 import { CallTask, Started, type StartedCall } from './call-task.ts';
 import type { Journal } from './journal.ts';
 import type { HostLogger } from './kernel-log.ts';
+import { TraceRecorder } from './recorder.ts';
 import { Reporter } from './reporter.ts';
 import { deliver } from './webhooks.ts';
 
@@ -119,12 +119,12 @@ export class Host {
    * The state of the host as a snapshot.
    *
    * @param secrets whether the secrets of webhooks are in it
-   * @throws RequestProblem 409 while calls are under way
+   * @throws Refused 409 while calls are under way
    */
   snapshot(secrets: boolean): Snapshot {
     const underway = this.underway();
     if (underway.length === 0) return takeSnapshot(this.current, secrets);
-    throw new RequestProblem(
+    throw new Refused(
       409,
       'calls-under-way',
       'Calls under way',
@@ -137,7 +137,7 @@ export class Host {
    * journal, trace and console start anew.
    *
    * @param where what to call the snapshot in messages
-   * @throws RequestProblem when it cannot be; the host is as it was then
+   * @throws Refused when it cannot be; the host is as it was then
    */
   restore(snapshot: Snapshot, where: string): void {
     const machine = this.newMachine(generationOfSnapshot(snapshot, where));
@@ -182,12 +182,12 @@ export class Host {
   /**
    * Starts a call that has been checked. It has run as far as it can when this returns.
    *
-   * @throws RequestProblem when it names what is not there; nothing has changed then
+   * @throws Refused when it names what is not there; nothing has changed then
    */
   start(call: CallObject, reqId?: string): StartedCall {
     const { limits } = this.options;
     if (this.waiting.size >= limits.pendingCalls && !LETS_GO.has(call.call)) {
-      throw RequestProblem.tooMany('calls under way', limits.pendingCalls);
+      throw Refused.tooMany('calls under way', limits.pendingCalls);
     }
     const prepared = prepareCall(this.current, call);
     const effect = this.current.faults.strike(call);
@@ -303,8 +303,8 @@ export class Host {
 }
 
 /** The answer to a call that will not be finished. */
-function abandoned(call: string, why: string): RequestProblem {
-  return new RequestProblem(503, 'abandoned', 'Call abandoned', `${call} was under way when ${why}`);
+function abandoned(call: string, why: string): Refused {
+  return new Refused(503, 'abandoned', 'Call abandoned', `${call} was under way when ${why}`);
 }
 
 /** A call that a fault makes fail before it does anything. */

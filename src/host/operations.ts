@@ -1,5 +1,5 @@
-import { RequestProblem } from '../calls/problem.ts';
-import type { Reply } from './answer.ts';
+import type { Reply } from '../machine/answer.ts';
+import { Refused } from '../machine/refused.ts';
 
 /** A call that was answered 202: done once it has its reply. */
 export interface Operation {
@@ -29,7 +29,7 @@ export class Operations {
 
   get(id: string): Operation {
     const operation = this.byId.get(id);
-    if (!operation) throw RequestProblem.notFound('operation', id);
+    if (!operation) throw Refused.notFound('operation', id);
     return operation;
   }
 

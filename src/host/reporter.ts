@@ -1,12 +1,12 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import type { FaultEffect } from '../calls/faults.ts';
-import { redactCall } from '../calls/redact.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { hex } from '../kernel/pages.ts';
 import type { SplatEvent } from '../kernel/task.ts';
+import { type Answer, advisoryEntry, errnoOf } from '../machine/answer.ts';
+import type { FaultEffect } from '../machine/faults.ts';
+import { redactCall } from '../machine/redact.ts';
 import type { HostMetrics } from '../metrics/host-metrics.ts';
-import { type Answer, advisoryEntry, errnoOf } from './answer.ts';
 import type { CallTask } from './call-task.ts';
 import { Console } from './dmesg.ts';
 import { Journal } from './journal.ts';

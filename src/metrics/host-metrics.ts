@@ -1,7 +1,7 @@
-import type { Answer } from '../host/answer.ts';
 import type { AdvisoryKind } from '../kernel/advisories.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { LogEntry } from '../kernel/splats.ts';
+import type { Answer } from '../machine/answer.ts';
 
 /**
  * How a callback ended: a webhook `returned` or `failed`; the code of a `built-in` driver ran; a `manual` one was

@@ -1,8 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { type Answer, errnoOf } from '../host/answer.ts';
 import type { AdvisoryKind } from '../kernel/advisories.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { LogEntry } from '../kernel/splats.ts';
+import { type Answer, errnoOf } from '../machine/answer.ts';
 import type { Rig } from '../rig/rig.ts';
 import type { CallbackOutcome, HostMetrics } from './host-metrics.ts';
 import { splatLabels } from './splat-labels.ts';

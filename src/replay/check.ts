@@ -1,5 +1,5 @@
 import { ScenarioSchema } from '../../schemas/scenario.ts';
-import { validator } from '../calls/validate.ts';
+import { validator } from '../machine/validate.ts';
 import type { Scenario, Step } from './scenario.ts';
 
 const check = validator(ScenarioSchema);
@@ -15,7 +15,7 @@ export function scenarioOf(value: ScenarioSchema, kernel: string = DEFAULT_KERNE
 /**
  * Checks what claims to be a trace.
  *
- * @throws RequestProblem 400 that names the value and the rule
+ * @throws Refused 400 that names the value and the rule
  */
 export function checkScenario(value: unknown): Scenario {
   check(value, 'scenario');

@@ -1,4 +1,4 @@
-import { type Answer, toReply } from '../host/answer.ts';
+import { type Answer, toReply } from '../machine/answer.ts';
 import { fnv1a64, infoOf, PLAIN_FIELDS } from './compare.ts';
 import type { Expectation, Observation } from './scenario.ts';
 

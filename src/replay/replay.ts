@@ -7,7 +7,7 @@ import type { Difference, Scenario } from './scenario.ts';
  * Runs a scenario on a host that is as after a reset, step by step, and returns every difference from its
  * expectations.
  *
- * @throws RequestProblem when a step is not a valid call
+ * @throws Refused when a step is not a valid call
  */
 export function replay(host: Host, scenario: Scenario): Difference[] {
   const differences: Difference[] = [];

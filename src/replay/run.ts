@@ -1,6 +1,6 @@
-import { RequestProblem } from '../calls/problem.ts';
-import { checkCall } from '../calls/table.ts';
 import type { Host, StartedCall } from '../host/host.ts';
+import { Refused } from '../machine/refused.ts';
+import { checkCall } from '../machine/table.ts';
 import { expectationOf, observationOf, type Shown } from './observe.ts';
 import { callOf, type Expectation, type Observation, type Scenario, type Step } from './scenario.ts';
 
@@ -20,13 +20,13 @@ export class ScenarioRun {
    * Takes one step and says what was seen. A call that is neither finished nor marked `async` waits: every held
    * callback is let go then, and what comes of it is the step's outcome (`hangs` where it is a deadlock).
    *
-   * @throws RequestProblem 400 when the step is not a valid call
+   * @throws Refused 400 when the step is not a valid call
    */
   take(step: Step, index: number): Observation & { hangs: boolean } {
     if (step.call === 'await') {
       const awaited = this.pending.get(String(step.of));
       if (!awaited) {
-        throw RequestProblem.badRequest(`step ${index}: await of "${step.of}", which was not started`);
+        throw Refused.badRequest(`step ${index}: await of "${step.of}", which was not started`);
       }
       this.pending.delete(String(step.of));
       if (!awaited.started.answer) releaseHeld(this.host);
@@ -53,8 +53,8 @@ export class ScenarioRun {
     try {
       return this.host.start(checkCall(callOf(step)));
     } catch (error) {
-      if (!(error instanceof RequestProblem)) throw error;
-      throw new RequestProblem(error.status, error.slug, error.title, `step ${index}: ${error.message}`);
+      if (!(error instanceof Refused)) throw error;
+      throw new Refused(error.status, error.slug, error.title, `step ${index}: ${error.message}`);
     }
   }
 

@@ -1,4 +1,4 @@
-import { RequestProblem } from '../calls/problem.ts';
+import { Refused } from '../machine/refused.ts';
 import type { Rig } from './rig.ts';
 
 /** The rig of a request that names none. */
@@ -28,7 +28,7 @@ export class Rigs {
     let rig = this.byName.get(name);
     if (!rig) {
       if (this.byName.size >= this.capacity) this.sweep();
-      if (this.byName.size >= this.capacity) throw RequestProblem.tooMany('rigs', this.capacity);
+      if (this.byName.size >= this.capacity) throw Refused.tooMany('rigs', this.capacity);
       rig = this.make(name, now);
       this.byName.set(name, rig);
     }
@@ -39,7 +39,7 @@ export class Rigs {
   /** Drops a rig; calls under way in it are answered with a problem. */
   drop(name: string): void {
     const rig = this.byName.get(name);
-    if (!rig) throw RequestProblem.notFound('rig', name);
+    if (!rig) throw Refused.notFound('rig', name);
     this.byName.delete(name);
     rig.host.close('the rig was deleted');
   }

@@ -4,11 +4,11 @@ import {
   type SyntheticState,
   type VfioApState,
 } from '../../schemas/snapshot.ts';
-import { validator } from '../calls/validate.ts';
 import { GvtGDriver } from '../drivers/gvt-g.ts';
 import { SyntheticDriver } from '../drivers/synthetic.ts';
 import { VfioApDriver } from '../drivers/vfio-ap.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
+import { validator } from '../machine/validate.ts';
 import { canonical } from './canonical.ts';
 import { checkAscending, wrong } from './wrong.ts';
 

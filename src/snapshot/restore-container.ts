@@ -1,5 +1,4 @@
 import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
-import { RequestProblem } from '../calls/problem.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Container, Group } from '../kernel/objects.ts';
 import { offsetInPage, pageOf, TOP_PAGE } from '../kernel/pages.ts';
@@ -7,6 +6,7 @@ import { NIL } from '../kernel/rb-links.ts';
 import { USABLE } from '../kernel/type1/attach-group.ts';
 import { ALL_IOVA, Iommu } from '../kernel/type1/iommu.ts';
 import { STOLEN_MAX } from '../kernel/type1/pin-shadow.ts';
+import { Refused } from '../machine/refused.ts';
 import { restoreLock } from './locks.ts';
 import { treeOf } from './tree.ts';
 import { checkAscending, checkDifferent, wrong } from './wrong.ts';
@@ -217,7 +217,7 @@ function restoreBitmap(iommu: Iommu, slot: number, { size, dirty }: SavedMapping
     return;
   }
   const errno = iommu.allocBitmap(slot);
-  if (errno === 'ENOMEM') throw RequestProblem.tooLarge(`${where}: dirty bitmaps take more than the limit`);
+  if (errno === 'ENOMEM') throw Refused.tooLarge(`${where}: dirty bitmaps take more than the limit`);
   if (errno)
     throw wrong(where, `cannot be: the size ${size} of the mapping is more than dirty tracking covers`);
   const bitmap = iommu.bitmapOf(slot);

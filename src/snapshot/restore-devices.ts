@@ -1,8 +1,8 @@
 import type { SavedDevice, SavedGroup, SnapshotState } from '../../schemas/snapshot.ts';
-import type { Machine } from '../calls/machine.ts';
 import { createDriver } from '../drivers/create.ts';
 import { REDACTED } from '../drivers/external.ts';
 import { type Device, Group } from '../kernel/objects.ts';
+import type { Machine } from '../machine/machine.ts';
 import { restoreDriver } from './drivers.ts';
 import { restoreLock } from './locks.ts';
 import { checkAscending, checkDifferent, wrong } from './wrong.ts';

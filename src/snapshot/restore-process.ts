@@ -1,8 +1,8 @@
 import type { SavedProcess } from '../../schemas/snapshot.ts';
-import { RequestProblem } from '../calls/problem.ts';
 import type { KernelLimits } from '../kernel/kernel.ts';
 import { PAGE_SIZE, pageOf } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
+import { Refused } from '../machine/refused.ts';
 import { checkAscending, wrong } from './wrong.ts';
 
 /** A fresh process gets its memory and limits. */
@@ -22,7 +22,7 @@ export function restoreProcess(
   }
   const { contents } = saved;
   if (contents.length > limits.residentPages) {
-    throw RequestProblem.tooLarge(
+    throw Refused.tooLarge(
       `${where}/contents has ${contents.length} pages; a process holds at most ${limits.residentPages}`,
     );
   }

@@ -1,11 +1,11 @@
 import { CALL_ARGS } from '../../schemas/calls.ts';
 import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
-import { checkFault, type FaultState } from '../calls/faults.ts';
-import type { Machine } from '../calls/machine.ts';
-import { RequestProblem } from '../calls/problem.ts';
-import { validator } from '../calls/validate.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import type { SplatId, SplatSite } from '../kernel/splats.ts';
+import { checkFault, type FaultState } from '../machine/faults.ts';
+import type { Machine } from '../machine/machine.ts';
+import { Refused } from '../machine/refused.ts';
+import { validator } from '../machine/validate.ts';
 import { restoreContainer } from './restore-container.ts';
 import { restoreDevices, settleDevices } from './restore-devices.ts';
 import { restoreProcess } from './restore-process.ts';
@@ -16,7 +16,7 @@ const check = validator(SnapshotSchema);
 /**
  * Checks the form of what claims to be a snapshot; restoreSnapshot checks what it says.
  *
- * @throws RequestProblem 400 that names the value and the rule
+ * @throws Refused 400 that names the value and the rule
  */
 export function checkSnapshot(value: unknown, where: string): Snapshot {
   check(value, where);
@@ -34,7 +34,7 @@ export function generationOfSnapshot({ kernel }: Snapshot, where: string): Gener
  * Brings a fresh machine, of the snapshot's kernel, into the state that a snapshot of checked form says.
  *
  * @param where what to call the snapshot in messages
- * @throws RequestProblem 400 for a state that cannot be, 413 or 429 for one beyond the machine's limits; the
+ * @throws Refused 400 for a state that cannot be, 413 or 429 for one beyond the machine's limits; the
  *   machine is half-filled then, and must be thrown away
  */
 export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): void {
@@ -58,7 +58,7 @@ export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): 
 function checkLimits({ limits }: Machine, state: SnapshotState, where: string): void {
   const most = (field: string, count: number, limit: number) => {
     if (count <= limit) return;
-    throw new RequestProblem(
+    throw new Refused(
       429,
       'too-many',
       'Too many resources',

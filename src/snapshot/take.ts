@@ -5,12 +5,12 @@ import {
   SNAPSHOT_VERSION,
   type Snapshot,
 } from '../../schemas/snapshot.ts';
-import type { Machine } from '../calls/machine.ts';
 import { REDACTED } from '../drivers/external.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Device, Group } from '../kernel/objects.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';
 import { type Process, regionBytes } from '../kernel/process.ts';
+import type { Machine } from '../machine/machine.ts';
 import { canonical } from './canonical.ts';
 import { saveDriver } from './drivers.ts';
 import { saveLock } from './locks.ts';

@@ -1,8 +1,8 @@
-import { RequestProblem } from '../calls/problem.ts';
+import { Refused } from '../machine/refused.ts';
 
 /** A snapshot that cannot be: which value breaks which rule. `where` is a path like `body/state/taint`. */
-export function wrong(where: string, rule: string): RequestProblem {
-  return RequestProblem.badRequest(`${where} ${rule}`);
+export function wrong(where: string, rule: string): Refused {
+  return Refused.badRequest(`${where} ${rule}`);
 }
 
 /** Checks that ids or numbers are all different; where one is named twice. */

@@ -1,10 +1,10 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { CallbackReturnFields } from '../../schemas/drivers.ts';
 import { Address64, Int32 } from '../../schemas/values.ts';
-import { callbackReturn } from '../calls/callback-return.ts';
-import { RequestProblem } from '../calls/problem.ts';
-import { validator } from '../calls/validate.ts';
 import type { CallbackReturn } from '../kernel/task.ts';
+import { callbackReturn } from '../machine/callback-return.ts';
+import { Refused } from '../machine/refused.ts';
+import { validator } from '../machine/validate.ts';
 
 /** What a driver outside may answer a callback. Nothing at all is fine. */
 const WebhookAnswer = Type.Object(
@@ -40,7 +40,7 @@ export function readAnswer(body: string): Delivered | { reason: string } {
     check(answer, 'answer');
     return { unpin: answer.unpin ?? [], result: callbackReturn(answer, 'answer') };
   } catch (error) {
-    if (error instanceof RequestProblem) return { reason: error.message };
+    if (error instanceof Refused) return { reason: error.message };
     return { reason: 'the body of the answer is not JSON' };
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { RequestProblem } from '../../src/calls/problem.ts';
 import type { Host } from '../../src/host/host.ts';
+import { Refused } from '../../src/machine/refused.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
 import { newHost } from '../support/host.ts';
 import { dumpKernel } from '../support/kernel-dump.ts';
@@ -229,11 +229,11 @@ const host = fullHost();
 const before = dumpKernel(host.kernel);
 
 /** Why a document is refused. */
-function refusal(document: unknown): RequestProblem {
+function refusal(document: unknown): Refused {
   try {
     host.restore(checkSnapshot(document, 'body'), 'body');
   } catch (error) {
-    if (error instanceof RequestProblem) return error;
+    if (error instanceof Refused) return error;
     throw error;
   }
   throw new Error('it was not refused');

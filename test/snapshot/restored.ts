@@ -1,8 +1,8 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import { RequestProblem } from '../../src/calls/problem.ts';
-import { checkCall } from '../../src/calls/table.ts';
-import { toReply } from '../../src/host/answer.ts';
 import type { Host, StartedCall } from '../../src/host/host.ts';
+import { toReply } from '../../src/machine/answer.ts';
+import { Refused } from '../../src/machine/refused.ts';
+import { checkCall } from '../../src/machine/table.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
 import { newHost } from '../support/host.ts';
 
@@ -26,7 +26,7 @@ export function make(host: Host, call: CallObject): Outcome {
   try {
     return host.start(checkCall(call));
   } catch (error) {
-    if (!(error instanceof RequestProblem)) throw error;
+    if (!(error instanceof Refused)) throw error;
     return { problem: [error.status, error.message] };
   }
 }

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { checkCall } from '../../src/calls/table.ts';
-import { type Reply, toReply } from '../../src/host/answer.ts';
 import type { Host, StartedCall } from '../../src/host/host.ts';
+import { type Reply, toReply } from '../../src/machine/answer.ts';
+import { checkCall } from '../../src/machine/table.ts';
 import { newHost, SILENT } from './host.ts';
 
 /** A call without the name of the container, which is always `c`. */

@@ -1,8 +1,8 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import { RequestProblem } from '../../src/calls/problem.ts';
-import { checkCall } from '../../src/calls/table.ts';
-import type { Answer } from '../../src/host/answer.ts';
 import type { Host } from '../../src/host/host.ts';
+import type { Answer } from '../../src/machine/answer.ts';
+import { Refused } from '../../src/machine/refused.ts';
+import { checkCall } from '../../src/machine/table.ts';
 import type { KernelDump } from './kernel-dump.ts';
 
 /** How a call ended: as a table of refusals names it, with what it printed. `ok` is none. */
@@ -17,7 +17,7 @@ export function make(host: Host, call: CallObject): Ending {
   try {
     answer = host.start(checkCall(call)).answer;
   } catch (error) {
-    if (!(error instanceof RequestProblem)) throw error;
+    if (!(error instanceof Refused)) throw error;
     return { how: error.status, log: [] };
   }
   if (!answer) return { how: 'pending', log: [] };

@@ -1,12 +1,19 @@
-import { GvtGDriver } from '../drivers/gvt-g.ts';
-import { VfioApDriver } from '../drivers/vfio-ap.ts';
-import { VfioCcwDriver } from '../drivers/vfio-ccw.ts';
-import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
-import { TOP_PAGE } from '../kernel/pages.ts';
-import { type KernelStep, refuse, type Task } from '../kernel/task.ts';
-import type { Machine } from './machine.ts';
-import { RequestProblem } from './problem.ts';
-import { address, type CallHandlers, type CallResult, NOTHING, ok, type PreparedCall } from './result.ts';
+import { GvtGDriver } from '../../drivers/gvt-g.ts';
+import { VfioApDriver } from '../../drivers/vfio-ap.ts';
+import { VfioCcwDriver } from '../../drivers/vfio-ccw.ts';
+import type { DriverApi, MdevDriver } from '../../kernel/driver.ts';
+import { TOP_PAGE } from '../../kernel/pages.ts';
+import { type KernelStep, refuse, type Task } from '../../kernel/task.ts';
+import {
+  address,
+  type CallHandlers,
+  type CallResult,
+  NOTHING,
+  ok,
+  type PreparedCall,
+} from '../call-handler.ts';
+import type { Machine } from '../machine.ts';
+import { Refused } from '../refused.ts';
 
 /** Runs of pinned pages that an answer lists. */
 const LISTED_RUNS = 1024;
@@ -47,18 +54,18 @@ function driverOf<D extends MdevDriver>(
   const { driver, kind } = m.device(id);
   if (driver instanceof model) return driver;
   const has = driver.config?.type ?? kind;
-  throw RequestProblem.badRequest(`${call} is for a device with a ${model.type} driver; "${id}" has ${has}`);
+  throw Refused.badRequest(`${call} is for a device with a ${model.type} driver; "${id}" has ${has}`);
 }
 
 function checkInjected(waiting: number, more: number): void {
-  if (waiting + more > INJECTED_MAX) throw RequestProblem.tooMany('injected answers', INJECTED_MAX);
+  if (waiting + more > INJECTED_MAX) throw Refused.tooMany('injected answers', INJECTED_MAX);
 }
 
 /** A guest frame number: that of a 64-bit address. */
 function frameNumber(gfn: string | number): number {
   const value = address(gfn);
   if (value < BigInt(TOP_PAGE)) return Number(value);
-  throw RequestProblem.badRequest(`gfn ${gfn} is not a frame number below 2^52`);
+  throw Refused.badRequest(`gfn ${gfn} is not a frame number below 2^52`);
 }
 
 /** A call on a vfio-ccw device that answers its state. */
@@ -122,7 +129,7 @@ export const driverCalls: CallHandlers<
   'ccw-start': (m, id, args) => {
     const program = address(args.program);
     if (program >= PROGRAM_END) {
-      throw RequestProblem.badRequest(`program ${args.program} is not an address below 2^31`);
+      throw Refused.badRequest(`program ${args.program} is not an address below 2^31`);
     }
     return onCcw(m, id, 'ccw-start', 'file', function* (driver, api) {
       return ok(yield* driver.start(api, program));

@@ -1,7 +1,7 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { FaultRule } from '../../schemas/faults.ts';
 import { type Errno, isErrno } from '../kernel/errno.ts';
-import { RequestProblem } from './problem.ts';
+import { Refused } from './refused.ts';
 
 /** Callbacks that a fault may drop. */
 const CALLBACKS = ['dma-unmap'];
@@ -44,7 +44,7 @@ export class Faults {
 
   /** Refuses one more rule than there may be. */
   checkRoom(): void {
-    if (this.byId.size >= this.capacity) throw RequestProblem.tooMany('faults', this.capacity);
+    if (this.byId.size >= this.capacity) throw Refused.tooMany('faults', this.capacity);
   }
 
   /** Puts a rule with its counts at the end, from a snapshot. */
@@ -112,7 +112,7 @@ function matches(rule: FaultRule, name: string, on: { device?: unknown; containe
 
 /** Refuses a rule that no schema can refuse. */
 export function checkFault(rule: FaultRule, isCallName: (name: string) => boolean): void {
-  const wrong = (why: string) => RequestProblem.badRequest(`body of add-fault: ${why}`);
+  const wrong = (why: string) => Refused.badRequest(`body of add-fault: ${why}`);
   if ((rule.nth === undefined) === (rule.every === undefined))
     throw wrong('exactly one of "nth" and "every"');
   const effects = [rule.errno, rule.delayMs, rule.dropCallback].filter((effect) => effect !== undefined);

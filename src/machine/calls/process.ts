@@ -1,9 +1,9 @@
-import { flagNames, flagWord, PROT_FLAGS } from '../../schemas/values.ts';
-import { hex, TOP } from '../kernel/pages.ts';
-import type { Process } from '../kernel/process.ts';
-import { PROT_READ, PROT_WRITE, regionBytes } from '../kernel/process.ts';
-import { RequestProblem } from './problem.ts';
-import { address, type CallHandlers, ok } from './result.ts';
+import { flagNames, flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
+import { hex, TOP } from '../../kernel/pages.ts';
+import type { Process } from '../../kernel/process.ts';
+import { PROT_READ, PROT_WRITE, regionBytes } from '../../kernel/process.ts';
+import { address, type CallHandlers, ok } from '../call-handler.ts';
+import { Refused } from '../refused.ts';
 
 /** A process as GET shows it. */
 export function describeProcess(process: Process) {
@@ -25,7 +25,7 @@ export const processCalls: CallHandlers<
 > = {
   'create-process': (m, _id, args) => {
     const { processes } = m.kernel;
-    if (processes.size >= m.limits.processes) throw RequestProblem.tooMany('processes', m.limits.processes);
+    if (processes.size >= m.limits.processes) throw Refused.tooMany('processes', m.limits.processes);
     return function* () {
       if (args.process !== undefined && processes.has(args.process)) return 'EEXIST';
       return { process: m.kernel.createProcess(m.newId('p', args.process, processes)).id };
@@ -35,7 +35,7 @@ export const processCalls: CallHandlers<
     const process = m.process(id);
     const prot = flagWord(args.prot, PROT_FLAGS);
     if (process.regions.length >= m.limits.regions) {
-      throw RequestProblem.tooMany('memory regions', m.limits.regions);
+      throw Refused.tooMany('memory regions', m.limits.regions);
     }
     return function* () {
       if ((prot & ~(PROT_READ | PROT_WRITE)) !== 0) return 'EINVAL';

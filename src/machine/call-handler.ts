@@ -14,7 +14,7 @@ export type PreparedCall = (task: Task<CallResult>) => KernelStep<CallResult>;
 
 /**
  * One call's code. It looks up ids and checks what a schema cannot; whatever is wrong there it throws as a
- * RequestProblem, before anything has changed. What it returns runs in the kernel.
+ * Refused, before anything has changed. What it returns runs in the kernel.
  */
 export type CallHandler<N extends CallName> = (
   machine: Machine,

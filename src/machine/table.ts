@@ -1,13 +1,13 @@
 import { CALL_ARGS, CALL_TARGETS, type CallName, type CallObject } from '../../schemas/calls.ts';
 import { Id } from '../../schemas/values.ts';
-import { containerCalls } from './container-calls.ts';
-import { deviceCalls } from './device-calls.ts';
-import { driverCalls } from './driver-calls.ts';
-import { hostCalls } from './host-calls.ts';
+import type { CallHandler, CallHandlers, PreparedCall } from './call-handler.ts';
+import { containerCalls } from './calls/container.ts';
+import { deviceCalls } from './calls/device.ts';
+import { driverCalls } from './calls/driver.ts';
+import { hostCalls } from './calls/host.ts';
+import { processCalls } from './calls/process.ts';
 import type { Machine } from './machine.ts';
-import { RequestProblem } from './problem.ts';
-import { processCalls } from './process-calls.ts';
-import type { CallHandler, CallHandlers, PreparedCall } from './result.ts';
+import { Refused } from './refused.ts';
 import { validator } from './validate.ts';
 
 const HANDLERS: CallHandlers<CallName> = {
@@ -18,7 +18,7 @@ const HANDLERS: CallHandlers<CallName> = {
   ...driverCalls,
 };
 
-/** The check of each call's arguments; throws a RequestProblem 400 that names the value and the rule. */
+/** The check of each call's arguments; throws a Refused 400 that names the value and the rule. */
 export const checkArgs = Object.fromEntries(
   Object.entries(CALL_ARGS).map(([name, schema]) => [name, validator(schema)]),
 ) as Record<CallName, (value: unknown, where: string) => void>;
@@ -39,15 +39,15 @@ export function targetId(call: CallObject): string | undefined {
  * Checks a call object in full: its name, its object's id, and every argument. For calls that come as one
  * object (traces, batches); a REST request has been checked by its route already.
  *
- * @throws RequestProblem 400 that names the value and the rule
+ * @throws Refused 400 that names the value and the rule
  */
 export function checkCall(value: unknown): CallObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw RequestProblem.badRequest('a call must be a JSON object');
+    throw Refused.badRequest('a call must be a JSON object');
   }
   const call = value as CallObject;
   if (!isCallName(call.call)) {
-    throw RequestProblem.badRequest(`call ${JSON.stringify(call.call)} is not a call of this host`);
+    throw Refused.badRequest(`call ${JSON.stringify(call.call)} is not a call of this host`);
   }
   const { call: name, ...args } = call;
   const target = CALL_TARGETS[name];
@@ -62,7 +62,7 @@ export function checkCall(value: unknown): CallObject {
 /**
  * Makes a checked call ready to run.
  *
- * @throws RequestProblem when an id names nothing or a rule is broken that no schema can say
+ * @throws Refused when an id names nothing or a rule is broken that no schema can say
  */
 export function prepareCall(machine: Machine, call: CallObject): PreparedCall {
   const name = call.call as CallName;

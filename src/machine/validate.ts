@@ -1,7 +1,7 @@
 import type { TSchema } from '@sinclair/typebox';
 import { TypeCompiler, type ValueError } from '@sinclair/typebox/compiler';
 import { Value } from '@sinclair/typebox/value';
-import { RequestProblem } from './problem.ts';
+import { Refused } from './refused.ts';
 
 /** Longest rendering of a wrong value in a message, characters. */
 const SHOWN = 60;
@@ -60,23 +60,23 @@ function ruleOf(schema: TSchema, message: string): string {
 /**
  * The value of a line of NDJSON.
  *
- * @throws RequestProblem 400 where it is not JSON
+ * @throws Refused 400 where it is not JSON
  */
 export function parseLine(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {
-    throw RequestProblem.badRequest('the line is not JSON');
+    throw Refused.badRequest('the line is not JSON');
   }
 }
 
-/** Compiles a schema into a check that gives null, or a RequestProblem (400) naming the value and the rule. */
-export function checker(schema: TSchema): (value: unknown, where: string) => RequestProblem | null {
+/** Compiles a schema into a check that gives null, or a Refused (400) naming the value and the rule. */
+export function checker(schema: TSchema): (value: unknown, where: string) => Refused | null {
   const compiled = TypeCompiler.Compile(schema);
   return (value, where) => {
     if (compiled.Check(value)) return null;
     const first = compiled.Errors(value).First();
-    return RequestProblem.badRequest(first ? explain(first, where) : `${where} is not valid`);
+    return Refused.badRequest(first ? explain(first, where) : `${where} is not valid`);
   };
 }
 

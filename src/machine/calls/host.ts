@@ -1,7 +1,7 @@
-import { CALL_ARGS } from '../../schemas/calls.ts';
-import { checkFault } from './faults.ts';
-import { RequestProblem } from './problem.ts';
-import { type CallHandlers, NOTHING } from './result.ts';
+import { CALL_ARGS } from '../../../schemas/calls.ts';
+import { type CallHandlers, NOTHING } from '../call-handler.ts';
+import { checkFault } from '../faults.ts';
+import { Refused } from '../refused.ts';
 
 /** Calls on the host itself. */
 export const hostCalls: CallHandlers<'set-parameters' | 'add-fault' | 'remove-fault'> = {
@@ -24,7 +24,7 @@ export const hostCalls: CallHandlers<'set-parameters' | 'add-fault' | 'remove-fa
     };
   },
   'remove-fault': (m, id) => {
-    if (!m.faults.has(id)) throw RequestProblem.notFound('fault', id);
+    if (!m.faults.has(id)) throw Refused.notFound('fault', id);
     return function* () {
       m.faults.remove(id);
       return NOTHING;

@@ -2,20 +2,20 @@ import type { Static, TObject } from '@sinclair/typebox';
 import type { CallbackReturnFields } from '../../schemas/drivers.ts';
 import { isErrno } from '../kernel/errno.ts';
 import type { CallbackReturn } from '../kernel/task.ts';
-import { RequestProblem } from './problem.ts';
+import { Refused } from './refused.ts';
 
 /**
  * What the kernel's side sees of a callback's return that somebody outside has told.
  *
  * @param where what told it, for the message
- * @throws RequestProblem 400 for the name of no errno
+ * @throws Refused 400 for the name of no errno
  */
 export function callbackReturn(
   { notify, errno }: Static<TObject<typeof CallbackReturnFields>>,
   where: string,
 ): CallbackReturn {
   if (errno !== undefined && !isErrno(errno)) {
-    throw RequestProblem.badRequest(`${where}/errno is "${errno}", which is no errno`);
+    throw Refused.badRequest(`${where}/errno is "${errno}", which is no errno`);
   }
   return { ...(notify ? { notify } : {}), ...(errno ? { errno } : {}) };
 }

@@ -1,13 +1,13 @@
 import type { Snapshot } from '../../schemas/snapshot.ts';
-import { RequestProblem } from '../calls/problem.ts';
-import { parseJson, readText, tracesIn } from '../cli/traces.ts';
 import type { Host, HostLimits } from '../host/host.ts';
 import { scratchHost } from '../host/scratch.ts';
 import { generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { Refused } from '../machine/refused.ts';
 import { replay } from '../replay/replay.ts';
 import { ScenarioRun } from '../replay/run.ts';
 import type { Scenario } from '../replay/scenario.ts';
-import { checkSnapshot, generationOfSnapshot } from './restore.ts';
+import { checkSnapshot, generationOfSnapshot } from '../snapshot/restore.ts';
+import { parseJson, readText, tracesIn } from './traces.ts';
 
 /** A file that cannot seed a rig; the message names it and why. */
 export class SeedError extends Error {}
@@ -41,7 +41,7 @@ export function readSeed(path: string, limits: HostLimits): Seed {
     if (!trace || more.length > 0) throw new SeedError(`has ${more.length + 1} traces, but must have one`);
     return seedOfTrace(trace, limits);
   } catch (error) {
-    if (!(error instanceof RequestProblem || error instanceof SeedError)) throw error;
+    if (!(error instanceof Refused || error instanceof SeedError)) throw error;
     throw new SeedError(`${path}: ${error.message}`);
   }
 }
@@ -81,7 +81,7 @@ function run(host: Host, trace: Scenario): void {
     try {
       steps.take(step, index);
     } catch (error) {
-      if (!(error instanceof RequestProblem)) throw error;
+      if (!(error instanceof Refused)) throw error;
     }
   }
 }

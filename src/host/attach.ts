@@ -1,7 +1,7 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import { RequestProblem } from '../calls/problem.ts';
 import type { LogEntry } from '../kernel/splats.ts';
-import { type AdvisoryEntry, heard, type InvalidationEntry, type Reply, toReply } from './answer.ts';
+import { type AdvisoryEntry, heard, type InvalidationEntry, type Reply, toReply } from '../machine/answer.ts';
+import { Refused } from '../machine/refused.ts';
 import type { Host } from './host.ts';
 
 /** A sequence of calls under way as one. */
@@ -38,7 +38,7 @@ export function detach(host: Host, container: string, device: string, reqId?: st
     group: { id: group, container: actual },
   } = host.machine.device(device);
   if (actual && actual.id !== container) {
-    throw new RequestProblem(
+    throw new Refused(
       409,
       'other-container',
       'In another container',

@@ -1,9 +1,9 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import { redactCall } from '../calls/redact.ts';
-import type { Answer } from '../host/answer.ts';
 import type { CallbackReturn } from '../kernel/task.ts';
-import { expectationOf, observationOf, plainExpectation } from './observe.ts';
-import type { Scenario, Step } from './scenario.ts';
+import type { Answer } from '../machine/answer.ts';
+import { redactCall } from '../machine/redact.ts';
+import { expectationOf, observationOf, plainExpectation } from '../replay/observe.ts';
+import type { Scenario, Step } from '../replay/scenario.ts';
 
 /** A call whose step is in the trace; `name` once it was not answered at once. */
 export interface RecordedCall {

@@ -1,9 +1,9 @@
-import type { CallResult } from '../calls/result.ts';
 import type { Advisory, AdvisoryKind } from '../kernel/advisories.ts';
 import { ERRNO, type Errno } from '../kernel/errno.ts';
 import { hex } from '../kernel/pages.ts';
 import type { LogEntry } from '../kernel/splats.ts';
 import type { Invalidation, Task, TaskEnd } from '../kernel/task.ts';
+import type { CallResult } from './call-handler.ts';
 
 /** One callback as an answer shows it. */
 export interface InvalidationEntry {

@@ -1,23 +1,23 @@
-import { flagWord, MAP_FLAGS, UNMAP_FLAGS } from '../../schemas/values.ts';
-import type { Container } from '../kernel/objects.ts';
-import { addressOf, hex, hexAddress, pageOf } from '../kernel/pages.ts';
-import { type KernelStep, refuse, type Task } from '../kernel/task.ts';
-import type { UserBitmap } from '../kernel/type1/dirty-bitmap.ts';
+import { flagWord, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
+import type { Container } from '../../kernel/objects.ts';
+import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
+import { type KernelStep, refuse, type Task } from '../../kernel/task.ts';
+import type { UserBitmap } from '../../kernel/type1/dirty-bitmap.ts';
 import {
   DIRTY_GET_BITMAP,
   DIRTY_START,
   DIRTY_STOP,
   type DirtyRange,
   dirtyPages,
-} from '../kernel/type1/dirty-pages.ts';
-import { getInfo } from '../kernel/type1/info.ts';
-import type { Iommu } from '../kernel/type1/iommu.ts';
-import { type MapDmaArgs, mapDma } from '../kernel/type1/map-dma.ts';
-import { UNMAP_GET_DIRTY_BITMAP, type UnmapDmaArgs, unmapDma } from '../kernel/type1/unmap-dma.ts';
-import { closeContainer, containerCheckExtension, setIommu } from '../kernel/vfio/container.ts';
-import type { Machine } from './machine.ts';
-import { RequestProblem } from './problem.ts';
-import { address, type CallBody, type CallHandlers, type CallResult, ok } from './result.ts';
+} from '../../kernel/type1/dirty-pages.ts';
+import { getInfo } from '../../kernel/type1/info.ts';
+import type { Iommu } from '../../kernel/type1/iommu.ts';
+import { type MapDmaArgs, mapDma } from '../../kernel/type1/map-dma.ts';
+import { UNMAP_GET_DIRTY_BITMAP, type UnmapDmaArgs, unmapDma } from '../../kernel/type1/unmap-dma.ts';
+import { closeContainer, containerCheckExtension, setIommu } from '../../kernel/vfio/container.ts';
+import { address, type CallBody, type CallHandlers, type CallResult, ok } from '../call-handler.ts';
+import type { Machine } from '../machine.ts';
+import { Refused } from '../refused.ts';
 
 /** IOMMU types by name. */
 const IOMMU_TYPES = { type1: 1, type1v2: 3, 'type1-nesting': 6 } as const;
@@ -90,7 +90,7 @@ function checkBitmapSize(m: Machine, size: bigint): void {
   const bytes = Math.ceil(pageOf(size) / 64) * 8;
   // The kernel itself refuses more than 2^28 bytes with EINVAL.
   if (bytes > m.limits.bitmapBytes && bytes <= 2 ** 28) {
-    throw RequestProblem.tooLarge(
+    throw Refused.tooLarge(
       `size ${hex(size)} needs a bitmap of ${bytes} bytes; one answer carries at most ${m.limits.bitmapBytes}`,
     );
   }
@@ -129,7 +129,7 @@ export const containerCalls: CallHandlers<
     const process = m.process(args.process ?? 'p0');
     const { containers } = m.kernel;
     if (containers.size >= m.limits.containers) {
-      throw RequestProblem.tooMany('containers', m.limits.containers);
+      throw Refused.tooMany('containers', m.limits.containers);
     }
     return function* () {
       if (args.container !== undefined && containers.has(args.container)) return 'EEXIST';

@@ -1,20 +1,26 @@
-import type { CallArgs } from '../../schemas/calls.ts';
-import { flagWord, PROT_FLAGS } from '../../schemas/values.ts';
-import { createDriver } from '../drivers/create.ts';
-import { ExternalDriver } from '../drivers/external.ts';
-import { SyntheticDriver } from '../drivers/synthetic.ts';
-import type { Errno } from '../kernel/errno.ts';
-import type { Device, Group } from '../kernel/objects.ts';
-import { addressOf, hexAddress, offsetInPage, pageOf, wrapPage } from '../kernel/pages.ts';
-import { type KernelStep, refuse, type Task } from '../kernel/task.ts';
-import type { DmaAccess } from '../kernel/type1/dma-rw.ts';
-import { closeDevice, openDevice, vfioDmaRw, vfioPinPages, vfioUnpinPages } from '../kernel/vfio/device.ts';
-import { PIN_PAGES_MAX } from '../kernel/vfio/driver-call-checks.ts';
-import { closeGroup, groupStatus, openGroup, setContainer, unsetContainer } from '../kernel/vfio/group.ts';
-import { callbackReturn } from './callback-return.ts';
-import type { Machine } from './machine.ts';
-import { RequestProblem } from './problem.ts';
-import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from './result.ts';
+import type { CallArgs } from '../../../schemas/calls.ts';
+import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
+import { createDriver } from '../../drivers/create.ts';
+import { ExternalDriver } from '../../drivers/external.ts';
+import { SyntheticDriver } from '../../drivers/synthetic.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import type { Device, Group } from '../../kernel/objects.ts';
+import { addressOf, hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
+import { type KernelStep, refuse, type Task } from '../../kernel/task.ts';
+import type { DmaAccess } from '../../kernel/type1/dma-rw.ts';
+import {
+  closeDevice,
+  openDevice,
+  vfioDmaRw,
+  vfioPinPages,
+  vfioUnpinPages,
+} from '../../kernel/vfio/device.ts';
+import { PIN_PAGES_MAX } from '../../kernel/vfio/driver-call-checks.ts';
+import { closeGroup, groupStatus, openGroup, setContainer, unsetContainer } from '../../kernel/vfio/group.ts';
+import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from '../call-handler.ts';
+import { callbackReturn } from '../callback-return.ts';
+import type { Machine } from '../machine.ts';
+import { Refused } from '../refused.ts';
 
 /** Items that a device's shown state has of each list. */
 const LISTED_STATE = 256;
@@ -52,13 +58,13 @@ function onGroup(
 function syntheticOf(m: Machine, id: string, call: string): SyntheticDriver {
   const { driver } = m.device(id);
   if (driver instanceof SyntheticDriver) return driver;
-  throw RequestProblem.badRequest(`${call} is for a device with a synthetic driver; "${id}" has none`);
+  throw Refused.badRequest(`${call} is for a device with a synthetic driver; "${id}" has none`);
 }
 
 /** The access a dma-rw asks for; which arguments go together no schema can say. */
 function accessOf(args: CallArgs<'dma-rw'>): DmaAccess {
   const { write, length, data, fill } = args;
-  const wrong = (rule: string) => RequestProblem.badRequest(`body of dma-rw: ${rule}`);
+  const wrong = (rule: string) => Refused.badRequest(`body of dma-rw: ${rule}`);
   if (!write) {
     if (data !== undefined || fill !== undefined) throw wrong('"data" and "fill" are for a write');
     if (length === undefined) throw wrong('a read needs "length"');
@@ -130,16 +136,16 @@ export const deviceCalls: CallHandlers<
     const { devices } = m.kernel;
     const kind = args.kind ?? 'mdev';
     if (kind === 'mdev' && !args.driver) {
-      throw RequestProblem.badRequest('body/driver is missing: an mdev needs a driver');
+      throw Refused.badRequest('body/driver is missing: an mdev needs a driver');
     }
     if (kind === 'vfio-pci' && args.driver) {
-      throw RequestProblem.badRequest('body/driver is for an mdev; a vfio-pci device has its own');
+      throw Refused.badRequest('body/driver is for an mdev; a vfio-pci device has its own');
     }
     if (args.driver?.type === 'webhook') {
       const refused = m.refusesWebhook(args.driver.url);
-      if (refused) throw RequestProblem.badRequest(`body/driver/url ${args.driver.url} ${refused}`);
+      if (refused) throw Refused.badRequest(`body/driver/url ${args.driver.url} ${refused}`);
     }
-    if (devices.size >= m.limits.devices) throw RequestProblem.tooMany('devices', m.limits.devices);
+    if (devices.size >= m.limits.devices) throw Refused.tooMany('devices', m.limits.devices);
     return function* () {
       if (args.device !== undefined && devices.has(args.device)) return 'EEXIST';
       const id = m.newId('d', args.device, devices);
@@ -228,9 +234,7 @@ export const deviceCalls: CallHandlers<
   'complete-callback': (m, id, args) => {
     const { driver } = m.device(id);
     if (!(driver instanceof ExternalDriver)) {
-      throw RequestProblem.badRequest(
-        `complete-callback is for a device whose driver is outside; "${id}" has none`,
-      );
+      throw Refused.badRequest(`complete-callback is for a device whose driver is outside; "${id}" has none`);
     }
     const answer = callbackReturn(args, 'body');
     return function* (task) {

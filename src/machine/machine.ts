@@ -2,7 +2,7 @@ import type { Kernel, KernelLimits } from '../kernel/kernel.ts';
 import type { Container, Device } from '../kernel/objects.ts';
 import type { Process } from '../kernel/process.ts';
 import { Faults } from './faults.ts';
-import { RequestProblem } from './problem.ts';
+import { Refused } from './refused.ts';
 
 /** What one host may hold. */
 export interface MachineLimits extends KernelLimits {
@@ -46,20 +46,20 @@ export class Machine {
 
   process(id: string): Process {
     const process = this.kernel.processes.get(id);
-    if (!process) throw RequestProblem.notFound('process', id);
+    if (!process) throw Refused.notFound('process', id);
     return process;
   }
 
   /** A container whose object exists, be its file open or closed. */
   container(id: string): Container {
     const container = this.kernel.containers.get(id);
-    if (!container) throw RequestProblem.notFound('container', id);
+    if (!container) throw Refused.notFound('container', id);
     return container;
   }
 
   device(id: string): Device {
     const device = this.kernel.devices.get(id);
-    if (!device) throw RequestProblem.notFound('device', id);
+    if (!device) throw Refused.notFound('device', id);
     return device;
   }
 
