@@ -92,14 +92,17 @@ export class SyntheticDriver implements MdevDriver {
     for (let i = 0; i < npage; i++) this.pins.delete(BigInt.asUintN(64, iova + BigInt(i) * PAGE));
   }
 
-  /** A driver starts with an empty list, whatever it left behind at its last close (5.10: deep-00164). */
   *openDevice(): KernelStep<Errno | null> {
-    this.pins = new OwnPins();
     return null;
   }
 
+  /**
+   * Its list ends with the last close, whatever it left pinned (5.10: deep-00164). A pin made while closed is
+   * still on it after the next open (5.10: multi-00157).
+   */
   *closeDevice(api: DriverApi): KernelStep<void> {
     if (this.config.unpinOnClose) yield* this.unpinEverything(api);
+    this.pins = new OwnPins();
   }
 
   *dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<void> {

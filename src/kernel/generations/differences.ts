@@ -161,6 +161,15 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     scenarios: ['hand-nesting', 'hand-iommu-types'],
   },
   {
+    id: 'nesting-errno',
+    title: 'Nesting behind an IOMMU that cannot nest',
+    text:
+      'A device behind an IOMMU without nested translation does not join a nesting container: the Intel IOMMU driver ' +
+      'of 5.10 answers ENODEV, later ones EINVAL.',
+    fields: ['nestingRefused'],
+    scenarios: ['multi-00018', 'multi-00155'],
+  },
+  {
     id: 'misaligned-at-attach',
     title: 'A misaligned pin when an IOMMU domain is attached',
     text:

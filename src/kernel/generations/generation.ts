@@ -58,6 +58,8 @@ export interface Generation {
   readonly overflow: 'EINVAL' | 'EOVERFLOW';
   /** VFIO_TYPE1_NESTING_IOMMU can be set. */
   readonly nesting: boolean;
+  /** What the IOMMU driver answers that has no nested translation. */
+  readonly nestingRefused: 'ENODEV' | 'EINVAL';
   /** At attach a pin at an offset in its page counts as that page's (spec-misaligned-replay). */
   readonly misalignedPinsCountAtAttach: boolean;
   /** Page sizes of an IOMMU-backed domain, as a bitmap. */

@@ -17,6 +17,7 @@ export const LINUX_5_10: Generation = {
   pinsByPage: true,
   unmapAllAndVaddr: false,
   closeNotifies: false,
+  nestingRefused: 'ENODEV',
   drivers: {
     'vfio-ap': { variant: 'notifier' },
     'vfio-ccw': { variant: 'notifier', reads: 'pin' },

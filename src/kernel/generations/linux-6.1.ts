@@ -22,6 +22,7 @@ export const LINUX_6_1: Generation = {
   wrapsAtTop: true,
   overflow: 'EINVAL',
   nesting: true,
+  nestingRefused: 'EINVAL',
   misalignedPinsCountAtAttach: false,
   iommuPageSizes: 0x40201000n,
   drivers: {

@@ -21,7 +21,7 @@ export const USABLE: readonly IovaRange[] = [
  * vfio_iommu_type1_attach_group.
  *
  * @returns EBUSY while a vaddr is invalid; for a group behind the IOMMU also EINVAL when a mapping does not fit
- *   its aperture or reserved regions, or nesting was asked for; EFAULT or ENOMEM (L1) from replaying mappings
+ *   its aperture or reserved regions, or (5.10: ENODEV, multi-00018) nesting was asked for; EFAULT or ENOMEM (L1) from replaying mappings
  */
 export function* attachGroup(
   k: KernelContext,
@@ -43,7 +43,7 @@ function doAttach(k: KernelContext, task: Task, iommu: Iommu, group: Group): Err
     return null;
   }
   // The recorded IOMMU has no nested translation, like every x86 one.
-  if (iommu.nesting) return refuse(task, 'EINVAL', 'the IOMMU has no nested translation');
+  if (iommu.nesting) return refuse(task, k.gen.nestingRefused, 'the IOMMU has no nested translation');
   if (!iommu.hasDomain) {
     const errno = attachDomain(k, task, iommu);
     if (errno) return errno;
