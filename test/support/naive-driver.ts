@@ -32,9 +32,10 @@ export class NaiveDriver {
     }
   }
 
-  /** close_device. */
+  /** close_device: the list ends, whatever it leaves pinned. */
   close(unpin: (key: bigint) => void): void {
     if (this.config.unpinOnClose) this.unpinWhile(unpin, () => this.own[0]);
+    this.own.length = 0;
   }
 
   /** dma_unmap. */

@@ -252,8 +252,6 @@ export class NaiveHost {
       const dmaUnmap = (iova: bigint, length: bigint) => device.driver.dmaUnmap(iova, length, unpin);
       iommu.listening.unshift({ id: device.id, dmaUnmap });
     }
-    // A driver starts with an empty list, whatever it left behind.
-    device.driver.own.length = 0;
   }
 
   /** 1.8. */
