@@ -1,6 +1,6 @@
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox';
 import type { CallName } from './calls.ts';
-import { DRIVER_CALL_ANSWERS } from './driver-calls.ts';
+import { DRIVER_CALL_ANSWERS } from './drivers/index.ts';
 
 /** An address or size as answers write it. */
 const Hex = Type.String({ pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$' });

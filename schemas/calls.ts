@@ -1,6 +1,7 @@
 import { type Static, type TProperties, Type } from '@sinclair/typebox';
-import { DRIVER_CALL_ARGS, DRIVER_CALL_TARGETS } from './driver-calls.ts';
-import { CallbackReturnFields, Driver, SyntheticDriver } from './drivers.ts';
+import { CallbackReturnFields } from './drivers/external.ts';
+import { DRIVER_CALL_ARGS, DRIVER_CALL_TARGETS, Driver } from './drivers/index.ts';
+import { synthetic } from './drivers/synthetic.ts';
 import { FaultFields } from './faults.ts';
 import {
   Address64,
@@ -85,7 +86,7 @@ export const CALL_ARGS = {
     data: Type.Optional(Base64),
     fill: Type.Optional(Byte),
   }),
-  'set-driver': args({ driver: SyntheticDriver }),
+  'set-driver': args({ driver: synthetic.config }),
   'resume-callbacks': args({}),
   'complete-callback': args(CallbackReturnFields),
   ...DRIVER_CALL_ARGS,

@@ -1,19 +1,9 @@
-import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox';
-import { Driver } from './drivers.ts';
+import { type Static, Type } from '@sinclair/typebox';
+import { Driver } from './drivers/index.ts';
 import { FaultFields } from './faults.ts';
+import { Count, Exact, Hex64, integer, nullable, object, Positive31 } from './saved.ts';
 import { Base64, Byte, Id } from './values.ts';
 
-const object = <T extends TProperties>(properties: T) =>
-  Type.Object(properties, { additionalProperties: false });
-
-const nullable = <T extends TSchema>(schema: T, description: string) =>
-  Type.Union([schema, Type.Null()], { description });
-
-/** An address or a size in bytes, written in the one way there is: shortest, lower case. */
-const Hex64 = Type.String({
-  pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,15})$',
-  description: 'the shortest lower-case 0x… below 2^64',
-});
 /** The same of a host page frame's number or address, which may have a digit more. */
 const Frame = Type.String({
   pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,16})$',
@@ -30,11 +20,6 @@ const PageSize = Type.String({
   description: 'the shortest lower-case 0x… up to 2^64, a multiple of 0x1000 and not 0',
 });
 
-const integer = (minimum: number, maximum: number, says: string) =>
-  Type.Integer({ minimum, maximum, description: `an integer from ${says}` });
-const Count = integer(0, Number.MAX_SAFE_INTEGER, '0 to 2^53-1');
-const Exact = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, '-(2^53-1) to 2^53-1');
-const Positive31 = integer(1, 2 ** 31 - 1, '1 to 2^31-1');
 const Number31 = integer(0, 2 ** 31 - 1, '0 to 2^31-1');
 /** Number of the next id; low enough to be counted on from. */
 const NextId = integer(0, 2 ** 48, '0 to 2^48');
@@ -242,85 +227,3 @@ export const SnapshotSchema = Type.Object(
 );
 export type Snapshot = Static<typeof SnapshotSchema>;
 export type SnapshotState = Snapshot['state'];
-
-const errnos = Type.Array(
-  Type.Union([Type.Literal('EIO'), Type.Literal('EBUSY'), Type.Literal('ENODEV'), Type.Literal('EACCES')], {
-    description: '"EIO", "EBUSY", "ENODEV" or "EACCES"',
-  }),
-  { minItems: 1, maxItems: 1024, description: 'an array of 1 to 1024 errnos' },
-);
-const apAnswers = Type.Array(
-  object({ response: Byte, irqEnabled: Type.Boolean(), queueEmpty: Type.Boolean() }),
-  { minItems: 1, maxItems: 1024, description: 'an array of 1 to 1024 answers' },
-);
-/** Queues of injected answers by name; one that is empty is absent. */
-const injected = <K extends string, T extends TSchema>(names: readonly K[], answers: T) =>
-  Type.Partial(Type.Object(Object.fromEntries(names.map((name) => [name, answers])) as Record<K, T>), {
-    additionalProperties: false,
-  });
-
-const SyntheticState = object({
-  callbacks: Count,
-  holding: Type.Boolean(),
-  held: Type.Boolean(),
-  /** The list of its own pins, lowest first. */
-  pins: Type.Array(object({ iova: Hex64, times: Positive31 })),
-});
-export type SyntheticState = Static<typeof SyntheticState>;
-
-const VfioApState = object({
-  guest: Type.Boolean(),
-  /** In the order of its matrix. */
-  queues: Type.Array(
-    object({
-      apqn: integer(0, 65535, '0 to 65535'),
-      savedIova: nullable(Hex64, 'an address 0x…, or null'),
-      savedIsc: nullable(integer(0, 7, '0 to 7'), 'an integer from 0 to 7, or null'),
-      injected: injected(['tapq', 'aqic-enable', 'aqic-disable', 'zapq', 'gisc-register'], apAnswers),
-    }),
-  ),
-});
-export type VfioApState = Static<typeof VfioApState>;
-
-const VfioCcwState = object({
-  fsm: Type.Union(
-    ['NOT_OPER', 'STANDBY', 'IDLE', 'CP_PROCESSING', 'CP_PENDING'].map((name) => Type.Literal(name)),
-    { description: '"NOT_OPER", "STANDBY", "IDLE", "CP_PROCESSING" or "CP_PENDING"' },
-  ),
-  active: Type.Boolean(),
-  workQueued: Type.Boolean(),
-  callbacksSinceWork: Count,
-  /** Runs of pages its channel program has pinned, in the order in which they are unpinned. */
-  pinned: Type.Array(object({ iova: Hex64, npage: Positive31 })),
-  injected: injected(['disable', 'quiesce', 'enable', 'start', 'halt', 'clear'], errnos),
-});
-export type VfioCcwState = Omit<Static<typeof VfioCcwState>, 'fsm'> & {
-  fsm: 'NOT_OPER' | 'STANDBY' | 'IDLE' | 'CP_PROCESSING' | 'CP_PENDING';
-};
-
-const GvtGState = object({
-  /** By frame number. */
-  cache: Type.Array(
-    object({
-      gfn: Type.String({
-        pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,12})$',
-        description: 'a frame number 0x… below 2^52',
-      }),
-      size: Type.Union([Type.Literal('4K'), Type.Literal('2M')], { description: '"4K" or "2M"' }),
-      dmaAddr: Type.String({
-        pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,13}000)$',
-        description: 'the shortest lower-case 0x… of a page frame',
-      }),
-      ref: Exact,
-    }),
-  ),
-});
-export type GvtGState = Static<typeof GvtGState>;
-
-/** What a driver remembers, by its type; a type that is not here remembers nothing. */
-export const DRIVER_STATES: Readonly<Record<string, TSchema>> = {
-  synthetic: SyntheticState,
-  'vfio-ap': VfioApState,
-  'vfio-ccw': VfioCcwState,
-  'gvt-g': GvtGState,
-};

@@ -1,3 +1,13 @@
+import type { Broken } from './model.ts';
+
+/** Injected answers that may wait for one instruction or operation. */
+const INJECTED_MAX = 1024;
+
+/** Whether `more` answers may be added to those that wait. */
+export function checkInjected(waiting: number, more: number): Broken | null {
+  return waiting + more > INJECTED_MAX ? { tooMany: 'injected answers', most: INJECTED_MAX } : null;
+}
+
 /** Answers that the outside has put in the way of what the hardware would say: a queue for each key. */
 export class Injected<T> {
   private readonly queues = new Map<string, T[]>();

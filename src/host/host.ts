@@ -1,6 +1,6 @@
 import type { CallObject } from '../../schemas/calls.ts';
+import type { WebhookConfig } from '../../schemas/drivers/external.ts';
 import type { Snapshot } from '../../schemas/snapshot.ts';
-import type { WebhookConfig } from '../drivers/external.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';

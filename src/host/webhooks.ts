@@ -1,4 +1,4 @@
-import type { WebhookConfig } from '../drivers/external.ts';
+import type { WebhookConfig } from '../../schemas/drivers/external.ts';
 import { hex } from '../kernel/pages.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/task.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';

@@ -1,5 +1,5 @@
 import type { Static, TObject } from '@sinclair/typebox';
-import type { CallbackReturnFields } from '../../schemas/drivers.ts';
+import type { CallbackReturnFields } from '../../schemas/drivers/external.ts';
 import { isErrno } from '../kernel/errno.ts';
 import type { CallbackReturn } from '../kernel/task.ts';
 import { Refused } from './refused.ts';

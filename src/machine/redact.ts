@@ -1,5 +1,5 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import { REDACTED } from '../drivers/external.ts';
+import { REDACTED } from '../drivers/external/driver.ts';
 
 /** A call as journal, traces and logs may show it: without a webhook's secret. */
 export function redactCall(call: CallObject): CallObject {

@@ -1,6 +1,6 @@
 import type { SavedDevice, SavedGroup, SnapshotState } from '../../schemas/snapshot.ts';
-import { createDriver } from '../drivers/create.ts';
-import { REDACTED } from '../drivers/external.ts';
+import { REDACTED } from '../drivers/external/driver.ts';
+import { createDriver } from '../drivers/index.ts';
 import { type Device, Group } from '../kernel/objects.ts';
 import type { Machine } from '../machine/machine.ts';
 import { restoreDriver } from './drivers.ts';

@@ -5,7 +5,7 @@ import {
   SNAPSHOT_VERSION,
   type Snapshot,
 } from '../../schemas/snapshot.ts';
-import { REDACTED } from '../drivers/external.ts';
+import { REDACTED } from '../drivers/external/driver.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Device, Group } from '../kernel/objects.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { CallbackReturnFields } from '../../schemas/drivers.ts';
+import { CallbackReturnFields } from '../../schemas/drivers/external.ts';
 import { Address64, Int32 } from '../../schemas/values.ts';
 import type { CallbackReturn } from '../kernel/task.ts';
 import { callbackReturn } from '../machine/callback-return.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { DRIVER_CALL_ARGS } from '../../schemas/driver-calls.ts';
+import { DRIVER_CALL_ARGS } from '../../schemas/drivers/index.ts';
 import { ok, type Rig, startRig } from '../http/rig.ts';
 import { ccw, DriverRig, poke, READ } from '../support/driver-rig.ts';
 

@@ -1,20 +1,5 @@
 import type { SplatCatalogue } from '../splats.ts';
 
-/** The state of the modelled drivers in one generation: what a client gets that asks for no variant. */
-export interface DriverVariants {
-  readonly 'vfio-ap': { readonly variant: 'notifier' | 'callback' | 'range' };
-  readonly 'vfio-ccw': {
-    readonly variant: 'notifier' | 'callback-first-page' | 'range' | 'range-deferred';
-    /** How it reads a channel program: through transient pins, or (from 6.3) dma_rw. */
-    readonly reads: 'pin' | 'dma-rw';
-  };
-  readonly 'gvt-g': {
-    readonly variant: 'notifier' | 'callback' | 'double-shift';
-    /** When the first page of a pin fails it unpins 0 pages (fixed in 6.6). */
-    readonly emptyUnpin: boolean;
-  };
-}
-
 /** Everything in which one kernel generation differs from another. */
 export interface Generation {
   /** As in `kernel` of a recording. */
@@ -64,8 +49,8 @@ export interface Generation {
   readonly misalignedPinsCountAtAttach: boolean;
   /** Page sizes of an IOMMU-backed domain, as a bitmap. */
   readonly iommuPageSizes: bigint;
-  /** The modelled drivers as this generation has them. */
-  readonly drivers: DriverVariants;
+  /** The kernel whose drivers the driver models are. */
+  readonly drivers: string;
   /** How a console shows a warning: up to 6.12 `CPU: n PID: m at FILE:LINE`, then `FILE:LINE at FUNCTION`. */
   readonly warningLine: 'cpu-first' | 'file-first';
 }

@@ -18,10 +18,6 @@ export const LINUX_5_10: Generation = {
   unmapAllAndVaddr: false,
   closeNotifies: false,
   nestingRefused: 'ENODEV',
-  drivers: {
-    'vfio-ap': { variant: 'notifier' },
-    'vfio-ccw': { variant: 'notifier', reads: 'pin' },
-    'gvt-g': { variant: 'notifier', emptyUnpin: true },
-  },
+  drivers: '5.10',
   iommuPageSizes: ANY_PAGE_SIZE,
 };

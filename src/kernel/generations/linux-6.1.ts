@@ -25,10 +25,6 @@ export const LINUX_6_1: Generation = {
   nestingRefused: 'EINVAL',
   misalignedPinsCountAtAttach: false,
   iommuPageSizes: 0x40201000n,
-  drivers: {
-    'vfio-ap': { variant: 'callback' },
-    'vfio-ccw': { variant: 'range-deferred', reads: 'pin' },
-    'gvt-g': { variant: 'callback', emptyUnpin: true },
-  },
+  drivers: '6.1',
   warningLine: 'cpu-first',
 };

@@ -23,9 +23,5 @@ export const LINUX_6_12: Generation = {
   unpinChecksCountFirst: false,
   closeNotifies: false,
   registersBeforeOpen: true,
-  drivers: {
-    'vfio-ap': { variant: 'range' },
-    'vfio-ccw': { variant: 'range-deferred', reads: 'dma-rw' },
-    'gvt-g': { variant: 'callback', emptyUnpin: false },
-  },
+  drivers: '6.12',
 };

@@ -1,8 +1,8 @@
 import type { CallArgs } from '../../../schemas/calls.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
-import { createDriver } from '../../drivers/create.ts';
-import { ExternalDriver } from '../../drivers/external.ts';
-import { SyntheticDriver } from '../../drivers/synthetic.ts';
+import { ExternalDriver } from '../../drivers/external/driver.ts';
+import { createDriver } from '../../drivers/index.ts';
+import { SyntheticDriver } from '../../drivers/synthetic/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import type { Device, Group } from '../../kernel/objects.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';

@@ -1,36 +1,9 @@
-import type { SyntheticState } from '../../schemas/snapshot.ts';
-import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
-import type { Errno } from '../kernel/errno.ts';
-import { hex, PAGE_SIZE } from '../kernel/pages.ts';
-import type { KernelStep } from '../kernel/task.ts';
+import type { SyntheticConfig, SyntheticState } from '../../../schemas/drivers/synthetic.ts';
+import type { DriverApi, MdevDriver } from '../../kernel/driver.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import { hex, PAGE_SIZE } from '../../kernel/pages.ts';
+import type { KernelStep } from '../../kernel/task.ts';
 import { OwnPins } from './own-pins.ts';
-
-/** How a synthetic driver answers an invalidation; the API contract's section 5 says what each does. */
-export const SYNTHETIC_ANSWERS = [
-  'ignore',
-  'unpin-range',
-  'unpin-one',
-  'unpin-first-page',
-  'reset-if-start-pinned',
-  'reset-if-overlap',
-  'unpin-all-pages',
-  'no-callback',
-] as const;
-export type SyntheticAnswer = (typeof SYNTHETIC_ANSWERS)[number];
-
-/** A synthetic driver as the client describes it. */
-export interface SyntheticConfig {
-  type: 'synthetic';
-  onDmaUnmap: SyntheticAnswer;
-  /** With unpin-range: ignores its first n callbacks. */
-  ignoreFirst?: number;
-  /** Unpins all it holds at close; otherwise the pins leak. */
-  unpinOnClose?: boolean;
-  /** The next callback stops before it does anything, until resume-callbacks. */
-  holdCallbacks?: boolean;
-  /** Its dma_unmap is a BUG_ON(1). */
-  bugOnInvalidation?: boolean;
-}
 
 const PAGE = BigInt(PAGE_SIZE);
 /** Pages of a range that unpin-all-pages touches. */

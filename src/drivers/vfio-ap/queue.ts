@@ -1,4 +1,5 @@
-import { Injected } from './injected.ts';
+import type { ApInstruction } from '../../../schemas/drivers/vfio-ap.ts';
+import { Injected } from '../injected.ts';
 
 /** Response codes of an AP instruction (spec section 7). */
 export const AP_NORMAL = 0;
@@ -10,9 +11,6 @@ export const AP_BUSY = 5;
 export const AP_INVALID_ADDRESS = 6;
 export const AP_OTHERWISE_CHANGED = 7;
 export const AP_INVALID_GISA = 8;
-
-/** An AP instruction, or (gisc-register) the registration of an interruption subclass with KVM. */
-export type ApInstruction = 'tapq' | 'aqic-enable' | 'aqic-disable' | 'zapq' | 'gisc-register';
 
 /** A status word. */
 export interface ApStatus {

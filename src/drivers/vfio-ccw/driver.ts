@@ -1,17 +1,15 @@
-import type { VfioCcwConfig } from '../../schemas/driver-models.ts';
-import type { VfioCcwState } from '../../schemas/snapshot.ts';
-import type { DriverApi, MdevDriver, NotifyResult } from '../kernel/driver.ts';
-import type { Errno } from '../kernel/errno.ts';
-import { hex, PAGE_SIZE } from '../kernel/pages.ts';
-import { type KernelStep, Lock } from '../kernel/task.ts';
+import type {
+  CcwOperation,
+  CcwState,
+  VfioCcwConfig,
+  VfioCcwState,
+} from '../../../schemas/drivers/vfio-ccw.ts';
+import type { DriverApi, MdevDriver, NotifyResult } from '../../kernel/driver.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import { hex, PAGE_SIZE } from '../../kernel/pages.ts';
+import { type KernelStep, Lock } from '../../kernel/task.ts';
+import { Injected } from '../injected.ts';
 import { ChannelProgram } from './channel-program.ts';
-import { Injected } from './injected.ts';
-
-/** States of the driver's FSM. */
-export type CcwState = 'NOT_OPER' | 'STANDBY' | 'IDLE' | 'CP_PROCESSING' | 'CP_PENDING';
-
-/** What the channel subsystem can be told to fail: the instructions, and quiesce (cancel, halt, clear). */
-export type CcwOperation = 'disable' | 'quiesce' | 'enable' | 'start' | 'halt' | 'clear';
 
 const PAGE = BigInt(PAGE_SIZE);
 
@@ -30,7 +28,6 @@ const PAGE = BigInt(PAGE_SIZE);
  * the races of the earlier ones with their own callback are not modelled.
  */
 export class VfioCcwDriver implements MdevDriver {
-  static readonly type: string = 'vfio-ccw';
   readonly hasDmaUnmap = true;
   private fsm: CcwState = 'STANDBY';
   private readonly cp: ChannelProgram;

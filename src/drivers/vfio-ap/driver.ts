@@ -1,9 +1,8 @@
-import type { VfioApConfig } from '../../schemas/driver-models.ts';
-import type { VfioApState } from '../../schemas/snapshot.ts';
-import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
-import type { Errno } from '../kernel/errno.ts';
-import { hex, offsetInPage } from '../kernel/pages.ts';
-import { type KernelStep, Lock } from '../kernel/task.ts';
+import type { ApInstruction, VfioApConfig, VfioApState } from '../../../schemas/drivers/vfio-ap.ts';
+import type { DriverApi, MdevDriver } from '../../kernel/driver.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import { hex, offsetInPage } from '../../kernel/pages.ts';
+import { type KernelStep, Lock } from '../../kernel/task.ts';
 import {
   AP_BUSY,
   AP_CHECKSTOPPED,
@@ -14,9 +13,8 @@ import {
   AP_NOT_AVAILABLE,
   AP_OTHERWISE_CHANGED,
   AP_RESET_IN_PROGRESS,
-  type ApInstruction,
   ApQueue,
-} from './ap-queue.ts';
+} from './queue.ts';
 
 /** APQNs a matrix has unless told: domains 0 to 3 of adapter 0. */
 const DEFAULT_QUEUES = [0, 1, 2, 3];
@@ -39,7 +37,6 @@ const RESET_LOOKS = 2;
  * attempts takes no time.
  */
 export class VfioApDriver implements MdevDriver {
-  static readonly type: string = 'vfio-ap';
   readonly hasDmaUnmap = true;
   private readonly queues: ReadonlyMap<number, ApQueue>;
   readonly ownLock: Lock = new Lock('mdevs_lock');
@@ -72,6 +69,11 @@ export class VfioApDriver implements MdevDriver {
         q.inject(instruction as ApInstruction, answers);
       }
     }
+  }
+
+  /** The APQNs of its matrix. */
+  get apqns(): number[] {
+    return [...this.queues.keys()];
   }
 
   /** The queue of an APQN, or undefined when it is not assigned. */

@@ -1,7 +1,7 @@
-import type { DriverApi } from '../kernel/driver.ts';
-import type { Errno } from '../kernel/errno.ts';
-import { addressOf, offsetInPage, PAGE_SIZE, pageOf } from '../kernel/pages.ts';
-import type { KernelStep } from '../kernel/task.ts';
+import type { DriverApi } from '../../kernel/driver.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import { addressOf, offsetInPage, PAGE_SIZE, pageOf } from '../../kernel/pages.ts';
+import type { KernelStep } from '../../kernel/task.ts';
 
 /** IOMMU_READ | IOMMU_WRITE. */
 const READ_WRITE = 3;

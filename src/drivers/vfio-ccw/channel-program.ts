@@ -1,7 +1,7 @@
-import type { DriverApi } from '../kernel/driver.ts';
-import type { Errno } from '../kernel/errno.ts';
-import { hex, offsetInPage, PAGE_SIZE } from '../kernel/pages.ts';
-import type { KernelStep } from '../kernel/task.ts';
+import type { DriverApi } from '../../kernel/driver.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import { hex, offsetInPage, PAGE_SIZE } from '../../kernel/pages.ts';
+import type { KernelStep } from '../../kernel/task.ts';
 import { CCW_SIZE, type Ccw, isChained, isIdal, isTic, parseCcws, transfersData } from './ccw.ts';
 import {
   keysOf,

@@ -1,33 +1,10 @@
-import type { DriverApi, MdevDriver, NotifyResult } from '../kernel/driver.ts';
-import type { Errno } from '../kernel/errno.ts';
-import type { KernelStep } from '../kernel/task.ts';
+import type { ManualConfig, WebhookConfig } from '../../../schemas/drivers/external.ts';
+import type { DriverApi, MdevDriver, NotifyResult } from '../../kernel/driver.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import type { KernelStep } from '../../kernel/task.ts';
 
 /** What stands where a secret was. It is itself a valid secret, so that a trace with it still replays. */
 export const REDACTED = '[redacted]';
-
-/** A driver that lives outside and is called over HTTP. */
-export interface WebhookConfig {
-  type: 'webhook';
-  /** Where callbacks are POSTed. */
-  url: string;
-  /** How long a callback may take, milliseconds. */
-  timeoutMs?: number;
-  /** Key of the HMAC over each body. */
-  secret?: string;
-  /** Also called when the device is first opened and last closed. */
-  openDevice?: boolean;
-  closeDevice?: boolean;
-  bugOnInvalidation?: boolean;
-}
-
-/** A driver that lives outside and is not called: each of its callbacks waits for complete-callback. */
-export interface ManualConfig {
-  type: 'manual';
-  openDevice?: boolean;
-  closeDevice?: boolean;
-  /** Its dma_unmap is a BUG_ON(1). */
-  bugOnInvalidation?: boolean;
-}
 
 /** The driver under test: each of its callbacks suspends the task until the world outside says it returned. */
 export class ExternalDriver implements MdevDriver {

@@ -1,7 +1,7 @@
-import type { SampleConfig } from '../../schemas/driver-models.ts';
-import type { MdevDriver } from '../kernel/driver.ts';
-import type { Errno } from '../kernel/errno.ts';
-import type { KernelStep } from '../kernel/task.ts';
+import type { SampleConfig } from '../../../schemas/drivers/samples.ts';
+import type { MdevDriver } from '../../kernel/driver.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import type { KernelStep } from '../../kernel/task.ts';
 
 /**
  * mtty, mdpy and mbochs, the kernel's samples (spec section 5.4): they have no dma_unmap and never pin, so

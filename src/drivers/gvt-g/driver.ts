@@ -1,13 +1,10 @@
-import type { GvtGConfig } from '../../schemas/driver-models.ts';
-import type { GvtGState } from '../../schemas/snapshot.ts';
-import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
-import type { Errno } from '../kernel/errno.ts';
-import { addressOf, hex, hexAddress, pageOf } from '../kernel/pages.ts';
-import { type KernelStep, Lock } from '../kernel/task.ts';
+import type { GttPageSize, GvtGConfig, GvtGState } from '../../../schemas/drivers/gvt-g.ts';
+import type { DriverApi, MdevDriver } from '../../kernel/driver.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
+import { type KernelStep, Lock } from '../../kernel/task.ts';
 
-/** Sizes of a page in the guest's GTT. */
-export type GttPageSize = '4K' | '2M';
-/** 4 KiB pages of each. */
+/** 4 KiB pages of each size. */
 const PAGES: Readonly<Record<GttPageSize, number>> = { '4K': 1, '2M': 512 };
 /** IOMMU_READ | IOMMU_WRITE. */
 const READ_WRITE = 3;
@@ -33,7 +30,6 @@ interface CacheEntry {
  * shifts the frame number twice: what it should release stays pinned, but for frame 0.
  */
 export class GvtGDriver implements MdevDriver {
-  static readonly type: string = 'gvt-g';
   readonly hasDmaUnmap = true;
   private readonly cache = new Map<number, CacheEntry>();
   readonly ownLock: Lock = new Lock('cache_lock');

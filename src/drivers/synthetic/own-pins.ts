@@ -1,5 +1,5 @@
-import { addressOf, offsetInPage, pageOf } from '../kernel/pages.ts';
-import { growColumn, NIL, RbLinks } from '../kernel/rb-links.ts';
+import { addressOf, offsetInPage, pageOf } from '../../kernel/pages.ts';
+import { growColumn, NIL, RbLinks } from '../../kernel/rb-links.ts';
 
 /**
  * A driver's list of its own pins, ordered by IOVA: what it believes it holds, whatever the kernel thinks.

@@ -1,0 +1,28 @@
+import { type TLiteral, type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox';
+
+/** The thread's proposal, for a driver of any type: its dma_unmap is a BUG_ON(1). */
+export const AnyDriver = { bugOnInvalidation: Type.Optional(Type.Boolean()) };
+
+/** A call that one model's devices have besides the kernel's: what its guest or its hardware does. */
+interface DriverCallSchema {
+  readonly args: TObject;
+  /** Fields of its answer on success; absent where there is nothing to say. */
+  readonly answer?: TProperties;
+}
+
+/** Everything of a driver model that clients see. */
+export interface DriverSchemas {
+  /** What create-device takes: an object whose `type` names the model. */
+  readonly config: TSchema & { readonly properties: { readonly type: TLiteral<string> } };
+  readonly calls: Readonly<Record<string, DriverCallSchema>>;
+  /** What the driver remembers, as a snapshot has it; null where that is nothing. */
+  readonly state: TSchema | null;
+}
+
+/** Arguments of a call; nothing but them. */
+export const args = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false });
+
+/** Configuration of a model. */
+export const config = <N extends string, T extends TProperties>(type: N, properties: T) =>
+  Type.Object({ type: Type.Literal(type), ...properties, ...AnyDriver }, { additionalProperties: false });

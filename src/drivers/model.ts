@@ -1,0 +1,94 @@
+import type { Static, TSchema } from '@sinclair/typebox';
+import type { DriverSchemas } from '../../schemas/drivers/model.ts';
+import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
+import type { Errno } from '../kernel/errno.ts';
+import type { KernelStep } from '../kernel/task.ts';
+
+/** What a call of a model answers: an errno, or the fields of the answer. */
+export type DriverAnswer = Errno | Record<string, unknown>;
+
+/** Why a call cannot even be made: in words, or what there would be too many of. */
+export type Broken = string | { readonly tooMany: string; readonly most: number };
+
+/**
+ * `file`: a call goes through the device file, EBADF without one. `guest`: it reaches the driver whatever its
+ * device file does (an instruction KVM intercepts, the hardware itself, the test rig).
+ */
+type Way = 'file' | 'guest';
+
+export const throughFile = (): Way => 'file';
+export const throughGuest = (): Way => 'guest';
+
+/** A call that only the devices of one model have. */
+export interface DriverCall<D extends MdevDriver = MdevDriver, A = object> {
+  way(args: A): Way;
+  /** A rule about the arguments that no schema can say; null: it is kept. */
+  check?(driver: D, args: A): Broken | null;
+  run(driver: D, api: DriverApi, args: A): KernelStep<DriverAnswer>;
+}
+
+/** A driver that a client can give to an mdev: all that the house knows of it is here and in its schemas. */
+export interface DriverModel {
+  /** The `type` of its configuration. */
+  readonly type: string;
+  readonly schemas: DriverSchemas;
+  /** Its eras by the kernel each was read from; a kernel in between has the one before it. */
+  readonly eras: Readonly<Record<string, unknown>>;
+  create(config: object, era: unknown): MdevDriver;
+  readonly calls: Readonly<Record<string, DriverCall>>;
+  /** Fields of `state` that can be worked out from the rest: a snapshot leaves them out. */
+  readonly derived?: readonly string[];
+  /**
+   * What the schema of a saved state cannot say.
+   *
+   * @returns what is wrong, or null
+   */
+  checkState?(driver: MdevDriver, state: object): WrongState | null;
+}
+
+/** A model as its folder writes it: with the types of its schemas, its driver and its eras. */
+export interface Model<S extends DriverSchemas, D extends MdevDriver = MdevDriver, E = null> {
+  readonly type: Static<S['config']['properties']['type']>;
+  readonly schemas: S;
+  readonly eras: Readonly<Record<string, E>>;
+  create(config: Static<S['config']>, era: E): D;
+  readonly calls: {
+    readonly [N in keyof S['calls'] & string]: DriverCall<D, Static<S['calls'][N]['args']>>;
+  };
+  readonly derived?: readonly string[];
+  checkState?(driver: D, state: StateOf<S>): WrongState | null;
+}
+
+type StateOf<S extends DriverSchemas> = S['state'] extends TSchema ? Static<S['state']> : object;
+
+/** A path below a saved state, and the rule that the value there breaks. */
+interface WrongState {
+  readonly field: string;
+  readonly rule: string;
+}
+
+/** For a model that is the same on every kernel. */
+export const ONE_ERA: Readonly<Record<string, null>> = { '0': null };
+
+/** The era that a kernel version has: of those read, the newest that is not newer. */
+export function eraOf<E>(
+  { type, eras }: { type: string; eras: Readonly<Record<string, E>> },
+  version: string,
+): E {
+  const known = Object.keys(eras).filter((from) => !isBefore(version, from));
+  if (known.length === 0) throw new Error(`${type} has no era for Linux ${version}`);
+  return eras[known.reduce((newest, from) => (isBefore(newest, from) ? from : newest))]!;
+}
+
+/** Checks that a list of a saved state is in ascending order of these keys. */
+export function notAscending(field: string, keys: readonly bigint[]): WrongState | null {
+  const at = keys.findIndex((key, i) => i > 0 && key <= keys[i - 1]!);
+  return at < 0 ? null : { field: `${field}/${at}`, rule: 'must come after the one before it' };
+}
+
+/** Whether release a is older than b. */
+function isBefore(a: string, b: string): boolean {
+  const [major = 0, minor = 0] = a.split('.').map(Number);
+  const [otherMajor = 0, otherMinor = 0] = b.split('.').map(Number);
+  return major < otherMajor || (major === otherMajor && minor < otherMinor);
+}

@@ -1,0 +1,17 @@
+import { synthetic } from '../../../schemas/drivers/synthetic.ts';
+import { type Model, notAscending, ONE_ERA } from '../model.ts';
+import { SyntheticDriver } from './driver.ts';
+
+export const syntheticModel: Model<typeof synthetic, SyntheticDriver> = {
+  type: 'synthetic',
+  schemas: synthetic,
+  eras: ONE_ERA,
+  create: (config) => new SyntheticDriver(config),
+  calls: {},
+  derived: ['pinnedKeys'],
+  checkState: (_driver, { pins }) =>
+    notAscending(
+      'pins',
+      pins.map(({ iova }) => BigInt(iova)),
+    ),
+};
