@@ -1,9 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { Id } from '../schemas/values.ts';
-import { attach, detach } from '../src/host/attach.ts';
 import type { Service } from '../src/service.ts';
-import { errorReply, PROBLEM_RESPONSE, send, sendWhenDone } from './reply.ts';
+import { PROBLEM_RESPONSE, sendStarted } from './reply.ts';
+import { rigOf } from './rig-of.ts';
 
 const Params = Type.Object({ container: Id });
 const Body = Type.Object({ device: Id }, { additionalProperties: false });
@@ -11,7 +11,7 @@ const Attached = Type.Object({ container: Type.String(), device: Type.String(), 
 
 /** `attach` and `detach`: several calls as one request. */
 export function attachRoutes(app: FastifyInstance, service: Service): void {
-  for (const [verb, run] of Object.entries({ attach, detach })) {
+  for (const verb of ['attach', 'detach']) {
     app.post<{ Params: Static<typeof Params>; Body: Static<typeof Body> }>(
       `/v1/containers/:container/${verb}`,
       {
@@ -24,21 +24,11 @@ export function attachRoutes(app: FastifyInstance, service: Service): void {
           response: { 200: Attached, '4xx': PROBLEM_RESPONSE },
         },
       },
-      async (request, reply) => {
-        const rig = service.rigOf(request);
-        const { settled, invalidations } = run(
-          rig.host,
-          request.params.container,
-          request.body.device,
-          request.id,
-        );
-        // A sequence that need not wait is settled already, and wins.
-        const done = await Promise.race([settled, null]);
-        if (done) return send(request, reply, done);
-        return sendWhenDone(request, reply, rig.operations, {
-          settled: settled.catch(errorReply),
-          invalidations,
-        });
+      (request, reply) => {
+        const rig = rigOf(service, request);
+        const { container } = request.params;
+        const started = rig.host.start({ call: verb, container, ...request.body }, request.id);
+        return sendStarted(request, reply, rig.operations, started);
       },
     );
   }

@@ -5,7 +5,9 @@ import { NDJSON_TYPE } from '../schemas/values.ts';
 import { BatchRun } from '../src/host/batch.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
-import { errorReply, PROBLEM_RESPONSE } from './reply.ts';
+import { errorReply, toReply } from './replies.ts';
+import { PROBLEM_RESPONSE } from './reply.ts';
+import { rigOf } from './rig-of.ts';
 
 /** `POST /v1/batch`: calls in, one a line; answers out, one a line, in order, as they come. */
 export function batchRoutes(app: FastifyInstance, service: Service): void {
@@ -24,7 +26,7 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
         },
       },
       (request, reply) => {
-        const { host } = service.rigOf(request);
+        const { host } = rigOf(service, request);
         const input = request.body as Readable | undefined;
         if (!(input instanceof Readable)) {
           throw Refused.badRequest(`the body must be calls, one a line, as ${NDJSON_TYPE}`);
@@ -43,7 +45,8 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
 
 async function answerLine(batch: BatchRun, line: string): Promise<object> {
   try {
-    return await batch.answer(line);
+    const answer = await batch.answer(line);
+    return 'async' in answer ? { status: 202, body: answer } : toReply(answer);
   } catch (error) {
     return errorReply(error);
   }

@@ -4,19 +4,10 @@ import { Accepted, answerOf } from '../schemas/answers.ts';
 import { CALL_ARGS, CALL_TARGETS, type CallName } from '../schemas/calls.ts';
 import { restOf } from '../schemas/rest.ts';
 import { Id } from '../schemas/values.ts';
-import { type Answer, type Reply, toReply } from '../src/machine/answer.ts';
 import { checkArgs } from '../src/machine/table.ts';
 import type { Service } from '../src/service.ts';
-import { PROBLEM_RESPONSE, send, sendWhenDone, underway } from './reply.ts';
-
-/** A call's answer as its route gives it: with the route's success status. */
-function restReply(answer: Answer, success: number): Reply {
-  const { status, body } = toReply(answer);
-  if (status !== 200) return { status, body };
-  // A deletion that made the kernel say something says it.
-  const speaks = success === 204 && Object.keys(body).length > 0;
-  return { status: speaks ? 200 : success, body };
-}
+import { PROBLEM_RESPONSE, sendStarted } from './reply.ts';
+import { rigOf } from './rig-of.ts';
 
 /** One route a call: it makes the call object of path and body, and the call's answer its own. */
 export function callRoutes(app: FastifyInstance, service: Service): void {
@@ -27,14 +18,12 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       // What came with a DELETE no schema of the route has checked.
       if (!takesBody) checkArgs[call](request.body ?? {}, 'body');
-      const rig = service.rigOf(request);
+      const rig = rigOf(service, request);
       const started = rig.host.start(
         { call, ...(request.params as object), ...(request.body as object | undefined) },
         request.id,
       );
-      const settle = (answer: Answer) => restReply(answer, status);
-      if (started.answer) return send(request, reply, settle(started.answer));
-      return sendWhenDone(request, reply, rig.operations, underway(started, settle));
+      return sendStarted(request, reply, rig.operations, started);
     };
     app.route({
       method,

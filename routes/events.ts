@@ -5,6 +5,7 @@ import { EVENT_KINDS } from '../src/host/journal.ts';
 import type { Service } from '../src/service.ts';
 import { QueryCount, QueryLimit } from './query.ts';
 import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { rigOf } from './rig-of.ts';
 import { WaitFields, waiting } from './wait.ts';
 
 const EventQuery = Type.Object(
@@ -41,7 +42,7 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
     },
     async (request, reply) => {
       const { query } = request;
-      const { journal } = service.rigOf(request).host;
+      const { journal } = rigOf(service, request).host;
       const filter = {
         since: Number(query.since ?? request.headers['last-event-id'] ?? 0) || 0,
         kind: query.kind,

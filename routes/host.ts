@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { answerTo } from '../src/machine/call-task.ts';
 import type { Service } from '../src/service.ts';
-import { LOOSE, PROBLEM_RESPONSE, send } from './reply.ts';
+import { LOOSE, PROBLEM_RESPONSE, restReply, send } from './reply.ts';
+import { rigOf } from './rig-of.ts';
 import { WaitFields, waiting } from './wait.ts';
 
 const Wait = Type.Object(WaitFields, { additionalProperties: false });
@@ -11,7 +13,7 @@ const Wait = Type.Object(WaitFields, { additionalProperties: false });
 export function hostRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['host'];
   app.get('/v1', { schema: { tags, summary: 'what this is', response: { 200: LOOSE } } }, (request) =>
-    service.describe(service.rigOf(request)),
+    service.describe(rigOf(service, request)),
   );
 
   app.post(
@@ -25,7 +27,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     (request, reply) => {
-      service.reset(service.rigOf(request), (request.body as { kernel?: string }).kernel);
+      service.reset(rigOf(service, request), (request.body as { kernel?: string }).kernel);
       return send(request, reply, { status: 204, body: {} });
     },
   );
@@ -41,8 +43,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     (request) => ({
-      faults: service
-        .rigOf(request)
+      faults: rigOf(service, request)
         .host.machine.faults.list()
         .map(({ rule, seen, struck }) => ({ ...rule, seen, struck })),
     }),
@@ -60,14 +61,15 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     async (request) => {
-      const operation = service.rigOf(request).operations.get(request.params.operation);
-      if (request.query.wait === '1' && !operation.reply) {
+      const operation = rigOf(service, request).operations.get(request.params.operation);
+      if (request.query.wait === '1' && !operation.started.answer) {
         await waiting(request, request.query.timeoutMs, (over) =>
-          Promise.race([operation.settled, once(over, 'abort')]),
+          Promise.race([answerTo(operation.started), once(over, 'abort')]),
         );
       }
-      const { reply } = operation;
-      return { operation: operation.id, done: reply !== null, ...(reply ? { answer: reply } : {}) };
+      const { answer } = operation.started;
+      if (!answer) return { operation: operation.id, done: false };
+      return { operation: operation.id, done: true, answer: restReply(answer) };
     },
   );
 }

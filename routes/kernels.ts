@@ -1,7 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
-import { scratchHost } from '../src/host/scratch.ts';
 import { newIn } from '../src/kernel/generations/differences.ts';
 import { GENERATIONS } from '../src/kernel/generations/index.ts';
 import { Refused } from '../src/machine/refused.ts';
@@ -9,6 +8,7 @@ import { scenarioOf } from '../src/replay/check.ts';
 import { compareKernels } from '../src/replay/compare-kernels.ts';
 import type { Service } from '../src/service.ts';
 import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { rigOf } from './rig-of.ts';
 
 const CompareBody = Type.Object(
   {
@@ -30,7 +30,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
       kernels: GENERATIONS.map((gen) => ({
         version: gen.version,
         release: gen.release,
-        current: gen.version === service.rigOf(request).host.kernel.gen.version,
+        current: gen.version === rigOf(service, request).host.kernel.gen.version,
         channel: gen.channel,
         differs: newIn(gen).map(({ id, title, text }) => ({ id, title, text })),
       })),
@@ -59,7 +59,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
       return {
         id: scenario.id,
         kernels: generations.map(({ version }) => version),
-        steps: compareKernels(scenario, generations, scratchHost),
+        steps: compareKernels(scenario, generations, (gen) => service.scratchMachine(gen)),
       };
     },
   );

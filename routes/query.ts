@@ -29,7 +29,7 @@ export function pageSize(limit: string | undefined): number {
 /**
  * A page of items: those after the item named `after`, and where the next page starts.
  *
- * @throws Refused 400 when `after` names none: it may have been deleted, and where to go on is unknown
+ * @throws Refused when `after` names none: it may have been deleted, and where to go on is unknown
  */
 export function pageById<T>(
   items: Iterable<readonly [string, T]>,

@@ -1,17 +1,13 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
-import type { StartedCall } from '../src/host/host.ts';
+import type { CallName } from '../schemas/calls.ts';
+import { restOf } from '../schemas/rest.ts';
 import type { Operations } from '../src/host/operations.ts';
-import type { InvalidationEntry } from '../src/machine/answer.ts';
-import { type Answer, PROBLEM_TYPE, problem, type Reply } from '../src/machine/answer.ts';
-import { Refused } from '../src/machine/refused.ts';
-
-/** Something under way that will have a reply. */
-export interface Underway {
-  readonly settled: Promise<Reply>;
-  invalidations(): InvalidationEntry[];
-}
+import type { Answer } from '../src/machine/answer.ts';
+import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
+import { isCallName } from '../src/machine/table.ts';
+import { type Reply, toReply } from './replies.ts';
 
 /** A response whose fields the API contract gives, not the route's schema. */
 export const LOOSE = Type.Object({}, { additionalProperties: true });
@@ -29,12 +25,14 @@ export function send(request: FastifyRequest, reply: FastifyReply, { status, bod
   return reply.type('application/problem+json; charset=utf-8').send({ ...body, instance: request.id });
 }
 
-/** The reply to a Refused, or to whatever else went wrong: then the emulator itself is. */
-export function errorReply(error: unknown): Reply {
-  if (error instanceof Refused) {
-    return problem(error.status, error.slug, error.title, error.message);
-  }
-  return problem(500, 'internal', 'Internal error', 'the emulator itself is wrong; its log has the details');
+/** A call's answer as its route gives it: with the route's success status. */
+export function restReply(answer: Answer): Reply {
+  const reply = toReply(answer);
+  if (reply.status !== 200 || !isCallName(answer.call)) return reply;
+  const { status } = restOf(answer.call as CallName);
+  // A deletion that made the kernel print something carries it.
+  const carries = status === 204 && Object.keys(reply.body).length > 0;
+  return { status: carries ? 200 : status, body: reply.body };
 }
 
 /** Whether the client asked not to wait (RFC 7240). */
@@ -43,30 +41,20 @@ function prefersAsync(request: FastifyRequest): boolean {
   return prefer !== undefined && /(^|[\s,])respond-async($|[\s,;])/i.test(String(prefer));
 }
 
-/** Answers what may have to wait: at once where it is done, 202 where asked for, and else when it is done. */
-export async function sendWhenDone(
+/** Answers a call that was started: at once where it is done, 202 where asked for, and else when it is done. */
+export function sendStarted(
   request: FastifyRequest,
   reply: FastifyReply,
   operations: Operations,
-  underway: Underway,
-): Promise<FastifyReply> {
+  started: StartedCall,
+): FastifyReply | Promise<FastifyReply> {
+  if (started.answer) return send(request, reply, restReply(started.answer));
   if (prefersAsync(request)) {
-    const operation = operations.add(underway.settled);
+    const operation = operations.add(started);
     return send(request, reply.header('preference-applied', 'respond-async'), {
       status: 202,
-      body: { operation: operation.id, invalidations: underway.invalidations() },
+      body: { operation: operation.id, invalidations: started.delivered() },
     });
   }
-  return send(request, reply, await underway.settled);
+  return answerTo(started).then((answer) => send(request, reply, restReply(answer)));
 }
-
-/** A call as something under way; what goes wrong on the way becomes its reply. */
-export function underway(started: StartedCall, toReply: (answer: Answer) => Reply): Underway {
-  return {
-    settled: started.settled.then(toReply).catch(errorReply),
-    invalidations: () => started.invalidations(),
-  };
-}
-
-/** `type` of the problem for a request no route serves. */
-export const NO_ROUTE = `${PROBLEM_TYPE}no-such-route`;

@@ -10,6 +10,7 @@ import { describeProcess } from '../src/machine/calls/process.ts';
 import type { Service } from '../src/service.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
 import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { rigOf } from './rig-of.ts';
 
 const ById = Type.Object(PagingById, { additionalProperties: false });
 const ByPosition = Type.Object(PagingByPosition, { additionalProperties: false });
@@ -29,7 +30,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
         },
       },
       (request) => {
-        const { page, ...rest } = pageById(items(service.rigOf(request).host), request.query);
+        const { page, ...rest } = pageById(items(rigOf(service, request).host), request.query);
         return { [name]: page, ...rest };
       },
     );
@@ -49,7 +50,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
         },
       },
-      (request) => show(service.rigOf(request).host, request.params[tag]!),
+      (request) => show(rigOf(service, request).host, request.params[tag]!),
     );
   get('processes', 'process', (host, id) => describeProcess(host.machine.process(id)));
   get('containers', 'container', (host, id) => describeContainer(host.machine.container(id)));
@@ -70,7 +71,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
       },
       (request) => {
         const { page, ...rest } = pageByPosition(
-          items(service.rigOf(request).host, request.params.container),
+          items(rigOf(service, request).host, request.params.container),
           request.query,
         );
         return { [name]: page, ...rest };

@@ -4,6 +4,7 @@ import { type Snapshot, SnapshotSchema } from '../schemas/snapshot.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
+import { rigOf } from './rig-of.ts';
 
 const Query = Type.Object(
   { secrets: Type.Optional(Type.Literal('1', { description: '"1"' })) },
@@ -29,7 +30,7 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     (request, reply) => {
-      const text = textOf(service.rigOf(request).host.snapshot(request.query.secrets === '1'), limit);
+      const text = textOf(rigOf(service, request).host.snapshot(request.query.secrets === '1'), limit);
       return reply.type('application/json; charset=utf-8').send(text);
     },
   );
@@ -47,7 +48,7 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     (request, reply) => {
-      service.rigOf(request).restore(request.body, 'body');
+      rigOf(service, request).restore(request.body, 'body');
       return send(request, reply, { status: 204, body: {} });
     },
   );

@@ -9,7 +9,9 @@ import { curlScript } from '../src/replay/curl-script.ts';
 import { replay } from '../src/replay/replay.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
-import { errorReply, LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { errorReply } from './replies.ts';
+import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { rigOf } from './rig-of.ts';
 
 const TraceQuery = Type.Object(
   {
@@ -44,7 +46,7 @@ function routes(app: FastifyInstance, service: Service): void {
       },
     },
     (request, reply) => {
-      const rig = service.rigOf(request);
+      const rig = rigOf(service, request);
       const { scenario, truncated } = rig.host.trace(rig.name);
       if (truncated) reply.header('x-truncated', 'true');
       if (request.query.format !== 'curl') return scenario;
@@ -62,7 +64,7 @@ function routes(app: FastifyInstance, service: Service): void {
         response: { 200: Type.String() },
       },
     },
-    (request, reply) => reply.type('text/plain; charset=utf-8').send(service.rigOf(request).host.dmesg()),
+    (request, reply) => reply.type('text/plain; charset=utf-8').send(rigOf(service, request).host.dmesg()),
   );
 
   app.post<{ Body: Static<typeof ScenarioSchema> | Lines }>(
@@ -85,10 +87,10 @@ function routes(app: FastifyInstance, service: Service): void {
         id: scenario.id,
         kernel: scenario.kernel,
         steps: scenario.steps.length,
-        differences: replay(service.scratchHost(scenario.kernel), scenario),
+        differences: replay(service.scratchMachine(service.generation(scenario.kernel)), scenario),
       });
       if (!(body instanceof Lines)) {
-        return run(scenarioOf(body, service.rigOf(request).host.kernel.gen.version));
+        return run(scenarioOf(body, rigOf(service, request).host.kernel.gen.version));
       }
       const results = function* () {
         for (const line of body.lines()) yield `${JSON.stringify(replayLine(line, run))}\n`;

@@ -10,7 +10,8 @@ import { describeContainer } from '../src/machine/calls/container.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Rig } from '../src/rig/rig.ts';
 import { DEFAULT_RIG } from '../src/rig/rigs.ts';
-import { RIG_HEADER, type Service } from '../src/service.ts';
+import type { Service } from '../src/service.ts';
+import { RIG_HEADER } from './rig-of.ts';
 
 /** The page's files and their media types; nothing else of the folder is served. */
 const FILES: Readonly<Record<string, string>> = {

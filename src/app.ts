@@ -16,14 +16,14 @@ import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { metricsRoutes } from '../routes/metrics.ts';
 import { finishOpenApi } from '../routes/openapi.ts';
-import { errorReply, send } from '../routes/reply.ts';
+import { badHttp, errorReply, noSuchRoute } from '../routes/replies.ts';
+import { send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
 import { rigRoutes } from '../routes/rigs.ts';
 import { snapshotRoutes } from '../routes/snapshot.ts';
 import { statusRoutes } from '../routes/status.ts';
 import { traceRoutes } from '../routes/trace.ts';
 import { uiRoutes } from '../routes/ui.ts';
-import { problem } from './machine/answer.ts';
 import { Refused } from './machine/refused.ts';
 import { checker } from './machine/validate.ts';
 import type { Service } from './service.ts';
@@ -152,13 +152,7 @@ function useProblems(app: FastifyInstance): void {
     }
     return send(request, reply, known);
   });
-  app.setNotFoundHandler((request, reply) =>
-    send(
-      request,
-      reply,
-      problem(404, 'no-such-route', 'No such route', `${request.method} ${request.url} is not served`),
-    ),
-  );
+  app.setNotFoundHandler((request, reply) => send(request, reply, noSuchRoute(request.method, request.url)));
 }
 
 /** What Fastify itself refuses (a body too large, broken JSON) as a problem; anything else is our fault. */
@@ -167,17 +161,11 @@ function requestError(error: FastifyError, request: FastifyRequest) {
   if (status >= 500) return errorReply(error);
   if (status === 413) {
     const { bodyLimit } = request.routeOptions;
-    return problem(
-      413,
-      'too-large',
-      'Too large',
-      `the body is larger than ${bodyLimit} bytes, the limit here`,
-    );
+    return badHttp(status, `the body is larger than ${bodyLimit} bytes, the limit here`);
   }
   if (status === 415) {
     const type = request.headers['content-type'] ?? 'missing';
-    const detail = `content-type is ${type}, but must be application/json`;
-    return problem(415, 'invalid-request', 'Malformed request', detail);
+    return badHttp(status, `content-type is ${type}, but must be application/json`);
   }
-  return problem(status, 'invalid-request', 'Malformed request', error.message);
+  return badHttp(status, error.message);
 }

@@ -1,8 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-import type { HostLimits } from './host/host.ts';
-import { DEFAULT_LIMITS } from './host/limits.ts';
+import { DEFAULT_LIMITS, type HostLimits } from './host/limits.ts';
 import { KERNEL_VERSIONS } from './kernel/generations/index.ts';
 import { DEFAULT_WEBHOOK_ALLOW, WEBHOOK_ALLOW_RULE, WebhookAllow } from './webhook/allow.ts';
 

@@ -1,9 +1,9 @@
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import { Id } from '../schemas/values.ts';
 import { type Config, hostLimits } from './config.ts';
 import { Host } from './host/host.ts';
-import { scratchHost } from './host/scratch.ts';
+import type { HostLogger } from './host/kernel-log.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
+import { Machine } from './machine/machine.ts';
 import { Refused } from './machine/refused.ts';
 import { validator } from './machine/validate.ts';
 import { Metrics } from './metrics/metrics.ts';
@@ -16,14 +16,16 @@ import { WebhookCaller } from './webhook/caller.ts';
 /** Operations kept, finished ones included, as a multiple of the calls that may be under way. */
 const OPERATIONS_PER_PENDING = 4;
 
-/** Header that selects a rig. */
-export const RIG_HEADER = 'x-rig';
-
 const checkRigName = validator(Id);
+
+/** A logger that makes others with fields of their own, as pino's does. */
+interface ServiceLogger extends HostLogger {
+  child(fields: object): ServiceLogger;
+}
 
 /** What a service is made with besides its configuration. */
 export interface ServiceOptions {
-  readonly log: FastifyBaseLogger;
+  readonly log: ServiceLogger;
   /** Ends the process; called after the line that says why has been written. */
   readonly panic: (reason: string) => void;
   /** Brings every fresh rig into its initial state. */
@@ -73,12 +75,11 @@ export class Service {
     );
   }
 
-  /** The rig a request is for: the one its X-Rig header names, or the default one. */
-  rigOf(request: FastifyRequest): Rig {
-    const name = request.headers[RIG_HEADER];
+  /** The rig of a name, made where there is none yet; the default one where none is named. */
+  rigOf(name: string | undefined): Rig {
     if (name === undefined) return this.rigs.use(DEFAULT_RIG);
-    checkRigName(name, RIG_HEADER);
-    return this.rigs.use(name as string);
+    checkRigName(name, 'x-rig');
+    return this.rigs.use(name);
   }
 
   /** A generation by its version. */
@@ -97,9 +98,9 @@ export class Service {
     this.options.log.info({ rig: rig.name, kernel: { version: gen.version } }, 'reset');
   }
 
-  /** A fresh host that shares nothing with any rig. */
-  scratchHost(version: string): Host {
-    return scratchHost(this.generation(version), hostLimits(this.config));
+  /** A fresh machine within the configured limits that shares nothing with any rig. */
+  scratchMachine(gen: Generation): Machine {
+    return new Machine(gen, hostLimits(this.config));
   }
 
   /** What `GET /version` says. */

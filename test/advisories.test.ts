@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
+import { toReply } from '../routes/replies.ts';
 import type { Host } from '../src/host/host.ts';
-import { toReply } from '../src/machine/answer.ts';
 import { newHost } from './support/host.ts';
 
 let host: Host;

@@ -46,7 +46,7 @@ for (const file of ['corner-cases.jsonl', 'spec-cases.jsonl']) {
         const b = versions.get(to.version);
         if (!a || !b || !sameCalls(a, b)) return;
         const longer = a.steps.length >= b.steps.length ? a : b;
-        const found = compareKernels(longer, [from, to], hostOf);
+        const found = compareKernels(longer, [from, to], (gen) => hostOf(gen).machine);
         expect(
           found.map(({ step }) => step),
           `${id} ${from.version} ${to.version}`,

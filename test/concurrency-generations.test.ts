@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Host, StartedCall } from '../src/host/host.ts';
+import { toReply } from '../routes/replies.ts';
+import type { Host } from '../src/host/host.ts';
 import { GENERATIONS } from '../src/kernel/generations/index.ts';
-import { toReply } from '../src/machine/answer.ts';
+import type { StartedCall } from '../src/machine/call-task.ts';
 import { hostOf } from './support/host.ts';
 
 /** What a call came to: `ok`, an errno, `killed`, `hangs`, or `waiting` while it is under way. */

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { test } from 'vitest';
+import { toReply } from '../routes/replies.ts';
 import type { Host } from '../src/host/host.ts';
-import { toReply } from '../src/machine/answer.ts';
 import { Refused } from '../src/machine/refused.ts';
 import { checkCall } from '../src/machine/table.ts';
 import { fuzz } from './support/fuzz.ts';
@@ -25,7 +25,7 @@ function emulate(host: Host, call: Call) {
   try {
     answer = host.start(checkCall(call)).answer;
   } catch (error) {
-    if (!(error instanceof Refused) || error.status !== 404) throw error;
+    if (!(error instanceof Refused) || error.kind !== 'not-found') throw error;
     return { end: 'not found', errno: null, body: {}, invalidations: [], log: [] };
   }
   const { end, invalidations, log } = answer!;

@@ -1,5 +1,5 @@
-import { scratchHost } from '../host/scratch.ts';
 import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { Machine } from '../machine/machine.ts';
 import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
 import type { Expectation, Scenario } from '../replay/scenario.ts';
 import { readTraces } from '../trace-files/traces.ts';
@@ -18,7 +18,7 @@ export function compareCommand(args: readonly string[], out: (line: string) => v
   const generations = versions.map((version) => generationNamed(version, '--kernels:'));
   let differing = 0;
   for (const scenario of files.flatMap(readTraces)) {
-    const steps = compareKernels(scenario, generations, scratchHost);
+    const steps = compareKernels(scenario, generations, (gen) => new Machine(gen));
     if (steps.length > 0) differing++;
     if (values.json) out(JSON.stringify({ id: scenario.id, kernels: versions, steps }));
     else printComparison(scenario, steps, versions, out);

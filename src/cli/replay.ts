@@ -1,5 +1,5 @@
 import { request } from 'undici';
-import { scratchHost } from '../host/scratch.ts';
+import { Machine } from '../machine/machine.ts';
 import { replay } from '../replay/replay.ts';
 import type { Difference, Scenario } from '../replay/scenario.ts';
 import { readTraces } from '../trace-files/traces.ts';
@@ -52,7 +52,7 @@ export async function replayCommand(
 
 /** In this process. */
 const here: Replayer = async (scenario) =>
-  replay(scratchHost(generationNamed(scenario.kernel, `${scenario.id}: kernel`)), scenario);
+  replay(new Machine(generationNamed(scenario.kernel, `${scenario.id}: kernel`)), scenario);
 
 /** On a running service. */
 function on(url: string): Replayer {

@@ -1,7 +1,7 @@
-import { scratchHost } from '../host/scratch.ts';
 import { DIFFERENCES, type KernelDifference } from '../kernel/generations/differences.ts';
 import { GENERATIONS } from '../kernel/generations/index.ts';
 import { KERNEL_BUGS } from '../kernel/kernel-bugs.ts';
+import { Machine } from '../machine/machine.ts';
 import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
 import { runScenario } from '../replay/run.ts';
 import type { Expectation, Scenario } from '../replay/scenario.ts';
@@ -70,7 +70,7 @@ function recorded(scenarios: readonly string[]): string[] {
 
 /** The first step of a trace that differs for this reason, with every kernel's answer. */
 function shownBy(trace: Scenario, id: string): string[] {
-  const steps = compareKernels(trace, GENERATIONS, scratchHost);
+  const steps = compareKernels(trace, GENERATIONS, (gen) => new Machine(gen));
   const step = steps.find(({ reasons }) => reasons.some((reason) => reason.id === id));
   if (!step) throw new Error(`${TRACES}/${id}.json does not show ${id}`);
   return [
@@ -85,7 +85,7 @@ function bugTrace(id: string, traceOf: TraceOf): string[] {
   if (!trace) return [];
   const last = trace.steps.length - 1;
   const answers = Object.fromEntries(
-    GENERATIONS.map((gen) => [gen.version, runScenario(scratchHost(gen), trace)[last]!]),
+    GENERATIONS.map((gen) => [gen.version, runScenario(new Machine(gen), trace)[last]!]),
   );
   const { call, expect: _expect, ...args } = trace.steps[last]!;
   return [

@@ -1,15 +1,22 @@
-import { type Reply, toReply } from '../machine/answer.ts';
+import type { Answer, InvalidationEntry } from '../machine/answer.ts';
+import { answerTo, type StartedCall } from '../machine/call-task.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkCall } from '../machine/table.ts';
 import { parseLine } from '../machine/validate.ts';
 import { callOf, type Step } from '../replay/scenario.ts';
-import type { Host, StartedCall } from './host.ts';
+import type { Host } from './host.ts';
 
 /** Calls of one batch that may be under way at once. */
 const ASYNC_MAX = 256;
 
+/** A call of a batch that is not waited for, with the callbacks so far. */
+export interface NotAwaited {
+  readonly async: string;
+  readonly invalidations: readonly InvalidationEntry[];
+}
+
 /**
- * The calls of one batch, one after another. As in a trace, a call with `async: NAME` is not waited for (202), and
+ * The calls of one batch, one after another. As in a trace, a call with `async: NAME` is not waited for, and
  * `{"call": "await", "of": NAME}` is its answer.
  */
 export class BatchRun {
@@ -25,16 +32,16 @@ export class BatchRun {
    *
    * @throws Refused when the line is no call
    */
-  async answer(line: string): Promise<Reply> {
+  async answer(line: string): Promise<Answer | NotAwaited> {
     const step = parse(line);
-    if (step.call === 'await') return toReply(await this.take(String(step.of)).settled);
+    if (step.call === 'await') return answerTo(this.take(String(step.of)));
     if (step.async !== undefined && this.pending.size >= ASYNC_MAX) {
       throw Refused.tooMany('calls of this batch under way', ASYNC_MAX);
     }
     const started = this.host.start(checkCall(callOf(step)), this.reqId);
-    if (step.async === undefined) return toReply(started.answer ?? (await started.settled));
+    if (step.async === undefined) return started.answer ?? answerTo(started);
     this.pending.set(step.async, started);
-    return { status: 202, body: { async: step.async, invalidations: started.invalidations() } };
+    return { async: step.async, invalidations: started.delivered() };
   }
 
   private take(name: string): StartedCall {

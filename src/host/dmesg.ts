@@ -1,5 +1,9 @@
 import type { Generation } from '../kernel/generations/index.ts';
 import type { LogEntry } from '../kernel/splats.ts';
+import type { SplatEvent } from '../kernel/task.ts';
+import type { CallTask } from '../machine/call-task.ts';
+import type { MachineListener } from '../machine/listener.ts';
+import type { Journal } from './journal.ts';
 import { consoleLine } from './kernel-log.ts';
 
 /** The modules a VFIO host has loaded, as a console lists them. */
@@ -33,7 +37,7 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
 const IN_CALLBACK = ['vfio_notify_dma_unmap', 'vfio_dma_do_unmap'];
 
 /** What the console shows of one splat: where it came from and how tainted the kernel was by then. */
-export interface ConsoleEntry {
+interface ConsoleEntry {
   readonly seq: number;
   readonly entry: LogEntry;
   readonly call: string;
@@ -44,7 +48,7 @@ export interface ConsoleEntry {
 }
 
 /** A splat as the console of its kernel prints it. Times are the journal's sequence, in microseconds. */
-export function consoleText({ seq, entry, call, callback, taint }: ConsoleEntry, gen: Generation): string[] {
+function consoleText({ seq, entry, call, callback, taint }: ConsoleEntry, gen: Generation): string[] {
   const stamp = `[${(seq / 1e6).toFixed(6).padStart(12)}] `;
   return lines(entry, call, callback, taint, gen).map((line) => stamp + line);
 }
@@ -114,16 +118,31 @@ function frame(name: string): string {
   return `${name}+0x${(hash % size).toString(16)}/0x${size.toString(16)}`;
 }
 
+/** Splats the console keeps. */
+const CONSOLE_SPLATS = 1000;
+
 /** The console of a host: its last splats. */
-export class Console {
+export class Console implements MachineListener {
   private readonly entries: ConsoleEntry[] = [];
 
-  /** `capacity` is the number of splats kept. */
-  constructor(private readonly capacity: number) {}
+  /** @param journal written before this is told: its seq is the time of a line */
+  constructor(private readonly journal: Journal) {}
 
-  add(entry: ConsoleEntry): void {
-    this.entries.push(entry);
-    if (this.entries.length > this.capacity) this.entries.shift();
+  splat(task: CallTask, { entry, details }: SplatEvent): void {
+    const { kernel } = task.machine;
+    // What the unmap itself prints is not printed in a callback.
+    const own =
+      task.device !== undefined || entry.kind === 'PR_WARN' || entry.function === 'vfio_dma_do_unmap';
+    const inCallback = own ? undefined : details.device;
+    const driver = inCallback === undefined ? undefined : kernel.devices.get(inCallback)?.driver;
+    this.entries.push({
+      seq: this.journal.seq,
+      entry,
+      call: task.call,
+      callback: driver?.config?.type.replaceAll('-', '_'),
+      taint: [...kernel.taint],
+    });
+    if (this.entries.length > CONSOLE_SPLATS) this.entries.shift();
   }
 
   /** The text of `GET /v1/dmesg`. */

@@ -1,44 +1,24 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import type { WebhookConfig } from '../../schemas/drivers/external.ts';
 import type { Snapshot } from '../../schemas/snapshot.ts';
-import type { Errno } from '../kernel/errno.ts';
 import type { Generation } from '../kernel/generations/index.ts';
-import { Kernel } from '../kernel/kernel.ts';
-import {
-  type CallbackReturn,
-  type PendingCallback,
-  refuse,
-  type SplatEvent,
-  type Task,
-} from '../kernel/task.ts';
-import { answerOf, invalidationEntry } from '../machine/answer.ts';
-import type { PreparedCall } from '../machine/call-handler.ts';
-import { Machine, type MachineLimits, type PanicPolicy } from '../machine/machine.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { SplatEvent } from '../kernel/task.ts';
+import type { CallTask, StartedCall } from '../machine/call-task.ts';
+import { type Delay, Machine, type PanicPolicy } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
-import { prepareCall, targetId } from '../machine/table.ts';
-import type { HostMetrics } from '../metrics/host-metrics.ts';
 import type { Scenario } from '../replay/scenario.ts';
 import { generationOfSnapshot, restoreSnapshot } from '../snapshot/restore.ts';
 import { takeSnapshot } from '../snapshot/take.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
-import { CallTask, Started, type StartedCall } from './call-task.ts';
-import type { Journal } from './journal.ts';
+import { Console } from './dmesg.ts';
+import { Journal } from './journal.ts';
+import { JournalWriter } from './journal-writer.ts';
 import type { HostLogger } from './kernel-log.ts';
+import type { HostLimits } from './limits.ts';
+import type { HostListener } from './listener.ts';
+import { LogWriter } from './log-writer.ts';
 import { TraceRecorder } from './recorder.ts';
-import { Reporter } from './reporter.ts';
-import { deliver } from './webhooks.ts';
-
-export type { StartedCall } from './call-task.ts';
-
-/** What one host may use up, beyond its machine. */
-export interface HostLimits extends MachineLimits {
-  /** Journal entries kept. */
-  readonly journal: number;
-  /** Steps of the trace kept. */
-  readonly trace: number;
-  /** Calls that may be under way at once, waiting for a lock or a callback. */
-  readonly pendingCalls: number;
-}
+import { Webhooks } from './webhooks.ts';
 
 /** What a host is made with. */
 export interface HostOptions {
@@ -46,88 +26,83 @@ export interface HostOptions {
   readonly limits: HostLimits;
   readonly policy: PanicPolicy;
   readonly log: HostLogger;
-  /** Delivers the callbacks of webhook drivers; without it they wait until somebody lets them go. */
+  /** Delivers the callbacks of webhook drivers; without it they wait for complete-callback. */
   readonly webhooks: WebhookCaller | null;
-  /** Whether faults that delay a call do so; a replay does not wait. */
+  /** Whether faults that delay a call do so. */
   readonly delays: boolean;
   /** Called when a splat meets panicOnWarn or panicOnOops, after its line was written. */
   readonly onPanic: (reason: string) => void;
   /** Told what happens, to count it. */
-  readonly metrics?: HostMetrics;
+  readonly metrics?: HostListener;
 }
 
-/** Calls without which what is under way could not end: they are never too many. */
-const LETS_GO = new Set(['resume-callbacks', 'complete-callback', 'pin-pages', 'unpin-pages', 'dma-rw']);
+/** A machine and those that listen to it from its start to the next reset. */
+interface Current {
+  readonly machine: Machine;
+  readonly journal: Journal;
+  readonly trace: TraceRecorder;
+  readonly console: Console;
+}
 
-/**
- * One emulated host: a machine, its journal and its log. A service may hold several.
- */
+/** One emulated host: a machine with its journal, trace, console, log lines, metrics and webhooks. */
 export class Host {
-  private current: Machine;
-  private recorder: TraceRecorder;
-  private reporter: Reporter;
-  /** Calls that wait for a lock or a callback. */
-  private readonly waiting = new Set<CallTask>();
-  /** Ends the wait of each call that a fault delays; with the call's name. */
-  private readonly delayed = new Map<(why: string) => void, string>();
-  private readonly initialPolicy: PanicPolicy;
+  private current: Current;
 
   constructor(private readonly options: HostOptions) {
-    this.initialPolicy = { ...options.policy };
-    this.current = this.newMachine(options.gen);
-    this.recorder = new TraceRecorder(options.limits.trace);
-    this.reporter = this.newReporter();
+    this.current = this.make(options.gen, true);
   }
 
   get machine(): Machine {
-    return this.current;
+    return this.current.machine;
   }
   get kernel(): Kernel {
-    return this.current.kernel;
+    return this.current.machine.kernel;
   }
   get journal(): Journal {
-    return this.reporter.journal;
+    return this.current.journal;
   }
 
-  private newMachine(gen: Generation): Machine {
-    const kernel = new Kernel(gen, this.options.limits, {
-      splat: (task, event) => this.onSplat(task as CallTask, event),
-      advisory: (task, advisory) => this.reporter.advisory(task as CallTask, advisory),
-      callback: (task, callback) => this.onCallback(task as CallTask, callback),
+  /** @param fromNothing whether the machine stays as it is made; where not, its trace has no beginning */
+  private make(gen: Generation, fromNothing: boolean): Current {
+    const { limits, policy, log, webhooks, delays, metrics, onPanic } = this.options;
+    const journal = new Journal(limits.journal);
+    const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing);
+    const console = new Console(journal);
+    // The journal comes first: the others name its entries.
+    const listeners: HostListener[] = [
+      new JournalWriter(journal),
+      trace,
+      console,
+      new LogWriter(log, journal),
+    ];
+    if (metrics) listeners.push(metrics);
+    listeners.push({ splat: (task, event) => panics(task, event, onPanic) });
+    if (webhooks) listeners.push(new Webhooks(webhooks, listeners));
+    const machine = new Machine(gen, limits, {
+      policy,
+      listeners,
+      ...(webhooks ? { refusesWebhook: (url: string) => webhooks.refuses(url) } : {}),
+      delay: delays ? wait : undefined,
     });
-    const { webhooks } = this.options;
-    return new Machine(
-      kernel,
-      this.options.limits,
-      { ...this.initialPolicy },
-      (url) => webhooks?.refuses(url) ?? null,
-      webhooks !== null,
-    );
-  }
-
-  private newReporter(): Reporter {
-    const { limits, log, metrics } = this.options;
-    return new Reporter(this.kernel, limits.journal, log, metrics);
+    return { machine, journal, trace, console };
   }
 
   /** Everything back to the start: ids from 0, once-only warnings armed, parameters as configured. */
   reset(gen: Generation = this.kernel.gen): void {
-    this.replaceMachine(this.newMachine(gen), 'reset', 'the host was reset');
+    this.replace(this.make(gen, true), 'reset', 'the host was reset');
   }
 
   /**
    * The state of the host as a snapshot.
    *
    * @param secrets whether the secrets of webhooks are in it
-   * @throws Refused 409 while calls are under way
+   * @throws Refused while calls are under way
    */
   snapshot(secrets: boolean): Snapshot {
-    const underway = this.underway();
-    if (underway.length === 0) return takeSnapshot(this.current, secrets);
+    const underway = this.machine.underway();
+    if (underway.length === 0) return takeSnapshot(this.machine, secrets);
     throw new Refused(
-      409,
       'calls-under-way',
-      'Calls under way',
       `a snapshot has no place for calls under way: ${underway.join('; ')}`,
     );
   }
@@ -140,43 +115,21 @@ export class Host {
    * @throws Refused when it cannot be; the host is as it was then
    */
   restore(snapshot: Snapshot, where: string): void {
-    const machine = this.newMachine(generationOfSnapshot(snapshot, where));
-    restoreSnapshot(machine, snapshot, where);
-    this.replaceMachine(machine, 'reset to a snapshot', 'the host was restored from a snapshot', false);
+    const next = this.make(generationOfSnapshot(snapshot, where), false);
+    restoreSnapshot(next.machine, snapshot, where);
+    this.replace(next, 'reset to a snapshot', 'the host was restored from a snapshot');
   }
 
-  private replaceMachine(machine: Machine, reason: string, why: string, fromNothing = true): void {
-    this.abandonPending(why);
+  private replace(next: Current, reason: string, why: string): void {
+    this.machine.abandon(why);
     this.journal.end(reason);
-    this.current = machine;
-    this.reporter = this.newReporter();
-    this.recorder = new TraceRecorder(this.options.limits.trace, fromNothing);
+    this.current = next;
   }
 
-  /** Calls that have not been answered and are not dead, and what each waits for, in words. */
-  underway(): string[] {
-    const waiting = this.kernel.scheduler.pending.map(({ call, device, waitsFor, callback }) => {
-      const who = device === undefined ? call : `${call} of ${device}`;
-      if (waitsFor) return `${who} waits for ${waitsFor.name}`;
-      return `${who} waits for the ${callback?.call} callback of ${callback?.device}`;
-    });
-    return [...waiting, ...[...this.delayed.values()].map((call) => `${call} is delayed by a fault`)];
-  }
-
-  /** Ends the host: calls under way are answered with a problem, readers of the journal are let go. */
+  /** Ends the host: calls under way are answered with a problem, readers of the journal are told. */
   close(why: string): void {
-    this.abandonPending(why);
+    this.machine.abandon(why);
     this.journal.end(why);
-  }
-
-  /** Answers every call under way with a problem: it will not be finished. */
-  abandonPending(why: string): void {
-    for (const cancel of this.delayed.keys()) cancel(why);
-    this.delayed.clear();
-    for (const task of [...this.waiting]) {
-      task.end = { how: 'crashed', error: abandoned(task.call, why) };
-      task.onEnd();
-    }
   }
 
   /**
@@ -185,131 +138,33 @@ export class Host {
    * @throws Refused when it names what is not there; nothing has changed then
    */
   start(call: CallObject, reqId?: string): StartedCall {
-    const { limits } = this.options;
-    if (this.waiting.size >= limits.pendingCalls && !LETS_GO.has(call.call)) {
-      throw Refused.tooMany('calls under way', limits.pendingCalls);
-    }
-    const prepared = prepareCall(this.current, call);
-    const effect = this.current.faults.strike(call);
-    if (!effect) return this.launch(call, reqId, prepared);
-    this.reporter.fault(call, effect);
-    if ('errno' in effect) return this.launch(call, reqId, failing(effect.fault, effect.errno));
-    const { delays } = this.options;
-    return delays ? this.startLater(call, reqId, effect.delayMs) : this.launch(call, reqId, prepared);
-  }
-
-  /** A fault delays a call: it is started, and written into the trace, when its time has come. */
-  private startLater(call: CallObject, reqId: string | undefined, delayMs: number): StartedCall {
-    let inner: StartedCall | null = null;
-    const started: StartedCall = {
-      seq: this.journal.seq,
-      answer: null,
-      invalidations: () => inner?.invalidations() ?? [],
-      settled: new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          this.delayed.delete(cancel);
-          try {
-            // What the call names may have gone in the meantime.
-            inner = this.launch(call, reqId, prepareCall(this.current, call));
-            resolve(inner.settled);
-          } catch (error) {
-            reject(error);
-          }
-        }, delayMs);
-        const cancel = (why: string) => {
-          clearTimeout(timer);
-          reject(abandoned(call.call, why));
-        };
-        this.delayed.set(cancel, call.call);
-      }),
-    };
-    return started;
-  }
-
-  /** Runs a call as a task, as far as it goes. */
-  private launch(call: CallObject, reqId: string | undefined, prepared: PreparedCall): StartedCall {
-    const device = typeof call.device === 'string' ? call.device : undefined;
-    const recorded = this.recorder.begin(call);
-    const task = new CallTask(call, device, this.containerOf(call), reqId, recorded, this.finish);
-    task.seq = this.reporter.called(task);
-    this.kernel.scheduler.run(task, prepared(task));
-    if (!task.end) this.waiting.add(task);
-    if (task.answer) this.recorder.answered(recorded, task.answer);
-    else this.recorder.waits(recorded, task.invalidations.map(invalidationEntry));
-    this.recorder.settle(this.lockedPages());
-    return new Started(task);
-  }
-
-  /** A callback to the outside has returned: its task goes on. */
-  callbackReturned(task: Task, answer: CallbackReturn): void {
-    if (!task.callback) return;
-    this.recorder.callbackReturned(task.callback.device, answer);
-    this.kernel.scheduler.resume(task, answer);
-    this.recorder.settle(this.lockedPages());
-  }
-
-  /** locked_vm of process p0, pages: what recordings show after every call. */
-  lockedPages(): number {
-    return this.current.process('p0').lockedVm;
+    return this.machine.start(call, reqId);
   }
 
   /** What the console of this kernel would show. */
   dmesg(): string {
-    return this.reporter.dmesg();
+    return this.current.console.text(this.kernel.gen);
   }
 
   /** The calls so far as a trace with expectations, and whether it was cut. */
   trace(id: string): { scenario: Scenario; truncated: boolean } {
-    return this.recorder.trace(id, this.kernel.gen.version);
-  }
-
-  private containerOf(call: CallObject): string | undefined {
-    if (typeof call.container === 'string') return call.container;
-    const id = targetId(call);
-    return id === undefined ? undefined : this.kernel.devices.get(id)?.group.container?.id;
-  }
-
-  /** A call has ended: its answer, told to whoever waits and written down. */
-  private readonly finish = (task: CallTask): void => {
-    this.waiting.delete(task);
-    task.delivery?.abort();
-    task.answer = answerOf(task);
-    this.reporter.answered(task, task.answer);
-    this.recorder.ended(task.recorded, task.answer);
-  };
-
-  private onSplat(task: CallTask, event: SplatEvent): void {
-    this.reporter.splat(task, event);
-    const { kind } = event.entry;
-    const { panicOnWarn, panicOnOops } = this.current.policy;
-    const warns = kind === 'WARN_ON' || kind === 'WARN_ON_ONCE';
-    if (warns && panicOnWarn) this.options.onPanic('panic_on_warn set');
-    if (kind === 'BUG_ON' && panicOnOops) this.options.onPanic('Fatal exception');
-  }
-
-  /** A task waits for the world outside: a webhook driver is called. */
-  private onCallback(task: CallTask, callback: PendingCallback): void {
-    const { reporter } = this;
-    reporter.callbacks(task);
-    const { webhooks } = this.options;
-    const { config } = this.machine.device(callback.device).driver;
-    if (callback.mode !== 'outside' || config?.type !== 'webhook' || !webhooks) return;
-    task.delivery = new AbortController();
-    deliver(this, webhooks, config as WebhookConfig, task, callback, reporter).catch((error: unknown) => {
-      reporter.deliveryFailed(task, error);
-      if (task.callback === callback) this.callbackReturned(task, {});
-    });
+    return this.current.trace.trace(id, this.kernel.gen.version);
   }
 }
 
-/** The answer to a call that will not be finished. */
-function abandoned(call: string, why: string): Refused {
-  return new Refused(503, 'abandoned', 'Call abandoned', `${call} was under way when ${why}`);
-}
+/** A fault's delay, by the clock. */
+const wait: Delay = (ms, action) => {
+  const timer = setTimeout(action, ms);
+  return () => clearTimeout(timer);
+};
 
-/** A call that a fault makes fail before it does anything. */
-function failing(fault: string, errno: Errno): PreparedCall {
-  return function* (task) {
-    return refuse(task as Task, errno, `fault ${fault} strikes`);
-  };
+function panics(
+  { machine }: CallTask,
+  { entry: { kind } }: SplatEvent,
+  onPanic: (why: string) => void,
+): void {
+  const { panicOnWarn, panicOnOops } = machine.policy;
+  const warns = kind === 'WARN_ON' || kind === 'WARN_ON_ONCE';
+  if (warns && panicOnWarn) onPanic('panic_on_warn set');
+  if (kind === 'BUG_ON' && panicOnOops) onPanic('Fatal exception');
 }

@@ -1,16 +1,12 @@
-import type { HostLimits } from './host.ts';
+import { MACHINE_LIMITS, type MachineLimits } from '../machine/limits.ts';
+
+/** What one host may use up, beyond its machine. */
+export interface HostLimits extends MachineLimits {
+  /** Journal entries kept. */
+  readonly journal: number;
+  /** Steps of the trace kept. */
+  readonly trace: number;
+}
 
 /** What a host may use up unless configured otherwise. */
-export const DEFAULT_LIMITS: HostLimits = {
-  processes: 256,
-  containers: 1024,
-  devices: 4096,
-  regions: 4096,
-  residentPages: 65536,
-  dirtyBitmapBytes: 512 * 1024 * 1024,
-  faults: 256,
-  bitmapBytes: 8 * 1024 * 1024,
-  journal: 10_000,
-  trace: 20_000,
-  pendingCalls: 1024,
-};
+export const DEFAULT_LIMITS: HostLimits = { ...MACHINE_LIMITS, journal: 10_000, trace: 20_000 };

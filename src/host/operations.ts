@@ -1,14 +1,13 @@
-import type { Reply } from '../machine/answer.ts';
+import type { StartedCall } from '../machine/call-task.ts';
 import { Refused } from '../machine/refused.ts';
 
-/** A call that was answered 202: done once it has its reply. */
+/** A call whose caller did not wait for its answer. */
 export interface Operation {
   readonly id: string;
-  reply: Reply | null;
-  readonly settled: Promise<Reply>;
+  readonly started: StartedCall;
 }
 
-/** The calls that were answered 202, by id; the oldest finished ones are forgotten. */
+/** The calls whose callers did not wait, by id; the oldest finished ones are forgotten. */
 export class Operations {
   private readonly byId = new Map<string, Operation>();
   private count = 0;
@@ -17,11 +16,8 @@ export class Operations {
   constructor(private readonly capacity: number) {}
 
   /** Keeps a call that is under way. */
-  add(settled: Promise<Reply>): Operation {
-    const operation: Operation = { id: `op${this.count++}`, reply: null, settled };
-    void settled.then((reply) => {
-      operation.reply = reply;
-    });
+  add(started: StartedCall): Operation {
+    const operation: Operation = { id: `op${this.count++}`, started };
     this.byId.set(operation.id, operation);
     if (this.byId.size > this.capacity) this.forgetOldest();
     return operation;
@@ -34,8 +30,8 @@ export class Operations {
   }
 
   private forgetOldest(): void {
-    for (const [id, operation] of this.byId) {
-      if (!operation.reply) continue;
+    for (const [id, { started }] of this.byId) {
+      if (!started.answer) continue;
       this.byId.delete(id);
       return;
     }

@@ -1,17 +1,20 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import type { CallbackReturn } from '../kernel/task.ts';
+import type { CallbackReturn, PendingCallback } from '../kernel/task.ts';
 import type { Answer } from '../machine/answer.ts';
+import type { CallTask } from '../machine/call-task.ts';
+import type { MachineListener } from '../machine/listener.ts';
 import { redactCall } from '../machine/redact.ts';
-import { expectationOf, observationOf, plainExpectation } from '../replay/observe.ts';
+import { expectationOf, observationOf, plainExpectation, type Shown } from '../replay/observe.ts';
 import type { Scenario, Step } from '../replay/scenario.ts';
 
-/** A call whose step is in the trace; `name` once it was not answered at once. */
-export interface RecordedCall {
+/** A call that is under way, in the trace. */
+interface Recorded {
   /** Null where the trace is as long as it may be. */
   readonly step: Step | null;
-  name: string | null;
+  /** What its await is for. */
+  readonly name: string;
   /** Callbacks and log lines the step and its awaits have shown already. */
-  readonly shown: { invalidations: number; log: number };
+  readonly shown: Shown;
 }
 
 /**
@@ -19,69 +22,81 @@ export interface RecordedCall {
  * elsewhere: a call that has to wait is an `async` step with an `await` where it was answered, and what a webhook
  * did is a `manual` driver with a complete-callback step.
  */
-export class TraceRecorder {
+export class TraceRecorder implements MachineListener {
   private readonly steps: Step[] = [];
   private readonly unsettled: Step[] = [];
+  /** The step of the call that runs; null where it is not written down. */
+  private running: Step | null = null;
+  private readonly waiting = new Map<CallTask, Recorded>();
   private asyncCount = 0;
   /** Steps that were not written down any more. */
   private dropped = 0;
 
   /**
+   * @param lockedPages locked_vm of process p0, pages
    * @param capacity number of steps kept; a trace that would be longer is cut at its end
    * @param fromNothing whether the host is as after a reset; where it was restored from a snapshot, the trace
    *   does not begin at its beginning, and counts as cut
    */
   constructor(
+    private readonly lockedPages: () => number,
     private readonly capacity: number,
-    private readonly fromNothing: boolean = true,
+    private readonly fromNothing: boolean,
   ) {}
 
-  /** A call is about to run: its step takes its place in the order. */
-  begin(call: CallObject): RecordedCall {
-    const step = portable(call) as Step;
-    return { step: this.add(step) ? step : null, name: null, shown: { invalidations: 0, log: 0 } };
+  /** Its step takes its place in the order. */
+  called(task: CallTask): void {
+    const step = portable(task.object) as Step;
+    this.running = this.add(step) ? step : null;
   }
 
-  /** The call was answered at once. */
-  answered(recorded: RecordedCall, answer: Answer): void {
-    const { step, shown } = recorded;
-    if (!step || answer.end.how === 'crashed') return;
-    step.expect =
-      plainExpectation(answer) ?? expectationOf(observationOf(answer, answer.invalidations, shown, 0));
-    this.unsettled.push(step);
-  }
-
-  /** The call has run as far as it can and waits; `invalidations` so far. */
-  waits(recorded: RecordedCall, invalidations: readonly unknown[]): void {
-    const { step, shown } = recorded;
-    recorded.name = `a${this.asyncCount++}`;
+  /** The step of a call that waits is one that is not waited for. */
+  waits(task: CallTask): void {
+    const recorded: Recorded = { step: this.running, name: `a${this.asyncCount++}`, shown: nothingShown() };
+    this.waiting.set(task, recorded);
+    const { step, name, shown } = recorded;
     if (!step) return;
-    step.async = recorded.name;
-    step.expect = expectationOf(observationOf(null, invalidations, shown, 0));
+    step.async = name;
+    step.expect = expectationOf(observationOf(null, task.delivered(), shown, 0));
     this.unsettled.push(step);
   }
 
-  /** A call that waited has been answered. */
-  ended(recorded: RecordedCall, answer: Answer): void {
+  /** A call that waited is answered where its await is. */
+  ended(task: CallTask): void {
+    const answer = task.answer!;
+    const recorded = this.waiting.get(task);
+    this.waiting.delete(task);
     // A call that was given up was not answered by the kernel.
-    if (recorded.name === null || answer.end.how === 'crashed') return;
-    const step: Step = { call: 'await', of: recorded.name };
-    step.expect = expectationOf(observationOf(answer, answer.invalidations, recorded.shown, 0));
-    this.add(step);
+    if (answer.end.how === 'crashed') return;
+    if (!recorded) this.expect(this.running, answer, nothingShown());
+    else {
+      const step: Step = { call: 'await', of: recorded.name };
+      this.add(step);
+      this.expect(step, answer, recorded.shown);
+    }
+  }
+
+  private expect(step: Step | null, answer: Answer, shown: Shown): void {
+    if (!step) return;
+    const plain = shown.invalidations === 0 && shown.log === 0 ? plainExpectation(answer) : null;
+    step.expect = plain ?? expectationOf(observationOf(answer, answer.invalidations, shown, 0));
     this.unsettled.push(step);
   }
 
   /** A webhook's callback returned: in the trace somebody says so. */
-  callbackReturned(device: string, answer: CallbackReturn): void {
+  returned(_task: CallTask, { device }: PendingCallback, answer: CallbackReturn): void {
     const step: Step = { call: 'complete-callback', device, ...answer, expect: { errno: null } };
     this.add(step);
     this.unsettled.push(step);
   }
 
-  /** Nothing moves any more until the next call: what the process has locked is what these steps expect. */
-  settle(lockedPages: number): void {
-    for (const { expect } of this.unsettled) if (expect && !expect.killed) expect.lockedPages = lockedPages;
-    this.unsettled.length = 0;
+  /** What the process has locked now is what the steps since the last time expect. */
+  quiet(): void {
+    const { unsettled } = this;
+    if (unsettled.length === 0) return;
+    const lockedPages = this.lockedPages();
+    for (const { expect } of unsettled) if (expect && !expect.killed) expect.lockedPages = lockedPages;
+    unsettled.length = 0;
   }
 
   /** The trace so far, and whether it was cut: such a trace does not replay on a fresh host. */
@@ -115,4 +130,8 @@ function portable(call: CallObject): CallObject {
       ...(closeDevice === undefined ? {} : { closeDevice }),
     },
   };
+}
+
+function nothingShown(): Shown {
+  return { invalidations: 0, log: 0 };
 }

@@ -1,66 +1,81 @@
 import type { WebhookConfig } from '../../schemas/drivers/external.ts';
 import { hex } from '../kernel/pages.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/task.ts';
+import { answerTo, type CallTask } from '../machine/call-task.ts';
+import type { MachineListener } from '../machine/listener.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { type Delivered, readAnswer } from '../webhook/delivery.ts';
-import type { CallTask } from './call-task.ts';
-import type { Host } from './host.ts';
-import type { Reporter } from './reporter.ts';
+import type { HostListener, WebhookReport } from './listener.ts';
 
 /** How long a callback may take unless its device says otherwise, milliseconds. */
-export const WEBHOOK_TIMEOUT_MS = 5_000;
-
-/** How one delivery ended, for log and journal. */
-export interface WebhookReport {
-  readonly device: string;
-  readonly callback: string;
-  readonly url: string;
-  readonly outcome: 'returned' | 'failed';
-  readonly status?: number;
-  /** Why it counts as "the callback returned and did nothing". */
-  readonly reason?: string;
-}
+const WEBHOOK_TIMEOUT_MS = 5_000;
 
 /**
- * Delivers a callback to a webhook driver and lets the task go on, whatever comes back. The unpins an answer
+ * Delivers the callbacks of webhook drivers and lets their calls go on, whatever comes back. The unpins an answer
  * asks for are made as calls of the device before the callback returns.
  */
-export async function deliver(
-  host: Host,
-  caller: WebhookCaller,
-  config: WebhookConfig,
-  task: CallTask,
-  callback: PendingCallback,
-  reporter: Reporter,
-): Promise<void> {
-  const { url, secret, timeoutMs = WEBHOOK_TIMEOUT_MS } = config;
-  const outcome = await caller.call(
-    { url, secret, timeoutMs, payload: payloadOf(task, callback, timeoutMs) },
-    task.delivery!.signal,
-  );
-  // The task may have been killed meanwhile, as part of a deadlock or by a reset.
-  if (task.end) return;
-  const base = { device: callback.device, callback: callback.call, url };
-  let result: CallbackReturn = {};
-  if (!outcome.ok) {
-    reporter.webhook(task, { ...base, outcome: 'failed', reason: outcome.reason });
-  } else {
-    const read = readAnswer(outcome.body);
-    if ('reason' in read) {
-      reporter.webhook(task, { ...base, outcome: 'failed', status: outcome.status, reason: read.reason });
-    } else {
-      reporter.webhook(task, { ...base, outcome: 'returned', status: outcome.status });
-      ({ result } = read);
-      await unpin(host, callback.device, read.unpin);
-    }
+export class Webhooks implements MachineListener {
+  /** What ends each delivery that is under way. */
+  private readonly deliveries = new Map<CallTask, AbortController>();
+
+  constructor(
+    private readonly caller: WebhookCaller,
+    /** Told how each delivery ended. */
+    private readonly listeners: readonly HostListener[],
+  ) {}
+
+  callback(task: CallTask, callback: PendingCallback): void {
+    const { config } = task.machine.device(callback.device).driver;
+    if (callback.mode !== 'outside' || config?.type !== 'webhook') return;
+    const delivery = new AbortController();
+    this.deliveries.set(task, delivery);
+    this.deliver(config as WebhookConfig, task, callback, delivery.signal).catch((error: unknown) => {
+      for (const listener of this.listeners) listener.deliveryFailed?.(task, error);
+      if (task.callback === callback) task.machine.resume(task, {});
+    });
   }
-  if (!task.end) host.callbackReturned(task, result);
+
+  ended(task: CallTask): void {
+    this.deliveries.get(task)?.abort();
+    this.deliveries.delete(task);
+  }
+
+  private async deliver(
+    { url, secret, timeoutMs = WEBHOOK_TIMEOUT_MS }: WebhookConfig,
+    task: CallTask,
+    callback: PendingCallback,
+    given: AbortSignal,
+  ): Promise<void> {
+    const payload = payloadOf(task, callback, timeoutMs);
+    const outcome = await this.caller.call({ url, secret, timeoutMs, payload }, given);
+    // The task may have been killed meanwhile, as part of a deadlock or by a reset.
+    if (task.end) return;
+    const base = { device: callback.device, callback: callback.call, url };
+    let result: CallbackReturn = {};
+    if (!outcome.ok) {
+      this.report(task, { ...base, outcome: 'failed', reason: outcome.reason });
+    } else {
+      const read = readAnswer(outcome.body);
+      if ('reason' in read) {
+        this.report(task, { ...base, outcome: 'failed', status: outcome.status, reason: read.reason });
+      } else {
+        this.report(task, { ...base, outcome: 'returned', status: outcome.status });
+        ({ result } = read);
+        await unpin(task, callback.device, read.unpin);
+      }
+    }
+    if (!task.end) task.machine.resume(task, result);
+  }
+
+  private report(task: CallTask, report: WebhookReport): void {
+    for (const listener of this.listeners) listener.webhook?.(task, report);
+  }
 }
 
-async function unpin(host: Host, device: string, runs: Delivered['unpin']): Promise<void> {
+async function unpin({ machine }: CallTask, device: string, runs: Delivered['unpin']): Promise<void> {
   for (const { iova, npage } of runs) {
-    const started = host.start({ call: 'unpin-pages', device, iova, npage });
-    if (!started.answer) await started.settled;
+    const started = machine.start({ call: 'unpin-pages', device, iova, npage });
+    if (!started.answer) await answerTo(started);
   }
 }
 

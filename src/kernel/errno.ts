@@ -17,6 +17,7 @@ export const ERRNO = {
   EMFILE: 24,
   ENOTTY: 25,
   ENOSPC: 28,
+  ERANGE: 34,
   EDEADLK: 35,
   EOVERFLOW: 75,
   EUSERS: 87,

@@ -8,7 +8,7 @@ import { Refused } from './refused.ts';
  * What the kernel's side sees of a callback's return that somebody outside has told.
  *
  * @param where what told it, for the message
- * @throws Refused 400 for the name of no errno
+ * @throws Refused for the name of no errno
  */
 export function callbackReturn(
   { notify, errno }: Static<TObject<typeof CallbackReturnFields>>,

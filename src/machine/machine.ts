@@ -1,21 +1,18 @@
-import type { Kernel, KernelLimits } from '../kernel/kernel.ts';
+import type { CallObject } from '../../schemas/calls.ts';
+import type { Errno } from '../kernel/errno.ts';
+import type { Generation } from '../kernel/generations/index.ts';
+import { Kernel } from '../kernel/kernel.ts';
 import type { Container, Device } from '../kernel/objects.ts';
 import type { Process } from '../kernel/process.ts';
-import { Faults } from './faults.ts';
+import { type CallbackReturn, refuse, type Task } from '../kernel/task.ts';
+import { CONVENIENCES, Sequence } from './attach.ts';
+import type { PreparedCall } from './call-handler.ts';
+import { CallTask, type StartedCall } from './call-task.ts';
+import { type FaultEffect, Faults } from './faults.ts';
+import { MACHINE_LIMITS, type MachineLimits } from './limits.ts';
+import type { MachineListener } from './listener.ts';
 import { Refused } from './refused.ts';
-
-/** What one host may hold. */
-export interface MachineLimits extends KernelLimits {
-  readonly processes: number;
-  readonly containers: number;
-  readonly devices: number;
-  /** Memory regions of one process. */
-  readonly regions: number;
-  /** Rules of fault injection. */
-  readonly faults: number;
-  /** The largest bitmap one answer carries, bytes. */
-  readonly bitmapBytes: number;
-}
+import { prepareCall, targetId } from './table.ts';
 
 /** Parameters of the host that are not the kernel's module parameters. */
 export interface PanicPolicy {
@@ -23,25 +20,209 @@ export interface PanicPolicy {
   panicOnOops: boolean;
 }
 
-/** A kernel with what clients see around it: ids, resource limits, host parameters. Calls act on it. */
+/** Does something after a time (milliseconds); what it returns prevents that. */
+export type Delay = (ms: number, action: () => void) => () => void;
+
+/** What a machine may be made with. Without any of it nobody listens, nobody is called, and nothing waits. */
+export interface MachineOptions {
+  readonly policy?: PanicPolicy;
+  readonly listeners?: readonly MachineListener[];
+  /**
+   * Why a webhook's URL can never be called, in words; null when it may be. A machine without it does not call
+   * webhooks: complete-callback stands in for them.
+   */
+  readonly refusesWebhook?: (url: string) => string | null;
+  /** Makes the faults wait that delay a call. */
+  readonly delay?: Delay | undefined;
+}
+
+/** Calls without which what is under way could not end: they are never too many. */
+const NEVER_TOO_MANY = new Set([
+  'resume-callbacks',
+  'complete-callback',
+  'pin-pages',
+  'unpin-pages',
+  'dma-rw',
+]);
+
+/**
+ * A kernel with what clients see around it: ids, resource limits, host parameters, faults. Calls act on it, and its
+ * listeners are told what happens.
+ */
 export class Machine {
+  readonly kernel: Kernel;
+  readonly policy: PanicPolicy;
   readonly faults: Faults;
   /** Numbers of the next ids of containers, devices, groups and processes. */
   readonly counters = { c: 0, d: 0, g: 0, p: 1 };
+  private readonly listeners: readonly MachineListener[];
+  /** Calls that wait for a lock or a callback. */
+  private readonly waiting = new Set<CallTask>();
+  /** Calls that a fault delays, with what prevents their start. */
+  private readonly delayed = new Map<CallTask, () => void>();
+  /** What is to be done when the kernel's work is done. */
+  private readonly later: (() => void)[] = [];
+
+  constructor(
+    gen: Generation,
+    readonly limits: MachineLimits = MACHINE_LIMITS,
+    private readonly options: MachineOptions = {},
+  ) {
+    this.policy = { panicOnWarn: false, panicOnOops: false, ...options.policy };
+    this.listeners = options.listeners ?? [];
+    this.faults = new Faults(limits.faults);
+    this.kernel = new Kernel(gen, limits, {
+      splat: (task, event) => {
+        this.tellCallbacks(task as CallTask);
+        for (const listener of this.listeners) listener.splat?.(task as CallTask, event);
+      },
+      advisory: (task, advisory) => {
+        this.tellCallbacks(task as CallTask);
+        for (const listener of this.listeners) listener.advisory?.(task as CallTask, advisory);
+      },
+      callback: (task, callback) => {
+        this.tellCallbacks(task as CallTask);
+        for (const listener of this.listeners) listener.callback?.(task as CallTask, callback);
+      },
+    });
+    this.kernel.dropsCallback = (device) =>
+      this.faults.drops('dma-unmap', device.id, device.group.container?.id);
+  }
 
   /**
-   * @param refusesWebhook why a webhook's URL can never be called, in words; null when it may be
+   * Starts a call that has been checked. It has run as far as it can when this returns.
+   *
+   * @param reqId id of the request that makes it, for the listeners
+   * @throws Refused when it names what is not there; nothing has changed then
    */
-  constructor(
-    readonly kernel: Kernel,
-    readonly limits: MachineLimits,
-    readonly policy: PanicPolicy,
-    readonly refusesWebhook: (url: string) => string | null,
-    /** Whether webhooks are called; where not, complete-callback stands in for them. */
-    readonly deliversWebhooks: boolean,
-  ) {
-    this.faults = new Faults(limits.faults);
-    kernel.dropsCallback = (device) => this.faults.drops('dma-unmap', device.id, device.group.container?.id);
+  start(call: CallObject, reqId?: string): StartedCall {
+    const convenience = CONVENIENCES[call.call];
+    if (convenience) return new Sequence(this, call.call, convenience(this, call), reqId);
+    if (this.waiting.size >= this.limits.pendingCalls && !NEVER_TOO_MANY.has(call.call)) {
+      throw Refused.tooMany('calls under way', this.limits.pendingCalls);
+    }
+    const prepared = prepareCall(this, call);
+    const task = new CallTask(this, call, reqId);
+    const effect = this.faults.strike(call);
+    if (effect) this.strike(task, prepared, effect);
+    else this.run(task, prepared);
+    return task;
+  }
+
+  /** A fault strikes a call: it fails before it does anything, or begins when its time has come. */
+  private strike(task: CallTask, prepared: PreparedCall, effect: FaultEffect): void {
+    for (const listener of this.listeners) listener.fault?.(task.object, effect);
+    const { delay } = this.options;
+    if ('errno' in effect) this.run(task, failing(effect.fault, effect.errno));
+    else if (!delay) this.run(task, prepared);
+    else
+      this.delayed.set(
+        task,
+        delay(effect.delayMs, () => this.begin(task)),
+      );
+  }
+
+  /** The time of a delayed call has come: what it names may have gone in the meantime. */
+  private begin(task: CallTask): void {
+    this.delayed.delete(task);
+    let prepared: PreparedCall;
+    try {
+      prepared = prepareCall(this, task.object);
+    } catch (error) {
+      task.giveUp(error as Error);
+      this.settle();
+      return;
+    }
+    this.run(task, prepared);
+  }
+
+  /** Runs a call as a task, as far as it goes. */
+  private run(task: CallTask, prepared: PreparedCall): void {
+    const { listeners } = this;
+    task.container = this.containerOf(task.object);
+    for (const listener of listeners) listener.called?.(task);
+    this.kernel.scheduler.run(task, prepared(task));
+    if (task.end === null) {
+      this.waiting.add(task);
+      for (const listener of listeners) listener.waits?.(task);
+    }
+    this.settle();
+  }
+
+  /** A callback to the outside has returned: its call goes on. Does nothing where it has ended meanwhile. */
+  resume(task: CallTask, answer: CallbackReturn): void {
+    const { callback } = task;
+    if (!callback) return;
+    for (const listener of this.listeners) listener.returned?.(task, callback, answer);
+    this.kernel.scheduler.resume(task, answer);
+    this.settle();
+  }
+
+  /** A call's task has ended. */
+  ended(task: CallTask): void {
+    this.waiting.delete(task);
+    this.tellCallbacks(task);
+    for (const listener of this.listeners) listener.ended?.(task);
+  }
+
+  /** Does something that starts calls, as soon as the kernel's work is done. */
+  afterwards(action: () => void): void {
+    this.later.push(action);
+  }
+
+  /** The kernel's work is done for now. */
+  private settle(): void {
+    for (const listener of this.listeners) listener.quiet?.();
+    for (let action = this.later.shift(); action; action = this.later.shift()) action();
+  }
+
+  /** Tells the listeners of the callbacks a call has made since they were last told. */
+  private tellCallbacks(task: CallTask): void {
+    const { invalidations } = task;
+    while (task.told < invalidations.length) {
+      const invalidation = invalidations[task.told++]!;
+      for (const listener of this.listeners) listener.invalidated?.(task, invalidation);
+    }
+  }
+
+  /** Calls that have not been answered and are not dead, and what each waits for, in words. */
+  underway(): string[] {
+    const waiting = this.kernel.scheduler.pending.map(({ call, device, waitsFor, callback }) => {
+      const who = device === undefined ? call : `${call} of ${device}`;
+      if (waitsFor) return `${who} waits for ${waitsFor.name}`;
+      return `${who} waits for the ${callback?.call} callback of ${callback?.device}`;
+    });
+    return [...waiting, ...[...this.delayed.keys()].map(({ call }) => `${call} is delayed by a fault`)];
+  }
+
+  /** Ends every call under way: it will not be finished. */
+  abandon(why: string): void {
+    for (const [task, prevent] of this.delayed) {
+      prevent();
+      task.giveUp(abandoned(task.call, why));
+    }
+    this.delayed.clear();
+    for (const task of [...this.waiting]) {
+      task.end = { how: 'crashed', error: abandoned(task.call, why) };
+      task.onEnd();
+    }
+    this.settle();
+  }
+
+  /** Whether webhooks are called; where not, complete-callback stands in for them. */
+  get callsWebhooks(): boolean {
+    return this.options.refusesWebhook !== undefined;
+  }
+
+  /** Why a webhook's URL can never be called, in words; null when it may be. */
+  refusesWebhook(url: string): string | null {
+    return this.options.refusesWebhook?.(url) ?? null;
+  }
+
+  private containerOf(call: CallObject): string | undefined {
+    if (typeof call.container === 'string') return call.container;
+    const id = targetId(call);
+    return id === undefined ? undefined : this.kernel.devices.get(id)?.group.container?.id;
   }
 
   process(id: string): Process {
@@ -63,6 +244,11 @@ export class Machine {
     return device;
   }
 
+  /** locked_vm of process p0, pages: what recordings show after every call. */
+  get lockedPages(): number {
+    return this.process('p0').lockedVm;
+  }
+
   /** The chosen id, or the next one of the counter that is free. */
   newId(letter: 'c' | 'd' | 'p', chosen: string | undefined, taken: { has(id: string): boolean }): string {
     if (chosen !== undefined) return chosen;
@@ -80,4 +266,16 @@ export class Machine {
   collect(container: Container): void {
     if (!container.open && container.groups.length === 0) this.kernel.containers.delete(container.id);
   }
+}
+
+/** The answer to a call that will not be finished. */
+function abandoned(call: string, why: string): Refused {
+  return new Refused('abandoned', `${call} was under way when ${why}`);
+}
+
+/** A call that a fault makes fail before it does anything. */
+function failing(fault: string, errno: Errno): PreparedCall {
+  return function* (task) {
+    return refuse(task as Task, errno, `fault ${fault} strikes`);
+  };
 }

@@ -1,32 +1,61 @@
-/** A request that is wrong before any kernel sees it: an HTTP status and words, no errno. */
+/** Why a request is refused, as a front decides what it answers. */
+export type RefusalKind =
+  | 'invalid'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'not-found'
+  | 'conflict'
+  | 'too-large'
+  | 'misdirected'
+  | 'too-many'
+  | 'abandoned';
+
+/** Every refusal by its short name, with its kind. */
+const REFUSALS = {
+  'invalid-request': 'invalid',
+  'missing-token': 'unauthorized',
+  'foreign-origin': 'forbidden',
+  'not-found': 'not-found',
+  'other-container': 'conflict',
+  'calls-under-way': 'conflict',
+  'too-large': 'too-large',
+  'unknown-host': 'misdirected',
+  'too-many': 'too-many',
+  abandoned: 'abandoned',
+} as const satisfies Record<string, RefusalKind>;
+
+/** Short name of a refusal. */
+export type RefusalSlug = keyof typeof REFUSALS;
+
+/** A request that is wrong before any kernel sees it: no errno, but words that say which value broke which rule. */
 export class Refused extends Error {
   constructor(
-    /** HTTP status: 400, 404, 409, 413, 429 or 503. */
-    readonly status: number,
-    /** Short name; ends the problem's `type`. */
-    readonly slug: string,
-    readonly title: string,
+    readonly slug: RefusalSlug,
     /** Which value broke which rule. */
     detail: string,
   ) {
     super(detail);
   }
 
+  get kind(): RefusalKind {
+    return REFUSALS[this.slug];
+  }
+
+  /** The same refusal with what it is about in front of its words. */
+  within(where: string): Refused {
+    return new Refused(this.slug, `${where}: ${this.message}`);
+  }
+
   static badRequest(detail: string): Refused {
-    return new Refused(400, 'invalid-request', 'Malformed request', detail);
+    return new Refused('invalid-request', detail);
   }
   static notFound(what: string, id: string): Refused {
-    return new Refused(404, 'not-found', 'No such resource', `there is no ${what} "${id}"`);
+    return new Refused('not-found', `there is no ${what} "${id}"`);
   }
   static tooMany(what: string, limit: number): Refused {
-    return new Refused(
-      429,
-      'too-many',
-      'Too many resources',
-      `there are ${limit} ${what} already, which is the limit`,
-    );
+    return new Refused('too-many', `there are ${limit} ${what} already, which is the limit`);
   }
   static tooLarge(detail: string): Refused {
-    return new Refused(413, 'too-large', 'Too large', detail);
+    return new Refused('too-large', detail);
   }
 }

@@ -18,7 +18,7 @@ const HANDLERS: CallHandlers<CallName> = {
   ...driverCalls,
 };
 
-/** The check of each call's arguments; throws a Refused 400 that names the value and the rule. */
+/** The check of each call's arguments; throws a Refused that names the value and the rule. */
 export const checkArgs = Object.fromEntries(
   Object.entries(CALL_ARGS).map(([name, schema]) => [name, validator(schema)]),
 ) as Record<CallName, (value: unknown, where: string) => void>;
@@ -39,7 +39,7 @@ export function targetId(call: CallObject): string | undefined {
  * Checks a call object in full: its name, its object's id, and every argument. For calls that come as one
  * object (traces, batches); a REST request has been checked by its route already.
  *
- * @throws Refused 400 that names the value and the rule
+ * @throws Refused that names the value and the rule
  */
 export function checkCall(value: unknown): CallObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -60,7 +60,7 @@ function ruleOf(schema: TSchema, message: string): string {
 /**
  * The value of a line of NDJSON.
  *
- * @throws Refused 400 where it is not JSON
+ * @throws Refused where it is not JSON
  */
 export function parseLine(line: string): unknown {
   try {
@@ -70,7 +70,7 @@ export function parseLine(line: string): unknown {
   }
 }
 
-/** Compiles a schema into a check that gives null, or a Refused (400) naming the value and the rule. */
+/** Compiles a schema into a check that gives null, or a Refused naming the value and the rule. */
 export function checker(schema: TSchema): (value: unknown, where: string) => Refused | null {
   const compiled = TypeCompiler.Compile(schema);
   return (value, where) => {

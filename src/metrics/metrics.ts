@@ -1,10 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { AdvisoryKind } from '../kernel/advisories.ts';
-import type { Generation } from '../kernel/generations/index.ts';
-import type { LogEntry } from '../kernel/splats.ts';
+import type { HostListener, WebhookReport } from '../host/listener.ts';
+import type { Advisory } from '../kernel/advisories.ts';
+import type { Invalidation, SplatEvent } from '../kernel/task.ts';
 import { type Answer, errnoOf } from '../machine/answer.ts';
+import type { CallTask } from '../machine/call-task.ts';
 import type { Rig } from '../rig/rig.ts';
-import type { CallbackOutcome, HostMetrics } from './host-metrics.ts';
 import { splatLabels } from './splat-labels.ts';
 
 /** Bounds of the request durations, seconds: most calls take well under a millisecond, a webhook may take its time. */
@@ -45,7 +45,7 @@ function sumOfIommus({ host }: Rig, table: 'mappings' | 'pins'): number {
  * The metrics of one service in a registry of its own. Every label has a bounded set of values: route patterns,
  * names of calls, errnos; never a URL, a rig or a device.
  */
-export class Metrics implements HostMetrics {
+export class Metrics implements HostListener {
   private readonly registry = new Registry();
   private readonly requests = new Counter({
     name: 'vfio_host_http_requests_total',
@@ -131,19 +131,26 @@ export class Metrics implements HostMetrics {
     this.requests.inc({ method: known, route: pattern, status });
   }
 
-  answered(answer: Answer): void {
+  ended(task: CallTask): void {
+    const answer = task.answer!;
     this.calls.inc({ call: answer.call, errno: errnoLabel(answer) });
   }
 
-  splat(entry: LogEntry, gen: Generation): void {
-    this.splats.inc(splatLabels(entry, gen.splats));
+  splat(task: CallTask, { entry }: SplatEvent): void {
+    this.splats.inc(splatLabels(entry, task.machine.kernel.gen.splats));
   }
 
-  advisory(kind: AdvisoryKind): void {
+  advisory(_task: CallTask, { kind }: Advisory): void {
     this.advisories.inc({ kind });
   }
 
-  callback(outcome: CallbackOutcome): void {
+  /** A callback of a driver; one to a webhook counts when it has ended. */
+  invalidated({ machine }: CallTask, { device }: Invalidation): void {
+    const type = machine.kernel.devices.get(device)?.driver.config?.type;
+    if (type !== 'webhook') this.callbacks.inc({ outcome: type === 'manual' ? 'manual' : 'built-in' });
+  }
+
+  webhook(_task: CallTask, { outcome }: WebhookReport): void {
     this.callbacks.inc({ outcome });
   }
 }

@@ -15,7 +15,7 @@ export function scenarioOf(value: ScenarioSchema, kernel: string = DEFAULT_KERNE
 /**
  * Checks what claims to be a trace.
  *
- * @throws Refused 400 that names the value and the rule
+ * @throws Refused that names the value and the rule
  */
 export function checkScenario(value: unknown): Scenario {
   check(value, 'scenario');

@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Host } from '../host/host.ts';
 import {
   differencesBetween,
   type KernelDifference,
   withDifference,
 } from '../kernel/generations/differences.ts';
 import type { Generation } from '../kernel/generations/index.ts';
+import type { Machine } from '../machine/machine.ts';
 import { runScenario } from './run.ts';
 import { callOf, type Expectation, type Scenario } from './scenario.ts';
 
-/** Makes a fresh host of a generation. */
-export type HostOf = (gen: Generation) => Host;
+/** Makes a fresh machine of a generation. */
+export type MachineOf = (gen: Generation) => Machine;
 
 /** Why two neighbouring kernels of a comparison answer a step differently. */
 export interface Reason {
@@ -33,12 +33,12 @@ export interface StepComparison {
 export function compareKernels(
   scenario: Scenario,
   generations: readonly Generation[],
-  hostOf: HostOf,
+  machineOf: MachineOf,
 ): StepComparison[] {
-  const runs = generations.map((gen) => runScenario(hostOf(gen), scenario).map(comparable));
+  const runs = generations.map((gen) => runScenario(machineOf(gen), scenario).map(comparable));
   const reasons = generations.slice(1).map((gen, i) => {
     const pair = { from: generations[i]!, to: gen };
-    return new Attribution(scenario, pair.from, pair.to, runs[i]!, runs[i + 1]!, hostOf);
+    return new Attribution(scenario, pair.from, pair.to, runs[i]!, runs[i + 1]!, machineOf);
   });
   return scenario.steps.flatMap((step, index) => {
     const answers = runs.map((run) => run[index]);
@@ -76,10 +76,10 @@ class Attribution {
     private readonly to: Generation,
     private readonly before: readonly Expectation[],
     private readonly after: readonly Expectation[],
-    hostOf: HostOf,
+    machineOf: MachineOf,
   ) {
     if (isDeepStrictEqual(before, after)) return;
-    const run = (gen: Generation) => runScenario(hostOf(gen), scenario).map(comparable);
+    const run = (gen: Generation) => runScenario(machineOf(gen), scenario).map(comparable);
     for (const difference of differencesBetween(from, to)) {
       const given = run(withDifference(from, to, difference));
       const taken = run(withDifference(to, from, difference));

@@ -1,4 +1,4 @@
-import { type Answer, toReply } from '../machine/answer.ts';
+import { type Answer, bodyOf, errnoOf } from '../machine/answer.ts';
 import { fnv1a64, infoOf, PLAIN_FIELDS } from './compare.ts';
 import type { Expectation, Observation } from './scenario.ts';
 
@@ -18,17 +18,15 @@ export function observationOf(
   shown: Shown,
   lockedPages: number,
 ): Observation {
-  const reply = answer ? toReply(answer) : null;
   const log = answer ? answer.log : [];
-  const body = reply?.body ?? {};
-  const wedged = reply?.status === 423;
-  const refused = reply !== null && reply.status >= 400 && !body.killed && !wedged;
+  const how = answer?.end.how;
+  if (answer?.end.how === 'crashed') throw answer.end.error;
   const observation: Observation = {
-    errno: (body.errno as string | undefined) ?? (refused ? `status ${reply.status}` : null),
-    killed: body.killed === true,
-    wedged,
+    errno: answer && errnoOf(answer),
+    killed: how === 'killed',
+    wedged: how === 'wedged',
     pending: answer === null,
-    body,
+    body: answer ? bodyOf(answer) : {},
     invalidations: invalidations.slice(shown.invalidations),
     log: log.slice(shown.log),
     lockedPages,

@@ -1,17 +1,17 @@
-import type { Host } from '../host/host.ts';
+import type { Machine } from '../machine/machine.ts';
 import { compare } from './compare.ts';
 import { ScenarioRun } from './run.ts';
 import type { Difference, Scenario } from './scenario.ts';
 
 /**
- * Runs a scenario on a host that is as after a reset, step by step, and returns every difference from its
+ * Runs a scenario on a machine that is as after a reset, step by step, and returns every difference from its
  * expectations.
  *
  * @throws Refused when a step is not a valid call
  */
-export function replay(host: Host, scenario: Scenario): Difference[] {
+export function replay(machine: Machine, scenario: Scenario): Difference[] {
   const differences: Difference[] = [];
-  const run = new ScenarioRun(host);
+  const run = new ScenarioRun(machine);
   for (const [index, step] of scenario.steps.entries()) {
     const seen = run.take(step, index);
     const { expect } = step;

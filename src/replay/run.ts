@@ -1,4 +1,5 @@
-import type { Host, StartedCall } from '../host/host.ts';
+import type { StartedCall } from '../machine/call-task.ts';
+import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkCall } from '../machine/table.ts';
 import { expectationOf, observationOf, type Shown } from './observe.ts';
@@ -10,17 +11,17 @@ interface Looked {
   readonly shown: Shown;
 }
 
-/** Runs the steps of a scenario on a host that is as after a reset, one by one. */
+/** Runs the steps of a scenario on a machine that is as after a reset, one by one. */
 export class ScenarioRun {
   private readonly pending = new Map<string, Looked>();
 
-  constructor(private readonly host: Host) {}
+  constructor(private readonly machine: Machine) {}
 
   /**
    * Takes one step and says what was seen. A call that is neither finished nor marked `async` waits: every held
    * callback is let go then, and what comes of it is the step's outcome (`hangs` where it is a deadlock).
    *
-   * @throws Refused 400 when the step is not a valid call
+   * @throws Refused when the step is not a valid call
    */
   take(step: Step, index: number): Observation & { hangs: boolean } {
     if (step.call === 'await') {
@@ -29,7 +30,7 @@ export class ScenarioRun {
         throw Refused.badRequest(`step ${index}: await of "${step.of}", which was not started`);
       }
       this.pending.delete(String(step.of));
-      if (!awaited.started.answer) releaseHeld(this.host);
+      if (!awaited.started.answer) releaseHeld(this.machine);
       return { ...this.look(awaited), hangs: false };
     }
     const looked: Looked = { started: this.start(step, index), shown: { invalidations: 0, log: 0 } };
@@ -38,7 +39,7 @@ export class ScenarioRun {
       return { ...this.look(looked), hangs: false };
     }
     if (looked.started.answer) return { ...this.look(looked), hangs: false };
-    releaseHeld(this.host);
+    releaseHeld(this.machine);
     const both = [...this.pending.values(), looked];
     const hangs = both.every(({ started }) => isDeadlocked(started));
     return { ...this.look(looked), hangs };
@@ -46,20 +47,20 @@ export class ScenarioRun {
 
   /** Gives up whatever is still under way. */
   end(): void {
-    this.host.abandonPending('the run of the trace ended');
+    this.machine.abandon('the run of the trace ended');
   }
 
   private start(step: Step, index: number): StartedCall {
     try {
-      return this.host.start(checkCall(callOf(step)));
+      return this.machine.start(checkCall(callOf(step)));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      throw new Refused(error.status, error.slug, error.title, `step ${index}: ${error.message}`);
+      throw error.within(`step ${index}`);
     }
   }
 
   private look({ started, shown }: Looked): Observation {
-    return observationOf(started.answer, started.invalidations(), shown, this.host.lockedPages());
+    return observationOf(started.answer, started.delivered(), shown, this.machine.lockedPages);
   }
 }
 
@@ -68,15 +69,15 @@ function isDeadlocked({ answer }: StartedCall): boolean {
 }
 
 /** Lets go every callback that is held. */
-function releaseHeld(host: Host): void {
-  for (const { callback } of host.kernel.scheduler.pending) {
-    if (callback?.mode === 'held') host.start({ call: 'resume-callbacks', device: callback.device });
+function releaseHeld(machine: Machine): void {
+  for (const { callback } of machine.kernel.scheduler.pending) {
+    if (callback?.mode === 'held') machine.start({ call: 'resume-callbacks', device: callback.device });
   }
 }
 
 /** What each step of a scenario is answered. A call that would never return `hangs`. */
-export function runScenario(host: Host, scenario: Scenario): Expectation[] {
-  const run = new ScenarioRun(host);
+export function runScenario(machine: Machine, scenario: Scenario): Expectation[] {
+  const run = new ScenarioRun(machine);
   const seen: Expectation[] = [];
   for (const [index, step] of scenario.steps.entries()) {
     seen.push(expectationOf(run.take(step, index)));

@@ -32,10 +32,10 @@ export interface Scenario {
 export interface Observation {
   errno: string | null;
   killed: boolean;
-  /** The call needs a lock that is held for ever (status 423). */
+  /** The call needs a lock that is held for ever. */
   wedged: boolean;
   pending: boolean;
-  /** Fields of the answer, or of the problem. */
+  /** Fields of the answer. */
   body: Record<string, unknown>;
   /** Callbacks since the call started, or since it was last looked at. */
   invalidations: unknown[];

@@ -16,7 +16,7 @@ const check = validator(SnapshotSchema);
 /**
  * Checks the form of what claims to be a snapshot; restoreSnapshot checks what it says.
  *
- * @throws Refused 400 that names the value and the rule
+ * @throws Refused that names the value and the rule
  */
 export function checkSnapshot(value: unknown, where: string): Snapshot {
   check(value, where);
@@ -34,7 +34,7 @@ export function generationOfSnapshot({ kernel }: Snapshot, where: string): Gener
  * Brings a fresh machine, of the snapshot's kernel, into the state that a snapshot of checked form says.
  *
  * @param where what to call the snapshot in messages
- * @throws Refused 400 for a state that cannot be, 413 or 429 for one beyond the machine's limits; the
+ * @throws Refused for a state that cannot be, or one beyond the machine's limits; the
  *   machine is half-filled then, and must be thrown away
  */
 export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): void {
@@ -58,12 +58,7 @@ export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): 
 function checkLimits({ limits }: Machine, state: SnapshotState, where: string): void {
   const most = (field: string, count: number, limit: number) => {
     if (count <= limit) return;
-    throw new Refused(
-      429,
-      'too-many',
-      'Too many resources',
-      `${where}/${field} has ${count} items, but the limit is ${limit}`,
-    );
+    throw new Refused('too-many', `${where}/${field} has ${count} items, but the limit is ${limit}`);
   };
   most('processes', state.processes.length, limits.processes);
   most('devices', state.devices.length, limits.devices);

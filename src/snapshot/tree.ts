@@ -12,7 +12,7 @@ export interface Place {
  * The tree of nodes that are listed in order: node i gets slot i + 1. In order and with their depths there is one
  * tree at most, and this is it, with every red-black rule checked.
  *
- * @throws Refused 400 where there is none
+ * @throws Refused where there is none
  */
 export function treeOf(places: readonly Place[], where: string): TreeShape {
   const count = places.length;

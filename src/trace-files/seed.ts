@@ -1,12 +1,13 @@
 import type { Snapshot } from '../../schemas/snapshot.ts';
-import type { Host, HostLimits } from '../host/host.ts';
-import { scratchHost } from '../host/scratch.ts';
+import type { Host } from '../host/host.ts';
 import { generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import type { MachineLimits } from '../machine/limits.ts';
+import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { replay } from '../replay/replay.ts';
 import { ScenarioRun } from '../replay/run.ts';
 import type { Scenario } from '../replay/scenario.ts';
-import { checkSnapshot, generationOfSnapshot } from '../snapshot/restore.ts';
+import { checkSnapshot, generationOfSnapshot, restoreSnapshot } from '../snapshot/restore.ts';
 import { parseJson, readText, tracesIn } from './traces.ts';
 
 /** A file that cannot seed a rig; the message names it and why. */
@@ -21,7 +22,7 @@ export interface Seed {
 }
 
 /**
- * Reads a seed: a snapshot, or one trace, gzipped where the file's name ends in `.gz`. It is tried on a host that
+ * Reads a seed: a snapshot, or one trace, gzipped where the file's name ends in `.gz`. It is tried on a machine that
  * is thrown away: a snapshot must be restorable within the limits, a trace must go as it expects, and end with no
  * call under way.
  *
@@ -30,7 +31,7 @@ export interface Seed {
  *
  * @throws SeedError or TraceError for a file that cannot be used
  */
-export function readSeed(path: string, limits: HostLimits): Seed {
+export function readSeed(path: string, limits: MachineLimits): Seed {
   const text = readText(path);
   const value = parseJson(text);
   try {
@@ -46,8 +47,9 @@ export function readSeed(path: string, limits: HostLimits): Seed {
   }
 }
 
-function seedOfSnapshot(snapshot: Snapshot, limits: HostLimits): Seed {
-  scratchHost(generationOfSnapshot(snapshot, 'snapshot'), limits).restore(snapshot, 'snapshot');
+function seedOfSnapshot(snapshot: Snapshot, limits: MachineLimits): Seed {
+  const machine = new Machine(generationOfSnapshot(snapshot, 'snapshot'), limits);
+  restoreSnapshot(machine, snapshot, 'snapshot');
   return {
     kernel: snapshot.kernel,
     apply(host) {
@@ -56,27 +58,27 @@ function seedOfSnapshot(snapshot: Snapshot, limits: HostLimits): Seed {
   };
 }
 
-function seedOfTrace(trace: Scenario, limits: HostLimits): Seed {
+function seedOfTrace(trace: Scenario, limits: MachineLimits): Seed {
   const gen = generationOf(trace.kernel);
   if (!gen) {
     throw new SeedError(`kernel is "${trace.kernel}", but must be one of ${KERNEL_VERSIONS.join(', ')}`);
   }
-  const host = scratchHost(gen, limits);
-  const [difference] = replay(host, trace);
+  const machine = new Machine(gen, limits);
+  const [difference] = replay(machine, trace);
   if (difference) {
     const { step, call, field, expected, actual } = difference;
     throw new SeedError(
       `step ${step} (${call}): ${field} is ${JSON.stringify(actual)}, expected ${JSON.stringify(expected)}`,
     );
   }
-  const underway = host.underway();
+  const underway = machine.underway();
   if (underway.length > 0) throw new SeedError(`the trace ends with calls under way: ${underway.join('; ')}`);
-  return { kernel: trace.kernel, apply: (host) => run(host, trace) };
+  return { kernel: trace.kernel, apply: ({ machine: fresh }) => run(fresh, trace) };
 }
 
 /** Makes the calls of a trace. What another kernel refuses to know is passed over. */
-function run(host: Host, trace: Scenario): void {
-  const steps = new ScenarioRun(host);
+function run(machine: Machine, trace: Scenario): void {
+  const steps = new ScenarioRun(machine);
   for (const [index, step] of trace.steps.entries()) {
     try {
       steps.take(step, index);

@@ -39,13 +39,13 @@ test.each(CALLS)('%s on a device with another driver is refused, and on no devic
   ]) {
     expect(() => rig.start(call, { device, ...ARGS[call] })).toThrow(
       expect.objectContaining({
-        status: 400,
+        kind: 'invalid',
         message: `${call} is for a device with a ${owner} driver; "${device}" has ${type}`,
       }),
     );
   }
   expect(() => rig.start(call, { device: 'nobody', ...ARGS[call] })).toThrow(
-    expect.objectContaining({ status: 404 }),
+    expect.objectContaining({ kind: 'not-found' }),
   );
   expect(rig.host.journal.seq).toBe(seq);
 });
@@ -67,7 +67,7 @@ test.each([
 ] as const)('%s with %j is no request', (call, wrong, words) => {
   const rig = new DriverRig({});
   expect(() => rig.start(call, { device: 'x', ...ARGS[call], ...wrong })).toThrow(
-    expect.objectContaining({ status: 400, message: expect.stringContaining(words) }),
+    expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(words) }),
   );
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { toReply } from '../../routes/replies.ts';
 import { GENERATIONS } from '../../src/kernel/generations/index.ts';
-import { toReply } from '../../src/machine/answer.ts';
 import { hostOf } from '../support/host.ts';
 
 /** An unmap of 16 pages at 0x10000 while vfio-ap has pinned a notification byte in the fifth. */

@@ -194,7 +194,7 @@ describe('spec section 5.2, the deferred unpin of 6.1.192', () => {
     expect(rig.do('ccw-run-work', { device: 'ccw' }).ran).toBe(true);
     rig.do('resume-callbacks', { device: 'd' });
     expect(unmap.answer).toMatchObject({ end: { how: 'returned', value: { size: '0x10000' } } });
-    expect(unmap.invalidations()).toHaveLength(2);
+    expect(unmap.delivered()).toHaveLength(2);
   });
 
   test('ccw-run-work after a failed reset unpins; a second time there is nothing to do', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { toReply } from '../../routes/replies.ts';
 import { ERRNO, type Errno } from '../../src/kernel/errno.ts';
-import { toReply } from '../../src/machine/answer.ts';
 import {
   type Answer,
   ASYNC,

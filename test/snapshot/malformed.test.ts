@@ -242,10 +242,10 @@ function refusal(document: unknown): Refused {
 test.each(WRONG)('%s: refused, and nothing has changed', (_, named, spoil) => {
   const document = JSON.parse(GOOD);
   spoil(document.state, document);
-  const { status, message } = refusal(document);
+  const { kind, message } = refusal(document);
   expect(message).toContain(named);
   expect(message).toMatch(/^body/);
-  expect(status).toBe(400);
+  expect(kind).toBe('invalid');
   expect(dumpKernel(host.kernel)).toEqual(before);
   expect(textOf(host)).toBe(GOOD);
 });
@@ -271,7 +271,7 @@ test('whatever is left out or of another type is refused, and nothing has change
       if (optional || /emptyUnpin|injected|halt|tapq|errno/.test(key)) continue;
       if (value === undefined) delete holder[key];
       else holder[key] = value;
-      expect(refusal(document).status, `${key} ${JSON.stringify(value)}`).toBe(400);
+      expect(refusal(document).kind, `${key} ${JSON.stringify(value)}`).toBe('invalid');
       refused++;
     }
   }

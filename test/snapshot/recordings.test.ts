@@ -24,14 +24,14 @@ function halfway({ steps }: Scenario): number {
 function differences(scenario: Scenario): unknown[] {
   const place = halfway(scenario);
   let host = newHost(SILENT, scenario.kernel);
-  let run = new ScenarioRun(host);
+  let run = new ScenarioRun(host.machine);
   const found: unknown[] = [];
   for (const [index, step] of scenario.steps.entries()) {
-    if (index === place && host.underway().length === 0) {
+    if (index === place && host.machine.underway().length === 0) {
       const text = textOf(host);
       host = hostFrom(text);
       if (textOf(host) !== text) found.push({ step: index, field: 'snapshot' });
-      run = new ScenarioRun(host);
+      run = new ScenarioRun(host.machine);
     }
     const seen = run.take(step, index);
     const { expect: expected } = step;

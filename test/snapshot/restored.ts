@@ -1,6 +1,7 @@
+import { toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
-import type { Host, StartedCall } from '../../src/host/host.ts';
-import { toReply } from '../../src/machine/answer.ts';
+import type { Host } from '../../src/host/host.ts';
+import type { StartedCall } from '../../src/machine/call-task.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkCall } from '../../src/machine/table.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
@@ -18,8 +19,8 @@ export function hostFrom(text: string): Host {
   return host;
 }
 
-/** A call as it came out: its start, or the status and words of the problem it was refused with. */
-export type Outcome = StartedCall | { problem: [status: number, detail: string] };
+/** A call as it came out: its start, or the kind and words of the problem it was refused with. */
+export type Outcome = StartedCall | { problem: [kind: string, detail: string] };
 
 /** Makes a call, right or wrong. */
 export function make(host: Host, call: CallObject): Outcome {
@@ -27,7 +28,7 @@ export function make(host: Host, call: CallObject): Outcome {
     return host.start(checkCall(call));
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    return { problem: [error.status, error.message] };
+    return { problem: [error.kind, error.message] };
   }
 }
 
@@ -37,7 +38,7 @@ export function seen(host: Host, outcome: Outcome): unknown {
   const { answer } = outcome;
   return {
     reply: answer && toReply(answer),
-    invalidations: outcome.invalidations(),
+    invalidations: outcome.delivered(),
     locked: [...host.kernel.processes.values()].map(({ lockedVm }) => lockedVm),
   };
 }
@@ -46,7 +47,7 @@ export function seen(host: Host, outcome: Outcome): unknown {
 export function drain(host: Host): void {
   for (let pending = host.kernel.scheduler.pending; pending.length > 0; ) {
     const callback = pending.find((task) => task.callback)?.callback;
-    if (!callback) throw new Error(`stuck: ${host.underway().join('; ')}`);
+    if (!callback) throw new Error(`stuck: ${host.machine.underway().join('; ')}`);
     const call = callback.mode === 'held' ? 'resume-callbacks' : 'complete-callback';
     make(host, { call, device: callback.device });
     pending = host.kernel.scheduler.pending;

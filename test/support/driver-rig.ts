@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
+import { type Reply, toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
-import type { Host, StartedCall } from '../../src/host/host.ts';
-import { type Reply, toReply } from '../../src/machine/answer.ts';
+import type { Host } from '../../src/host/host.ts';
+import type { StartedCall } from '../../src/machine/call-task.ts';
 import { checkCall } from '../../src/machine/table.ts';
 import { newHost, SILENT } from './host.ts';
 

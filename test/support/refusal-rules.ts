@@ -1,3 +1,4 @@
+import { refusalReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Host } from '../../src/host/host.ts';
 import type { Answer } from '../../src/machine/answer.ts';
@@ -18,7 +19,7 @@ export function make(host: Host, call: CallObject): Ending {
     answer = host.start(checkCall(call)).answer;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    return { how: error.status, log: [] };
+    return { how: refusalReply(error).status, log: [] };
   }
   if (!answer) return { how: 'pending', log: [] };
   const { end, log } = answer;

@@ -16,10 +16,10 @@ describe.each(KERNEL_VERSIONS)('Linux %s', (version) => {
     for (const { scenarios } of recordings(version)) {
       for (const scenario of scenarios) {
         const host = newHost(SILENT, version);
-        runScenario(host, scenario);
+        runScenario(host.machine, scenario);
         const { scenario: trace, truncated } = host.trace(scenario.id);
         expect(truncated).toBe(false);
-        expect(replay(newHost(SILENT, version), trace), scenario.id).toEqual([]);
+        expect(replay(newHost(SILENT, version).machine, trace), scenario.id).toEqual([]);
         steps += trace.steps.length;
       }
     }

@@ -243,7 +243,7 @@ export const deviceCalls: CallHandlers<
         ({ callback }) => callback?.mode === 'outside' && callback.device === id,
       );
       if (!waiting) return refuse(task as Task, 'EAGAIN', 'no callback of the device is under way');
-      if (driver.config.type === 'webhook' && m.deliversWebhooks) {
+      if (driver.config.type === 'webhook' && m.callsWebhooks) {
         return refuse(task as Task, 'EBUSY', 'the callback is being delivered to its webhook');
       }
       scheduler.resume(waiting, answer);

@@ -1,0 +1,78 @@
+import type { CallObject } from '../../schemas/calls.ts';
+import { Task } from '../kernel/task.ts';
+import { type Answer, answerOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
+import type { CallResult } from './call-handler.ts';
+import type { Machine } from './machine.ts';
+
+/** A call that was started: answered already, or under way. */
+export interface StartedCall {
+  /** The answer; null while the call is under way. */
+  readonly answer: Answer | null;
+  /** Callbacks delivered so far. */
+  delivered(): readonly InvalidationEntry[];
+  /** Calls `tell` with the answer, now where there is one. */
+  whenAnswered(tell: (answer: Answer) => void): void;
+}
+
+/** The answer of a call, once there is one. It never rejects. */
+export function answerTo(started: StartedCall): Promise<Answer> {
+  return new Promise((resolve) => started.whenAnswered(resolve));
+}
+
+/** A call as a task of the kernel. */
+export class CallTask extends Task<CallResult> implements StartedCall {
+  /** The container it acts on when it begins, if any. */
+  container: string | undefined;
+  /** Its seq in the journal, and that of its last callback; 0 where nobody keeps one. */
+  seq = 0;
+  invalidationSeq = 0;
+  /** How many of its callbacks the machine's listeners have been told of. */
+  told = 0;
+  private made: Answer | null = null;
+  private waiters: ((answer: Answer) => void)[] | null = null;
+
+  constructor(
+    readonly machine: Machine,
+    /** The call itself. */
+    readonly object: CallObject,
+    /** Id of the request that made it, if one did. */
+    readonly reqId: string | undefined,
+  ) {
+    super(object.call, typeof object.device === 'string' ? object.device : undefined);
+  }
+
+  get answer(): Answer | null {
+    if (this.end !== null) this.made ??= answerOf(this);
+    return this.made;
+  }
+
+  delivered(): InvalidationEntry[] {
+    return this.invalidations.map(invalidationEntry);
+  }
+
+  whenAnswered(tell: (answer: Answer) => void): void {
+    if (this.answer) tell(this.answer);
+    else {
+      this.waiters ??= [];
+      this.waiters.push(tell);
+    }
+  }
+
+  override onEnd(): void {
+    this.machine.ended(this);
+    this.tellWaiters();
+  }
+
+  /** Ends a call that never was a task, or will not be one any more. */
+  giveUp(error: Error): void {
+    this.end = { how: 'crashed', error };
+    this.tellWaiters();
+  }
+
+  private tellWaiters(): void {
+    const { waiters } = this;
+    if (!waiters) return;
+    this.waiters = null;
+    for (const tell of waiters) tell(this.answer!);
+  }
+}
