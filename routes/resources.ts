@@ -1,13 +1,12 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { flagNames, Id, PROT_FLAGS } from '../schemas/values.ts';
+import { Id } from '../schemas/values.ts';
 import type { Host } from '../src/host/host.ts';
-import { hex, hexAddress } from '../src/kernel/pages.ts';
-import { describePin } from '../src/kernel/type1/leftover-pins.ts';
-import { describeContainer } from '../src/machine/calls/container.ts';
-import { describeDevice } from '../src/machine/calls/device.ts';
-import { describeProcess } from '../src/machine/calls/process.ts';
+import type { Container } from '../src/kernel/vfio/container.ts';
 import type { Service } from '../src/service.ts';
+import { describeContainer, mappingsOf, pinsOf } from '../src/views/container.ts';
+import { describeDevice } from '../src/views/device.ts';
+import { describeProcess } from '../src/views/process.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
 import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
@@ -56,7 +55,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
   get('containers', 'container', (host, id) => describeContainer(host.machine.container(id)));
   get('devices', 'device', (host, id) => describeDevice(host.machine.device(id)));
 
-  const within = <T>(name: string, items: (host: Host, id: string) => Iterable<T>) =>
+  const within = <T>(name: string, items: (container: Container) => Iterable<T>) =>
     app.get<{ Params: { container: string }; Querystring: Static<typeof ByPosition> }>(
       `/v1/containers/:container/${name}`,
       {
@@ -71,7 +70,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
       },
       (request) => {
         const { page, ...rest } = pageByPosition(
-          items(rigOf(service, request).host, request.params.container),
+          items(rigOf(service, request).host.machine.container(request.params.container)),
           request.query,
         );
         return { [name]: page, ...rest };
@@ -83,34 +82,4 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
 
 function* described<T, D>(items: ReadonlyMap<string, T>, describe: (item: T) => D): Generator<[string, D]> {
   for (const [id, item] of items) yield [id, describe(item)];
-}
-
-function* mappingsOf(host: Host, id: string): Generator<object> {
-  const { iommu } = host.machine.container(id);
-  if (!iommu) return;
-  const { mappings, pins } = iommu;
-  for (const slot of mappings.inOrder()) {
-    let pinned = 0;
-    for (const _ of pins.inOrder(mappings.pins[slot]!)) pinned++;
-    yield {
-      iova: hexAddress(mappings.iova[slot]!),
-      size: hexAddress(mappings.size[slot]!),
-      vaddr: hexAddress(mappings.vaddr[slot]!),
-      prot: flagNames(mappings.prot[slot]!, PROT_FLAGS),
-      vaddrInvalid: mappings.vaddrInvalid(slot),
-      iommuMapped: mappings.iommuMapped(slot),
-      pins: pinned,
-    };
-  }
-}
-
-function* pinsOf(host: Host, id: string): Generator<object> {
-  const { iommu } = host.machine.container(id);
-  if (!iommu) return;
-  for (const slot of iommu.mappings.inOrder()) {
-    for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
-      const { iova, pfn, refCount, devices } = describePin(host.kernel, iommu, pin);
-      yield { iova: hex(iova), pfn: `0x${pfn.toString(16)}`, refCount, devices };
-    }
-  }
 }

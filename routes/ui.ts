@@ -3,14 +3,12 @@ import { readFileSync } from 'node:fs';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Id } from '../schemas/values.ts';
-import type { Host } from '../src/host/host.ts';
-import { hexAddress } from '../src/kernel/pages.ts';
-import type { Iommu } from '../src/kernel/type1/iommu.ts';
-import { describeContainer } from '../src/machine/calls/container.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Rig } from '../src/rig/rig.ts';
 import { DEFAULT_RIG } from '../src/rig/rigs.ts';
 import type { Service } from '../src/service.ts';
+import { describeContainer } from '../src/views/container.ts';
+import { layoutOf } from '../src/views/layout.ts';
 import { RIG_HEADER } from './rig-of.ts';
 
 /** The page's files and their media types; nothing else of the folder is served. */
@@ -41,13 +39,6 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
   "require-trusted-types-for 'script'",
 ].join('; ');
-
-/** Mappings and runs of pins that one layout carries; the page says so where there are more. */
-const LAYOUT_MAX = 131_072;
-
-/** Bits of a mapping's `flags` in a layout, beside READ 1 and WRITE 2. */
-const VADDR_INVALID = 4;
-const IOMMU_MAPPED = 8;
 
 const NoQuery = Type.Object({}, { additionalProperties: false });
 
@@ -87,7 +78,7 @@ export function uiRoutes(app: FastifyInstance, service: Service): void {
     { schema: { hide: true, params: Type.Object({ container: Id }), querystring: NoQuery } },
     (request, reply) => {
       reply.header('cache-control', 'no-store');
-      return layoutOf(watched(service, request), request.params.container);
+      return containerLayout(watched(service, request), request.params.container);
     },
   );
 }
@@ -116,105 +107,12 @@ function watched(service: Service, request: FastifyRequest): Rig {
 }
 
 /** A container with everything in its IOVA space, in columns. `seq`: the journal's when it was so. */
-function layoutOf({ name, host }: Rig, id: string) {
+function containerLayout({ name, host }: Rig, id: string) {
   const container = host.machine.container(id);
-  const { iommu } = container;
   return {
     rig: name,
     seq: host.journal.seq,
     ...describeContainer(container),
-    ...columnsOf(host, iommu),
+    ...layoutOf(container.view),
   };
-}
-
-/**
- * The mappings by IOVA, and the pins as runs: pages one after the other with frames one after the other and
- * the same holders. `pins.mapping` is an index into the mappings, `pins.holders` one into `holders`.
- */
-function columnsOf(host: Host, iommu: Iommu | null) {
-  const mappings = {
-    iova: [] as string[],
-    size: [] as string[],
-    vaddr: [] as string[],
-    flags: [] as number[],
-  };
-  const runs = new PinRuns(host);
-  let complete = true;
-  if (iommu) {
-    const table = iommu.mappings;
-    for (const slot of table.inOrder()) {
-      if (mappings.iova.length === LAYOUT_MAX) {
-        complete = false;
-        break;
-      }
-      mappings.iova.push(pageAddress(table.iova[slot]!));
-      mappings.size.push(pageAddress(table.size[slot]!));
-      mappings.vaddr.push(pageAddress(table.vaddr[slot]!));
-      mappings.flags.push(
-        (table.prot[slot]! & 3) |
-          (table.vaddrInvalid(slot) ? VADDR_INVALID : 0) |
-          (table.iommuMapped(slot) ? IOMMU_MAPPED : 0),
-      );
-      if (!runs.addAll(iommu, slot, mappings.iova.length - 1)) complete = false;
-    }
-  }
-  return { complete, mappings, pins: runs.columns, holders: runs.holders };
-}
-
-/** The address of a page; exact, and several times as fast as by its bytes, which do not fit a small integer. */
-function pageAddress(page: number): string {
-  return page === 0 ? '0x0' : `0x${page.toString(16)}000`;
-}
-
-class PinRuns {
-  readonly columns = {
-    mapping: [] as number[],
-    iova: [] as string[],
-    pages: [] as number[],
-    pfn: [] as string[],
-    holders: [] as number[],
-  };
-  readonly holders: { device: string; count: number }[][] = [];
-  private readonly holdersByKey = new Map<string, number>();
-
-  constructor(private readonly host: Host) {}
-
-  /** Adds the pins of a mapping; false where there is no room for all of them. */
-  addAll({ mappings, pins }: Iommu, slot: number, index: number): boolean {
-    const { columns } = this;
-    let [page, offset, pfn, held] = [-1, -1, -1, -1];
-    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
-      const holders = this.holdersIndex(pins.holdersOf(pin));
-      const follows =
-        pins.page[pin] === page + 1 &&
-        pins.pfn[pin] === pfn + 1 &&
-        pins.offset[pin] === offset &&
-        holders === held;
-      if (!follows && columns.iova.length === LAYOUT_MAX) return false;
-      [page, offset, pfn, held] = [pins.page[pin]!, pins.offset[pin]!, pins.pfn[pin]!, holders];
-      if (follows) {
-        columns.pages[columns.pages.length - 1]!++;
-        continue;
-      }
-      columns.mapping.push(index);
-      columns.iova.push(offset === 0 ? pageAddress(page) : hexAddress(page, offset));
-      columns.pages.push(1);
-      columns.pfn.push(`0x${pfn.toString(16)}`);
-      columns.holders.push(holders);
-    }
-    return true;
-  }
-
-  private holdersIndex(counts: ReadonlyMap<number, number>): number {
-    const key = [...counts].join(' ');
-    let index = this.holdersByKey.get(key);
-    if (index === undefined) {
-      index = this.holders.length;
-      this.holdersByKey.set(key, index);
-      this.holders.push(
-        [...counts].map(([device, count]) => ({ device: this.host.kernel.deviceName(device), count })),
-      );
-    }
-    return index;
-  }
 }

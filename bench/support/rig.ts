@@ -1,19 +1,22 @@
 import type { MdevDriver } from '../../src/kernel/driver.ts';
 import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
 import { Kernel } from '../../src/kernel/kernel.ts';
-import type { Device } from '../../src/kernel/objects.ts';
 import { PAGE_SIZE } from '../../src/kernel/pages.ts';
 import { type KernelStep, Task } from '../../src/kernel/task.ts';
-import type { Iommu } from '../../src/kernel/type1/iommu.ts';
-import { MAP_READ, MAP_WRITE, type MapDmaArgs, mapDma } from '../../src/kernel/type1/map-dma.ts';
-import { type UnmapDmaArgs, unmapDma } from '../../src/kernel/type1/unmap-dma.ts';
-import { setIommu } from '../../src/kernel/vfio/container.ts';
-import { openDevice, vfioPinPages, vfioUnpinPages } from '../../src/kernel/vfio/device.ts';
+import type { Type1 } from '../../src/kernel/type1/type1.ts';
+import {
+  VFIO_DMA_MAP_FLAG_READ,
+  VFIO_DMA_MAP_FLAG_WRITE,
+  VFIO_TYPE1v2_IOMMU,
+} from '../../src/kernel/uapi.ts';
+import type { Container } from '../../src/kernel/vfio/container.ts';
+import { mapDma, setIommu, unmapDma } from '../../src/kernel/vfio/container-file.ts';
+import { type Device, openDevice } from '../../src/kernel/vfio/device.ts';
 import { openGroup, setContainer } from '../../src/kernel/vfio/group.ts';
+import type { MapDmaArgs, UnmapDmaArgs } from '../../src/kernel/vfio/iommu-ops.ts';
+import { vfioPinPages, vfioUnpinPages } from '../../src/kernel/vfio/vfio-main.ts';
 
-/** VFIO_TYPE1v2_IOMMU. */
-const TYPE1_V2 = 3;
-const READ_WRITE = MAP_READ | MAP_WRITE;
+const READ_WRITE = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
 const PAGE = BigInt(PAGE_SIZE);
 
 /** A driver that takes part in every unmap and does nothing. */
@@ -33,7 +36,8 @@ export function addressOfPage(page: number): bigint {
 
 /** A kernel with one type1v2 container and one open mdev in it. Each method is one kernel call, as one task. */
 export class Rig {
-  readonly iommu: Iommu;
+  readonly iommu: Type1;
+  private readonly container: Container;
   private readonly kernel: Kernel;
   private readonly device: Device;
 
@@ -55,42 +59,43 @@ export class Rig {
     const container = kernel.openContainer('c0', kernel.processes.get('p0')!);
     const { group } = this.device;
     openGroup(group);
-    this.run('set-container', (task) => setContainer(kernel, task, group, container));
-    this.run('set-iommu', (task) => setIommu(kernel, task, container, TYPE1_V2));
-    this.run('open-device', (task) => openDevice(kernel, task, this.device));
-    this.iommu = container.iommu!;
+    this.run('set-container', (task) => setContainer(task, group, container));
+    this.run('set-iommu', (task) => setIommu(task, container, VFIO_TYPE1v2_IOMMU));
+    this.run('open-device', (task) => openDevice(task, this.device));
+    this.container = container;
+    this.iommu = container.iommu as Type1;
   }
 
   private run(call: string, step: (task: Task) => KernelStep<unknown>): void {
-    const task = new Task(call, undefined);
+    const task = new Task(this.kernel, call, undefined);
     this.kernel.scheduler.run(task, step(task));
     if (task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
   }
 
   map(args: MapDmaArgs): void {
-    const task = new Task('map-dma', undefined);
-    this.kernel.scheduler.run(task, mapDma(this.kernel, task, this.iommu, args));
+    const task = new Task(this.kernel, 'map-dma', undefined);
+    this.kernel.scheduler.run(task, mapDma(task, this.container, args));
     if (task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
   }
 
   unmap(args: UnmapDmaArgs): void {
-    const task = new Task('unmap-dma', undefined);
-    this.kernel.scheduler.run(task, unmapDma(this.kernel, task, this.iommu, args));
+    const task = new Task(this.kernel, 'unmap-dma', undefined);
+    this.kernel.scheduler.run(task, unmapDma(task, this.container, args));
     if (task.end?.how !== 'returned' || typeof task.end.value === 'string') throw failed(task);
   }
 
   /** Pins `npage` pages from `iova` (bytes) on. */
   pin(iova: bigint, npage: number): void {
-    const task = new Task('pin-pages', 'd0');
-    const step = vfioPinPages(this.kernel, task, this.device, iova, npage, READ_WRITE);
+    const task = new Task(this.kernel, 'pin-pages', 'd0');
+    const step = vfioPinPages(task, this.device, iova, npage, READ_WRITE);
     this.kernel.scheduler.run(task, step);
     if (task.end?.how !== 'returned' || typeof task.end.value === 'string') throw failed(task);
   }
 
   /** Unpins `npage` pages from `iova` (bytes) on. */
   unpin(iova: bigint, npage: number): void {
-    const task = new Task('unpin-pages', 'd0');
-    this.kernel.scheduler.run(task, vfioUnpinPages(this.kernel, task, this.device, iova, npage));
+    const task = new Task(this.kernel, 'unpin-pages', 'd0');
+    this.kernel.scheduler.run(task, vfioUnpinPages(task, this.device, iova, npage));
     if (task.end?.how !== 'returned') throw failed(task);
   }
 }

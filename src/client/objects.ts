@@ -1,6 +1,6 @@
-import type { describeContainer } from '../machine/calls/container.ts';
-import type { describeDevice } from '../machine/calls/device.ts';
-import type { describeProcess } from '../machine/calls/process.ts';
+import type { describeContainer } from '../views/container.ts';
+import type { describeDevice } from '../views/device.ts';
+import type { describeProcess } from '../views/process.ts';
 import { objectOf } from './calls.ts';
 import { listOf } from './lists.ts';
 import type { RequestOptions } from './transport.ts';

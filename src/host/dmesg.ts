@@ -1,6 +1,5 @@
 import type { Generation } from '../kernel/generations/index.ts';
-import type { LogEntry } from '../kernel/splats.ts';
-import type { SplatEvent } from '../kernel/task.ts';
+import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
 import type { Journal } from './journal.ts';

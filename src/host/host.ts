@@ -2,7 +2,7 @@ import type { CallObject } from '../../schemas/calls.ts';
 import type { Snapshot } from '../../schemas/snapshot.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { SplatEvent } from '../kernel/task.ts';
+import type { SplatEvent } from '../kernel/splats.ts';
 import type { CallTask, StartedCall } from '../machine/call-task.ts';
 import { type Delay, Machine, type PanicPolicy } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';

@@ -1,7 +1,8 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Advisory } from '../kernel/advisories.ts';
+import type { Invalidation } from '../kernel/callback.ts';
 import { hex } from '../kernel/pages.ts';
-import type { Invalidation, SplatEvent } from '../kernel/task.ts';
+import type { SplatEvent } from '../kernel/splats.ts';
 import { advisoryEntry, errnoOf } from '../machine/answer.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { FaultEffect } from '../machine/faults.ts';

@@ -1,7 +1,6 @@
 import type { Generation } from '../kernel/generations/index.ts';
 import { hex } from '../kernel/pages.ts';
-import type { LogEntry } from '../kernel/splats.ts';
-import type { SplatDetails } from '../kernel/task.ts';
+import type { LogEntry, SplatDetails } from '../kernel/splats.ts';
 
 /** What a log line of a splat knows of its surroundings. */
 export interface SplatContext {

@@ -1,6 +1,6 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Advisory } from '../kernel/advisories.ts';
-import type { SplatEvent } from '../kernel/task.ts';
+import type { SplatEvent } from '../kernel/splats.ts';
 import { advisoryEntry } from '../machine/answer.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { FaultEffect } from '../machine/faults.ts';

@@ -1,5 +1,5 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import type { CallbackReturn, PendingCallback } from '../kernel/task.ts';
+import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import type { Answer } from '../machine/answer.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';

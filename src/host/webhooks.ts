@@ -1,6 +1,6 @@
 import type { WebhookConfig } from '../../schemas/drivers/external.ts';
+import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import { hex } from '../kernel/pages.ts';
-import type { CallbackReturn, PendingCallback } from '../kernel/task.ts';
 import { answerTo, type CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';

@@ -1,37 +1,26 @@
-import type { DriverApi, PinResult, UnpinResult } from './driver.ts';
+import type { CallbackName, CallbackReturn } from './callback.ts';
+import type { DmaAccess, DriverApi, PinResult, UnpinResult } from './driver.ts';
 import type { Errno } from './errno.ts';
-import type { Kernel } from './kernel.ts';
-import type { Device } from './objects.ts';
+import type { Lock } from './lock.ts';
 import { addressOf } from './pages.ts';
-import type { SplatId } from './splats.ts';
-import {
-  acquireForGood,
-  type CallbackName,
-  type CallbackReturn,
-  type KernelStep,
-  type Lock,
-  refuse,
-  type SplatDetails,
-  type Task,
-  tryAcquire,
-} from './task.ts';
-import type { DmaAccess } from './type1/dma-rw.ts';
-import { vfioDmaRw, vfioPinPages, vfioUnpinPages } from './vfio/device.ts';
+import type { SplatDetails, SplatId } from './splats.ts';
+import type { KernelStep, Task } from './task.ts';
+import type { Device } from './vfio/device.ts';
+import { vfioDmaRw, vfioPinPages, vfioUnpinPages } from './vfio/vfio-main.ts';
 
 /** The driver API for one device within one task. */
 export class TaskDriverApi implements DriverApi {
   constructor(
-    private readonly k: Kernel,
     private readonly task: Task,
     private readonly device: Device,
   ) {}
 
   pinPages(iova: bigint, npage: number, prot: number): KernelStep<PinResult> {
-    return vfioPinPages(this.k, this.task, this.device, iova, npage, prot);
+    return vfioPinPages(this.task, this.device, iova, npage, prot);
   }
 
   unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult> {
-    return vfioUnpinPages(this.k, this.task, this.device, iova, npage);
+    return vfioUnpinPages(this.task, this.device, iova, npage);
   }
 
   *waitOutside(mode: 'held' | 'outside', call: CallbackName): KernelStep<CallbackReturn> {
@@ -41,36 +30,36 @@ export class TaskDriverApi implements DriverApi {
   }
 
   dmaRw(iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array> {
-    return vfioDmaRw(this.k, this.task, this.device, iova, access);
+    return vfioDmaRw(this.task, this.device, iova, access);
   }
 
   readPinned(pfn: number, offset: number, length: number): Uint8Array {
     // Every mapping of a container is of one process, so the page frame is one of its pages.
-    const { process } = this.device.iommu!;
+    const { process } = this.device.container!;
     return process.read(addressOf(pfn - process.pfnOf(0), offset), length);
   }
 
   warn(id: SplatId, details: SplatDetails = {}): void {
-    this.k.warn(this.task, id, { device: this.device.id, ...details });
+    this.task.warn(id, { device: this.device.id, ...details });
   }
 
   prWarn(text: string): void {
-    this.k.print(this.task, text, { device: this.device.id });
+    this.task.kernel.print(this.task, text, { device: this.device.id });
   }
 
   refuse(errno: Errno, why: string): Errno {
-    return refuse(this.task, errno, why);
+    return this.task.refuse(errno, why);
   }
 
   lock(lock: Lock): KernelStep<void> {
-    return acquireForGood(this.task, lock);
+    return this.task.lockNested(lock);
   }
 
   tryLock(lock: Lock): boolean {
-    return tryAcquire(this.task, lock);
+    return this.task.tryLock(lock);
   }
 
   unlock(lock: Lock): void {
-    this.k.release(this.task, lock);
+    this.task.unlock(lock);
   }
 }

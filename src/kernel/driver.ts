@@ -1,7 +1,8 @@
+import type { CallbackName, CallbackReturn } from './callback.ts';
 import type { Errno } from './errno.ts';
-import type { SplatId } from './splats.ts';
-import type { CallbackName, CallbackReturn, KernelStep, Lock, SplatDetails } from './task.ts';
-import type { DmaAccess } from './type1/dma-rw.ts';
+import type { Lock } from './lock.ts';
+import type { SplatDetails, SplatId } from './splats.ts';
+import type { KernelStep } from './task.ts';
 
 /** What a driver's code can call: the kernel's driver API, for its own device, within the running task. */
 export interface DriverApi {
@@ -32,6 +33,9 @@ export interface DriverApi {
   tryLock(lock: Lock): boolean;
   unlock(lock: Lock): void;
 }
+
+/** One access of dma_rw: bytes to write, or how many to read. */
+export type DmaAccess = { readonly write: Uint8Array } | { readonly read: number };
 
 /**
  * What dma_unmap says where it is called through a notifier chain (up to 5.19): NOTIFY_BAD and NOTIFY_STOP end

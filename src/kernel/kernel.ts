@@ -1,24 +1,19 @@
 import type { Advisory, AdvisoryKind } from './advisories.ts';
-import type { KernelContext } from './context.ts';
+import type { PendingCallback } from './callback.ts';
 import type { DriverApi, MdevDriver, NotifyResult } from './driver.ts';
 import { TaskDriverApi } from './driver-api.ts';
 import type { Errno } from './errno.ts';
 import type { Generation } from './generations/generation.ts';
 import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
-import { Container, Device } from './objects.ts';
 import { Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
-import { type LogEntry, prWarnText, type SplatId } from './splats.ts';
-import {
-  KernelBug,
-  type KernelStep,
-  type Lock,
-  type PendingCallback,
-  type SplatDetails,
-  type SplatEvent,
-  type Task,
-} from './task.ts';
+import { type LogEntry, prWarnText, type SplatDetails, type SplatEvent, type SplatId } from './splats.ts';
+import { KernelBug, type KernelStep, type Task } from './task.ts';
+import { TYPE1_CONTAINER } from './type1/index.ts';
 import type { IommuLimits } from './type1/iommu.ts';
+import type { Container } from './vfio/container.ts';
+import { Device } from './vfio/device.ts';
+import type { ContainerProvider } from './vfio/iommu-ops.ts';
 
 /** What one host may use up. */
 export interface KernelLimits extends IommuLimits {
@@ -35,6 +30,11 @@ export interface KernelObserver {
   callback(task: Task, callback: PendingCallback): void;
 }
 
+/** Who serves /dev/vfio/vfio, by the names generations use. */
+const CONTAINER_PROVIDERS: Readonly<Record<Generation['containerOf'], ContainerProvider>> = {
+  type1: TYPE1_CONTAINER,
+};
+
 /** A callback the driver never sees. */
 function* droppedCallback(): KernelStep<void> {}
 
@@ -46,7 +46,7 @@ export const DMA_ENTRY_LIMIT = 65535;
  *
  * It is pure: no I/O, clock or randomness; the same calls give the same answers.
  */
-export class Kernel implements KernelContext {
+export class Kernel {
   readonly processes = new Map<string, Process>();
   readonly containers = new Map<string, Container>();
   readonly devices = new Map<string, Device>();
@@ -97,7 +97,7 @@ export class Kernel implements KernelContext {
   }
 
   openContainer(id: string, process: Process): Container {
-    const container = new Container(id, process);
+    const container = CONTAINER_PROVIDERS[this.gen.containerOf].openContainer(this, id, process);
     this.containers.set(id, container);
     return container;
   }
@@ -122,10 +122,6 @@ export class Kernel implements KernelContext {
 
   deviceName(number: number): string {
     return this.deviceNames.get(number)!;
-  }
-
-  release(task: Task, lock: Lock): void {
-    this.scheduler.release(task, lock);
   }
 
   warn(task: Task, id: SplatId, details: SplatDetails): void {
@@ -190,6 +186,6 @@ export class Kernel implements KernelContext {
 
   /** The driver API for one device within one task. */
   driverApi(task: Task, device: Device): DriverApi {
-    return new TaskDriverApi(this, task, device);
+    return new TaskDriverApi(task, device);
   }
 }

@@ -1,13 +1,7 @@
+import type { CallbackReturn } from './callback.ts';
+import { type Lock, Wedged } from './lock.ts';
 import type { DeadlockEntry, LogEntry } from './splats.ts';
-import {
-  type CallbackReturn,
-  KernelBug,
-  type KernelStep,
-  type Lock,
-  type Task,
-  type TaskEnd,
-  Wedged,
-} from './task.ts';
+import { KernelBug, type KernelStep, type Task, type TaskEnd } from './task.ts';
 
 /** What the scheduler tells its kernel. */
 export interface SchedulerEvents {
@@ -37,9 +31,9 @@ export class Scheduler {
   }
 
   /** Starts a task. */
-  run<T>(task: Task<T>, step: KernelStep<T>): void {
+  run(task: Task, step: KernelStep<unknown>): void {
     task.step = step;
-    this.ready.push(task as Task);
+    this.ready.push(task);
     this.drain();
   }
 
@@ -116,7 +110,7 @@ export class Scheduler {
     }
   }
 
-  private finish(task: Task, end: TaskEnd<unknown>): void {
+  private finish(task: Task, end: TaskEnd): void {
     task.step = null;
     this.stopped.delete(task);
     task.end = end;
@@ -130,7 +124,7 @@ export class Scheduler {
   }
 
   /** Ends a task that keeps its locks for ever; whoever waits for one of them is stuck as well. */
-  private die(task: Task, end: TaskEnd<unknown>, splat: LogEntry): void {
+  private die(task: Task, end: TaskEnd, splat: LogEntry): void {
     this.finish(task, end);
     for (const lock of task.held) {
       lock.wedgedBy = splat;

@@ -35,6 +35,35 @@ export interface DeadlockEntry {
 }
 export type LogEntry = WarnEntry | PrWarnEntry | DeadlockEntry;
 
+/** A pin that is in the way of an unmap, for the log line of a splat. */
+export interface LeftoverPin {
+  iova: bigint;
+  pfn: number;
+  refCount: number;
+  /** Holders by device id and how many references each has. */
+  devices: { device: string; count: number }[];
+}
+
+/** What a splat is about, beyond what the kernel prints. */
+export interface SplatDetails {
+  container?: string | undefined;
+  device?: string | undefined;
+  /** Bytes. */
+  iova?: bigint;
+  size?: bigint;
+  attempt?: number;
+  /** The pins that were left (the first ones, when there are many). */
+  pins?: LeftoverPin[];
+  /** How many pins were left in all. */
+  pinCount?: number;
+}
+
+/** Something the kernel printed, and what it was about. */
+export interface SplatEvent {
+  readonly entry: LogEntry;
+  readonly details: SplatDetails;
+}
+
 const TYPE1 = 'drivers/vfio/vfio_iommu_type1.c';
 const CONTAINER = 'drivers/vfio/container.c';
 const MAIN = 'drivers/vfio/vfio_main.c';

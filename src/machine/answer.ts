@@ -1,8 +1,9 @@
 import type { Advisory, AdvisoryKind } from '../kernel/advisories.ts';
+import type { Invalidation } from '../kernel/callback.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { hex } from '../kernel/pages.ts';
 import type { LogEntry } from '../kernel/splats.ts';
-import type { Invalidation, Task, TaskEnd } from '../kernel/task.ts';
+import type { Task, TaskEnd } from '../kernel/task.ts';
 import { type CallBody, type CallResult, NOTHING } from './call-handler.ts';
 
 /** One callback as an answer shows it. */
@@ -47,12 +48,12 @@ export function invalidationEntry({ device, iova, length }: Invalidation): Inval
 const NONE: readonly never[] = [];
 
 /** What an ended task is answered. */
-export function answerOf(task: Task<CallResult>): Answer {
+export function answerOf(task: Task): Answer {
   const { call, splats, invalidations, why } = task;
   const advisories = task.advisories.list();
   return {
     call,
-    end: task.end!,
+    end: task.end as TaskEnd<CallResult>,
     log: splats.length === 0 ? NONE : splats.map((event) => event.entry),
     invalidations: invalidations.length === 0 ? NONE : invalidations.map(invalidationEntry),
     advisories: advisories.length === 0 ? NONE : advisories.map((advisory) => advisoryEntry(advisory, call)),

@@ -10,7 +10,7 @@ export type CallBody = Record<string, unknown>;
 export type CallResult = Errno | CallBody;
 
 /** A call that has been looked up and checked, ready to run as a task. */
-export type PreparedCall = (task: Task<CallResult>) => KernelStep<CallResult>;
+export type PreparedCall = (task: Task) => KernelStep<CallResult>;
 
 /**
  * One call's code. It looks up ids and checks what a schema cannot; whatever is wrong there it throws as a

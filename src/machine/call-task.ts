@@ -1,7 +1,6 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import { Task } from '../kernel/task.ts';
 import { type Answer, answerOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
-import type { CallResult } from './call-handler.ts';
 import type { Machine } from './machine.ts';
 
 /** A call that was started: answered already, or under way. */
@@ -20,7 +19,7 @@ export function answerTo(started: StartedCall): Promise<Answer> {
 }
 
 /** A call as a task of the kernel. */
-export class CallTask extends Task<CallResult> implements StartedCall {
+export class CallTask extends Task implements StartedCall {
   /** The container it acts on when it begins, if any. */
   container: string | undefined;
   /** Its seq in the journal, and that of its last callback; 0 where nobody keeps one. */
@@ -38,7 +37,7 @@ export class CallTask extends Task<CallResult> implements StartedCall {
     /** Id of the request that made it, if one did. */
     readonly reqId: string | undefined,
   ) {
-    super(object.call, typeof object.device === 'string' ? object.device : undefined);
+    super(machine.kernel, object.call, typeof object.device === 'string' ? object.device : undefined);
   }
 
   get answer(): Answer | null {

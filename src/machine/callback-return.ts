@@ -1,7 +1,7 @@
 import type { Static, TObject } from '@sinclair/typebox';
 import type { CallbackReturnFields } from '../../schemas/drivers/external.ts';
+import type { CallbackReturn } from '../kernel/callback.ts';
 import { isErrno } from '../kernel/errno.ts';
-import type { CallbackReturn } from '../kernel/task.ts';
 import { Refused } from './refused.ts';
 
 /**

@@ -1,6 +1,7 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Advisory } from '../kernel/advisories.ts';
-import type { CallbackReturn, Invalidation, PendingCallback, SplatEvent } from '../kernel/task.ts';
+import type { CallbackReturn, Invalidation, PendingCallback } from '../kernel/callback.ts';
+import type { SplatEvent } from '../kernel/splats.ts';
 import type { CallTask } from './call-task.ts';
 import type { FaultEffect } from './faults.ts';
 

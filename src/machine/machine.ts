@@ -1,10 +1,11 @@
 import type { CallObject } from '../../schemas/calls.ts';
+import type { CallbackReturn } from '../kernel/callback.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
-import type { Container, Device } from '../kernel/objects.ts';
 import type { Process } from '../kernel/process.ts';
-import { type CallbackReturn, refuse, type Task } from '../kernel/task.ts';
+import type { Container } from '../kernel/vfio/container.ts';
+import type { Device } from '../kernel/vfio/device.ts';
 import { CONVENIENCES, Sequence } from './attach.ts';
 import type { PreparedCall } from './call-handler.ts';
 import { CallTask, type StartedCall } from './call-task.ts';
@@ -261,11 +262,6 @@ export class Machine {
   newGroupId(): string {
     return `g${this.counters.g++}`;
   }
-
-  /** Forgets a container that is closed and that no group holds. */
-  collect(container: Container): void {
-    if (!container.open && container.groups.length === 0) this.kernel.containers.delete(container.id);
-  }
 }
 
 /** The answer to a call that will not be finished. */
@@ -276,6 +272,6 @@ function abandoned(call: string, why: string): Refused {
 /** A call that a fault makes fail before it does anything. */
 function failing(fault: string, errno: Errno): PreparedCall {
   return function* (task) {
-    return refuse(task as Task, errno, `fault ${fault} strikes`);
+    return task.refuse(errno, `fault ${fault} strikes`);
   };
 }

@@ -1,7 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { HostListener, WebhookReport } from '../host/listener.ts';
 import type { Advisory } from '../kernel/advisories.ts';
-import type { Invalidation, SplatEvent } from '../kernel/task.ts';
+import type { Invalidation } from '../kernel/callback.ts';
+import type { SplatEvent } from '../kernel/splats.ts';
 import { type Answer, errnoOf } from '../machine/answer.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { Rig } from '../rig/rig.ts';
@@ -20,10 +21,10 @@ const NO_ROUTE = 'none';
 const GAUGES: Readonly<Record<string, { help: string; of: (rig: Rig) => number }>> = {
   rigs: { help: 'Rigs that exist.', of: () => 1 },
   containers: { help: 'Containers, over all rigs.', of: ({ host }) => host.kernel.containers.size },
-  mappings: { help: 'DMA mappings, over all rigs.', of: (rig) => sumOfIommus(rig, 'mappings') },
+  mappings: { help: 'DMA mappings, over all rigs.', of: (rig) => sumOfViews(rig, 'mappingCount') },
   pins: {
     help: 'Pinned pages that VFIO keeps track of, over all rigs.',
-    of: (rig) => sumOfIommus(rig, 'pins'),
+    of: (rig) => sumOfViews(rig, 'pinCount'),
   },
   pending_calls: {
     help: 'Calls under way: they wait for a lock or a callback. Over all rigs.',
@@ -35,9 +36,9 @@ const GAUGES: Readonly<Record<string, { help: string; of: (rig: Rig) => number }
   },
 };
 
-function sumOfIommus({ host }: Rig, table: 'mappings' | 'pins'): number {
+function sumOfViews({ host }: Rig, count: 'mappingCount' | 'pinCount'): number {
   let sum = 0;
-  for (const { iommu } of host.kernel.containers.values()) sum += iommu?.[table].count ?? 0;
+  for (const { view } of host.kernel.containers.values()) sum += view?.[count] ?? 0;
   return sum;
 }
 

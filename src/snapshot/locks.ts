@@ -1,6 +1,8 @@
 import type { SavedLock } from '../../schemas/snapshot.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Lock } from '../kernel/lock.ts';
 import type { LogEntry } from '../kernel/splats.ts';
-import { type Lock, Task } from '../kernel/task.ts';
+import { Task } from '../kernel/task.ts';
 import { canonical } from './canonical.ts';
 import { wrong } from './wrong.ts';
 
@@ -20,7 +22,13 @@ export function saveLock({ owner, readers, wedgedBy }: Lock): SavedLock {
  *
  * @param shareable whether readers may hold it together
  */
-export function restoreLock(lock: Lock, saved: SavedLock, where: string, shareable = false): void {
+export function restoreLock(
+  kernel: Kernel,
+  lock: Lock,
+  saved: SavedLock,
+  where: string,
+  shareable = false,
+): void {
   if (saved === null) return;
   const { owner, readers, splat } = saved;
   if ((owner === null) === (readers.length === 0)) {
@@ -30,12 +38,12 @@ export function restoreLock(lock: Lock, saved: SavedLock, where: string, shareab
     throw wrong(`${where}/readers`, 'must be empty: this lock is a mutex');
   const entry = splat as LogEntry;
   lock.wedgedBy = entry;
-  if (owner !== null) lock.owner = deadTask(owner, lock, entry);
-  for (const reader of readers) lock.readers.add(deadTask(reader, lock, entry));
+  if (owner !== null) lock.owner = deadTask(kernel, owner, lock, entry);
+  for (const reader of readers) lock.readers.add(deadTask(kernel, reader, lock, entry));
 }
 
-function deadTask(call: string, lock: Lock, splat: LogEntry): Task {
-  const task = new Task(call, undefined);
+function deadTask(kernel: Kernel, call: string, lock: Lock, splat: LogEntry): Task {
+  const task = new Task(kernel, call, undefined);
   task.end = { how: 'wedged', splat };
   task.held.push(lock);
   return task;

@@ -1,11 +1,14 @@
 import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { Container, Group } from '../kernel/objects.ts';
 import { offsetInPage, pageOf, TOP_PAGE } from '../kernel/pages.ts';
 import { NIL } from '../kernel/rb-links.ts';
 import { USABLE } from '../kernel/type1/attach-group.ts';
-import { ALL_IOVA, Iommu } from '../kernel/type1/iommu.ts';
+import { type1Container } from '../kernel/type1/index.ts';
+import { ALL_IOVA, type Iommu } from '../kernel/type1/iommu.ts';
 import { STOLEN_MAX } from '../kernel/type1/pin-shadow.ts';
+import { Type1 } from '../kernel/type1/type1.ts';
+import type { Container } from '../kernel/vfio/container.ts';
+import type { Group } from '../kernel/vfio/group.ts';
 import { Refused } from '../machine/refused.ts';
 import { restoreLock } from './locks.ts';
 import { treeOf } from './tree.ts';
@@ -24,9 +27,9 @@ export function restoreContainer(
 ): Container {
   const process = kernel.processes.get(saved.process);
   if (!process) throw wrong(`${where}/process`, `is "${saved.process}", which is no process of the snapshot`);
-  const container = kernel.openContainer(saved.container, process);
+  const container = type1Container(kernel.openContainer(saved.container, process));
   container.open = saved.open;
-  restoreLock(container.groupLock, saved.lock, `${where}/lock`);
+  restoreLock(kernel, container.groupLock, saved.lock, `${where}/lock`);
   checkDifferent(saved.groups, `${where}/groups`);
   for (const id of saved.groups) {
     const group = groups.get(id);
@@ -40,13 +43,13 @@ export function restoreContainer(
   return container;
 }
 
-function restoreIommu(kernel: Kernel, container: Container, saved: SavedIommu, where: string): Iommu {
-  const { gen, limits } = kernel;
+function restoreIommu(kernel: Kernel, container: Container, saved: SavedIommu, where: string): Type1 {
+  const { gen } = kernel;
   if (saved.type === 6 && !gen.nesting)
     throw wrong(`${where}/type`, `is 6, which ${gen.version} does not have`);
-  const iommu = new Iommu(container.id, container.process, saved.type, saved.dmaAvail, gen, limits);
-  restoreLock(iommu.lock, saved.lock, `${where}/lock`);
-  restoreLock(iommu.deviceListLock, saved.deviceListLock, `${where}/deviceListLock`, true);
+  const iommu = new Type1(kernel, container.id, container.process, saved.type, saved.dmaAvail);
+  restoreLock(kernel, iommu.lock, saved.lock, `${where}/lock`);
+  restoreLock(kernel, iommu.deviceListLock, saved.deviceListLock, `${where}/deviceListLock`, true);
   attachGroups(iommu, container, saved, where);
   iommu.dirtyTracking = saved.dirtyTracking;
   iommu.overlapPossible = saved.overlapPossible;

@@ -1,7 +1,10 @@
 import type { SavedDevice, SavedGroup, SnapshotState } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
 import { createDriver } from '../drivers/index.ts';
-import { type Device, Group } from '../kernel/objects.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { type1Container } from '../kernel/type1/index.ts';
+import type { Device } from '../kernel/vfio/device.ts';
+import { Group } from '../kernel/vfio/group.ts';
 import type { Machine } from '../machine/machine.ts';
 import { restoreDriver } from './drivers.ts';
 import { restoreLock } from './locks.ts';
@@ -35,12 +38,12 @@ export function restoreDevices(m: Machine, state: SnapshotState, where: string):
       throw wrong(`${at}/number`, `is ${device.number}, which is a former device's too`);
     }
     const { group } = restoreDevice(m, device, at);
-    fillGroup(group, its.group, its.at);
+    fillGroup(kernel, group, its.group, its.at);
     groups.set(group.id, group);
   }
   for (const { group, at } of saved.values()) {
     if (groups.has(group.group)) continue;
-    groups.set(group.group, fillGroup(new Group(group.group, group.emulated), group, at));
+    groups.set(group.group, fillGroup(kernel, new Group(group.group, group.emulated), group, at));
   }
   return groups;
 }
@@ -78,14 +81,14 @@ function restoreDevice(m: Machine, saved: SavedDevice, where: string): Device {
   const { kernel } = m;
   const driver = createDriver(config ?? undefined, kernel.gen);
   restoreDriver(driver, saved.driverState, `${where}/driverState`);
-  if (driver.ownLock) restoreLock(driver.ownLock, saved.driverLock, `${where}/driverLock`);
+  if (driver.ownLock) restoreLock(kernel, driver.ownLock, saved.driverLock, `${where}/driverLock`);
   else if (saved.driverLock) throw wrong(`${where}/driverLock`, 'must be null: the driver has no lock');
   const device = kernel.restoreDevice(saved.device, saved.number, saved.kind, driver, saved.group);
   device.openCount = saved.openCount;
   return device;
 }
 
-function fillGroup(group: Group, saved: SavedGroup, where: string): Group {
+function fillGroup(kernel: Kernel, group: Group, saved: SavedGroup, where: string): Group {
   if (saved.emulated !== group.emulated) {
     throw wrong(`${where}/emulated`, `is ${saved.emulated}, but its device is of the other kind`);
   }
@@ -96,7 +99,7 @@ function fillGroup(group: Group, saved: SavedGroup, where: string): Group {
   group.fdOpen = saved.fdOpen;
   group.fileOpen = saved.fileOpen;
   group.pinnedPageDirtyScope = saved.pinnedPageDirtyScope ?? false;
-  restoreLock(group.lock, saved.lock, `${where}/lock`);
+  restoreLock(kernel, group.lock, saved.lock, `${where}/lock`);
   return group;
 }
 
@@ -119,17 +122,19 @@ export function settleDevices(
     if (container && !fileOpen) throw wrong(`${at}/fileOpen`, 'is false, but the group is in a container');
   }
   const withDevice = new Set<string>();
-  for (const [i, { id, group, openCount, driver }] of [...kernel.devices.values()].entries()) {
+  for (const [i, device] of [...kernel.devices.values()].entries()) {
+    const { id, group, openCount, driver } = device;
     withDevice.add(group.id);
     const at = `${where}/devices/${i}/openCount`;
     if (openCount === 0) continue;
     const { container } = group;
     if (!container?.iommu) throw wrong(at, `is ${openCount}, but "${id}" is in no container with an iommu`);
     group.containerUsers = 1 + openCount;
+    device.openedThrough = container;
     // Only a task that hangs on its way leaves an open device that listens out of the list.
-    const { lock, deviceListLock, deviceList } = container.iommu;
+    const { lock, deviceListLock, deviceList } = type1Container(container).iommu!;
     const hangs = group.lock.wedgedBy ?? lock.wedgedBy ?? deviceListLock.wedgedBy;
-    if (driver.hasDmaUnmap && !hangs && !deviceList.includes(kernel.devices.get(id)!)) {
+    if (driver.hasDmaUnmap && !hangs && !deviceList.includes(device)) {
       throw wrong(at, `is ${openCount}, but "${id}" is not in the deviceList of its container`);
     }
   }

@@ -1,13 +1,15 @@
 import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
-import type { Container } from '../kernel/objects.ts';
 import { addressOf, hex, hexAddress } from '../kernel/pages.ts';
 import type { DirtyBitmap } from '../kernel/type1/dirty-bitmap.ts';
+import { type1Container } from '../kernel/type1/index.ts';
 import type { Iommu } from '../kernel/type1/iommu.ts';
+import type { Container } from '../kernel/vfio/container.ts';
 import { hexNumber } from './canonical.ts';
 import { saveLock } from './locks.ts';
 
 /** A container with its type1 instance. */
-export function saveContainer({ id, process, open, groups, groupLock, iommu }: Container): SavedContainer {
+export function saveContainer(container: Container): SavedContainer {
+  const { id, process, open, groups, groupLock, iommu } = type1Container(container);
   return {
     container: id,
     process: process.id,

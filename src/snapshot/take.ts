@@ -7,9 +7,11 @@ import {
 } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { Device, Group } from '../kernel/objects.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';
 import { type Process, regionBytes } from '../kernel/process.ts';
+import { type1Container } from '../kernel/type1/index.ts';
+import type { Device } from '../kernel/vfio/device.ts';
+import type { Group } from '../kernel/vfio/group.ts';
 import type { Machine } from '../machine/machine.ts';
 import { canonical } from './canonical.ts';
 import { saveDriver } from './drivers.ts';
@@ -124,7 +126,8 @@ function saveDevice(device: Device, secrets: boolean): SavedDevice {
 /** Devices that were removed but left references behind, or believe they have some. */
 function formerDevices(kernel: Kernel): { number: number; device: string }[] {
   const numbers = new Set<number>();
-  for (const { iommu } of kernel.containers.values()) {
+  for (const container of kernel.containers.values()) {
+    const { iommu } = type1Container(container);
     if (!iommu) continue;
     for (const { device } of iommu.shadow.stolenKeys()) numbers.add(device);
     for (const slot of iommu.mappings.inOrder()) {

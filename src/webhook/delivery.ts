@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { CallbackReturnFields } from '../../schemas/drivers/external.ts';
 import { Address64, Int32 } from '../../schemas/values.ts';
-import type { CallbackReturn } from '../kernel/task.ts';
+import type { CallbackReturn } from '../kernel/callback.ts';
 import { callbackReturn } from '../machine/callback-return.ts';
 import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';

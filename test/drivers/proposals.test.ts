@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { describeContainer } from '../../src/machine/calls/container.ts';
+import { describeContainer } from '../../src/views/container.ts';
 import { b1, bugOf, CC, ccw, DriverRig, logOf, poke, READ } from '../support/driver-rig.ts';
 
 const KEEPER = { type: 'synthetic', onDmaUnmap: 'ignore' };

@@ -7,7 +7,7 @@ test.each(['mtty', 'mdpy', 'mbochs'])(
     const rig = new DriverRig({ s: { type } });
     rig.map(0x10000, 0x10000);
     expect(rig.errno('pin-pages', { device: 's', iova: 0x10000, npage: 1, prot: 3 })).toBe('EINVAL');
-    expect(rig.host.machine.container('c').iommu!.deviceList).toEqual([]);
+    expect(rig.host.machine.container('c').view!.devices).toEqual([]);
     rig.attach('d', { type: 'synthetic', onDmaUnmap: 'unpin-range' });
     rig.do('pin-pages', { device: 'd', iova: 0x10000, npage: 1, prot: 3 });
     expect(rig.unmap(0x10000, 0x10000).body.invalidations).toEqual([

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { type Reply, toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Host } from '../../src/host/host.ts';
+import { hex } from '../../src/kernel/pages.ts';
 import type { StartedCall } from '../../src/machine/call-task.ts';
 import { checkCall } from '../../src/machine/table.ts';
 import { newHost, SILENT } from './host.ts';
@@ -73,15 +74,11 @@ export class DriverRig {
 
   /** Every pin of the container: key and reference count, lowest first. */
   pins(): [string, number][] {
-    const iommu = this.host.machine.container('c').iommu!;
-    const pins: [string, number][] = [];
-    for (const slot of iommu.mappings.inOrder()) {
-      for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
-        const key = iommu.pins.page[pin]! * 4096 + iommu.pins.offset[pin]!;
-        pins.push([`0x${key.toString(16)}`, iommu.pins.refCount[pin]!]);
-      }
+    const found: [string, number][] = [];
+    for (const { pins } of this.host.machine.container('c').view!.mappings()) {
+      for (const { iova, refCount } of pins()) found.push([hex(iova), refCount]);
     }
-    return pins;
+    return found;
   }
 }
 

@@ -1,14 +1,16 @@
 import type { MdevDriver } from '../../src/kernel/driver.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
-import type { Container, Device } from '../../src/kernel/objects.ts';
+import type { Lock } from '../../src/kernel/lock.ts';
 import { addressOf, hex, hexAddress } from '../../src/kernel/pages.ts';
 import { type Process, regionBytes } from '../../src/kernel/process.ts';
 import { NIL } from '../../src/kernel/rb-links.ts';
-import type { Lock, Task } from '../../src/kernel/task.ts';
+import type { Task } from '../../src/kernel/task.ts';
 import type { DirtyBitmap } from '../../src/kernel/type1/dirty-bitmap.ts';
+import { type Type1Container, type1Container } from '../../src/kernel/type1/index.ts';
 import type { Iommu } from '../../src/kernel/type1/iommu.ts';
 import { describePin } from '../../src/kernel/type1/leftover-pins.ts';
 import type { MappingTable } from '../../src/kernel/type1/mapping-table.ts';
+import type { Device } from '../../src/kernel/vfio/device.ts';
 
 /**
  * The whole observable state of a kernel as one canonical value: for tests that hold two states against each
@@ -25,7 +27,7 @@ export function dumpKernel(kernel: Kernel) {
     taint: [...kernel.taint].sort() as string[],
     firedOnce: kernel.firedOnce as string[],
     processes: byId(kernel.processes).map(dumpProcess),
-    containers: byId(kernel.containers).map((container) => dumpContainer(kernel, container)),
+    containers: byId(kernel.containers).map((container) => dumpContainer(type1Container(container))),
     devices: byId(kernel.devices).map(dumpDevice),
     tasks: kernel.scheduler.pending.map(dumpTask),
   };
@@ -57,18 +59,18 @@ function dumpProcess(process: Process) {
   };
 }
 
-function dumpContainer(kernel: Kernel, container: Container) {
+function dumpContainer(container: Type1Container) {
   return {
     id: container.id,
     open: container.open,
     process: container.process.id,
     groups: container.groups.map((group) => group.id),
     groupLock: dumpLock(container.groupLock),
-    iommu: container.iommu ? dumpIommu(kernel, container.iommu) : null,
+    iommu: container.iommu ? dumpIommu(container.iommu) : null,
   };
 }
 
-function dumpIommu(kernel: Kernel, iommu: Iommu) {
+function dumpIommu(iommu: Iommu) {
   const slots = [...iommu.mappings.inOrder()];
   return {
     type: iommu.type,
@@ -82,7 +84,7 @@ function dumpIommu(kernel: Kernel, iommu: Iommu) {
     deviceList: iommu.deviceList.map((device) => device.id),
     lock: dumpLock(iommu.lock),
     deviceListLock: dumpLock(iommu.deviceListLock),
-    mappings: slots.map((slot) => dumpMapping(kernel, iommu, slot)),
+    mappings: slots.map((slot) => dumpMapping(iommu, slot)),
     tree: dumpTree(iommu.mappings, new Map(slots.map((slot, i) => [slot, i]))),
   };
 }
@@ -111,7 +113,7 @@ function dumpTree(
   };
 }
 
-function dumpMapping(kernel: Kernel, iommu: Iommu, slot: number) {
+function dumpMapping(iommu: Iommu, slot: number) {
   const { mappings, pins } = iommu;
   return {
     iova: hexAddress(mappings.iova[slot]!),
@@ -123,7 +125,7 @@ function dumpMapping(kernel: Kernel, iommu: Iommu, slot: number) {
     lockCap: mappings.lockCap(slot),
     dirty: dirtyBits(iommu, slot),
     pins: [...pins.inOrder(mappings.pins[slot]!)].map((pin) => {
-      const { iova, pfn, refCount, devices } = describePin(kernel, iommu, pin);
+      const { iova, pfn, refCount, devices } = describePin(iommu, pin);
       return { iova: hex(iova), pfn: `0x${pfn.toString(16)}`, refCount, holders: devices };
     }),
   };

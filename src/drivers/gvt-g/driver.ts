@@ -1,8 +1,9 @@
 import type { GttPageSize, GvtGConfig, GvtGState } from '../../../schemas/drivers/gvt-g.ts';
 import type { DriverApi, MdevDriver } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
+import { Lock } from '../../kernel/lock.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
-import { type KernelStep, Lock } from '../../kernel/task.ts';
+import type { KernelStep } from '../../kernel/task.ts';
 
 /** 4 KiB pages of each size. */
 const PAGES: Readonly<Record<GttPageSize, number>> = { '4K': 1, '2M': 512 };

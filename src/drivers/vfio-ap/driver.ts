@@ -1,8 +1,9 @@
 import type { ApInstruction, VfioApConfig, VfioApState } from '../../../schemas/drivers/vfio-ap.ts';
 import type { DriverApi, MdevDriver } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
+import { Lock } from '../../kernel/lock.ts';
 import { hex, offsetInPage } from '../../kernel/pages.ts';
-import { type KernelStep, Lock } from '../../kernel/task.ts';
+import type { KernelStep } from '../../kernel/task.ts';
 import {
   AP_BUSY,
   AP_CHECKSTOPPED,

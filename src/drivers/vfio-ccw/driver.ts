@@ -6,8 +6,9 @@ import type {
 } from '../../../schemas/drivers/vfio-ccw.ts';
 import type { DriverApi, MdevDriver, NotifyResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
+import { Lock } from '../../kernel/lock.ts';
 import { hex, PAGE_SIZE } from '../../kernel/pages.ts';
-import { type KernelStep, Lock } from '../../kernel/task.ts';
+import type { KernelStep } from '../../kernel/task.ts';
 import { Injected } from '../injected.ts';
 import { ChannelProgram } from './channel-program.ts';
 

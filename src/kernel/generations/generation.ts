@@ -7,6 +7,8 @@ export interface Generation {
   /** The release that was recorded. */
   readonly release: string;
   readonly splats: SplatCatalogue;
+  /** Who serves /dev/vfio/vfio: the classic container with type1 behind it. */
+  readonly containerOf: 'type1';
   /** What pin, unpin and dma_rw ask of the caller: an open device, or a group in a container with an IOMMU. */
   readonly driverCallsNeed: 'group' | 'open-device';
   /** The open check is inlined: pin, unpin and dma_rw have a once-only flag each, not one together. */

@@ -6,6 +6,7 @@ export const LINUX_6_1: Generation = {
   version: '6.1',
   release: '6.1.192',
   splats: SPLATS_6_1,
+  containerOf: 'type1',
   driverCallsNeed: 'open-device',
   openCheckPerCaller: false,
   closedPinWarns: false,

@@ -1,10 +1,10 @@
-import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
-import type { Group } from '../objects.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import type { KernelStep, Task } from '../task.ts';
+import type { Group } from '../vfio/group.ts';
+import type { IovaRange } from '../vfio/iommu-ops.ts';
 import { chargeMapping } from './charge-mapping.ts';
-import { ALL_IOVA, type Iommu, type IovaRange } from './iommu.ts';
+import { ALL_IOVA, type Iommu } from './iommu.ts';
 import { removeAllMappings, unmapUnpinReaccount } from './remove-dma.ts';
 
 /** Aperture of the recorded (emulated Intel) IOMMU: 39 bits, in pages. */
@@ -21,31 +21,28 @@ export const USABLE: readonly IovaRange[] = [
  * vfio_iommu_type1_attach_group.
  *
  * @returns EBUSY while a vaddr is invalid; for a group behind the IOMMU also EINVAL when a mapping does not fit
- *   its aperture or reserved regions, or (5.10: ENODEV, multi-00018) nesting was asked for; EFAULT or ENOMEM (L1) from replaying mappings
+ *   its aperture or reserved regions, or (5.10: ENODEV,
+ *   multi-00018) nesting was asked for; EFAULT or ENOMEM (L1) from replaying mappings
  */
-export function* attachGroup(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu,
-  group: Group,
-): KernelStep<Errno | null> {
-  yield* acquire(task, iommu.lock);
-  const errno = doAttach(k, task, iommu, group);
-  k.release(task, iommu.lock);
+export function* attachGroup(task: Task, iommu: Iommu, group: Group): KernelStep<Errno | null> {
+  yield* task.lock(iommu.lock);
+  const errno = doAttach(task, iommu, group);
+  task.unlock(iommu.lock);
   return errno;
 }
 
-function doAttach(k: KernelContext, task: Task, iommu: Iommu, group: Group): Errno | null {
-  if (iommu.vaddrInvalidCount > 0) return refuse(task, 'EBUSY', 'a vaddr of the container is invalid');
+function doAttach(task: Task, iommu: Iommu, group: Group): Errno | null {
+  if (iommu.vaddrInvalidCount > 0) return task.refuse('EBUSY', 'a vaddr of the container is invalid');
   if (group.emulated) {
     iommu.emulatedGroups.unshift(group);
     group.pinnedPageDirtyScope = true;
     return null;
   }
   // The recorded IOMMU has no nested translation, like every x86 one.
-  if (iommu.nesting) return refuse(task, k.gen.nestingRefused, 'the IOMMU has no nested translation');
+  if (iommu.nesting)
+    return task.refuse(task.kernel.gen.nestingRefused, 'the IOMMU has no nested translation');
   if (!iommu.hasDomain) {
-    const errno = attachDomain(k, task, iommu);
+    const errno = attachDomain(task, iommu);
     if (errno) return errno;
   }
   iommu.domainGroups.unshift(group);
@@ -56,28 +53,28 @@ function doAttach(k: KernelContext, task: Task, iommu: Iommu, group: Group): Err
 }
 
 /** The first group of a domain: the mappings there are must fit, and are replayed into it. */
-function attachDomain(k: KernelContext, task: Task, iommu: Iommu): Errno | null {
+function attachDomain(task: Task, iommu: Iommu): Errno | null {
   const { mappings } = iommu;
   const last = iommu.iovaList.at(-1);
   if (last && last.end > APERTURE.end && mappings.find(APERTURE.end, mappings.wrapEnd(last.end)) !== NIL) {
-    return refuse(task, 'EINVAL', 'a mapping lies beyond the aperture of the IOMMU (39 bits)');
+    return task.refuse('EINVAL', 'a mapping lies beyond the aperture of the IOMMU (39 bits)');
   }
   if (mappings.find(MSI_WINDOW.start, MSI_WINDOW.end) !== NIL) {
-    return refuse(task, 'EINVAL', 'a mapping lies in the reserved region 0xfee00000-0xfeefffff');
+    return task.refuse('EINVAL', 'a mapping lies in the reserved region 0xfee00000-0xfeefffff');
   }
-  return replay(k, task, iommu);
+  return replay(task, iommu);
 }
 
 /** vfio_iommu_replay: pins and charges every mapping for the new domain, or none. */
-function replay(k: KernelContext, task: Task, iommu: Iommu): Errno | null {
+function replay(task: Task, iommu: Iommu): Errno | null {
   const { mappings, process } = iommu;
   const before = process.lockedVm;
   let errno: Errno | null = null;
   for (const slot of mappings.inOrder()) {
-    errno = chargeMapping(k, task, iommu, slot);
+    errno = chargeMapping(task, iommu, slot);
     // The hardware refuses what its page tables cannot reach; not recorded, from the IOMMU driver's source.
     if (!errno && mappings.iova[slot]! + mappings.size[slot]! > APERTURE.end) {
-      errno = refuse(task, 'EFAULT', `${mappings.describe(slot)} is beyond the aperture (39 bits)`);
+      errno = task.refuse('EFAULT', `${mappings.describe(slot)} is beyond the aperture (39 bits)`);
     }
     if (errno) break;
   }
@@ -90,21 +87,21 @@ function replay(k: KernelContext, task: Task, iommu: Iommu): Errno | null {
 }
 
 /** vfio_iommu_type1_detach_group. The last group takes every mapping with it (W6 where pins are left). */
-export function* detachGroup(k: KernelContext, task: Task, iommu: Iommu, group: Group): KernelStep<void> {
-  yield* acquire(task, iommu.lock);
+export function* detachGroup(task: Task, iommu: Iommu, group: Group): KernelStep<void> {
+  yield* task.lock(iommu.lock);
   if (group.emulated) {
     iommu.emulatedGroups.splice(iommu.emulatedGroups.indexOf(group), 1);
-    if (iommu.emulatedGroups.length === 0 && !iommu.hasDomain) removeAllMappings(k, task, iommu);
+    if (iommu.emulatedGroups.length === 0 && !iommu.hasDomain) removeAllMappings(task, iommu);
   } else {
-    detachDomainGroup(k, task, iommu, group);
+    detachDomainGroup(task, iommu, group);
   }
-  k.release(task, iommu.lock);
+  task.unlock(iommu.lock);
 }
 
-function detachDomainGroup(k: KernelContext, task: Task, iommu: Iommu, group: Group): void {
+function detachDomainGroup(task: Task, iommu: Iommu, group: Group): void {
   const lastOfDomain = iommu.domainGroups.length === 1;
   if (lastOfDomain) {
-    if (iommu.emulatedGroups.length === 0) removeAllMappings(k, task, iommu);
+    if (iommu.emulatedGroups.length === 0) removeAllMappings(task, iommu);
     else unmapUnpinReaccount(iommu);
   }
   iommu.domainGroups.splice(iommu.domainGroups.indexOf(group), 1);

@@ -1,13 +1,9 @@
-import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
 import { addressOf, hexAddress } from '../pages.ts';
 import { PROT_READ, PROT_WRITE } from '../process.ts';
-import { refuse, type Task } from '../task.ts';
+import type { Task } from '../task.ts';
+import { IOMMU_WRITE } from '../uapi.ts';
 import type { Iommu } from './iommu.ts';
-
-/** IOMMU_READ and IOMMU_WRITE, which are also the READ and WRITE flags of a map. */
-export const IOMMU_READ = 1;
-export const IOMMU_WRITE = 2;
 
 /**
  * vfio_pin_pages_remote over a whole mapping: faults its pages in and charges those that have no pin of
@@ -15,24 +11,23 @@ export const IOMMU_WRITE = 2;
  *
  * @returns EFAULT for memory that is not there; ENOMEM (with pr_warn L1) beyond RLIMIT_MEMLOCK
  */
-export function chargeMapping(k: KernelContext, task: Task, iommu: Iommu, slot: number): Errno | null {
+export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | null {
   const { mappings, process } = iommu;
   const pages = mappings.size[slot]!;
   const prot = mappings.prot[slot]! & IOMMU_WRITE ? PROT_WRITE : PROT_READ;
   const reachable = process.accessiblePages(mappings.vaddr[slot]!, pages, prot);
-  const pinned = pinnedPages(k, iommu, slot);
+  const pinned = pinnedPages(iommu, slot);
   const budget = mappings.lockCap(slot) ? Number.POSITIVE_INFINITY : process.memlockPages - process.lockedVm;
   if (reachable - countBelow(pinned, reachable) > budget) {
-    k.prWarn(task, 'L1', addressOf(process.memlockPages));
-    return refuse(
-      task,
+    task.kernel.prWarn(task, 'L1', addressOf(process.memlockPages));
+    return task.refuse(
       'ENOMEM',
       `${pages} pages more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`,
     );
   }
   if (reachable < pages) {
     const fault = mappings.vaddr[slot]! + reachable;
-    return refuse(task, 'EFAULT', `the page at vaddr ${hexAddress(fault)} is not memory the mapping may use`);
+    return task.refuse('EFAULT', `the page at vaddr ${hexAddress(fault)} is not memory the mapping may use`);
   }
   process.lockedVm += pages - pinned.length;
   return null;
@@ -42,12 +37,12 @@ export function chargeMapping(k: KernelContext, task: Task, iommu: Iommu, slot: 
  * Indexes of the mapping's pages that already have a pin, ascending. Up to 6.12 the look-up is by the exact
  * address, so a pin at an offset in the page does not count (spec-misaligned-replay).
  */
-export function pinnedPages(k: KernelContext, iommu: Iommu, slot: number): number[] {
+export function pinnedPages(iommu: Iommu, slot: number): number[] {
   const { mappings, pins } = iommu;
   const indexes: number[] = [];
   for (const pin of pins.inOrder(mappings.pins[slot]!)) {
     const index = pins.page[pin]! - mappings.iova[slot]!;
-    const counts = pins.offset[pin] === 0 || k.gen.misalignedPinsCountAtAttach;
+    const counts = pins.offset[pin] === 0 || iommu.gen.misalignedPinsCountAtAttach;
     if (counts && index >= 0 && indexes.at(-1) !== index) indexes.push(index);
   }
   return indexes;

@@ -1,52 +1,36 @@
-import type { KernelContext } from '../context.ts';
 import type { NotifyResult } from '../driver.ts';
-import type { Device } from '../objects.ts';
-import { acquire, acquireForGood, acquireShared, type KernelStep, type Task } from '../task.ts';
+import type { KernelStep, Task } from '../task.ts';
+import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
 
 /**
  * vfio_iommu_type1_register_device: a device whose driver has dma_unmap is called from now on, first of all.
  * On a notifier chain (vfio_iommu_type1_register_notifier) it is called last of all.
  */
-export function* registerDevice(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu,
-  device: Device,
-): KernelStep<void> {
-  yield* changeList(k, task, iommu, device, () => {
-    if (k.gen.channel === 'device-list') iommu.deviceList.unshift(device);
+export function* registerDevice(task: Task, iommu: Iommu, device: Device): KernelStep<void> {
+  yield* changeList(task, iommu, device, () => {
+    if (task.kernel.gen.channel === 'device-list') iommu.deviceList.unshift(device);
     else iommu.deviceList.push(device);
   });
 }
 
-/** vfio_iommu_type1_unregister_device, or _unregister_notifier. */
-export function* unregisterDevice(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu,
-  device: Device,
-): KernelStep<void> {
-  yield* changeList(k, task, iommu, device, () => {
+/** vfio_iommu_type1_unregister_device, or _unregister_notifier, of a device that is being closed. */
+export function* unregisterDevice(task: Task, iommu: Iommu, device: Device): KernelStep<void> {
+  yield* changeList(task, iommu, device, () => {
     iommu.deviceList.splice(iommu.deviceList.indexOf(device), 1);
   });
+  iommu.shadow.closed(task, iommu, device);
 }
 
 /** The device list changes under iommu->lock and its own; a notifier chain under its own semaphore alone. */
-function* changeList(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu,
-  device: Device,
-  change: () => void,
-): KernelStep<void> {
+function* changeList(task: Task, iommu: Iommu, device: Device, change: () => void): KernelStep<void> {
   if (!device.driver.hasDmaUnmap) return;
-  const nested = k.gen.channel === 'device-list';
-  if (nested) yield* acquire(task, iommu.lock);
-  yield* acquireForGood(task, iommu.deviceListLock);
+  const nested = task.kernel.gen.channel === 'device-list';
+  if (nested) yield* task.lock(iommu.lock);
+  yield* task.lockNested(iommu.deviceListLock);
   change();
-  k.release(task, iommu.deviceListLock);
-  if (nested) k.release(task, iommu.lock);
+  task.unlock(iommu.deviceListLock);
+  if (nested) task.unlock(iommu.lock);
 }
 
 /**
@@ -55,19 +39,18 @@ function* changeList(
  * readers, and ends where a driver says NOTIFY_BAD or NOTIFY_STOP.
  */
 export function* callDevices(
-  k: KernelContext,
   task: Task,
   iommu: Iommu,
   deliver: (device: Device) => KernelStep<NotifyResult | void>,
 ): KernelStep<void> {
-  const chain = k.gen.channel === 'notifier-chain';
-  if (!chain) yield* acquireForGood(task, iommu.deviceListLock);
-  k.release(task, iommu.lock);
-  if (chain) yield* acquireShared(task, iommu.deviceListLock);
+  const chain = task.kernel.gen.channel === 'notifier-chain';
+  if (!chain) yield* task.lockNested(iommu.deviceListLock);
+  task.unlock(iommu.lock);
+  if (chain) yield* task.lockShared(iommu.deviceListLock);
   for (const device of iommu.deviceList) {
     const result = yield* deliver(device);
     if (chain && (result === 'NOTIFY_BAD' || result === 'NOTIFY_STOP')) break;
   }
-  k.release(task, iommu.deviceListLock);
-  yield* acquire(task, iommu.lock);
+  task.unlock(iommu.deviceListLock);
+  yield* task.lock(iommu.lock);
 }

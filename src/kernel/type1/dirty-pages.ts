@@ -1,22 +1,15 @@
-import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
 import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, refuse, type Task } from '../task.ts';
+import type { KernelStep, Task } from '../task.ts';
+import {
+  VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+  VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+  VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
+} from '../uapi.ts';
+import type { DirtyRange } from '../vfio/iommu-ops.ts';
 import { DIRTY_BITMAP_SIZE_MAX, UserBitmap } from './dirty-bitmap.ts';
 import type { Iommu } from './iommu.ts';
-
-/** VFIO_IOMMU_DIRTY_PAGES_FLAG_START, _STOP and _GET_BITMAP. */
-export const DIRTY_START = 1;
-export const DIRTY_STOP = 2;
-export const DIRTY_GET_BITMAP = 4;
-
-/** The range of a GET_BITMAP: bytes, and the page size of the caller's bitmap. */
-export interface DirtyRange {
-  readonly iova: bigint;
-  readonly size: bigint;
-  readonly pageSize: bigint;
-}
 
 /**
  * vfio_iommu_type1_dirty_pages.
@@ -27,37 +20,43 @@ export interface DirtyRange {
  *   than 4096, a range that bisects a mapping, or tracking off; on START also what allocating answers
  */
 export function* dirtyPages(
-  k: KernelContext,
   task: Task,
   iommu: Iommu,
   flags: number,
   range: DirtyRange | null,
 ): KernelStep<Errno | UserBitmap | null> {
-  if (!iommu.v2) return refuse(task, 'EACCES', 'dirty tracking needs a type1v2 container');
-  if (flags !== DIRTY_START && flags !== DIRTY_STOP && flags !== DIRTY_GET_BITMAP) {
-    return refuse(task, 'EINVAL', `flags 0x${flags.toString(16)} is not exactly one of start, stop, get`);
+  if (!iommu.v2) return task.refuse('EACCES', 'dirty tracking needs a type1v2 container');
+  if (
+    flags !== VFIO_IOMMU_DIRTY_PAGES_FLAG_START &&
+    flags !== VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP &&
+    flags !== VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP
+  ) {
+    return task.refuse('EINVAL', `flags 0x${flags.toString(16)} is not exactly one of start, stop, get`);
   }
-  if (flags === DIRTY_GET_BITMAP) {
-    if (!range) return refuse(task, 'EINVAL', 'there is no range and bitmap to get');
-    const errno = checkRange(k, task, range);
+  if (flags === VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP) {
+    if (!range) return task.refuse('EINVAL', 'there is no range and bitmap to get');
+    const errno = checkRange(task, range);
     if (errno) return errno;
   }
-  yield* acquire(task, iommu.lock);
+  yield* task.lock(iommu.lock);
   let result: Errno | UserBitmap | null;
-  if (flags === DIRTY_START) result = start(k, task, iommu);
-  else if (flags === DIRTY_STOP) result = stop(iommu);
-  else result = getBitmap(k, task, iommu, range!);
-  k.release(task, iommu.lock);
+  if (flags === VFIO_IOMMU_DIRTY_PAGES_FLAG_START) result = start(task, iommu);
+  else if (flags === VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP) result = stop(iommu);
+  else result = getBitmap(task, iommu, range!);
+  task.unlock(iommu.lock);
   return result;
 }
 
 /** Checks of GET_BITMAP made before the lock is taken. */
-function checkRange(k: KernelContext, task: Task, { iova, size, pageSize }: DirtyRange): Errno | null {
-  if (k.gen.wrapsAtTop ? iova + size >= TOP : iova + size > TOP) {
-    return refuse(task, k.gen.overflow, `iova ${hex(iova)} + size ${hex(size)} is beyond what can be asked`);
+function checkRange(task: Task, { iova, size, pageSize }: DirtyRange): Errno | null {
+  if (task.kernel.gen.wrapsAtTop ? iova + size >= TOP : iova + size > TOP) {
+    return task.refuse(
+      task.kernel.gen.overflow,
+      `iova ${hex(iova)} + size ${hex(size)} is beyond what can be asked`,
+    );
   }
   if (!bitmapSizeInvalid(size, pageSize)) return null;
-  return refuse(task, 'EINVAL', 'the bitmap would have no page, or more than 2^28 bytes');
+  return task.refuse('EINVAL', 'the bitmap would have no page, or more than 2^28 bytes');
 }
 
 /**
@@ -71,7 +70,7 @@ export function bitmapSizeInvalid(size: bigint, pageSize: bigint): boolean {
   return bits === 0n || ((bits + 63n) / 64n) * 8n > BigInt(DIRTY_BITMAP_SIZE_MAX);
 }
 
-function start(k: KernelContext, task: Task, iommu: Iommu): Errno | null {
+function start(task: Task, iommu: Iommu): Errno | null {
   if (iommu.dirtyTracking) return null;
   for (const slot of iommu.mappings.inOrder()) {
     const errno = iommu.allocBitmap(slot);
@@ -79,16 +78,16 @@ function start(k: KernelContext, task: Task, iommu: Iommu): Errno | null {
       iommu.freeAllBitmaps();
       return errno;
     }
-    populate(k, task, iommu, slot);
+    populate(task, iommu, slot);
   }
   iommu.dirtyTracking = true;
   return null;
 }
 
 /** vfio_dma_populate_bitmap: sets the bits of the pages that are pinned now. */
-function populate(k: KernelContext, task: Task, iommu: Iommu, slot: number): void {
+function populate(task: Task, iommu: Iommu, slot: number): void {
   const outside = iommu.populateBitmap(slot);
-  if (outside !== null) k.adviseBug(task, 'negative-bitmap-index', outside);
+  if (outside !== null) task.adviseBug('negative-bitmap-index', outside);
 }
 
 function stop(iommu: Iommu): null {
@@ -97,49 +96,36 @@ function stop(iommu: Iommu): null {
   return null;
 }
 
-function getBitmap(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu,
-  { iova, size, pageSize }: DirtyRange,
-): Errno | UserBitmap {
-  if (pageSize !== BigInt(PAGE_SIZE))
-    return refuse(task, 'EINVAL', `pageSize ${hex(pageSize)} is not 0x1000`);
-  if (!isPageAligned(iova)) return refuse(task, 'EINVAL', `iova ${hex(iova)} is not a multiple of 4096`);
+function getBitmap(task: Task, iommu: Iommu, { iova, size, pageSize }: DirtyRange): Errno | UserBitmap {
+  if (pageSize !== BigInt(PAGE_SIZE)) return task.refuse('EINVAL', `pageSize ${hex(pageSize)} is not 0x1000`);
+  if (!isPageAligned(iova)) return task.refuse('EINVAL', `iova ${hex(iova)} is not a multiple of 4096`);
   if (size === 0n || !isPageAligned(size)) {
-    return refuse(task, 'EINVAL', `size ${hex(size)} is not a positive multiple of 4096`);
+    return task.refuse('EINVAL', `size ${hex(size)} is not a positive multiple of 4096`);
   }
-  if (!iommu.dirtyTracking) return refuse(task, 'EINVAL', 'dirty tracking is off');
+  if (!iommu.dirtyTracking) return task.refuse('EINVAL', 'dirty tracking is off');
   const { mappings } = iommu;
   const base = pageOf(iova);
   const end = base + pageOf(size);
-  if (bisects(iommu, base, end)) return refuse(task, 'EINVAL', 'the range bisects a mapping');
+  if (bisects(iommu, base, end)) return task.refuse('EINVAL', 'the range bisects a mapping');
   const user = new UserBitmap(pageOf(size));
   for (
     let slot = mappings.lowerBound(base);
     slot !== NIL && mappings.iova[slot]! < end;
     slot = mappings.next(slot)
   ) {
-    copyDirty(k, task, iommu, slot, user, base);
+    copyDirty(task, iommu, slot, user, base);
     iommu.bitmapOf(slot).clear();
-    populate(k, task, iommu, slot);
+    populate(task, iommu, slot);
   }
   return user;
 }
 
 /** update_user_bitmap: reports one mapping into the caller's bitmap, whose bit 0 is page `base`. */
-export function copyDirty(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu,
-  slot: number,
-  user: UserBitmap,
-  base: number,
-): void {
+export function copyDirty(task: Task, iommu: Iommu, slot: number, user: UserBitmap, base: number): void {
   const bitmap = iommu.bitmapOf(slot);
   if (iommu.nonPinnedGroups > 0 && iommu.mappings.iommuMapped(slot)) bitmap.setAll();
   if (bitmap.hasStrayBits()) {
-    k.adviseBug(task, 'false-dirty-bits', addressOf(iommu.mappings.iova[slot]!));
+    task.adviseBug('false-dirty-bits', addressOf(iommu.mappings.iova[slot]!));
   }
   bitmap.copyTo(user, iommu.mappings.iova[slot]! - base);
 }

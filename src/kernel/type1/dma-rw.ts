@@ -1,15 +1,12 @@
-import type { KernelContext } from '../context.ts';
+import type { DmaAccess } from '../driver.ts';
 import type { Errno } from '../errno.ts';
-import type { Device } from '../objects.ts';
 import { addressOf, hex, offsetInPage, PAGE_SIZE, pageOf, TOP, wrapPage } from '../pages.ts';
 import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, refuse, type Task, tryAcquire } from '../task.ts';
-import { IOMMU_READ, IOMMU_WRITE } from './charge-mapping.ts';
+import type { KernelStep, Task } from '../task.ts';
+import { IOMMU_READ, IOMMU_WRITE } from '../uapi.ts';
+import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
-
-/** One access: bytes to write, or how many to read. */
-export type DmaAccess = { write: Uint8Array } | { read: number };
 
 /**
  * vfio_iommu_type1_dma_rw: copies between a driver's buffer and the process's memory, mapping by mapping.
@@ -20,35 +17,27 @@ export type DmaAccess = { write: Uint8Array } | { read: number };
  *   there. What was copied before the error stays
  */
 export function* dmaRw(
-  k: KernelContext,
   task: Task,
   iommu: Iommu,
   device: Device,
   iova: bigint,
   access: DmaAccess,
 ): KernelStep<Errno | Uint8Array> {
-  if (!tryAcquire(task, iommu.lock)) yield* acquire(task, iommu.lock);
-  const result = doRw(k, task, iommu, device, iova, access);
-  k.release(task, iommu.lock);
+  if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
+  const result = doRw(task, iommu, device, iova, access);
+  task.unlock(iommu.lock);
   return result;
 }
 
-function doRw(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu,
-  device: Device,
-  iova: bigint,
-  access: DmaAccess,
-): Errno | Uint8Array {
+function doRw(task: Task, iommu: Iommu, device: Device, iova: bigint, access: DmaAccess): Errno | Uint8Array {
   if (iommu.vaddrInvalidCount > 0) {
-    k.warn(task, 'W15', { device: device.id, iova });
-    return refuse(task, 'EBUSY', 'a vaddr of the container is invalid');
+    task.warn('W15', { device: device.id, iova });
+    return task.refuse('EBUSY', 'a vaddr of the container is invalid');
   }
   const length = 'write' in access ? access.write.length : access.read;
   const out = new Uint8Array('write' in access ? 0 : length);
   const pages = Math.ceil((offsetInPage(iova) + length) / PAGE_SIZE);
-  iommu.shadow.used(k, task, device, pageOf(iova), pages);
+  iommu.shadow.used(task, device, pageOf(iova), pages);
   let done = 0;
   while (done < length) {
     const count = rwChunk(task, iommu, (iova + BigInt(done)) % TOP, access, out, done);
@@ -74,13 +63,13 @@ function rwChunk(
   const end = page + 1;
   const atTop = offset === PAGE_SIZE - 1;
   const slot = mappings.find(page, atTop ? mappings.wrapEnd(end) : end);
-  if (slot === NIL) return refuse(task, 'EINVAL', `there is no mapping at iova ${hex(iova)}`);
+  if (slot === NIL) return task.refuse('EINVAL', `there is no mapping at iova ${hex(iova)}`);
   const prot = mappings.prot[slot]!;
   if ((prot & IOMMU_READ) === 0) {
-    return refuse(task, 'EPERM', `the mapping ${mappings.describe(slot)} is not readable`);
+    return task.refuse('EPERM', `the mapping ${mappings.describe(slot)} is not readable`);
   }
   if (write && (prot & IOMMU_WRITE) === 0) {
-    return refuse(task, 'EPERM', `the mapping ${mappings.describe(slot)} is not writable`);
+    return task.refuse('EPERM', `the mapping ${mappings.describe(slot)} is not writable`);
   }
   const left = (write ? access.write.length : access.read) - done;
   const inMapping = (mappings.iova[slot]! + mappings.size[slot]! - page) * PAGE_SIZE - offset;
@@ -95,7 +84,7 @@ function rwChunk(
   }
   if (reachable < count) {
     const fault = hex(vaddr + BigInt(reachable));
-    return refuse(task, 'EFAULT', `vaddr ${fault} is not memory the process may access so`);
+    return task.refuse('EFAULT', `vaddr ${fault} is not memory the process may access so`);
   }
   if (write && iommu.dirtyTracking) {
     const pages = Math.ceil((offset + count) / PAGE_SIZE);

@@ -1,69 +1,53 @@
-import type { KernelContext } from '../context.ts';
-import { acquire, type KernelStep, type Task } from '../task.ts';
+import type { Generation } from '../generations/generation.ts';
+import type { KernelStep, Task } from '../task.ts';
+import { VFIO_DMA_CC_IOMMU, VFIO_UNMAP_ALL, VFIO_UPDATE_VADDR } from '../uapi.ts';
+import type { IommuInfo } from '../vfio/iommu-ops.ts';
 import { DIRTY_BITMAP_SIZE_MAX } from './dirty-bitmap.ts';
-import type { Iommu, IovaRange } from './iommu.ts';
-
-/** VFIO_IOMMU_GET_INFO with its capability chain; sizes in bytes. */
-export interface IommuInfo {
-  readonly pageSizes: bigint;
-  readonly dmaAvail: number;
-  /** Page sizes of the migration capability: the smallest one. */
-  readonly dirtyPageSizes: bigint;
-  readonly maxDirtyBitmapSize: bigint;
-  /** Absent (empty) while the container never had an IOMMU domain. */
-  readonly iovaRanges: readonly IovaRange[];
-}
+import type { Iommu } from './iommu.ts';
 
 /** vfio_iommu_type1_get_info. */
-export function* getInfo(k: KernelContext, task: Task, iommu: Iommu): KernelStep<IommuInfo> {
-  yield* acquire(task, iommu.lock);
+export function* getInfo(task: Task, iommu: Iommu): KernelStep<IommuInfo> {
+  yield* task.lock(iommu.lock);
   const info: IommuInfo = {
     pageSizes: iommu.pageSizes,
     dmaAvail: iommu.dmaAvail,
-    dirtyPageSizes: iommu.pageSizes & -iommu.pageSizes,
-    maxDirtyBitmapSize: BigInt(DIRTY_BITMAP_SIZE_MAX),
+    // Of the page sizes the smallest one.
+    migration: {
+      pageSizes: iommu.pageSizes & -iommu.pageSizes,
+      maxBitmapSize: BigInt(DIRTY_BITMAP_SIZE_MAX),
+    },
     iovaRanges: iommu.iovaList,
   };
-  k.release(task, iommu.lock);
+  task.unlock(iommu.lock);
   return info;
 }
 
-/** Extensions of CHECK_EXTENSION that are not IOMMU types. */
-const DMA_CC_IOMMU = 4;
-const UNMAP_ALL_EXTENSION = 9;
-const UPDATE_VADDR = 10;
-
 /**
- * vfio_iommu_type1_check_extension.
+ * vfio_iommu_type1_check_extension on an instance.
  *
- * @param iommu null: asked before SET_IOMMU
  * @returns 1 or 0
  */
-export function* checkExtension(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu | null,
-  extension: number,
-): KernelStep<number> {
+export function* checkExtension(task: Task, iommu: Iommu, extension: number): KernelStep<number> {
+  if (extension !== VFIO_UPDATE_VADDR && extension !== VFIO_DMA_CC_IOMMU)
+    return extensionOfModule(iommu.gen, extension);
+  if (extension === VFIO_UPDATE_VADDR && !iommu.gen.unmapAllAndVaddr) return 0;
+  yield* task.lock(iommu.lock);
+  task.unlock(iommu.lock);
+  if (extension === VFIO_UPDATE_VADDR) return iommu.emulatedGroups.length === 0 ? 1 : 0;
+  // The recorded IOMMU does not enforce coherency; without a domain there is nothing to enforce.
+  return iommu.hasDomain ? 0 : 1;
+}
+
+/** vfio_iommu_type1_check_extension before SET_IOMMU: 1 or 0. */
+export function extensionOfModule(gen: Generation, extension: number): number {
   switch (extension) {
     case 1:
     case 3:
       return 1;
-    case UNMAP_ALL_EXTENSION:
-      return k.gen.unmapAllAndVaddr ? 1 : 0;
+    case VFIO_UNMAP_ALL:
+      return gen.unmapAllAndVaddr ? 1 : 0;
     case 6:
-      return k.gen.nesting ? 1 : 0;
-    case UPDATE_VADDR:
-      if (!iommu || !k.gen.unmapAllAndVaddr) return 0;
-      yield* acquire(task, iommu.lock);
-      k.release(task, iommu.lock);
-      return iommu.emulatedGroups.length === 0 ? 1 : 0;
-    case DMA_CC_IOMMU:
-      if (!iommu) return 0;
-      yield* acquire(task, iommu.lock);
-      k.release(task, iommu.lock);
-      // The recorded IOMMU does not enforce coherency; without a domain there is nothing to enforce.
-      return iommu.hasDomain ? 0 : 1;
+      return gen.nesting ? 1 : 0;
     default:
       return 0;
   }

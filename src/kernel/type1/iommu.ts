@@ -1,9 +1,12 @@
 import type { Errno } from '../errno.ts';
 import type { Generation } from '../generations/generation.ts';
-import type { Device, Group } from '../objects.ts';
+import type { Kernel } from '../kernel.ts';
+import { Lock } from '../lock.ts';
 import { addressOf, TOP_PAGE } from '../pages.ts';
 import type { Process } from '../process.ts';
-import { Lock } from '../task.ts';
+import type { Device } from '../vfio/device.ts';
+import type { Group } from '../vfio/group.ts';
+import type { IovaRange } from '../vfio/iommu-ops.ts';
 import { DIRTY_BITMAP_PAGES_MAX, DirtyBitmap } from './dirty-bitmap.ts';
 import { MappingTable } from './mapping-table.ts';
 import { ANY_PAGE_SIZE } from './page-sizes.ts';
@@ -12,12 +15,6 @@ import { PinTable } from './pin-table.ts';
 
 /** VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, VFIO_TYPE1_NESTING_IOMMU. */
 export type Type1Type = 1 | 3 | 6;
-
-/** Usable IOVA, in pages: [start, end). */
-export interface IovaRange {
-  readonly start: number;
-  readonly end: number;
-}
 
 /** The whole address space. */
 export const ALL_IOVA: IovaRange = { start: 0, end: TOP_PAGE };
@@ -39,8 +36,7 @@ export class Iommu {
   readonly pins: PinTable = new PinTable();
   readonly v2: boolean;
   readonly nesting: boolean;
-  /** Mappings that may still be made. */
-  dmaAvail: number;
+  readonly gen: Generation;
   /** Registered devices in the order in which they are called. */
   readonly deviceList: Device[] = [];
   /** Attached groups without an IOMMU, newest first. */
@@ -69,20 +65,19 @@ export class Iommu {
    *
    * @param container id, for the names of the locks
    * @param process owner of every mapping: whoever opened the container
-   * @param dmaEntryLimit the module parameter as it is now
+   * @param dmaAvail mappings that may be made: the module parameter dma_entry_limit as it is now
    */
   constructor(
+    readonly kernel: Kernel,
     container: string,
     readonly process: Process,
     readonly type: Type1Type,
-    dmaEntryLimit: number,
-    readonly gen: Generation,
-    private readonly limits: IommuLimits,
+    public dmaAvail: number,
   ) {
+    this.gen = kernel.gen;
     this.v2 = type !== 1;
     this.nesting = type === 6;
-    this.dmaAvail = dmaEntryLimit;
-    this.mappings = new MappingTable(gen.wrapsAtTop);
+    this.mappings = new MappingTable(kernel.gen.wrapsAtTop);
     this.lock = new Lock(`container ${container} iommu->lock`);
     this.deviceListLock = new Lock(`container ${container} device_list_lock`);
   }
@@ -110,7 +105,7 @@ export class Iommu {
     const pages = this.mappings.size[slot]!;
     if (pages > DIRTY_BITMAP_PAGES_MAX) return 'EINVAL';
     const bytes = DirtyBitmap.bytesFor(pages);
-    if (this.bitmapBytes + bytes > this.limits.dirtyBitmapBytes) return 'ENOMEM';
+    if (this.bitmapBytes + bytes > this.kernel.limits.dirtyBitmapBytes) return 'ENOMEM';
     this.bitmapBytes += bytes;
     this.bitmaps.set(slot, new DirtyBitmap(pages));
     return null;

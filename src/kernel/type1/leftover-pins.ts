@@ -1,32 +1,30 @@
-import type { KernelContext } from '../context.ts';
 import { addressOf } from '../pages.ts';
-import type { LeftoverPin } from '../task.ts';
+import type { LeftoverPin } from '../splats.ts';
 import type { Iommu } from './iommu.ts';
 
 /** How many pins a log line names. */
 const NAMED_PINS = 16;
 
 /** A pin as listings and log lines show it. */
-export function describePin(k: KernelContext, iommu: Iommu, pin: number): LeftoverPin {
+export function describePin(iommu: Iommu, pin: number): LeftoverPin {
   const { pins } = iommu;
   return {
     iova: addressOf(pins.page[pin]!, pins.offset[pin]!),
     pfn: pins.pfn[pin]!,
     refCount: pins.refCount[pin]!,
-    devices: [...pins.holdersOf(pin)].map(([device, count]) => ({ device: k.deviceName(device), count })),
+    devices: [...pins.holdersOf(pin)].map(([device, count]) => ({
+      device: iommu.kernel.deviceName(device),
+      count,
+    })),
   };
 }
 
 /** The pins that are left in a mapping: the first ones by name, all of them by number. */
-export function leftoverPins(
-  k: KernelContext,
-  iommu: Iommu,
-  slot: number,
-): { pins: LeftoverPin[]; pinCount: number } {
+export function leftoverPins(iommu: Iommu, slot: number): { pins: LeftoverPin[]; pinCount: number } {
   const named: LeftoverPin[] = [];
   let pinCount = 0;
   for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
-    if (pinCount++ < NAMED_PINS) named.push(describePin(k, iommu, pin));
+    if (pinCount++ < NAMED_PINS) named.push(describePin(iommu, pin));
   }
   return { pins: named, pinCount };
 }

@@ -1,12 +1,11 @@
-import type { KernelContext } from '../context.ts';
 import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
-import type { Device } from '../objects.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
 import { PROT_READ, PROT_WRITE } from '../process.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, refuse, type Task, tryAcquire } from '../task.ts';
-import { IOMMU_WRITE } from './charge-mapping.ts';
+import type { KernelStep, Task } from '../task.ts';
+import { IOMMU_WRITE } from '../uapi.ts';
+import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
 
 /**
@@ -20,7 +19,6 @@ import type { Iommu } from './iommu.ts';
  *   before lose their reference again
  */
 export function* pinPages(
-  k: KernelContext,
   task: Task,
   iommu: Iommu,
   device: Device,
@@ -28,15 +26,14 @@ export function* pinPages(
   npage: number,
   prot: number,
 ): KernelStep<PinResult> {
-  if (!iommu.v2) return refuse(task, 'EACCES', 'pinning needs a type1v2 container');
-  if (!tryAcquire(task, iommu.lock)) yield* acquire(task, iommu.lock);
-  const result = doPin(k, task, iommu, device, iova, npage, prot);
-  k.release(task, iommu.lock);
+  if (!iommu.v2) return task.refuse('EACCES', 'pinning needs a type1v2 container');
+  if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
+  const result = doPin(task, iommu, device, iova, npage, prot);
+  task.unlock(iommu.lock);
   return result;
 }
 
 function doPin(
-  k: KernelContext,
   task: Task,
   iommu: Iommu,
   device: Device,
@@ -45,14 +42,14 @@ function doPin(
   prot: number,
 ): PinResult {
   if (iommu.vaddrInvalidCount > 0) {
-    k.warn(task, 'W1', { device: device.id, iova });
-    return refuse(task, 'EBUSY', 'a vaddr of the container is invalid');
+    task.warn('W1', { device: device.id, iova });
+    return task.refuse('EBUSY', 'a vaddr of the container is invalid');
   }
-  if (k.gen.overflow === 'EOVERFLOW' && iova + BigInt(npage) * 4096n > TOP) {
-    return refuse(task, 'EOVERFLOW', `${npage} pages from iova ${hexAddress(pageOf(iova))} are beyond 2^64`);
+  if (task.kernel.gen.overflow === 'EOVERFLOW' && iova + BigInt(npage) * 4096n > TOP) {
+    return task.refuse('EOVERFLOW', `${npage} pages from iova ${hexAddress(pageOf(iova))} are beyond 2^64`);
   }
   if (iommu.deviceList.length === 0) {
-    return refuse(task, 'EINVAL', 'no device with a dma_unmap operation is open in the container');
+    return task.refuse('EINVAL', 'no device with a dma_unmap operation is open in the container');
   }
   const { mappings, pins } = iommu;
   const offset = offsetInPage(iova);
@@ -65,20 +62,20 @@ function doPin(
     slot = findPage(iommu, last, page, offset);
     let errno: Errno | null = null;
     if (slot === NIL) {
-      errno = refuse(task, 'EINVAL', `there is no mapping at iova ${hexAddress(page, offset)}`);
+      errno = task.refuse('EINVAL', `there is no mapping at iova ${hexAddress(page, offset)}`);
     } else if ((mappings.prot[slot]! & prot) !== prot) {
-      errno = refuse(task, 'EPERM', `prot ${prot} exceeds that of the mapping ${mappings.describe(slot)}`);
+      errno = task.refuse('EPERM', `prot ${prot} exceeds that of the mapping ${mappings.describe(slot)}`);
     } else {
       const root = mappings.pins[slot]!;
       const onwards = slot === last && page !== 0;
       const pin = onwards ? pins.findNext(root, page, offset) : pins.find(root, page, offset);
       if (pin !== NIL) {
         pins.get(pin, device.number);
-        iommu.shadow.pinned(k, task, iommu, device, slot, page, offset);
+        iommu.shadow.pinned(task, iommu, device, slot, page, offset);
         pfns[i] = pins.pfn[pin]!;
         continue;
       }
-      const pinned = pinPageExternal(k, task, iommu, slot, page, offset, device);
+      const pinned = pinPageExternal(task, iommu, slot, page, offset, device);
       if (typeof pinned === 'number') {
         pfns[i] = pinned;
         continue;
@@ -86,7 +83,7 @@ function doPin(
       errno = pinned;
     }
     for (let done = 0; done < i; done++) {
-      unpinOne(k, task, iommu, device, wrapPage(firstPage + done), offset);
+      unpinOne(task, iommu, device, wrapPage(firstPage + done), offset);
     }
     return errno;
   }
@@ -112,7 +109,6 @@ function findPage(iommu: Iommu, last: number, page: number, offset: number): num
 
 /** vfio_pin_page_external and vfio_add_to_pfn_list: a new pin, the one just looked for. Its host page frame, or an errno. */
 function pinPageExternal(
-  k: KernelContext,
   task: Task,
   iommu: Iommu,
   slot: number,
@@ -123,45 +119,34 @@ function pinPageExternal(
   const { mappings, pins, process } = iommu;
   const vaddr = wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!));
   if (!process.allows(vaddr, mappings.prot[slot]! & IOMMU_WRITE ? PROT_WRITE : PROT_READ)) {
-    return refuse(task, 'EFAULT', `the page at vaddr ${hexAddress(vaddr)} is not memory the mapping may use`);
+    return task.refuse('EFAULT', `the page at vaddr ${hexAddress(vaddr)} is not memory the mapping may use`);
   }
   if (!mappings.iommuMapped(slot) && iommu.lockAcct(slot, 1)) {
-    k.prWarn(task, 'L2', process.memlock ?? TOP);
-    return refuse(
-      task,
-      'ENOMEM',
-      `one page more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`,
-    );
+    task.kernel.prWarn(task, 'L2', process.memlock ?? TOP);
+    return task.refuse('ENOMEM', `one page more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`);
   }
   const pfn = process.pfnOf(vaddr);
   const root = mappings.pins[slot]!;
   mappings.pins[slot] = pins.addMissing(root, page, offset, pfn, device.number);
   if (iommu.dirtyTracking && !iommu.markPageDirty(slot, page)) {
-    k.adviseBug(task, 'negative-bitmap-index', addressOf(page, offset), [device.id]);
+    task.adviseBug('negative-bitmap-index', addressOf(page, offset), [device.id]);
   }
-  iommu.shadow.pinned(k, task, iommu, device, slot, page, offset);
+  iommu.shadow.pinned(task, iommu, device, slot, page, offset);
   return pfn;
 }
 
 /** One page of an unpin: false where no mapping is. A mapping without that pin is passed over silently. */
-function unpinOne(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu,
-  device: Device,
-  page: number,
-  offset: number,
-): boolean {
+function unpinOne(task: Task, iommu: Iommu, device: Device, page: number, offset: number): boolean {
   const { mappings, pins } = iommu;
   const slot = mappings.find(page, mappings.wrapEnd(page + (offset === 0 ? 1 : 2)));
   if (slot === NIL) return false;
   const pin = pins.find(mappings.pins[slot]!, page, offset);
   if (pin === NIL) {
-    iommu.shadow.unpinNotPinned(k, task, device, page, offset);
+    iommu.shadow.unpinNotPinned(task, device, page, offset);
     return true;
   }
   const owner = pins.put(pin, device.number);
-  if (owner !== device.number) iommu.shadow.foreignUnpin(k, task, device, owner, page, offset);
+  if (owner !== device.number) iommu.shadow.foreignUnpin(task, device, owner, page, offset);
   if (pins.refCount[pin] === 0) {
     mappings.pins[slot] = pins.remove(mappings.pins[slot]!, pin);
     if (!mappings.iommuMapped(slot)) iommu.lockAcct(slot, -1);
@@ -177,36 +162,35 @@ function unpinOne(
  * @param npage 1 to 512 pages
  */
 export function* unpinPages(
-  k: KernelContext,
   task: Task,
   iommu: Iommu,
   device: Device,
   iova: bigint,
   npage: number,
 ): KernelStep<UnpinResult> {
-  const { unpinAnswers } = k.gen;
+  const { unpinAnswers } = task.kernel.gen;
   if (!iommu.v2) {
-    if (unpinAnswers) return refuse(task, 'EACCES', 'unpinning needs a type1v2 container');
-    k.warn(task, 'W2', { device: device.id, iova });
+    if (unpinAnswers) return task.refuse('EACCES', 'unpinning needs a type1v2 container');
+    task.warn('W2', { device: device.id, iova });
     return null;
   }
-  if (!tryAcquire(task, iommu.lock)) yield* acquire(task, iommu.lock);
+  if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
   const offset = offsetInPage(iova);
   const firstPage = pageOf(iova);
   let done = 0;
   while (done < npage) {
     const page = wrapPage(firstPage + done);
     iommu.shadow.unpinned(device, page);
-    if (!unpinOne(k, task, iommu, device, page, offset)) break;
+    if (!unpinOne(task, iommu, device, page, offset)) break;
     done++;
   }
-  k.release(task, iommu.lock);
+  task.unlock(iommu.lock);
   if (unpinAnswers) {
     if (done > 0) return done;
-    return refuse(task, 'EINVAL', `there is no mapping at iova ${hexAddress(firstPage, offset)}`);
+    return task.refuse('EINVAL', `there is no mapping at iova ${hexAddress(firstPage, offset)}`);
   }
   if (done !== npage) {
-    k.warn(task, 'W3', {
+    task.warn('W3', {
       device: device.id,
       iova: addressOf(wrapPage(firstPage + done), offset),
       size: BigInt(npage) * 4096n,

@@ -1,8 +1,7 @@
-import type { KernelContext } from '../context.ts';
-import type { Device } from '../objects.ts';
 import { addressOf, hexAddress } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
+import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
 
 /** References taken from a device behind its back that are remembered; later ones are not. */
@@ -39,19 +38,10 @@ export class PinShadow {
   }
 
   /** A pin was made at a key below its mapping's start: the kernel computes an address before its memory. */
-  pinned(
-    k: KernelContext,
-    task: Task,
-    iommu: Iommu,
-    device: Device,
-    slot: number,
-    page: number,
-    offset: number,
-  ): void {
+  pinned(task: Task, iommu: Iommu, device: Device, slot: number, page: number, offset: number): void {
     if (this.stolen.size > 0) this.stolen.delete(keyOf(device, page, offset));
     if (page >= iommu.mappings.iova[slot]!) return;
-    k.advise(
-      task,
+    task.advise(
       'MISALIGNED_PIN',
       [device.id],
       addressOf(page, offset),
@@ -60,18 +50,10 @@ export class PinShadow {
   }
 
   /** A device let go a reference that was another's (its number). */
-  foreignUnpin(
-    k: KernelContext,
-    task: Task,
-    device: Device,
-    owner: number,
-    page: number,
-    offset: number,
-  ): void {
-    const name = k.deviceName(owner);
+  foreignUnpin(task: Task, device: Device, owner: number, page: number, offset: number): void {
+    const name = task.kernel.deviceName(owner);
     if (this.stolen.size < STOLEN_MAX) this.stolen.add(`${owner} ${page} ${offset}`);
-    k.advise(
-      task,
+    task.advise(
       'FOREIGN_UNPIN',
       [device.id, name],
       addressOf(page, offset),
@@ -80,10 +62,9 @@ export class PinShadow {
   }
 
   /** A device unpinned a page of a mapping that is not pinned. */
-  unpinNotPinned(k: KernelContext, task: Task, device: Device, page: number, offset: number): void {
+  unpinNotPinned(task: Task, device: Device, page: number, offset: number): void {
     if (this.stolen.size > 0) this.stolen.delete(keyOf(device, page, offset));
-    k.advise(
-      task,
+    task.advise(
       'UNPIN_NOT_PINNED',
       [device.id],
       addressOf(page, offset),
@@ -100,13 +81,12 @@ export class PinShadow {
   }
 
   /** A device uses pages (DMA, or what it believes it has pinned). */
-  used(k: KernelContext, task: Task, device: Device, firstPage: number, pages: number): void {
+  used(task: Task, device: Device, firstPage: number, pages: number): void {
     if (this.stolen.size === 0) return;
     for (const key of this.stolen) {
       const [owner, page, offset] = key.split(' ').map(Number) as [number, number, number];
       if (owner !== device.number || page < firstPage || page >= firstPage + pages) continue;
-      k.advise(
-        task,
+      task.advise(
         'USE_AFTER_UNPIN',
         [device.id],
         addressOf(page, offset),
@@ -121,7 +101,7 @@ export class PinShadow {
   }
 
   /** A callback has returned: what of the device's own is still there? `slot` is NIL when the mapping went. */
-  callbackEnds(k: KernelContext, task: Task, iommu: Iommu, device: Device, slot: number): void {
+  callbackEnds(task: Task, iommu: Iommu, device: Device, slot: number): void {
     const watch = this.watches.get(device.number);
     this.watches.delete(device.number);
     if (slot === NIL || !watch) return;
@@ -130,16 +110,14 @@ export class PinShadow {
     const iova = addressOf(iommu.pins.page[left]!, iommu.pins.offset[left]!);
     const range = iommu.mappings.describe(slot);
     const key = hexAddress(iommu.pins.page[left]!, iommu.pins.offset[left]!);
-    k.advise(
-      task,
+    task.advise(
       'IGNORED_INVALIDATION',
       [device.id],
       iova,
       `${device.id} returned from dma_unmap of ${range} with its pin at ${key} still there`,
     );
     if (watch.atStart === 0 || watch.elsewhere > 0) return;
-    k.advise(
-      task,
+    task.advise(
       'START_ONLY_CHECK',
       [device.id],
       iova,
@@ -148,7 +126,7 @@ export class PinShadow {
   }
 
   /** A device was closed for the last time: the pins it leaves behind. */
-  closed(k: KernelContext, task: Task, iommu: Iommu, device: Device): void {
+  closed(task: Task, iommu: Iommu, device: Device): void {
     for (const key of this.stolen) if (key.startsWith(`${device.number} `)) this.stolen.delete(key);
     let leaked = 0;
     let first: number = NIL;
@@ -161,8 +139,7 @@ export class PinShadow {
     }
     if (first === NIL) return;
     const { pins } = iommu;
-    k.advise(
-      task,
+    task.advise(
       'PIN_LEAKED_AT_CLOSE',
       [device.id],
       addressOf(pins.page[first]!, pins.offset[first]!),

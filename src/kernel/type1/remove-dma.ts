@@ -1,4 +1,3 @@
-import type { KernelContext } from '../context.ts';
 import { addressOf } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
@@ -10,16 +9,16 @@ import { leftoverPins } from './leftover-pins.ts';
  * vfio_remove_dma: takes a mapping away. Pages pinned for the domain are unpinned and given back; pins of
  * drivers that are still there leak, with a WARN_ON (W6).
  */
-export function removeMapping(k: KernelContext, task: Task, iommu: Iommu, slot: number): void {
+export function removeMapping(task: Task, iommu: Iommu, slot: number): void {
   const { mappings } = iommu;
   if (mappings.pins[slot] !== NIL) {
-    k.warn(task, 'W6', {
+    task.warn('W6', {
       iova: addressOf(mappings.iova[slot]!),
       size: addressOf(mappings.size[slot]!),
-      ...leftoverPins(k, iommu, slot),
+      ...leftoverPins(iommu, slot),
     });
   }
-  if (mappings.iommuMapped(slot)) unmapUnpin(k, iommu, slot);
+  if (mappings.iommuMapped(slot)) unmapUnpin(iommu, slot);
   iommu.pins.dropAll(mappings.pins[slot]!);
   if (mappings.vaddrInvalid(slot)) iommu.vaddrInvalidCount--;
   for (const watcher of iommu.watchers) watcher.forget(slot);
@@ -33,16 +32,16 @@ export function removeMapping(k: KernelContext, task: Task, iommu: Iommu, slot: 
  * vfio_unmap_unpin: unmaps a mapping from the domain and gives back its pages, but for those a driver has
  * pinned. A mapping that ends at 2^64 is not walked where ends wrap: its pages leak (spec section 2.0).
  */
-function unmapUnpin(k: KernelContext, iommu: Iommu, slot: number): void {
+function unmapUnpin(iommu: Iommu, slot: number): void {
   const { mappings } = iommu;
   mappings.setIommuMapped(slot, false);
   if (mappings.end(slot) === 0) return;
-  iommu.lockAcct(slot, pinnedPages(k, iommu, slot).length - mappings.size[slot]!);
+  iommu.lockAcct(slot, pinnedPages(iommu, slot).length - mappings.size[slot]!);
 }
 
 /** vfio_iommu_unmap_unpin_all: removes every mapping. */
-export function removeAllMappings(k: KernelContext, task: Task, iommu: Iommu): void {
-  for (const slot of iommu.mappings.inOrder()) removeMapping(k, task, iommu, slot);
+export function removeAllMappings(task: Task, iommu: Iommu): void {
+  for (const slot of iommu.mappings.inOrder()) removeMapping(task, iommu, slot);
 }
 
 /**

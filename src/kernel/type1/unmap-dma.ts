@@ -1,10 +1,15 @@
-import type { KernelContext } from '../context.ts';
 import type { NotifyResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
-import type { Device } from '../objects.ts';
 import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import { acquire, type KernelStep, refuse, type Task, tryAcquire } from '../task.ts';
+import type { KernelStep, Task } from '../task.ts';
+import {
+  VFIO_DMA_UNMAP_FLAG_ALL,
+  VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+  VFIO_DMA_UNMAP_FLAG_VADDR,
+} from '../uapi.ts';
+import type { Device } from '../vfio/device.ts';
+import type { UnmapDmaArgs, UnmapDmaResult } from '../vfio/iommu-ops.ts';
 import { callDevices } from './device-list.ts';
 import { UserBitmap } from './dirty-bitmap.ts';
 import { bisects, bitmapSizeInvalid, copyDirty } from './dirty-pages.ts';
@@ -12,25 +17,8 @@ import type { Iommu } from './iommu.ts';
 import { leftoverPins } from './leftover-pins.ts';
 import { removeMapping } from './remove-dma.ts';
 
-/** VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, _ALL and _VADDR. */
-export const UNMAP_GET_DIRTY_BITMAP = 1;
-export const UNMAP_ALL = 2;
-export const UNMAP_VADDR = 4;
-
 /** A mapping may be found with pins this often after the first time; the next time is the BUG_ON. */
 const MAX_RETRIES = 10;
-
-/** Arguments of VFIO_IOMMU_UNMAP_DMA; iova and size in bytes, flags as the raw u32. */
-export interface UnmapDmaArgs {
-  readonly iova: bigint;
-  readonly size: bigint;
-  readonly flags: number;
-  /** Page size of the caller's bitmap, bytes; absent: no bitmap was passed (argsz is too small for one). */
-  readonly pageSize?: bigint;
-}
-
-/** What an unmap answers: an errno, or the bytes unmapped and the bitmap where one was asked for. */
-export type UnmapDmaResult = Errno | { readonly size: bigint; readonly bitmap: UserBitmap | null };
 
 /**
  * vfio_iommu_type1_unmap_dma.
@@ -39,26 +27,23 @@ export type UnmapDmaResult = Errno | { readonly size: bigint; readonly bitmap: U
  *   (v2), or dirty tracking off; EBUSY for VADDR with an mdev in the container. Killed by BUG_ON (B1) when a
  *   mapping still has pins at its twelfth visit
  */
-export function* unmapDma(
-  k: KernelContext,
-  task: Task,
-  iommu: Iommu,
-  args: UnmapDmaArgs,
-): KernelStep<UnmapDmaResult> {
+export function* unmapDma(task: Task, iommu: Iommu, args: UnmapDmaArgs): KernelStep<UnmapDmaResult> {
   const { flags } = args;
-  const known = UNMAP_GET_DIRTY_BITMAP | (k.gen.unmapAllAndVaddr ? UNMAP_ALL | UNMAP_VADDR : 0);
+  const known =
+    VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP |
+    (task.kernel.gen.unmapAllAndVaddr ? VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR : 0);
   if ((flags & ~known) !== 0) {
-    return refuse(task, 'EINVAL', `flags 0x${flags.toString(16)} has unknown bits`);
+    return task.refuse('EINVAL', `flags 0x${flags.toString(16)} has unknown bits`);
   }
-  const getDirty = (flags & UNMAP_GET_DIRTY_BITMAP) !== 0;
-  if (getDirty && flags !== UNMAP_GET_DIRTY_BITMAP) {
-    return refuse(task, 'EINVAL', 'the flag get-dirty-bitmap excludes all and vaddr');
+  const getDirty = (flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) !== 0;
+  if (getDirty && flags !== VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) {
+    return task.refuse('EINVAL', 'the flag get-dirty-bitmap excludes all and vaddr');
   }
   if (getDirty && (args.pageSize === undefined || bitmapSizeInvalid(args.size, args.pageSize)))
     return 'EINVAL';
-  if (!tryAcquire(task, iommu.lock)) yield* acquire(task, iommu.lock);
-  const result = yield* new Unmap(k, task, iommu, args).run();
-  k.release(task, iommu.lock);
+  if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
+  const result = yield* new Unmap(task, iommu, args).run();
+  task.unlock(iommu.lock);
   return result;
 }
 
@@ -79,18 +64,17 @@ class Unmap {
   private round = 0;
 
   constructor(
-    private readonly k: KernelContext,
     private readonly task: Task,
     private readonly iommu: Iommu,
     private readonly args: UnmapDmaArgs,
   ) {
-    this.all = (args.flags & UNMAP_ALL) !== 0;
-    this.vaddr = (args.flags & UNMAP_VADDR) !== 0;
+    this.all = (args.flags & VFIO_DMA_UNMAP_FLAG_ALL) !== 0;
+    this.vaddr = (args.flags & VFIO_DMA_UNMAP_FLAG_VADDR) !== 0;
     this.startPage = pageOf(args.iova);
     // With ALL the size is 2^64-1 bytes: its end does not wrap, and reaches every page.
     this.endPage = this.all ? TOP_PAGE : this.startPage + pageOf(args.size);
     this.wrappedEnd = this.all ? TOP_PAGE : iommu.mappings.wrapEnd(this.endPage);
-    const wantsBitmap = (args.flags & UNMAP_GET_DIRTY_BITMAP) !== 0;
+    const wantsBitmap = (args.flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) !== 0;
     this.bitmap = wantsBitmap ? new UserBitmap(pageOf(args.size)) : null;
   }
 
@@ -115,33 +99,33 @@ class Unmap {
     if (!overlapPossible || this.vaddr) return;
     const left = mappings.lowerBound(this.startPage);
     if (left === NIL || mappings.iova[left]! + mappings.size[left]! > this.endPage) return;
-    this.k.adviseBug(this.task, 'top-of-address-space', addressOf(mappings.iova[left]!));
+    this.task.adviseBug('top-of-address-space', addressOf(mappings.iova[left]!));
   }
 
   private checkArgs(): Errno | null {
     const { task, iommu, args } = this;
     if (this.vaddr && iommu.emulatedGroups.length > 0) {
-      return refuse(task, 'EBUSY', 'a vaddr cannot be invalidated while the container has an mdev');
+      return task.refuse('EBUSY', 'a vaddr cannot be invalidated while the container has an mdev');
     }
     if (!isPageAligned(args.iova)) {
-      return refuse(task, 'EINVAL', `iova ${hex(args.iova)} is not a multiple of 4096`);
+      return task.refuse('EINVAL', `iova ${hex(args.iova)} is not a multiple of 4096`);
     }
     if (this.all) {
       if (args.iova !== 0n || args.size !== 0n) {
-        return refuse(task, 'EINVAL', 'the flag all wants iova 0 and size 0');
+        return task.refuse('EINVAL', 'the flag all wants iova 0 and size 0');
       }
     } else {
       if (args.size === 0n || !isPageAligned(args.size)) {
-        return refuse(task, 'EINVAL', `size ${hex(args.size)} is not a positive multiple of 4096`);
+        return task.refuse('EINVAL', `size ${hex(args.size)} is not a positive multiple of 4096`);
       }
       if (args.iova + args.size > TOP) {
         const range = `iova ${hex(args.iova)} + size ${hex(args.size)}`;
-        return refuse(task, this.k.gen.overflow, `${range} is beyond 2^64`);
+        return task.refuse(this.task.kernel.gen.overflow, `${range} is beyond 2^64`);
       }
     }
-    if (this.bitmap && !iommu.dirtyTracking) return refuse(task, 'EINVAL', 'dirty tracking is off');
+    if (this.bitmap && !iommu.dirtyTracking) return task.refuse('EINVAL', 'dirty tracking is off');
     if (this.bitmap && args.pageSize !== BigInt(PAGE_SIZE)) {
-      return refuse(task, 'EINVAL', `pageSize ${hex(args.pageSize!)} is not 0x1000`);
+      return task.refuse('EINVAL', `pageSize ${hex(args.pageSize!)} is not 0x1000`);
     }
     return null;
   }
@@ -151,11 +135,11 @@ class Unmap {
     let bisected: Errno | null = 'EINVAL';
     for (;;) {
       if (this.iommu.v2 && !this.all && bisects(this.iommu, this.startPage, this.endPage)) {
-        if (bisected) refuse(this.task, bisected, 'the range bisects a mapping');
-        else this.k.adviseBug(this.task, 'success-when-bisected', this.args.iova);
+        if (bisected) this.task.refuse(bisected, 'the range bisects a mapping');
+        else this.task.adviseBug('success-when-bisected', this.args.iova);
         return bisected;
       }
-      if (this.k.gen.bisectedAfterRound === 'success') bisected = null;
+      if (this.task.kernel.gen.bisectedAfterRound === 'success') bisected = null;
       const pinned = this.pass();
       if (typeof pinned !== 'number') return pinned;
       this.iommu.watchers.add(this);
@@ -167,7 +151,7 @@ class Unmap {
   private pass(): number | Errno | null {
     const { iommu } = this;
     const { mappings } = iommu;
-    const { unmapWalk } = this.k.gen;
+    const { unmapWalk } = this.task.kernel.gen;
     const fromRoot = () => mappings.find(this.startPage, this.wrappedEnd);
     const ascending = unmapWalk === 'ascending';
     let slot = ascending ? mappings.findFirst(this.startPage, this.wrappedEnd) : fromRoot();
@@ -182,9 +166,9 @@ class Unmap {
       } else if (mappings.pins[slot] !== NIL) {
         return slot;
       } else {
-        if (this.bitmap) copyDirty(this.k, this.task, iommu, slot, this.bitmap, this.startPage);
+        if (this.bitmap) copyDirty(this.task, iommu, slot, this.bitmap, this.startPage);
         this.unmapped += mappings.size[slot]!;
-        removeMapping(this.k, this.task, iommu, slot);
+        removeMapping(this.task, iommu, slot);
       }
       slot = ascending ? next : fromRoot();
     }
@@ -198,7 +182,7 @@ class Unmap {
       for (const done of marked) mappings.setVaddrInvalid(done, false);
       this.iommu.vaddrInvalidCount -= marked.length;
       this.unmapped = 0;
-      return refuse(this.task, 'EINVAL', `the vaddr of ${mappings.describe(slot)} is invalid already`);
+      return this.task.refuse('EINVAL', `the vaddr of ${mappings.describe(slot)} is invalid already`);
     }
     mappings.setVaddrInvalid(slot, true);
     this.iommu.vaddrInvalidCount++;
@@ -209,26 +193,26 @@ class Unmap {
 
   /** One callback: the mapping's whole range, to one device. */
   private *deliver(device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
-    const { k, task, iommu } = this;
+    const { task, iommu } = this;
     const attempt = this.retries + 1;
     task.invalidations.push({ device: device.id, iova, length, attempt, round: this.round });
     iommu.shadow.callbackStarts(device, pageOf(iova));
-    const result = yield* k.dmaUnmap(task, device, iova, length);
-    iommu.shadow.callbackEnds(k, task, iommu, device, this.lastSlot);
+    const result = yield* task.kernel.dmaUnmap(task, device, iova, length);
+    iommu.shadow.callbackEnds(task, iommu, device, this.lastSlot);
     return result;
   }
 
   /** The invalidation round (spec section 3): the BUG_ON, or one callback to every registered device. */
   private *invalidate(slot: number): KernelStep<void> {
-    const { k, task, iommu } = this;
+    const { task, iommu } = this;
     const iova = addressOf(iommu.mappings.iova[slot]!);
     const length = addressOf(iommu.mappings.size[slot]!);
     if (this.lastSlot === slot) {
       if (++this.retries > MAX_RETRIES) {
         const attempt = this.retries;
-        const left = leftoverPins(k, iommu, slot);
+        const left = leftoverPins(iommu, slot);
         const device = left.pins[0]?.devices[0]?.device;
-        k.bug(task, 'B1', { device, iova, size: length, attempt, ...left });
+        task.bug('B1', { device, iova, size: length, attempt, ...left });
       }
     } else {
       this.lastSlot = slot;
@@ -236,10 +220,10 @@ class Unmap {
     }
     if (iommu.deviceList.length === 0) return;
     this.round++;
-    yield* callDevices(k, task, iommu, (device) => this.deliver(device, iova, length));
+    yield* callDevices(task, iommu, (device) => this.deliver(device, iova, length));
     // The mapping may have gone during the round: then forget() has cleared lastSlot.
-    if (k.warnOnPinnedUnmap && this.lastSlot === slot && iommu.mappings.pins[slot] !== NIL) {
-      k.warn(task, 'P2', { iova, size: length, attempt: this.retries + 1, ...leftoverPins(k, iommu, slot) });
+    if (task.kernel.warnOnPinnedUnmap && this.lastSlot === slot && iommu.mappings.pins[slot] !== NIL) {
+      task.warn('P2', { iova, size: length, attempt: this.retries + 1, ...leftoverPins(iommu, slot) });
     }
   }
 }

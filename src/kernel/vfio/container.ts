@@ -1,110 +1,86 @@
-import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
-import type { Container, Group } from '../objects.ts';
-import { acquire, type KernelStep, refuse, refuseIfWedged, type Task } from '../task.ts';
-import { attachGroup, detachGroup } from '../type1/attach-group.ts';
-import { checkExtension } from '../type1/info.ts';
-import { Iommu, type Type1Type } from '../type1/iommu.ts';
-
-/** VFIO_UNMAP_ALL and VFIO_UPDATE_VADDR as an IOMMU type. */
-const UNMAP_ALL_TYPE = 9;
-
-/**
- * vfio_ioctl_set_iommu.
- *
- * @param type VFIO_TYPE1_IOMMU 1, VFIO_TYPE1v2_IOMMU 3, VFIO_TYPE1_NESTING_IOMMU 6, or any other number
- * @returns EINVAL without a group, with a driver set already, or for type 9; ENODEV for a type nobody claims;
- *   what attaching a group answers
- */
-export function* setIommu(
-  k: KernelContext,
-  task: Task,
-  container: Container,
-  type: number,
-): KernelStep<Errno | null> {
-  yield* acquire(task, container.groupLock);
-  const errno = yield* openIommu(k, task, container, type);
-  k.release(task, container.groupLock);
-  return errno;
-}
-
-function* openIommu(
-  k: KernelContext,
-  task: Task,
-  container: Container,
-  type: number,
-): KernelStep<Errno | null> {
-  if (container.groups.length === 0) return refuse(task, 'EINVAL', 'the container has no group');
-  if (container.iommu) return refuse(task, 'EINVAL', 'the container has an IOMMU already');
-  if ((yield* checkExtension(k, task, null, type)) <= 0) {
-    return refuse(task, 'ENODEV', `no IOMMU driver claims type ${type}`);
-  }
-  if (type === UNMAP_ALL_TYPE) return refuse(task, 'EINVAL', 'type 9 is an extension, not an IOMMU type');
-  const iommu = new Iommu(
-    container.id,
-    container.process,
-    type as Type1Type,
-    k.dmaEntryLimit,
-    k.gen,
-    k.limits,
-  );
-  const attached: Group[] = [];
-  for (const group of container.groups) {
-    const errno = yield* attachGroup(k, task, iommu, group);
-    if (errno) {
-      for (const done of attached.reverse()) yield* detachGroup(k, task, iommu, done);
-      return errno;
-    }
-    attached.push(group);
-  }
-  container.iommu = iommu;
-  return null;
-}
+import type { Process } from '../process.ts';
+import type { KernelStep, Task } from '../task.ts';
+import type { Device } from './device.ts';
+import type { Group } from './group.ts';
+import type {
+  DirtyRange,
+  IommuAccess,
+  IommuInfo,
+  MapDmaArgs,
+  UnmapDmaArgs,
+  UnmapDmaResult,
+  UserBitmap,
+} from './iommu-ops.ts';
+import type { IommuView } from './iommu-view.ts';
 
 /**
- * CHECK_EXTENSION on a container.
+ * An open of /dev/vfio/vfio, whoever serves it: the classic container (`ClassicContainer`) or iommufd. It owns
+ * every step in which the two differ; what they have in common is in group.ts, device.ts and vfio-main.ts.
  *
- * @returns 0 or 1; never an errno
+ * Its ioctls are called through container-file.ts, which knows a closed file.
  */
-export function* containerCheckExtension(
-  k: KernelContext,
-  task: Task,
-  container: Container,
-  extension: number,
-): KernelStep<number> {
-  yield* acquire(task, container.groupLock);
-  const value = yield* checkExtension(k, task, container.iommu, extension);
-  k.release(task, container.groupLock);
-  return value;
-}
+export abstract class Container {
+  /** Attached groups, newest first (`group_list`). */
+  readonly groups: Group[] = [];
+  /** Whether the file is still open; afterwards only groups and devices keep the container alive. */
+  open = true;
 
-/** vfio_fops_release: closes the container's file. It lives on while groups hold it. */
-export function* closeContainer(k: KernelContext, task: Task, container: Container): KernelStep<void> {
-  const { iommu } = container;
-  if (iommu && k.gen.closeNotifies) {
-    // The close notification of 5.12 to 6.2.
-    yield* acquire(task, iommu.lock);
-    k.release(task, iommu.lock);
+  /** @param process who opened it: owner of every mapping */
+  constructor(
+    readonly id: string,
+    readonly process: Process,
+  ) {}
+
+  /** What pin, unpin and dma_rw of the container's devices reach; null while there is nothing. */
+  abstract readonly iommu: IommuAccess | null;
+  /** The state of its engine; null while it has none. */
+  abstract readonly view: IommuView | null;
+
+  /** Whether anybody still holds it: its file or a group. */
+  get inUse(): boolean {
+    return this.open || this.groups.length > 0;
   }
-  container.open = false;
+
+  /** VFIO_SET_IOMMU. */
+  abstract setIommu(task: Task, type: number): KernelStep<Errno | null>;
+  /** VFIO_CHECK_EXTENSION: 0 or 1, or an errno. */
+  abstract checkExtension(task: Task, extension: number): KernelStep<Errno | number>;
+  /** VFIO_IOMMU_GET_INFO. */
+  abstract getInfo(task: Task): KernelStep<Errno | IommuInfo>;
+  /** VFIO_IOMMU_MAP_DMA. */
+  abstract mapDma(task: Task, args: MapDmaArgs): KernelStep<Errno | null>;
+  /** VFIO_IOMMU_UNMAP_DMA. */
+  abstract unmapDma(task: Task, args: UnmapDmaArgs): KernelStep<UnmapDmaResult>;
+  /** VFIO_IOMMU_DIRTY_PAGES; `range` with GET_BITMAP. */
+  abstract dirtyPages(
+    task: Task,
+    flags: number,
+    range: DirtyRange | null,
+  ): KernelStep<Errno | UserBitmap | null>;
+  /** Release of its file, before it counts as closed. */
+  abstract release(task: Task): KernelStep<void>;
+
+  /** VFIO_GROUP_SET_CONTAINER, with the group's lock held; the group has no container yet. */
+  abstract attachGroup(task: Task, group: Group): KernelStep<Errno | null>;
+  /**
+   * The group leaves, with its lock held: VFIO_GROUP_UNSET_CONTAINER, or (`released`) because nobody holds its
+   * file any more.
+   */
+  abstract detachGroup(task: Task, group: Group, released: boolean): KernelStep<Errno | null>;
+
+  /** VFIO_GROUP_GET_DEVICE_FD, with the group's lock held: every open of a device of the container's groups. */
+  abstract openDevice(task: Task, device: Device): KernelStep<Errno | null>;
+  /** Release of a device file that was opened through this container, with the group's lock held. */
+  abstract closeDevice(task: Task, device: Device): KernelStep<void>;
+
+  /** Throws Wedged, before anything changes, where detaching a group would wait for ever. */
+  refuseIfDetachHangs(): void {}
+  /** The same of what the first open (0 files are open) and the last close (1) of a device do. */
+  refuseIfOpenHangs(_device: Device, _at: 0 | 1): void {}
 }
 
-/** vfio_group_detach_container, with the group's lock held; the last group takes the type1 instance with it. */
-export function* detachContainer(k: KernelContext, task: Task, group: Group): KernelStep<void> {
-  const container = group.container!;
-  yield* acquire(task, container.groupLock);
-  if (container.iommu) yield* detachGroup(k, task, container.iommu, group);
-  container.groups.splice(container.groups.indexOf(group), 1);
-  group.container = null;
-  group.containerUsers = 0;
-  if (container.groups.length === 0) container.iommu = null;
-  k.release(task, container.groupLock);
-}
-
-/** Refuses, before anything changes, a call that would detach a group from a container that hangs. */
-export function refuseIfDetachHangs(group: Group): void {
-  const container = group.container;
-  if (!container) return;
-  refuseIfWedged(container.groupLock);
-  if (container.iommu) refuseIfWedged(container.iommu.lock);
+/** A call that is refused before it does anything. */
+export function* refused(task: Task, errno: Errno, why: string): KernelStep<Errno> {
+  return task.refuse(errno, why);
 }

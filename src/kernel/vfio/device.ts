@@ -1,135 +1,106 @@
-import type { KernelContext } from '../context.ts';
-import type { PinResult, UnpinResult } from '../driver.ts';
+import type { MdevDriver } from '../driver.ts';
 import type { Errno } from '../errno.ts';
-import type { Device } from '../objects.ts';
-import { acquire, type KernelStep, refuse, refuseIfWedged, type Task } from '../task.ts';
-import { registerDevice, unregisterDevice } from '../type1/device-list.ts';
-import { type DmaAccess, dmaRw } from '../type1/dma-rw.ts';
-import { pinPages, unpinPages } from '../type1/pin-pages.ts';
-import { refuseIfDetachHangs } from './container.ts';
-import { checkPin, checkRw, checkUnpin } from './driver-call-checks.ts';
-import { releaseGroup } from './group.ts';
+import type { KernelStep, Task } from '../task.ts';
+import type { Container } from './container.ts';
+import { putContainer } from './container-file.ts';
+import { closeGroup, Group, releaseGroup } from './group.ts';
+import type { IommuAccess } from './iommu-ops.ts';
+
+/** A device (struct vfio_device) with its driver; a vfio-pci device has none that listens. */
+export class Device {
+  /** Open device files (`open_count`). */
+  openCount = 0;
+  /** The container its files were opened through; null while none is open. */
+  openedThrough: Container | null = null;
+  readonly group: Group;
+
+  /**
+   * @param number counter, from 0; what pins remember of their holder
+   */
+  constructor(
+    readonly id: string,
+    readonly number: number,
+    readonly kind: 'mdev' | 'vfio-pci',
+    readonly driver: MdevDriver,
+    groupId: string,
+  ) {
+    this.group = new Group(groupId, kind === 'mdev');
+  }
+
+  /** The container its driver's calls go to: the one it was opened through, or else its group's. */
+  get container(): Container | null {
+    return this.openedThrough ?? this.group.container;
+  }
+
+  /** What its driver's pin, unpin and dma_rw reach, if anything. */
+  get iommu(): IommuAccess | null {
+    return this.container?.iommu ?? null;
+  }
+}
 
 /**
- * VFIO_GROUP_GET_DEVICE_FD. Opening again only counts up; the driver's open_device runs at the first open, and
- * the device is registered with type1 after it (from 6.2: before it).
+ * VFIO_GROUP_GET_DEVICE_FD. Opening again only counts up.
  *
- * @returns EBADF when the group's file is closed; EINVAL without a container or its IOMMU; what open_device says
+ * @returns EBADF when the group's file is closed; EINVAL without a container; what the container answers
  */
-export function* openDevice(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
+export function* openDevice(task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
-  if (!group.fdOpen) return refuse(task, 'EBADF', "the group's file is closed");
-  refuseIfRegistrationHangs(k, device, 0);
-  yield* acquire(task, group.lock);
+  if (!group.fdOpen) return task.refuse('EBADF', "the group's file is closed");
+  group.lock.refuseIfWedged();
+  group.container?.refuseIfOpenHangs(device, 0);
+  yield* task.lock(group.lock);
   // While this call waited for the lock another one may have closed the group.
-  const errno = group.fdOpen ? yield* doOpen(k, task, device) : 'EBADF';
-  k.release(task, group.lock);
+  const errno = group.fdOpen ? yield* openThroughGroup(task, device) : 'EBADF';
+  task.unlock(group.lock);
   return errno;
 }
 
-function* doOpen(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
-  const { group } = device;
-  if (!device.iommu) return refuse(task, 'EINVAL', 'the group has no container with an IOMMU');
-  group.containerUsers++;
-  device.openCount++;
-  if (device.openCount > 1) return null;
-  const { registersBeforeOpen } = k.gen;
-  if (registersBeforeOpen) yield* registerDevice(k, task, device.iommu, device);
-  const errno = yield* k.openDevice(task, device);
-  if (errno) {
-    if (registersBeforeOpen) yield* unregisterDevice(k, task, device.iommu, device);
-    device.openCount--;
-    group.containerUsers--;
-    return errno;
-  }
-  if (!registersBeforeOpen) yield* registerDevice(k, task, device.iommu, device);
-  return null;
+function* openThroughGroup(task: Task, device: Device): KernelStep<Errno | null> {
+  const { container } = device.group;
+  if (!container) return task.refuse('EINVAL', 'the group has no container with an IOMMU');
+  const errno = yield* container.openDevice(task, device);
+  if (!errno) device.openedThrough ??= container;
+  return errno;
 }
 
 /**
- * Refuses, with nothing changed, where a lock that registering and unregistering need is held for ever. They
- * happen at the first open and at the last close: `at` open files.
+ * Closes one device file; with the last one the driver's close_device runs.
+ *
+ * @returns EBADF when none is open
  */
-function refuseIfRegistrationHangs(k: KernelContext, device: Device, at: 0 | 1): void {
-  refuseIfWedged(device.group.lock);
-  if (!device.iommu || !device.driver.hasDmaUnmap || device.openCount !== at) return;
-  if (k.gen.channel === 'device-list') refuseIfWedged(device.iommu.lock);
-  else refuseIfWedged(device.iommu.deviceListLock);
-}
-
-/** Closes one device file: with the last one the driver's close_device runs, then the device is unregistered. */
-export function* closeDevice(k: KernelContext, task: Task, device: Device): KernelStep<Errno | null> {
+export function* closeDevice(task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
-  if (device.openCount === 0) return refuse(task, 'EBADF', 'the device is not open');
-  refuseIfRegistrationHangs(k, device, 1);
+  if (device.openCount === 0) return task.refuse('EBADF', 'the device is not open');
+  group.lock.refuseIfWedged();
+  device.container?.refuseIfOpenHangs(device, 1);
   const releases = !group.fdOpen && group.containerUsers === 2;
-  if (releases) refuseIfDetachHangs(group);
-  yield* acquire(task, group.lock);
-  if (device.openCount === 0) {
-    k.release(task, group.lock);
+  if (releases) group.container?.refuseIfDetachHangs();
+  yield* task.lock(group.lock);
+  const container = device.openedThrough;
+  if (!container) {
+    task.unlock(group.lock);
     return 'EBADF';
   }
-  if (device.openCount === 1) {
-    yield* k.closeDevice(task, device);
-    yield* unregisterDevice(k, task, device.iommu!, device);
-    device.iommu!.shadow.closed(k, task, device.iommu!, device);
-  }
-  device.openCount--;
-  group.containerUsers--;
-  k.release(task, group.lock);
-  if (!group.fdOpen && group.containerUsers === 1) yield* releaseGroup(k, task, group);
+  yield* container.closeDevice(task, device);
+  if (device.openCount === 0) device.openedThrough = null;
+  task.unlock(group.lock);
+  if (!group.fdOpen && group.containerUsers === 1) yield* releaseGroup(task, group);
+  else putContainer(task, container);
   return null;
 }
 
-/** The key a driver's IOVA becomes: the exact byte, or its page where pins are made by page frame. */
-function keyOf(k: KernelContext, iova: bigint): bigint {
-  return k.gen.pinsByPage ? iova & ~0xfffn : iova;
-}
-
 /**
- * vfio_pin_pages.
+ * The mdev is removed: its driver's remove runs, and its group's file goes with it, as nobody could name the
+ * group any more.
  *
- * @param npage any 32-bit number: 0 is EINVAL; above 512, or negative, E2BIG (the comparison is unsigned)
+ * @returns EBUSY while a device file is open
  */
-export function* vfioPinPages(
-  k: KernelContext,
-  task: Task,
-  device: Device,
-  iova: bigint,
-  npage: number,
-  prot: number,
-): KernelStep<PinResult> {
-  const refused = checkPin(k, task, device, npage);
-  if (refused) return refused;
-  return yield* pinPages(k, task, device.iommu!, device, keyOf(k, iova), npage, prot);
-}
-
-/**
- * vfio_unpin_pages. Where the function answers nothing it warns; where it has an answer that is the number of
- * pages walked, or an errno.
- */
-export function* vfioUnpinPages(
-  k: KernelContext,
-  task: Task,
-  device: Device,
-  iova: bigint,
-  npage: number,
-): KernelStep<UnpinResult> {
-  const refused = checkUnpin(k, task, device, npage);
-  if (refused) return refused === 'refused' ? null : refused;
-  return yield* unpinPages(k, task, device.iommu!, device, keyOf(k, iova), npage);
-}
-
-/** vfio_dma_rw: EINVAL for no bytes or a closed device, otherwise what type1 answers. */
-export function* vfioDmaRw(
-  k: KernelContext,
-  task: Task,
-  device: Device,
-  iova: bigint,
-  access: DmaAccess,
-): KernelStep<Errno | Uint8Array> {
-  const length = 'write' in access ? access.write.length : access.read;
-  const refused = checkRw(k, task, device, length);
-  if (refused) return refused;
-  return yield* dmaRw(k, task, device.iommu!, device, iova, access);
+export function* removeDevice(task: Task, device: Device): KernelStep<Errno | null> {
+  const { kernel } = task;
+  const { driver, group } = device;
+  if (driver.remove) yield* driver.remove(kernel.driverApi(task, device), device.openCount > 0);
+  if (device.openCount > 0) return task.refuse('EBUSY', 'the device is open');
+  if (group.fdOpen) yield* closeGroup(task, group);
+  kernel.devices.delete(device.id);
+  return null;
 }

@@ -1,11 +1,8 @@
-import type { KernelContext } from '../context.ts';
 import type { Errno } from '../errno.ts';
-import type { Device } from '../objects.ts';
 import type { SplatId } from '../splats.ts';
-import { refuse, type Task } from '../task.ts';
-
-/** VFIO_PIN_PAGES_MAX_ENTRIES, pages a call. */
-export const PIN_PAGES_MAX = 512;
+import type { Task } from '../task.ts';
+import { VFIO_PIN_PAGES_MAX_ENTRIES } from '../uapi.ts';
+import type { Device } from './device.ts';
 
 /** The once-only flags of the open check, by caller: one for all up to 6.1, then one each. */
 const OPEN_CHECK: Readonly<Record<'pin' | 'unpin' | 'rw', SplatId>> = {
@@ -15,48 +12,43 @@ const OPEN_CHECK: Readonly<Record<'pin' | 'unpin' | 'rw', SplatId>> = {
 };
 
 /** vfio_assert_device_open: warns once (C1) when it is not. */
-function assertDeviceOpen(
-  k: KernelContext,
-  task: Task,
-  device: Device,
-  caller: 'pin' | 'unpin' | 'rw',
-): boolean {
+function assertDeviceOpen(task: Task, device: Device, caller: 'pin' | 'unpin' | 'rw'): boolean {
   if (device.openCount > 0) return true;
-  k.warn(task, k.gen.openCheckPerCaller ? OPEN_CHECK[caller] : 'C1', { device: device.id });
+  task.warn(task.kernel.gen.openCheckPerCaller ? OPEN_CHECK[caller] : 'C1', { device: device.id });
   return false;
 }
 
 /** Whether the device may call at all: it is open, or (5.10) its group is in a container with an IOMMU. */
-function mayCall(k: KernelContext, task: Task, device: Device, caller: 'pin' | 'unpin' | 'rw'): boolean {
-  if (k.gen.driverCallsNeed === 'group') {
+function mayCall(task: Task, device: Device, caller: 'pin' | 'unpin' | 'rw'): boolean {
+  if (task.kernel.gen.driverCallsNeed === 'group') {
     if (device.iommu) return true;
-    refuse(task, 'EINVAL', 'the group has no container with an IOMMU');
+    task.refuse('EINVAL', 'the group has no container with an IOMMU');
     return false;
   }
-  if (assertDeviceOpen(k, task, device, caller)) return true;
-  refuse(task, 'EINVAL', 'the device is not open');
+  if (assertDeviceOpen(task, device, caller)) return true;
+  task.refuse('EINVAL', 'the device is not open');
   return false;
 }
 
 /** More than 512, or negative: the comparison is unsigned. */
 function countIsBad(npage: number): boolean {
-  return npage < 0 || npage > PIN_PAGES_MAX;
+  return npage < 0 || npage > VFIO_PIN_PAGES_MAX_ENTRIES;
 }
 
 function badCount(task: Task, npage: number): Errno {
-  return refuse(task, 'E2BIG', `npage ${npage} is not from 1 to ${PIN_PAGES_MAX}`);
+  return task.refuse('E2BIG', `npage ${npage} is not from 1 to ${VFIO_PIN_PAGES_MAX_ENTRIES}`);
 }
 
 /** What vfio_pin_pages checks before type1 sees the call; null lets it through. */
-export function checkPin(k: KernelContext, task: Task, device: Device, npage: number): Errno | null {
-  if (npage === 0) return refuse(task, 'EINVAL', 'npage is 0');
-  if (k.gen.driverCallsNeed === 'group' && countIsBad(npage)) return badCount(task, npage);
-  if (!mayCall(k, task, device, 'pin')) {
-    if (k.gen.closedPinWarns) k.warn(task, 'C9', { device: device.id });
+export function checkPin(task: Task, device: Device, npage: number): Errno | null {
+  if (npage === 0) return task.refuse('EINVAL', 'npage is 0');
+  if (task.kernel.gen.driverCallsNeed === 'group' && countIsBad(npage)) return badCount(task, npage);
+  if (!mayCall(task, device, 'pin')) {
+    if (task.kernel.gen.closedPinWarns) task.warn('C9', { device: device.id });
     return 'EINVAL';
   }
-  if (k.gen.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) {
-    return refuse(task, 'EINVAL', 'the driver has no dma_unmap operation');
+  if (task.kernel.gen.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) {
+    return task.refuse('EINVAL', 'the driver has no dma_unmap operation');
   }
   return countIsBad(npage) ? badCount(task, npage) : null;
 }
@@ -65,32 +57,27 @@ export function checkPin(k: KernelContext, task: Task, device: Device, npage: nu
  * What vfio_unpin_pages checks before type1 sees the call; null lets it through. An errno only where the
  * function has an answer; otherwise it warns and returns (`refused`).
  */
-export function checkUnpin(
-  k: KernelContext,
-  task: Task,
-  device: Device,
-  npage: number,
-): Errno | 'refused' | null {
-  if (k.gen.unpinAnswers) {
-    if (npage === 0) return refuse(task, 'EINVAL', 'npage is 0');
+export function checkUnpin(task: Task, device: Device, npage: number): Errno | 'refused' | null {
+  if (task.kernel.gen.unpinAnswers) {
+    if (npage === 0) return task.refuse('EINVAL', 'npage is 0');
     if (countIsBad(npage)) return badCount(task, npage);
-    return mayCall(k, task, device, 'unpin') ? null : 'EINVAL';
+    return mayCall(task, device, 'unpin') ? null : 'EINVAL';
   }
   const warn = (id: SplatId): 'refused' => {
-    k.warn(task, id, { device: device.id });
+    task.warn(id, { device: device.id });
     return 'refused';
   };
   const bad = npage === 0 || countIsBad(npage);
-  if (bad && k.gen.unpinChecksCountFirst) return warn('C2');
-  if (!mayCall(k, task, device, 'unpin')) {
-    return k.gen.driverCallsNeed === 'open-device' ? warn('C3') : 'refused';
+  if (bad && task.kernel.gen.unpinChecksCountFirst) return warn('C2');
+  if (!mayCall(task, device, 'unpin')) {
+    return task.kernel.gen.driverCallsNeed === 'open-device' ? warn('C3') : 'refused';
   }
-  if (k.gen.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) return warn('C10');
+  if (task.kernel.gen.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) return warn('C10');
   return bad ? warn('C2') : null;
 }
 
 /** What vfio_dma_rw checks of a call of `length` bytes before type1 sees it; null lets it through. */
-export function checkRw(k: KernelContext, task: Task, device: Device, length: number): Errno | null {
-  if (length === 0) return refuse(task, 'EINVAL', 'length is 0');
-  return mayCall(k, task, device, 'rw') ? null : 'EINVAL';
+export function checkRw(task: Task, device: Device, length: number): Errno | null {
+  if (length === 0) return task.refuse('EINVAL', 'length is 0');
+  return mayCall(task, device, 'rw') ? null : 'EINVAL';
 }

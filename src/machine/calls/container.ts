@@ -1,21 +1,37 @@
 import { flagWord, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
-import type { Container } from '../../kernel/objects.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
-import { type KernelStep, refuse, type Task } from '../../kernel/task.ts';
-import type { UserBitmap } from '../../kernel/type1/dirty-bitmap.ts';
+import type { KernelStep, Task } from '../../kernel/task.ts';
 import {
-  DIRTY_GET_BITMAP,
-  DIRTY_START,
-  DIRTY_STOP,
-  type DirtyRange,
+  VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+  VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+  VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+  VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
+} from '../../kernel/uapi.ts';
+import type { Container } from '../../kernel/vfio/container.ts';
+import {
+  checkExtension,
+  closeContainer,
   dirtyPages,
-} from '../../kernel/type1/dirty-pages.ts';
-import { getInfo } from '../../kernel/type1/info.ts';
-import type { Iommu } from '../../kernel/type1/iommu.ts';
-import { type MapDmaArgs, mapDma } from '../../kernel/type1/map-dma.ts';
-import { UNMAP_GET_DIRTY_BITMAP, type UnmapDmaArgs, unmapDma } from '../../kernel/type1/unmap-dma.ts';
-import { closeContainer, containerCheckExtension, setIommu } from '../../kernel/vfio/container.ts';
-import { address, type CallBody, type CallHandlers, type CallResult, ok } from '../call-handler.ts';
+  getInfo,
+  mapDma,
+  setIommu,
+  unmapDma,
+} from '../../kernel/vfio/container-file.ts';
+import type {
+  DirtyRange,
+  IommuInfo,
+  MapDmaArgs,
+  UnmapDmaArgs,
+  UserBitmap,
+} from '../../kernel/vfio/iommu-ops.ts';
+import {
+  address,
+  type CallBody,
+  type CallHandlers,
+  type CallResult,
+  ok,
+  type PreparedCall,
+} from '../call-handler.ts';
 import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
 
@@ -25,62 +41,16 @@ const IOMMU_TYPES = { type1: 1, type1v2: 3, 'type1-nesting': 6 } as const;
 /** Dirty page indexes an answer lists; above, only the bitmap. */
 const LISTED_DIRTY_PAGES = 4096;
 
-/** A container as GET shows it. */
-export function describeContainer(container: Container) {
-  const { iommu } = container;
-  return {
-    container: container.id,
-    process: container.process.id,
-    open: container.open,
-    groups: container.groups.map((group) => group.id),
-    iommu:
-      iommu === null
-        ? null
-        : {
-            type: iommu.type,
-            mappings: iommu.mappings.count,
-            pins: iommu.pins.count,
-            dmaAvail: iommu.dmaAvail,
-            dirtyTracking: iommu.dirtyTracking,
-            devices: iommu.deviceList.map((device) => device.id),
-          },
-    wedged: iommu?.lock.wedgedBy ?? iommu?.deviceListLock.wedgedBy ?? null,
-  };
-}
-
-/**
- * Runs an ioctl that the container hands to its IOMMU driver.
- *
- * EBADF when the container's file is closed, EINVAL without an IOMMU driver.
- */
-function withIommu(
-  m: Machine,
-  id: string,
-  run: (iommu: Iommu, task: Task) => KernelStep<CallResult>,
-): (task: Task<CallResult>) => KernelStep<CallResult> {
-  const container = m.container(id);
-  return (task) => onIommu(container, run, task as Task);
-}
-
 // Generator functions of the module's own: one made for each call would cost as much as the call.
-function* onIommu(
-  container: Container,
-  run: (iommu: Iommu, task: Task) => KernelStep<CallResult>,
-  task: Task,
-): KernelStep<CallResult> {
-  if (!container.open) return refuse(task, 'EBADF', "the container's file is closed");
-  if (!container.iommu) return refuse(task, 'EINVAL', 'the container has no IOMMU');
-  return yield* run(container.iommu, task);
-}
-
-function* map(m: Machine, task: Task, iommu: Iommu, args: MapDmaArgs): KernelStep<CallResult> {
-  const errno = yield* mapDma(m.kernel, task, iommu, args);
+function* map(task: Task, container: Container, args: MapDmaArgs): KernelStep<CallResult> {
+  const errno = yield* mapDma(task, container, args);
   return errno ?? { iova: hex(args.iova), size: hex(args.size) };
 }
 
-function* unmap(m: Machine, task: Task, iommu: Iommu, args: UnmapDmaArgs): KernelStep<CallResult> {
-  const result = yield* unmapDma(m.kernel, task, iommu, args);
+function* unmap(task: Task, container: Container, args: UnmapDmaArgs): KernelStep<CallResult> {
+  const result = yield* unmapDma(task, container, args);
   if (typeof result === 'string') return result;
+  if (result.errno) return result.errno;
   const size = hex(result.size);
   return result.bitmap ? { size, ...bitmapBody(result.bitmap) } : { size };
 }
@@ -96,6 +66,20 @@ function checkBitmapSize(m: Machine, size: bigint): void {
   }
 }
 
+function infoBody({ pageSizes, dmaAvail, migration, iovaRanges }: IommuInfo): CallBody {
+  return {
+    pageSizes: hex(pageSizes),
+    dmaAvail,
+    ...(migration && {
+      dirtyPageSizes: hex(migration.pageSizes),
+      maxDirtyBitmapSize: hex(migration.maxBitmapSize),
+    }),
+    ...(iovaRanges.length > 0 && {
+      iovaRanges: iovaRanges.map(({ start, end }) => [hexAddress(start), hex(addressOf(end) - 1n)]),
+    }),
+  };
+}
+
 function bitmapBody(bitmap: UserBitmap): CallBody {
   const pages = bitmap.dirtyPages();
   return {
@@ -104,11 +88,12 @@ function bitmapBody(bitmap: UserBitmap): CallBody {
   };
 }
 
-function dirtyCall(m: Machine, id: string, flags: number, range: DirtyRange | null) {
-  return withIommu(m, id, function* (iommu, task) {
-    const result = yield* dirtyPages(m.kernel, task, iommu, flags, range);
+function dirtyCall(m: Machine, id: string, flags: number, range: DirtyRange | null): PreparedCall {
+  const container = m.container(id);
+  return function* (task) {
+    const result = yield* dirtyPages(task, container, flags, range);
     return typeof result === 'string' || result === null ? ok(result) : bitmapBody(result);
-  });
+  };
 }
 
 /** Calls on a container: the ioctls of /dev/vfio/vfio. */
@@ -140,63 +125,55 @@ export const containerCalls: CallHandlers<
   'close-container': (m, id) => {
     const container = m.container(id);
     return function* (task) {
-      if (!container.open) return 'EBADF';
-      yield* closeContainer(m.kernel, task as Task, container);
-      m.collect(container);
-      return {};
+      return ok(yield* closeContainer(task, container));
     };
   },
   'set-iommu': (m, id, args) => {
     const container = m.container(id);
     const type = typeof args.type === 'number' ? args.type : IOMMU_TYPES[args.type];
     return function* (task) {
-      if (!container.open) return 'EBADF';
-      return ok(yield* setIommu(m.kernel, task as Task, container, type));
+      return ok(yield* setIommu(task, container, type));
     };
   },
   'check-extension': (m, id, args) => {
     const container = m.container(id);
     return function* (task) {
-      if (!container.open) return 'EBADF';
-      return { value: yield* containerCheckExtension(m.kernel, task as Task, container, args.extension) };
+      const value = yield* checkExtension(task, container, args.extension);
+      return typeof value === 'string' ? value : { value };
     };
   },
-  'iommu-info': (m, id) =>
-    withIommu(m, id, function* (iommu, task) {
-      const info = yield* getInfo(m.kernel, task, iommu);
-      return {
-        pageSizes: hex(info.pageSizes),
-        dmaAvail: info.dmaAvail,
-        dirtyPageSizes: hex(info.dirtyPageSizes),
-        maxDirtyBitmapSize: hex(info.maxDirtyBitmapSize),
-        ...(info.iovaRanges.length === 0
-          ? {}
-          : { iovaRanges: info.iovaRanges.map((r) => [hexAddress(r.start), hex(addressOf(r.end) - 1n)]) }),
-      };
-    }),
+  'iommu-info': (m, id) => {
+    const container = m.container(id);
+    return function* (task) {
+      const info = yield* getInfo(task, container);
+      return typeof info === 'string' ? info : infoBody(info);
+    };
+  },
   'map-dma': (m, id, args) => {
     const iova = address(args.iova);
     const size = address(args.size);
     const flags = flagWord(args.flags, MAP_FLAGS);
     const mapArgs = { iova, vaddr: address(args.vaddr), size, flags };
-    return withIommu(m, id, (iommu, task) => map(m, task, iommu, mapArgs));
+    const container = m.container(id);
+    return (task) => map(task, container, mapArgs);
   },
   'unmap-dma': (m, id, args) => {
     const iova = address(args.iova);
     const size = address(args.size);
     const flags = flagWord(args.flags ?? 0, UNMAP_FLAGS);
-    const wantsBitmap = (flags & UNMAP_GET_DIRTY_BITMAP) !== 0;
+    const wantsBitmap = (flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) !== 0;
     if (wantsBitmap) checkBitmapSize(m, size);
     const range = { iova, size, flags };
     const unmapArgs = args.pageSize === undefined ? range : { ...range, pageSize: address(args.pageSize) };
-    return withIommu(m, id, (iommu, task) => unmap(m, task, iommu, unmapArgs));
+    const container = m.container(id);
+    return (task) => unmap(task, container, unmapArgs);
   },
-  'dirty-start': (m, id) => dirtyCall(m, id, DIRTY_START, null),
-  'dirty-stop': (m, id) => dirtyCall(m, id, DIRTY_STOP, null),
+  'dirty-start': (m, id) => dirtyCall(m, id, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, null),
+  'dirty-stop': (m, id) => dirtyCall(m, id, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, null),
   'dirty-get': (m, id, args) => {
     const size = address(args.size);
     checkBitmapSize(m, size);
-    return dirtyCall(m, id, DIRTY_GET_BITMAP, {
+    return dirtyCall(m, id, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, {
       iova: address(args.iova),
       size,
       pageSize: address(args.pageSize),

@@ -3,42 +3,26 @@ import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
 import { ExternalDriver } from '../../drivers/external/driver.ts';
 import { createDriver } from '../../drivers/index.ts';
 import { SyntheticDriver } from '../../drivers/synthetic/driver.ts';
+import type { DmaAccess } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
-import type { Device, Group } from '../../kernel/objects.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
-import { type KernelStep, refuse, type Task } from '../../kernel/task.ts';
-import type { DmaAccess } from '../../kernel/type1/dma-rw.ts';
+import type { KernelStep, Task } from '../../kernel/task.ts';
+import { VFIO_PIN_PAGES_MAX_ENTRIES } from '../../kernel/uapi.ts';
+import { closeDevice, type Device, openDevice, removeDevice } from '../../kernel/vfio/device.ts';
 import {
-  closeDevice,
-  openDevice,
-  vfioDmaRw,
-  vfioPinPages,
-  vfioUnpinPages,
-} from '../../kernel/vfio/device.ts';
-import { PIN_PAGES_MAX } from '../../kernel/vfio/driver-call-checks.ts';
-import { closeGroup, groupStatus, openGroup, setContainer, unsetContainer } from '../../kernel/vfio/group.ts';
+  closeGroup,
+  type Group,
+  groupStatus,
+  openGroup,
+  setContainer,
+  unsetContainer,
+} from '../../kernel/vfio/group.ts';
+import { vfioDmaRw, vfioPinPages, vfioUnpinPages } from '../../kernel/vfio/vfio-main.ts';
+import { describeDevice } from '../../views/device.ts';
 import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from '../call-handler.ts';
 import { callbackReturn } from '../callback-return.ts';
 import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
-
-/** Items that a device's shown state has of each list. */
-const LISTED_STATE = 256;
-
-/** A device as GET shows it. */
-export function describeDevice(device: Device) {
-  const { group, driver } = device;
-  return {
-    device: device.id,
-    group: group.id,
-    kind: device.kind,
-    ...(driver.config ? { driver: driver.describe?.() ?? driver.config } : {}),
-    ...(driver.state ? { state: driver.state(LISTED_STATE) } : {}),
-    openCount: device.openCount,
-    groupOpen: group.fdOpen,
-    container: group.container?.id ?? null,
-  };
-}
 
 /** A call on a device's group that answers an errno or nothing. */
 function onGroup(
@@ -48,10 +32,7 @@ function onGroup(
 ): PreparedCall {
   const { group } = m.device(id);
   return function* (task) {
-    const { container } = group;
-    const errno = yield* run(group, task as Task);
-    if (container) m.collect(container);
-    return ok(errno);
+    return ok(yield* run(group, task));
   };
 }
 
@@ -88,7 +69,7 @@ function* pin(
   npage: number,
   prot: number,
 ): KernelStep<CallResult> {
-  const result = yield* vfioPinPages(m.kernel, task, device, iova, npage, prot);
+  const result = yield* vfioPinPages(task, device, iova, npage, prot);
   if (typeof result === 'string') return result;
   const page = pageOf(iova);
   const offset = m.kernel.gen.pinsByPage ? 0 : offsetInPage(iova);
@@ -105,9 +86,9 @@ function* pin(
 }
 
 function* unpin(m: Machine, task: Task, device: Device, iova: bigint, npage: number): KernelStep<CallResult> {
-  const result = yield* vfioUnpinPages(m.kernel, task, device, iova, npage);
+  const result = yield* vfioUnpinPages(task, device, iova, npage);
   // The driver takes each page it named off its list, whatever came of it (5.10: spec-29).
-  if (device.driver instanceof SyntheticDriver && npage <= PIN_PAGES_MAX) {
+  if (device.driver instanceof SyntheticDriver && npage <= VFIO_PIN_PAGES_MAX_ENTRIES) {
     device.driver.unpinned(m.kernel.gen.pinsByPage ? addressOf(pageOf(iova)) : iova, npage);
   }
   if (typeof result === 'string') return result;
@@ -156,66 +137,54 @@ export const deviceCalls: CallHandlers<
   'remove-device': (m, id) => {
     const device = m.device(id);
     return function* (task) {
-      const { group, driver } = device;
-      const api = m.kernel.driverApi(task as Task, device);
-      if (driver.remove) yield* driver.remove(api, device.openCount > 0);
-      if (device.openCount > 0) return 'EBUSY';
-      const { container } = group;
-      // Nobody could name the group any more: its file goes with the device.
-      if (group.fdOpen) yield* closeGroup(m.kernel, task as Task, group);
-      if (container) m.collect(container);
-      m.kernel.devices.delete(id);
-      return {};
+      return ok(yield* removeDevice(task, device));
     };
   },
   'open-group': (m, id) =>
     onGroup(m, id, function* (group) {
       return openGroup(group);
     }),
-  'close-group': (m, id) => onGroup(m, id, (group, task) => closeGroup(m.kernel, task, group)),
+  'close-group': (m, id) => onGroup(m, id, (group, task) => closeGroup(task, group)),
   'set-container': (m, id, args) => {
     const container = m.container(args.container);
-    return onGroup(m, id, (group, task) => setContainer(m.kernel, task, group, container));
+    return onGroup(m, id, (group, task) => setContainer(task, group, container));
   },
-  'unset-container': (m, id) => onGroup(m, id, (group, task) => unsetContainer(m.kernel, task, group)),
+  'unset-container': (m, id) => onGroup(m, id, (group, task) => unsetContainer(task, group)),
   'group-status': (m, id) => {
     const { group } = m.device(id);
     return function* (task) {
-      const value = yield* groupStatus(m.kernel, task as Task, group);
+      const value = yield* groupStatus(task, group);
       return typeof value === 'string' ? value : { value };
     };
   },
   'open-device': (m, id) => {
     const device = m.device(id);
     return function* (task) {
-      return ok(yield* openDevice(m.kernel, task as Task, device));
+      return ok(yield* openDevice(task, device));
     };
   },
   'close-device': (m, id) => {
     const device = m.device(id);
     return function* (task) {
-      const { container } = device.group;
-      const errno = yield* closeDevice(m.kernel, task as Task, device);
-      if (container) m.collect(container);
-      return ok(errno);
+      return ok(yield* closeDevice(task, device));
     };
   },
   'pin-pages': (m, id, args) => {
     const device = m.device(id);
     const iova = address(args.iova);
     const prot = flagWord(args.prot, PROT_FLAGS);
-    return (task) => pin(m, task as Task, device, iova, args.npage, prot);
+    return (task) => pin(m, task, device, iova, args.npage, prot);
   },
   'unpin-pages': (m, id, args) => {
     const device = m.device(id);
     const iova = address(args.iova);
-    return (task) => unpin(m, task as Task, device, iova, args.npage);
+    return (task) => unpin(m, task, device, iova, args.npage);
   },
   'dma-rw': (m, id, args) => {
     const device = m.device(id);
     const access = accessOf(args);
     return function* (task) {
-      const result = yield* vfioDmaRw(m.kernel, task as Task, device, address(args.iova), access);
+      const result = yield* vfioDmaRw(task, device, address(args.iova), access);
       if (typeof result === 'string') return result;
       return args.write ? {} : { data: Buffer.from(result).toString('base64') };
     };
@@ -242,9 +211,9 @@ export const deviceCalls: CallHandlers<
       const waiting = scheduler.pending.find(
         ({ callback }) => callback?.mode === 'outside' && callback.device === id,
       );
-      if (!waiting) return refuse(task as Task, 'EAGAIN', 'no callback of the device is under way');
+      if (!waiting) return task.refuse('EAGAIN', 'no callback of the device is under way');
       if (driver.config.type === 'webhook' && m.callsWebhooks) {
-        return refuse(task as Task, 'EBUSY', 'the callback is being delivered to its webhook');
+        return task.refuse('EBUSY', 'the callback is being delivered to its webhook');
       }
       scheduler.resume(waiting, answer);
       return {};

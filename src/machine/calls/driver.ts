@@ -1,7 +1,6 @@
 import type { DriverCalls } from '../../../schemas/drivers/index.ts';
 import { MODELS } from '../../drivers/index.ts';
 import type { DriverCall, DriverModel } from '../../drivers/model.ts';
-import { refuse, type Task } from '../../kernel/task.ts';
 import type { CallHandler, CallHandlers } from '../call-handler.ts';
 import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
@@ -22,8 +21,8 @@ function handlerOf(model: DriverModel, name: string, call: DriverCall): CallHand
     if (broken) throw Refused.tooMany(broken.tooMany, broken.most);
     const way = call.way(args);
     return function* (task) {
-      if (way === 'file' && device.openCount === 0) return refuse(task, 'EBADF', 'the device is not open');
-      return yield* call.run(driver, m.kernel.driverApi(task as Task, device), args);
+      if (way === 'file' && device.openCount === 0) return task.refuse('EBADF', 'the device is not open');
+      return yield* call.run(driver, m.kernel.driverApi(task, device), args);
     };
   };
 }

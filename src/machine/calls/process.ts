@@ -1,23 +1,9 @@
-import { flagNames, flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
-import { hex, TOP } from '../../kernel/pages.ts';
+import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
+import { TOP } from '../../kernel/pages.ts';
 import type { Process } from '../../kernel/process.ts';
-import { PROT_READ, PROT_WRITE, regionBytes } from '../../kernel/process.ts';
+import { PROT_READ, PROT_WRITE } from '../../kernel/process.ts';
 import { address, type CallHandlers, ok } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
-
-/** A process as GET shows it. */
-export function describeProcess(process: Process) {
-  return {
-    process: process.id,
-    memlock: process.memlock === null ? 'unlimited' : hex(process.memlock),
-    capIpcLock: process.capIpcLock,
-    regions: process.regions.map((region) => {
-      const { start, size } = regionBytes(region);
-      return { start: hex(start), size: hex(size), prot: flagNames(region.prot, PROT_FLAGS) };
-    }),
-    lockedPages: process.lockedVm,
-  };
-}
 
 /** Calls on the memory of a process: what its own code would do. */
 export const processCalls: CallHandlers<

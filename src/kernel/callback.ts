@@ -1,0 +1,38 @@
+import type { NotifyResult } from './driver.ts';
+import type { Errno } from './errno.ts';
+
+/** One delivery of dma_unmap to one device. */
+export interface Invalidation {
+  device: string;
+  /** The mapping's range, bytes. */
+  iova: bigint;
+  length: bigint;
+  /** Visit of this mapping, from 1 (type1 gives up after 11). */
+  attempt: number;
+  /** Invalidation round within this call, from 1. */
+  round: number;
+}
+
+/** What a driver outside is called for. */
+export type CallbackName = 'dma-unmap' | 'open-device' | 'close-device';
+
+/** A callback that waits for the world outside the kernel. */
+export interface PendingCallback {
+  /**
+   * `held`: a synthetic driver's callback that stopped before it did anything.
+   * `outside`: a driver outside must be called, or complete-callback says that it was.
+   */
+  readonly mode: 'held' | 'outside';
+  readonly call: CallbackName;
+  readonly device: string;
+  /** With dma-unmap. */
+  readonly invalidation: Invalidation | null;
+}
+
+/** What a driver outside answered: nothing much, unless it says so. */
+export interface CallbackReturn {
+  /** open-device: the errno it fails with. */
+  errno?: Errno;
+  /** dma-unmap on a notifier chain: NOTIFY_BAD or NOTIFY_STOP end the chain. */
+  notify?: NotifyResult;
+}

@@ -1,0 +1,81 @@
+import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
+import type { Errno } from '../errno.ts';
+import type { KernelStep, Task } from '../task.ts';
+import type { Device } from '../vfio/device.ts';
+import type { Group } from '../vfio/group.ts';
+import type {
+  DirtyRange,
+  IommuInfo,
+  IommuOps,
+  MapDmaArgs,
+  UnmapDmaArgs,
+  UnmapDmaResult,
+} from '../vfio/iommu-ops.ts';
+import { attachGroup, detachGroup } from './attach-group.ts';
+import { registerDevice, unregisterDevice } from './device-list.ts';
+import type { UserBitmap } from './dirty-bitmap.ts';
+import { dirtyPages } from './dirty-pages.ts';
+import { dmaRw } from './dma-rw.ts';
+import { checkExtension, getInfo } from './info.ts';
+import { Iommu } from './iommu.ts';
+import { mapDma } from './map-dma.ts';
+import { pinPages, unpinPages } from './pin-pages.ts';
+import { unmapDma } from './unmap-dma.ts';
+import { Type1View } from './view.ts';
+
+/** A type1 instance as VFIO's core calls it (vfio_iommu_driver_ops_type1). Its state is Iommu's. */
+export class Type1 extends Iommu implements IommuOps {
+  readonly view: Type1View = new Type1View(this);
+
+  attachGroup(task: Task, group: Group): KernelStep<Errno | null> {
+    return attachGroup(task, this, group);
+  }
+  detachGroup(task: Task, group: Group): KernelStep<void> {
+    return detachGroup(task, this, group);
+  }
+  registerDevice(task: Task, device: Device): KernelStep<void> {
+    return registerDevice(task, this, device);
+  }
+  unregisterDevice(task: Task, device: Device): KernelStep<void> {
+    return unregisterDevice(task, this, device);
+  }
+  mapDma(task: Task, args: MapDmaArgs): KernelStep<Errno | null> {
+    return mapDma(task, this, args);
+  }
+  unmapDma(task: Task, args: UnmapDmaArgs): KernelStep<UnmapDmaResult> {
+    return unmapDma(task, this, args);
+  }
+  dirtyPages(task: Task, flags: number, range: DirtyRange | null): KernelStep<Errno | UserBitmap | null> {
+    return dirtyPages(task, this, flags, range);
+  }
+  getInfo(task: Task): KernelStep<IommuInfo> {
+    return getInfo(task, this);
+  }
+  checkExtension(task: Task, extension: number): KernelStep<number> {
+    return checkExtension(task, this, extension);
+  }
+  pinPages(task: Task, device: Device, iova: bigint, npage: number, prot: number): KernelStep<PinResult> {
+    return pinPages(task, this, device, iova, npage, prot);
+  }
+  unpinPages(task: Task, device: Device, iova: bigint, npage: number): KernelStep<UnpinResult> {
+    return unpinPages(task, this, device, iova, npage);
+  }
+  dmaRw(task: Task, device: Device, iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array> {
+    return dmaRw(task, this, device, iova, access);
+  }
+
+  /** vfio_iommu_type1_notify, from 5.12 to 6.2. */
+  *containerCloses(task: Task): KernelStep<void> {
+    if (!this.gen.closeNotifies) return;
+    yield* task.lock(this.lock);
+    task.unlock(this.lock);
+  }
+
+  refuseIfDetachHangs(): void {
+    this.lock.refuseIfWedged();
+  }
+  refuseIfRegistrationHangs(): void {
+    if (this.gen.channel === 'device-list') this.lock.refuseIfWedged();
+    else this.deviceListLock.refuseIfWedged();
+  }
+}

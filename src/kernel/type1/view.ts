@@ -1,0 +1,52 @@
+import { addressOf } from '../pages.ts';
+import type { LogEntry } from '../splats.ts';
+import type { IommuView, MappingView, PinView } from '../vfio/iommu-view.ts';
+import type { Iommu } from './iommu.ts';
+import { describePin } from './leftover-pins.ts';
+
+/** What may be seen of a type1 instance. */
+export class Type1View implements IommuView {
+  constructor(private readonly iommu: Iommu) {}
+
+  get type(): number {
+    return this.iommu.type;
+  }
+  get mappingCount(): number {
+    return this.iommu.mappings.count;
+  }
+  get pinCount(): number {
+    return this.iommu.pins.count;
+  }
+  get dmaAvail(): number {
+    return this.iommu.dmaAvail;
+  }
+  get dirtyTracking(): boolean {
+    return this.iommu.dirtyTracking;
+  }
+  get devices(): string[] {
+    return this.iommu.deviceList.map((device) => device.id);
+  }
+  get wedgedBy(): LogEntry | null {
+    return this.iommu.lock.wedgedBy ?? this.iommu.deviceListLock.wedgedBy;
+  }
+
+  *mappings(): Generator<MappingView, void, void> {
+    const { mappings } = this.iommu;
+    for (const slot of mappings.inOrder()) {
+      yield {
+        iova: addressOf(mappings.iova[slot]!),
+        size: addressOf(mappings.size[slot]!),
+        vaddr: addressOf(mappings.vaddr[slot]!),
+        prot: mappings.prot[slot]!,
+        vaddrInvalid: mappings.vaddrInvalid(slot),
+        iommuMapped: mappings.iommuMapped(slot),
+        pins: () => this.pinsOf(slot),
+      };
+    }
+  }
+
+  private *pinsOf(slot: number): Generator<PinView, void, void> {
+    const { iommu } = this;
+    for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) yield describePin(iommu, pin);
+  }
+}

@@ -1,0 +1,179 @@
+import type { Errno } from '../errno.ts';
+import type { Kernel } from '../kernel.ts';
+import { Lock } from '../lock.ts';
+import type { Process } from '../process.ts';
+import type { KernelStep, Task } from '../task.ts';
+import { VFIO_UNMAP_ALL } from '../uapi.ts';
+import { Container, refused } from './container.ts';
+import type { Device } from './device.ts';
+import type { Group } from './group.ts';
+import type {
+  DirtyRange,
+  IommuDriver,
+  IommuInfo,
+  IommuOps,
+  MapDmaArgs,
+  UnmapDmaArgs,
+  UnmapDmaResult,
+  UserBitmap,
+} from './iommu-ops.ts';
+import type { IommuView } from './iommu-view.ts';
+
+const NO_IOMMU = 'the container has no IOMMU';
+
+/** The classic container (struct vfio_container, container.c): hands its ioctls to one IOMMU driver's instance. */
+export class ClassicContainer extends Container {
+  /** The instance, once SET_IOMMU has succeeded (`iommu_data`). */
+  iommu: IommuOps | null = null;
+  /** `group_lock`. */
+  readonly groupLock: Lock;
+
+  constructor(
+    private readonly kernel: Kernel,
+    id: string,
+    process: Process,
+    private readonly driver: IommuDriver,
+  ) {
+    super(id, process);
+    this.groupLock = new Lock(`container ${id} group_lock`);
+  }
+
+  get view(): IommuView | null {
+    return this.iommu?.view ?? null;
+  }
+
+  /**
+   * vfio_ioctl_set_iommu.
+   *
+   * @returns EINVAL without a group, with a driver set already, or for type 9; ENODEV for a type nobody claims;
+   *   what attaching a group answers
+   */
+  *setIommu(task: Task, type: number): KernelStep<Errno | null> {
+    yield* task.lock(this.groupLock);
+    const errno = yield* this.openDriver(task, type);
+    task.unlock(this.groupLock);
+    return errno;
+  }
+
+  private *openDriver(task: Task, type: number): KernelStep<Errno | null> {
+    if (this.groups.length === 0) return task.refuse('EINVAL', 'the container has no group');
+    if (this.iommu) return task.refuse('EINVAL', 'the container has an IOMMU already');
+    if (this.driver.checkExtension(task, type) <= 0) {
+      return task.refuse('ENODEV', `no IOMMU driver claims type ${type}`);
+    }
+    if (type === VFIO_UNMAP_ALL) {
+      return task.refuse('EINVAL', 'type 9 is an extension, not an IOMMU type');
+    }
+    const iommu = this.driver.open(this.kernel, this, type);
+    const attached: Group[] = [];
+    for (const group of this.groups) {
+      const errno = yield* iommu.attachGroup(task, group);
+      if (errno) {
+        for (const done of attached.reverse()) yield* iommu.detachGroup(task, done);
+        return errno;
+      }
+      attached.push(group);
+    }
+    this.iommu = iommu;
+    return null;
+  }
+
+  *checkExtension(task: Task, extension: number): KernelStep<number> {
+    yield* task.lock(this.groupLock);
+    const value = this.iommu
+      ? yield* this.iommu.checkExtension(task, extension)
+      : this.driver.checkExtension(task, extension);
+    task.unlock(this.groupLock);
+    return value;
+  }
+
+  getInfo(task: Task): KernelStep<Errno | IommuInfo> {
+    return this.iommu?.getInfo(task) ?? refused(task, 'EINVAL', NO_IOMMU);
+  }
+  mapDma(task: Task, args: MapDmaArgs): KernelStep<Errno | null> {
+    return this.iommu?.mapDma(task, args) ?? refused(task, 'EINVAL', NO_IOMMU);
+  }
+  unmapDma(task: Task, args: UnmapDmaArgs): KernelStep<UnmapDmaResult> {
+    return this.iommu?.unmapDma(task, args) ?? refused(task, 'EINVAL', NO_IOMMU);
+  }
+  dirtyPages(task: Task, flags: number, range: DirtyRange | null): KernelStep<Errno | UserBitmap | null> {
+    return this.iommu?.dirtyPages(task, flags, range) ?? refused(task, 'EINVAL', NO_IOMMU);
+  }
+
+  /** vfio_fops_release. */
+  *release(task: Task): KernelStep<void> {
+    if (this.iommu) yield* this.iommu.containerCloses(task);
+  }
+
+  /** vfio_container_attach_group. */
+  *attachGroup(task: Task, group: Group): KernelStep<Errno | null> {
+    yield* task.lock(this.groupLock);
+    const errno = this.iommu ? yield* this.iommu.attachGroup(task, group) : null;
+    if (errno === null) {
+      group.container = this;
+      group.containerUsers = 1;
+      this.groups.unshift(group);
+    }
+    task.unlock(this.groupLock);
+    return errno;
+  }
+
+  /** vfio_group_detach_container: EBUSY while a device file is open. The last group takes the instance with it. */
+  *detachGroup(task: Task, group: Group, released: boolean): KernelStep<Errno | null> {
+    if (!released && group.containerUsers !== 1) return task.refuse('EBUSY', 'the device is open');
+    yield* task.lock(this.groupLock);
+    if (this.iommu) yield* this.iommu.detachGroup(task, group);
+    this.groups.splice(this.groups.indexOf(group), 1);
+    group.container = null;
+    group.containerUsers = 0;
+    if (this.groups.length === 0) this.iommu = null;
+    task.unlock(this.groupLock);
+    return null;
+  }
+
+  /**
+   * vfio_group_use_container and what follows it: the driver's open_device runs at the first open, and the device
+   * is registered with the instance after it (from 6.2: before it).
+   *
+   * @returns EINVAL without an instance; what open_device says
+   */
+  *openDevice(task: Task, device: Device): KernelStep<Errno | null> {
+    const { group } = device;
+    const { kernel } = task;
+    if (!this.iommu) return task.refuse('EINVAL', 'the group has no container with an IOMMU');
+    group.containerUsers++;
+    device.openCount++;
+    if (device.openCount > 1) return null;
+    const { registersBeforeOpen } = kernel.gen;
+    if (registersBeforeOpen) yield* this.iommu.registerDevice(task, device);
+    const errno = yield* kernel.openDevice(task, device);
+    if (errno) {
+      if (registersBeforeOpen) yield* this.iommu.unregisterDevice(task, device);
+      device.openCount--;
+      group.containerUsers--;
+      return errno;
+    }
+    if (!registersBeforeOpen) yield* this.iommu.registerDevice(task, device);
+    return null;
+  }
+
+  /** With the last file the driver's close_device runs, then the device is unregistered. */
+  *closeDevice(task: Task, device: Device): KernelStep<void> {
+    if (device.openCount === 1) {
+      yield* task.kernel.closeDevice(task, device);
+      yield* this.iommu!.unregisterDevice(task, device);
+    }
+    device.openCount--;
+    device.group.containerUsers--;
+  }
+
+  override refuseIfDetachHangs(): void {
+    this.groupLock.refuseIfWedged();
+    this.iommu?.refuseIfDetachHangs();
+  }
+
+  /** Registering and unregistering, at the first open and the last close, need the lock of the device list. */
+  override refuseIfOpenHangs(device: Device, at: 0 | 1): void {
+    if (device.driver.hasDmaUnmap && device.openCount === at) this.iommu?.refuseIfRegistrationHangs();
+  }
+}

@@ -1,0 +1,113 @@
+import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
+import type { Errno } from '../errno.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Process } from '../process.ts';
+import type { KernelStep, Task } from '../task.ts';
+import type { Container } from './container.ts';
+import type { Device } from './device.ts';
+import type { Group } from './group.ts';
+import type { IommuView } from './iommu-view.ts';
+
+/** Arguments of VFIO_IOMMU_MAP_DMA; addresses and size in bytes, flags as the raw u32. */
+export interface MapDmaArgs {
+  readonly iova: bigint;
+  readonly vaddr: bigint;
+  readonly size: bigint;
+  readonly flags: number;
+}
+
+/** Arguments of VFIO_IOMMU_UNMAP_DMA; iova and size in bytes, flags as the raw u32. */
+export interface UnmapDmaArgs {
+  readonly iova: bigint;
+  readonly size: bigint;
+  readonly flags: number;
+  /** Page size of the caller's bitmap, bytes; absent: no bitmap was passed (argsz is too small for one). */
+  readonly pageSize?: bigint;
+}
+
+/** The bitmap a caller passed, filled: one bit a page. */
+export interface UserBitmap {
+  /** Indexes of the set bits, ascending. */
+  dirtyPages(): number[];
+  /** The whole bitmap, little-endian 64-bit words. */
+  bytes(): Uint8Array;
+}
+
+/** What an unmap wrote back into the caller's struct. */
+export interface Unmapped {
+  /** Bytes unmapped. */
+  readonly size: bigint;
+  /** Where one was asked for. */
+  readonly bitmap: UserBitmap | null;
+  /** With it the call failed, and says all the same how much was unmapped before (iommufd). */
+  readonly errno?: Errno;
+}
+
+/** What an unmap answers: an errno alone, or what it wrote back. */
+export type UnmapDmaResult = Errno | Unmapped;
+
+/** The range of a GET_BITMAP: bytes, and the page size of the caller's bitmap. */
+export interface DirtyRange {
+  readonly iova: bigint;
+  readonly size: bigint;
+  readonly pageSize: bigint;
+}
+
+/** Usable IOVA, in pages: [start, end). */
+export interface IovaRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** VFIO_IOMMU_GET_INFO with its capability chain; sizes in bytes. */
+export interface IommuInfo {
+  readonly pageSizes: bigint;
+  readonly dmaAvail: number;
+  /** The migration capability; null where the engine has none. */
+  readonly migration: { readonly pageSizes: bigint; readonly maxBitmapSize: bigint } | null;
+  /** Empty: the capability is absent. */
+  readonly iovaRanges: readonly IovaRange[];
+}
+
+/** What a driver's calls reach once VFIO's core has let them through. */
+export interface IommuAccess {
+  /** @param npage as vfio_pin_pages was called, after the checks of this kernel's core */
+  pinPages(task: Task, device: Device, iova: bigint, npage: number, prot: number): KernelStep<PinResult>;
+  unpinPages(task: Task, device: Device, iova: bigint, npage: number): KernelStep<UnpinResult>;
+  /** The bytes read (empty for a write), or an errno. */
+  dmaRw(task: Task, device: Device, iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array>;
+}
+
+/** An IOMMU driver's instance behind a classic container (struct vfio_iommu_driver_ops with its iommu_data). */
+export interface IommuOps extends IommuAccess {
+  readonly view: IommuView;
+  attachGroup(task: Task, group: Group): KernelStep<Errno | null>;
+  detachGroup(task: Task, group: Group): KernelStep<void>;
+  registerDevice(task: Task, device: Device): KernelStep<void>;
+  unregisterDevice(task: Task, device: Device): KernelStep<void>;
+  mapDma(task: Task, args: MapDmaArgs): KernelStep<Errno | null>;
+  unmapDma(task: Task, args: UnmapDmaArgs): KernelStep<UnmapDmaResult>;
+  dirtyPages(task: Task, flags: number, range: DirtyRange | null): KernelStep<Errno | UserBitmap | null>;
+  getInfo(task: Task): KernelStep<IommuInfo>;
+  /** 0 or 1. */
+  checkExtension(task: Task, extension: number): KernelStep<number>;
+  /** The container's file is being closed (`notify` with VFIO_IOMMU_CONTAINER_CLOSE). */
+  containerCloses(task: Task): KernelStep<void>;
+  /** Throws Wedged where detaching a group, or changing the list of devices, would wait for ever. */
+  refuseIfDetachHangs(): void;
+  refuseIfRegistrationHangs(): void;
+}
+
+/** An IOMMU driver that containers can be given (struct vfio_iommu_driver). */
+export interface IommuDriver {
+  /** CHECK_EXTENSION while the container has no instance yet: 0 or 1. */
+  checkExtension(task: Task, extension: number): number;
+  /** `open`: a new instance. */
+  open(kernel: Kernel, container: Container, type: number): IommuOps;
+}
+
+/** Who serves /dev/vfio/vfio on a kernel: the classic container with type1, or iommufd. */
+export interface ContainerProvider {
+  /** open of /dev/vfio/vfio. */
+  openContainer(kernel: Kernel, id: string, process: Process): Container;
+}

@@ -1,0 +1,46 @@
+import type { LogEntry } from '../splats.ts';
+
+/** A mapping as it may be shown; addresses and size in bytes. */
+export interface MappingView {
+  readonly iova: bigint;
+  readonly size: bigint;
+  readonly vaddr: bigint;
+  /** READ 1, WRITE 2. */
+  readonly prot: number;
+  readonly vaddrInvalid: boolean;
+  /** Whether an IOMMU domain has it in its page tables. */
+  readonly iommuMapped: boolean;
+  /** Its pins, lowest first. */
+  pins(): Iterable<PinView>;
+}
+
+/** A pinned page with its holders. */
+export interface PinView {
+  /** Bytes. */
+  readonly iova: bigint;
+  /** Host page frame. */
+  readonly pfn: number;
+  readonly refCount: number;
+  /** Holders by device id and how many references each has, earliest first. */
+  readonly devices: readonly { readonly device: string; readonly count: number }[];
+}
+
+/**
+ * What may be seen of an engine's state from outside: by lists, the page, metrics and log lines. Looking changes
+ * nothing.
+ */
+export interface IommuView {
+  /** The IOMMU type that was set; null where none was (iommufd). */
+  readonly type: number | null;
+  readonly mappingCount: number;
+  readonly pinCount: number;
+  /** Mappings that may still be made. */
+  readonly dmaAvail: number;
+  readonly dirtyTracking: boolean;
+  /** Ids of the devices that are called back, in the order in which they are. */
+  readonly devices: readonly string[];
+  /** What holds one of its locks for ever. */
+  readonly wedgedBy: LogEntry | null;
+  /** Lowest IOVA first. */
+  mappings(): Iterable<MappingView>;
+}

@@ -1,0 +1,50 @@
+import { flagNames, PROT_FLAGS } from '../../schemas/values.ts';
+import { hex } from '../kernel/pages.ts';
+import type { Container } from '../kernel/vfio/container.ts';
+
+/** A container as GET shows it. */
+export function describeContainer({ id, process, open, groups, view }: Container) {
+  return {
+    container: id,
+    process: process.id,
+    open,
+    groups: groups.map((group) => group.id),
+    iommu: view && {
+      type: view.type,
+      mappings: view.mappingCount,
+      pins: view.pinCount,
+      dmaAvail: view.dmaAvail,
+      dirtyTracking: view.dirtyTracking,
+      devices: view.devices,
+    },
+    wedged: view?.wedgedBy ?? null,
+  };
+}
+
+/** Its mappings as lists show them, by IOVA. */
+export function* mappingsOf({ view }: Container): Generator<object> {
+  if (!view) return;
+  for (const { iova, size, vaddr, prot, vaddrInvalid, iommuMapped, pins } of view.mappings()) {
+    let pinned = 0;
+    for (const _ of pins()) pinned++;
+    yield {
+      iova: hex(iova),
+      size: hex(size),
+      vaddr: hex(vaddr),
+      prot: flagNames(prot, PROT_FLAGS),
+      vaddrInvalid,
+      iommuMapped,
+      pins: pinned,
+    };
+  }
+}
+
+/** Its pins as lists show them, by IOVA. */
+export function* pinsOf({ view }: Container): Generator<object> {
+  if (!view) return;
+  for (const { pins } of view.mappings()) {
+    for (const { iova, pfn, refCount, devices } of pins()) {
+      yield { iova: hex(iova), pfn: `0x${pfn.toString(16)}`, refCount, devices };
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import type { Device } from '../kernel/vfio/device.ts';
+
+/** Items that a device's shown state has of each list. */
+const LISTED_STATE = 256;
+
+/** A device as GET shows it. */
+export function describeDevice(device: Device) {
+  const { group, driver } = device;
+  return {
+    device: device.id,
+    group: group.id,
+    kind: device.kind,
+    ...(driver.config ? { driver: driver.describe?.() ?? driver.config } : {}),
+    ...(driver.state ? { state: driver.state(LISTED_STATE) } : {}),
+    openCount: device.openCount,
+    groupOpen: group.fdOpen,
+    container: group.container?.id ?? null,
+  };
+}

@@ -1,0 +1,90 @@
+import { hex, PAGE_SIZE } from '../kernel/pages.ts';
+import type { IommuView, MappingView, PinView } from '../kernel/vfio/iommu-view.ts';
+
+/** Mappings and runs of pins that one layout carries; the page says so where there are more. */
+const LAYOUT_MAX = 131_072;
+
+/** Bits of a mapping's `flags` in a layout, beside READ 1 and WRITE 2. */
+const VADDR_INVALID = 4;
+const IOMMU_MAPPED = 8;
+
+const PAGE = BigInt(PAGE_SIZE);
+
+/**
+ * A container's IOVA space in columns: the mappings by IOVA, and the pins as runs: pages one after the other with
+ * frames one after the other and the same holders. `pins.mapping` is an index into the mappings, `pins.holders` one
+ * into `holders`.
+ */
+export function layoutOf(view: IommuView | null) {
+  const mappings = {
+    iova: [] as string[],
+    size: [] as string[],
+    vaddr: [] as string[],
+    flags: [] as number[],
+  };
+  const runs = new PinRuns();
+  let complete = true;
+  for (const mapping of view?.mappings() ?? []) {
+    if (mappings.iova.length === LAYOUT_MAX) {
+      complete = false;
+      break;
+    }
+    mappings.iova.push(hex(mapping.iova));
+    mappings.size.push(hex(mapping.size));
+    mappings.vaddr.push(hex(mapping.vaddr));
+    mappings.flags.push(flagsOf(mapping));
+    if (!runs.addAll(mapping.pins(), mappings.iova.length - 1)) complete = false;
+  }
+  return { complete, mappings, pins: runs.columns, holders: runs.holders };
+}
+
+function flagsOf({ prot, vaddrInvalid, iommuMapped }: MappingView): number {
+  return (prot & 3) | (vaddrInvalid ? VADDR_INVALID : 0) | (iommuMapped ? IOMMU_MAPPED : 0);
+}
+
+class PinRuns {
+  readonly columns = {
+    mapping: [] as number[],
+    iova: [] as string[],
+    pages: [] as number[],
+    pfn: [] as string[],
+    holders: [] as number[],
+  };
+  readonly holders: PinView['devices'][] = [];
+  private readonly holdersByKey = new Map<string, number>();
+
+  /** Adds the pins of a mapping; false where there is no room for all of them. */
+  addAll(pins: Iterable<PinView>, index: number): boolean {
+    const { columns } = this;
+    let next = -1n;
+    let [pfn, held] = [-1, -1];
+    for (const pin of pins) {
+      const holders = this.holdersIndex(pin.devices);
+      const follows = pin.iova === next && pin.pfn === pfn + 1 && holders === held;
+      if (!follows && columns.iova.length === LAYOUT_MAX) return false;
+      next = pin.iova + PAGE;
+      [pfn, held] = [pin.pfn, holders];
+      if (follows) {
+        columns.pages[columns.pages.length - 1]!++;
+        continue;
+      }
+      columns.mapping.push(index);
+      columns.iova.push(hex(pin.iova));
+      columns.pages.push(1);
+      columns.pfn.push(`0x${pfn.toString(16)}`);
+      columns.holders.push(holders);
+    }
+    return true;
+  }
+
+  private holdersIndex(devices: PinView['devices']): number {
+    const key = devices.map(({ device, count }) => `${device} ${count}`).join(' ');
+    let index = this.holdersByKey.get(key);
+    if (index === undefined) {
+      index = this.holders.length;
+      this.holdersByKey.set(key, index);
+      this.holders.push(devices);
+    }
+    return index;
+  }
+}

@@ -1,0 +1,17 @@
+import { flagNames, PROT_FLAGS } from '../../schemas/values.ts';
+import { hex } from '../kernel/pages.ts';
+import { type Process, regionBytes } from '../kernel/process.ts';
+
+/** A process as GET shows it. */
+export function describeProcess(process: Process) {
+  return {
+    process: process.id,
+    memlock: process.memlock === null ? 'unlimited' : hex(process.memlock),
+    capIpcLock: process.capIpcLock,
+    regions: process.regions.map((region) => {
+      const { start, size } = regionBytes(region);
+      return { start: hex(start), size: hex(size), prot: flagNames(region.prot, PROT_FLAGS) };
+    }),
+    lockedPages: process.lockedVm,
+  };
+}
