@@ -1,7 +1,9 @@
+import type { Advisory } from '../../src/kernel/advisories.ts';
 import type { MdevDriver } from '../../src/kernel/driver.ts';
 import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
 import { Kernel } from '../../src/kernel/kernel.ts';
 import { PAGE_SIZE } from '../../src/kernel/pages.ts';
+import type { SplatEvent } from '../../src/kernel/splats.ts';
 import { type KernelStep, Task } from '../../src/kernel/task.ts';
 import type { Type1 } from '../../src/kernel/type1/type1.ts';
 import {
@@ -29,6 +31,16 @@ const idleDriver: MdevDriver = {
   *dmaUnmap(): KernelStep<void> {},
 };
 
+/** A call that makes the kernel print nothing and finds nothing. */
+class QuietTask extends Task {
+  override onSplat({ entry }: SplatEvent): void {
+    throw new Error(`the kernel printed ${JSON.stringify(entry)}`);
+  }
+  override onAdvisory({ kind }: Advisory): void {
+    throw new Error(`the kernel found ${kind}`);
+  }
+}
+
 /** Address of a page, bytes. */
 export function addressOfPage(page: number): bigint {
   return BigInt(page) * PAGE;
@@ -44,15 +56,7 @@ export class Rig {
   /** @param entryLimit the module parameter dma_entry_limit: mappings the container may have */
   constructor(entryLimit: number) {
     const limits = { residentPages: 0, dirtyBitmapBytes: 0 };
-    const kernel = new Kernel(LINUX_6_1, limits, {
-      splat(_task, { entry }) {
-        throw new Error(`the kernel printed ${JSON.stringify(entry)}`);
-      },
-      advisory(_task, { kind }) {
-        throw new Error(`the kernel found ${kind}`);
-      },
-      callback() {},
-    });
+    const kernel = new Kernel(LINUX_6_1, limits);
     kernel.dmaEntryLimit = entryLimit;
     this.kernel = kernel;
     this.device = kernel.createDevice('d0', 'mdev', idleDriver, 'g0');
@@ -67,26 +71,26 @@ export class Rig {
   }
 
   private run(call: string, step: (task: Task) => KernelStep<unknown>): void {
-    const task = new Task(this.kernel, call, undefined);
+    const task = new QuietTask(this.kernel, call, undefined);
     this.kernel.scheduler.run(task, step(task));
     if (task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
   }
 
   map(args: MapDmaArgs): void {
-    const task = new Task(this.kernel, 'map-dma', undefined);
+    const task = new QuietTask(this.kernel, 'map-dma', undefined);
     this.kernel.scheduler.run(task, mapDma(task, this.container, args));
     if (task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
   }
 
   unmap(args: UnmapDmaArgs): void {
-    const task = new Task(this.kernel, 'unmap-dma', undefined);
+    const task = new QuietTask(this.kernel, 'unmap-dma', undefined);
     this.kernel.scheduler.run(task, unmapDma(task, this.container, args));
     if (task.end?.how !== 'returned' || typeof task.end.value === 'string') throw failed(task);
   }
 
   /** Pins `npage` pages from `iova` (bytes) on. */
   pin(iova: bigint, npage: number): void {
-    const task = new Task(this.kernel, 'pin-pages', 'd0');
+    const task = new QuietTask(this.kernel, 'pin-pages', 'd0');
     const step = vfioPinPages(task, this.device, iova, npage, READ_WRITE);
     this.kernel.scheduler.run(task, step);
     if (task.end?.how !== 'returned' || typeof task.end.value === 'string') throw failed(task);
@@ -94,7 +98,7 @@ export class Rig {
 
   /** Unpins `npage` pages from `iova` (bytes) on. */
   unpin(iova: bigint, npage: number): void {
-    const task = new Task(this.kernel, 'unpin-pages', 'd0');
+    const task = new QuietTask(this.kernel, 'unpin-pages', 'd0');
     this.kernel.scheduler.run(task, vfioUnpinPages(task, this.device, iova, npage));
     if (task.end?.how !== 'returned') throw failed(task);
   }

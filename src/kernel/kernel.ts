@@ -1,5 +1,4 @@
-import type { Advisory, AdvisoryKind } from './advisories.ts';
-import type { PendingCallback } from './callback.ts';
+import type { AdvisoryKind } from './advisories.ts';
 import type { DriverApi, MdevDriver, NotifyResult } from './driver.ts';
 import { TaskDriverApi } from './driver-api.ts';
 import type { Errno } from './errno.ts';
@@ -19,15 +18,6 @@ import type { ContainerProvider } from './vfio/iommu-ops.ts';
 export interface KernelLimits extends IommuLimits {
   /** Pages of a process's memory with contents of their own. */
   readonly residentPages: number;
-}
-
-/** Told of everything a kernel prints, with the task that made it print. */
-export interface KernelObserver {
-  splat(task: Task, event: SplatEvent): void;
-  /** A finding, the first time a call has it. */
-  advisory(task: Task, advisory: Advisory): void;
-  /** A task stopped in a callback to the outside. */
-  callback(task: Task, callback: PendingCallback): void;
 }
 
 /** Who serves /dev/vfio/vfio, by the names generations use. */
@@ -50,7 +40,7 @@ export class Kernel {
   readonly processes = new Map<string, Process>();
   readonly containers = new Map<string, Container>();
   readonly devices = new Map<string, Device>();
-  readonly scheduler: Scheduler;
+  readonly scheduler: Scheduler = new Scheduler();
   /** Module parameter dma_entry_limit; counts for instances made from now on. */
   dmaEntryLimit = DMA_ENTRY_LIMIT;
   /** The thread's proposal: warn after a round that leaves pins (P2). */
@@ -70,18 +60,7 @@ export class Kernel {
   constructor(
     readonly gen: Generation,
     readonly limits: KernelLimits,
-    private readonly observer: KernelObserver,
   ) {
-    this.scheduler = new Scheduler({
-      onCallback: (task) => observer.callback(task, task.callback!),
-      onDeadlock: (tasks) => {
-        for (const task of tasks) {
-          this.adviseBug(task, 'callback-deadlock', 0n, task.device === undefined ? [] : [task.device]);
-        }
-        // One cycle is one line.
-        observer.splat(tasks[0]!, tasks[0]!.splats.at(-1)!);
-      },
-    });
     this.createProcess('p0');
   }
 
@@ -154,7 +133,7 @@ export class Kernel {
 
   advise(task: Task, kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void {
     const advisory = task.advisories.note(kind, devices, iova, text);
-    if (advisory) this.observer.advisory(task, advisory);
+    if (advisory) task.onAdvisory(advisory);
   }
 
   adviseBug(task: Task, id: KernelBugId, iova: bigint, devices: readonly string[] = []): void {
@@ -165,7 +144,7 @@ export class Kernel {
   private report(task: Task, entry: LogEntry, details: SplatDetails): void {
     const event: SplatEvent = { entry, details };
     task.splats.push(event);
-    this.observer.splat(task, event);
+    task.onSplat(event);
   }
 
   dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {

@@ -1,15 +1,8 @@
 import type { CallbackReturn } from './callback.ts';
+import { findCycle, reportDeadlock } from './deadlock.ts';
 import { type Lock, Wedged } from './lock.ts';
-import type { DeadlockEntry, LogEntry } from './splats.ts';
+import type { LogEntry } from './splats.ts';
 import { KernelBug, type KernelStep, type Task, type TaskEnd } from './task.ts';
-
-/** What the scheduler tells its kernel. */
-export interface SchedulerEvents {
-  /** A task stopped in a callback to the outside; resume() goes on with it. */
-  onCallback(task: Task): void;
-  /** A lock cycle was found: every task of it ends. `splat` is in the log of each already. */
-  onDeadlock(tasks: readonly Task[]): void;
-}
 
 /**
  * Runs the kernel's tasks on one thread: each until it ends, waits for a lock, or waits for a callback.
@@ -22,8 +15,6 @@ export class Scheduler {
   /** Tasks that have stopped somewhere, in the order in which they first did. */
   private readonly stopped = new Set<Task>();
   private running = false;
-
-  constructor(private readonly events: SchedulerEvents) {}
 
   /** Tasks that wait for a lock or a callback, in the order in which they first stopped. */
   get pending(): Task[] {
@@ -94,7 +85,7 @@ export class Scheduler {
       } else {
         this.stopped.add(task);
         task.callback = value.callback;
-        this.events.onCallback(task);
+        task.onCallback(value.callback);
       }
     } catch (error) {
       if (error instanceof KernelBug) this.die(task, { how: 'killed', splat: error.splat }, error.splat);
@@ -134,63 +125,17 @@ export class Scheduler {
     }
   }
 
-  /**
-   * The task that must move before `task` can. A pin, unpin or dma_rw that a webhook driver makes while its
-   * callback is under way is taken to come from inside that callback.
-   */
-  private blockers(task: Task): Task[] {
-    if (task.waitsFor) {
-      const { owner, readers } = task.waitsFor;
-      return owner ? [owner] : [...readers];
-    }
-    if (task.callback?.mode !== 'outside') return [];
-    const { device } = task.callback;
-    return this.pending.filter(
-      (other) => other.waitsFor && other.device === device && FROM_CALLBACK.has(other.call),
-    );
-  }
-
+  /** Ends every task of the lock cycle that a task has closed, if any. */
   private breakCycle(start: Task): void {
-    const path: Task[] = [];
-    const find = (task: Task): boolean => {
-      if (path.includes(task)) return task === start;
-      path.push(task);
-      for (const next of this.blockers(task)) if (next === start || find(next)) return true;
-      path.pop();
-      return false;
-    };
-    if (!find(start)) return;
-    const splat: DeadlockEntry = {
-      kind: 'DEADLOCK',
-      function: 'vfio_iommu_type1',
-      condition: path.map((task) => describe(task)).join('; '),
-      tasks: path.map((task) => ({
-        call: task.call,
-        ...(task.device === undefined ? {} : { device: task.device }),
-        holds: task.held.map((lock) => lock.name),
-        waitsFor: waitsFor(task),
-      })),
-    };
-    for (const task of path) task.splats.push({ entry: splat, details: { device: task.device } });
-    this.events.onDeadlock(path);
-    for (const task of path) {
+    const cycle = findCycle(start, this.stopped);
+    if (!cycle) return;
+    const splat = reportDeadlock(cycle);
+    for (const task of cycle) {
       // Out of the queue first, so that only tasks outside the cycle count as stuck behind it.
       const waiters = task.waitsFor?.waiters;
       const at = waiters?.findIndex((waiter) => waiter.task === task) ?? -1;
       if (at >= 0) waiters?.splice(at, 1);
     }
-    for (const task of path) this.die(task, { how: 'deadlocked', errno: 'EDEADLK', splat }, splat);
+    for (const task of cycle) this.die(task, { how: 'deadlocked', errno: 'EDEADLK', splat }, splat);
   }
-}
-
-/** Calls a driver makes from its callback. */
-const FROM_CALLBACK = new Set(['pin-pages', 'unpin-pages', 'dma-rw']);
-
-function waitsFor(task: Task): string {
-  return task.waitsFor?.name ?? `the callback of ${task.callback?.device}`;
-}
-
-function describe(task: Task): string {
-  const held = task.held.map((lock) => lock.name).join(' and ') || 'nothing';
-  return `${task.call}${task.device ? ` of ${task.device}` : ''} holds ${held} and waits for ${waitsFor(task)}`;
 }

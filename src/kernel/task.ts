@@ -1,4 +1,4 @@
-import { type AdvisoryKind, AdvisoryList } from './advisories.ts';
+import { type Advisory, type AdvisoryKind, AdvisoryList } from './advisories.ts';
 import type { CallbackReturn, Invalidation, PendingCallback } from './callback.ts';
 import type { Errno } from './errno.ts';
 import type { Kernel } from './kernel.ts';
@@ -47,17 +47,26 @@ export class Task {
   /** The rest of its way; null before it starts and once it has ended. */
   step: KernelStep<unknown> | null = null;
   end: TaskEnd | null = null;
+
   /**
    * @param call name of the call, for logs
    * @param device the device it acts for, if any
+   * @param byDriver whether the device's driver makes the call, be it from inside a callback
    */
   constructor(
     readonly kernel: Kernel,
     readonly call: string,
     readonly device: string | undefined,
+    readonly byDriver: boolean = false,
   ) {}
 
-  /** Called once, when the task has ended. */
+  /** The kernel printed something because of the task. */
+  onSplat(_event: SplatEvent): void {}
+  /** A finding the kernel does not make, the first time the task has it. */
+  onAdvisory(_advisory: Advisory): void {}
+  /** The task stopped in a callback to the outside. */
+  onCallback(_callback: PendingCallback): void {}
+  /** The task has ended. */
   onEnd(): void {}
 
   /** Refuses a call: notes why, in words, and returns the errno. */

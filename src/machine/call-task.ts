@@ -1,4 +1,7 @@
 import type { CallObject } from '../../schemas/calls.ts';
+import type { Advisory } from '../kernel/advisories.ts';
+import type { PendingCallback } from '../kernel/callback.ts';
+import type { SplatEvent } from '../kernel/splats.ts';
 import { Task } from '../kernel/task.ts';
 import { type Answer, answerOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
 import type { Machine } from './machine.ts';
@@ -17,6 +20,9 @@ export interface StartedCall {
 export function answerTo(started: StartedCall): Promise<Answer> {
   return new Promise((resolve) => started.whenAnswered(resolve));
 }
+
+/** Calls that a device's driver makes. */
+const BY_DRIVER = new Set(['pin-pages', 'unpin-pages', 'dma-rw']);
 
 /** A call as a task of the kernel. */
 export class CallTask extends Task implements StartedCall {
@@ -37,7 +43,8 @@ export class CallTask extends Task implements StartedCall {
     /** Id of the request that made it, if one did. */
     readonly reqId: string | undefined,
   ) {
-    super(machine.kernel, object.call, typeof object.device === 'string' ? object.device : undefined);
+    const device = typeof object.device === 'string' ? object.device : undefined;
+    super(machine.kernel, object.call, device, BY_DRIVER.has(object.call));
   }
 
   get answer(): Answer | null {
@@ -55,6 +62,18 @@ export class CallTask extends Task implements StartedCall {
       this.waiters ??= [];
       this.waiters.push(tell);
     }
+  }
+
+  override onSplat(event: SplatEvent): void {
+    this.machine.splat(this, event);
+  }
+
+  override onAdvisory(advisory: Advisory): void {
+    this.machine.advisory(this, advisory);
+  }
+
+  override onCallback(callback: PendingCallback): void {
+    this.machine.callback(this, callback);
   }
 
   override onEnd(): void {

@@ -1,9 +1,11 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import type { CallbackReturn } from '../kernel/callback.ts';
+import type { Advisory } from '../kernel/advisories.ts';
+import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { Process } from '../kernel/process.ts';
+import type { SplatEvent } from '../kernel/splats.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 import { CONVENIENCES, Sequence } from './attach.ts';
@@ -72,20 +74,7 @@ export class Machine {
     this.policy = { panicOnWarn: false, panicOnOops: false, ...options.policy };
     this.listeners = options.listeners ?? [];
     this.faults = new Faults(limits.faults);
-    this.kernel = new Kernel(gen, limits, {
-      splat: (task, event) => {
-        this.tellCallbacks(task as CallTask);
-        for (const listener of this.listeners) listener.splat?.(task as CallTask, event);
-      },
-      advisory: (task, advisory) => {
-        this.tellCallbacks(task as CallTask);
-        for (const listener of this.listeners) listener.advisory?.(task as CallTask, advisory);
-      },
-      callback: (task, callback) => {
-        this.tellCallbacks(task as CallTask);
-        for (const listener of this.listeners) listener.callback?.(task as CallTask, callback);
-      },
-    });
+    this.kernel = new Kernel(gen, limits);
     this.kernel.dropsCallback = (device) =>
       this.faults.drops('dma-unmap', device.id, device.group.container?.id);
   }
@@ -157,6 +146,24 @@ export class Machine {
     for (const listener of this.listeners) listener.returned?.(task, callback, answer);
     this.kernel.scheduler.resume(task, answer);
     this.settle();
+  }
+
+  /** The kernel printed something because of a call. */
+  splat(task: CallTask, event: SplatEvent): void {
+    this.tellCallbacks(task);
+    for (const listener of this.listeners) listener.splat?.(task, event);
+  }
+
+  /** A call has a finding that the kernel does not make, for the first time. */
+  advisory(task: CallTask, advisory: Advisory): void {
+    this.tellCallbacks(task);
+    for (const listener of this.listeners) listener.advisory?.(task, advisory);
+  }
+
+  /** A call stopped in a callback to the outside. */
+  callback(task: CallTask, callback: PendingCallback): void {
+    this.tellCallbacks(task);
+    for (const listener of this.listeners) listener.callback?.(task, callback);
   }
 
   /** A call's task has ended. */
