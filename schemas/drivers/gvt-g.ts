@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { Exact, object } from '../saved.ts';
+import { Exact, integer, object, Positive31 } from '../saved.ts';
 import { Address64 } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
 
@@ -8,6 +8,32 @@ const Hex = Type.String({ pattern: '^0x' });
 /** Sizes of a page in the guest's GTT. */
 const GttPageSize = Type.Union([Type.Literal('4K'), Type.Literal('2M')], { description: '"4K" or "2M"' });
 export type GttPageSize = Static<typeof GttPageSize>;
+
+const Mapped = {
+  gfn: Hex,
+  size: Type.String(),
+  dmaAddr: Hex,
+  ref: Type.Integer({
+    description: 'references to the page: one an entry of the page tables, one a dma-buf',
+  }),
+};
+
+const Unmapped = {
+  found: Type.Boolean(),
+  ref: Type.Integer({ description: 'references that are left' }),
+  gfn: Type.Optional(
+    Type.String({ pattern: '^0x', description: 'whose reference went, where no gfn or another was named' }),
+  ),
+};
+
+const SavedFrame = Type.String({
+  pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,12})$',
+  description: 'a frame number 0x… below 2^52',
+});
+const SavedDmaAddr = Type.String({
+  pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,13}000)$',
+  description: 'the shortest lower-case 0x… of a page frame',
+});
 
 /**
  * GVT-g: `notifier` up to 5.19, `callback` from 6.0 on, `double-shift` for a while in July 2022. `emptyUnpin`: when
@@ -23,36 +49,30 @@ export const gvtG = {
     emptyUnpin: Type.Optional(Type.Boolean()),
   }),
   calls: {
-    'gvt-map-page': {
-      args: args({ gfn: Address64, size: GttPageSize }),
-      answer: {
-        gfn: Hex,
-        size: Type.String(),
-        dmaAddr: Hex,
-        ref: Type.Integer({ description: 'how often the page is mapped now' }),
-      },
-    },
+    'gvt-map-page': { args: args({ gfn: Address64, size: GttPageSize }), answer: Mapped },
     'gvt-unmap-page': {
-      args: args({ gfn: Address64 }),
-      answer: { found: Type.Boolean(), ref: Type.Integer() },
+      args: args({ gfn: Type.Optional(Address64), dmaAddr: Type.Optional(Address64) }),
+      answer: Unmapped,
+    },
+    'gvt-pin-page': { args: args({ dmaAddr: Address64 }), answer: Mapped },
+    'gvt-unpin-page': { args: args({ dmaAddr: Address64 }), answer: Unmapped },
+    'gvt-reset': {
+      args: args({}),
+      answer: {
+        kept: Type.Optional(
+          Type.Array(Hex, { description: 'pages of 2 MiB that stay pinned although no page table has them' }),
+        ),
+      },
     },
   },
   state: object({
+    attached: Type.Boolean(),
     /** By frame number. */
-    cache: Type.Array(
-      object({
-        gfn: Type.String({
-          pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,12})$',
-          description: 'a frame number 0x… below 2^52',
-        }),
-        size: GttPageSize,
-        dmaAddr: Type.String({
-          pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,13}000)$',
-          description: 'the shortest lower-case 0x… of a page frame',
-        }),
-        ref: Exact,
-      }),
-    ),
+    cache: Type.Array(object({ gfn: SavedFrame, size: GttPageSize, dmaAddr: SavedDmaAddr, ref: Exact })),
+    /** The tree of the cache's DMA addresses, in order: links to the root, and colour. */
+    dmaAddrs: Type.Array(object({ gfn: SavedFrame, depth: integer(0, 64, '0 to 64'), red: Type.Boolean() })),
+    /** What the page tables hold, each page's oldest first. */
+    gtt: Type.Array(object({ gfn: SavedFrame, size: GttPageSize, dmaAddr: SavedDmaAddr, times: Positive31 })),
   }),
 } satisfies DriverSchemas;
 

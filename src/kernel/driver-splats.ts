@@ -80,6 +80,14 @@ export const DRIVER_SPLATS = {
     line: 458,
     effect: 'interrupts are disabled; the new pin leaks',
   },
+  G5: {
+    kind: 'WARN_ON',
+    function: 'gvt_unpin_guest_page',
+    condition: 'ret != 1',
+    file: 'drivers/gpu/drm/i915/gvt/kvmgt.c',
+    line: 166,
+    effect: 'the next page is unpinned (up to 5.19)',
+  },
   G2: {
     kind: 'WARN_ON_ONCE',
     function: 'intel_vgpu_remove',

@@ -69,6 +69,6 @@ export interface MdevDriver {
   closeDevice(api: DriverApi): KernelStep<void>;
   /** dma_unmap: the driver must release every pin in [iova, iova+length) (bytes) before it returns. */
   dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<NotifyResult | void>;
-  /** The mdev driver's remove. With `open` true a device file is open, and the device stays afterwards. */
-  remove?(api: DriverApi, open: boolean): KernelStep<void>;
+  /** The mdev driver's remove. An errno: it does not let the device go. */
+  remove?(api: DriverApi, open: boolean): KernelStep<Errno | null | void>;
 }

@@ -1,7 +1,8 @@
 import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { offsetInPage, pageOf, TOP_PAGE } from '../kernel/pages.ts';
-import { NIL } from '../kernel/rb-links.ts';
+import { NIL, type TreeShape } from '../kernel/rb-links.ts';
+import { treeOf, WrongShape } from '../kernel/tree-shape.ts';
 import { USABLE } from '../kernel/type1/attach-group.ts';
 import { type1Container } from '../kernel/type1/index.ts';
 import { ALL_IOVA, type Iommu } from '../kernel/type1/iommu.ts';
@@ -11,7 +12,6 @@ import type { Container } from '../kernel/vfio/container.ts';
 import type { Group } from '../kernel/vfio/group.ts';
 import { Refused } from '../machine/refused.ts';
 import { restoreLock } from './locks.ts';
-import { treeOf } from './tree.ts';
 import { checkAscending, checkDifferent, wrong } from './wrong.ts';
 
 /** dma_entry_limit may be this high at most, so a container has at most so many mappings. */
@@ -165,7 +165,16 @@ function restoreMappings(
     last = iova;
     end = Math.max(end, iova + size);
   }
-  iommu.mappings.restore(fields, treeOf(mappings, where));
+  iommu.mappings.restore(fields, shapeOf(mappings, where));
+}
+
+function shapeOf(mappings: SavedIommu['mappings'], where: string): TreeShape {
+  try {
+    return treeOf(mappings);
+  } catch (error) {
+    if (error instanceof WrongShape) throw wrong(`${where}/${error.field}`, error.rule);
+    throw error;
+  }
 }
 
 /** `slot` is the mapping's. */

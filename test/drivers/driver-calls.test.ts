@@ -22,6 +22,9 @@ const ARGS: Record<keyof typeof DRIVER_CALL_ARGS, object> = {
   'ccw-inject': { operation: 'quiesce' },
   'gvt-map-page': { gfn: 1, size: '4K' },
   'gvt-unmap-page': { gfn: 1 },
+  'gvt-pin-page': { dmaAddr: 0x1000 },
+  'gvt-unpin-page': { dmaAddr: 0x1000 },
+  'gvt-reset': {},
 };
 const CALLS = Object.keys(ARGS) as (keyof typeof ARGS)[];
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { b1, bugOf, DriverRig, logOf } from '../support/driver-rig.ts';
 
 const MIB = 0x100000;
+const EMPTY = { entries: 0, cache: [], dmaAddrs: [] };
 
 /** One vGPU, and the mapping [0, 1 MiB). */
 function gvtRig(variant = 'callback'): DriverRig {
@@ -73,7 +74,7 @@ describe('spec section 5.3, pages', () => {
     rig.map(MIB, MIB, 0x40000000);
     expect(rig.errno('gvt-map-page', { device: 'gpu', gfn: 0, size: '2M' })).toBe('EINVAL');
     expect(rig.pins()).toEqual([]);
-    expect(cache(rig)).toEqual({ entries: 0, cache: [] });
+    expect(cache(rig)).toMatchObject(EMPTY);
   });
 
   test('the order of two neighbouring host pages matters', () => {
@@ -117,7 +118,7 @@ describe('spec section 5.3, dma_unmap', () => {
       expect(reply).toMatchObject({ status: 200, body: { size: '0x100000' } });
       expect(reply.body.invalidations).toEqual([{ device: 'gpu', iova: '0x0', length: '0x100000' }]);
       expect(reply.body).not.toHaveProperty('log');
-      expect(cache(rig)).toEqual({ entries: 0, cache: [] });
+      expect(cache(rig)).toMatchObject(EMPTY);
     },
   );
 
@@ -201,9 +202,18 @@ describe('spec section 5.3, the device', () => {
       expect(rig.do('close-device', { device: 'gpu' })).not.toHaveProperty('log');
       expect(rig.pins()).toEqual([]);
       rig.do('open-device', { device: 'gpu' });
-      expect(cache(rig)).toEqual({ entries: 0, cache: [] });
+      expect(cache(rig)).toMatchObject(EMPTY);
     },
   );
+
+  test.each(['5.10', '6.12', '7.2'])('removed while open on %s: EBUSY, without a warning', (version) => {
+    const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, version);
+    const { body } = rig.reply('remove-device', { device: 'gpu' });
+    expect(body.errno).toBe('EBUSY');
+    expect(body).not.toHaveProperty('log');
+    rig.do('close-device', { device: 'gpu' });
+    rig.do('remove-device', { device: 'gpu' });
+  });
 
   test('case 62: removed while open: G2 the first time only, and the device stays registered', () => {
     const rig = gvtRig();

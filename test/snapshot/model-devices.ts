@@ -9,6 +9,8 @@ const GVT = 'gvt';
 const MANUAL = 'man';
 
 const pages = (max: number) => fc.nat({ max }).map((page) => page * 4096);
+/** DMA addresses of p0's first pages. */
+const dmaAddr = fc.nat({ max: 12 }).map((page) => `0x${((0x100000 + page) * 4096).toString(16)}`);
 const container = fc.constantFrom('c0', 'c1');
 
 const call = (name: string, args: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<CallObject> =>
@@ -85,6 +87,10 @@ export const modelCall: fc.Arbitrary<CallObject> = fc.oneof(
   }),
   on(GVT, 'gvt-map-page', { gfn: fc.nat({ max: 12 }), size: fc.constantFrom('4K', '4K', '2M') }),
   on(GVT, 'gvt-unmap-page', { gfn: fc.nat({ max: 12 }) }),
+  on(GVT, 'gvt-unmap-page', { dmaAddr }),
+  on(GVT, 'gvt-pin-page', { dmaAddr }),
+  on(GVT, 'gvt-unpin-page', { dmaAddr }),
+  on(GVT, 'gvt-reset'),
   on(MANUAL, 'pin-pages', { iova: pages(12), npage: fc.constant(1), prot: fc.constant(3) }),
   on(MANUAL, 'complete-callback'),
   call('close-device', { device: fc.constantFrom(AP, CCW, GVT, MANUAL) }),

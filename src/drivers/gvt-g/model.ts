@@ -1,41 +1,121 @@
-import { gvtG } from '../../../schemas/drivers/gvt-g.ts';
-import { TOP_PAGE } from '../../kernel/pages.ts';
-import { type Model, notAscending, throughFile } from '../model.ts';
-import { GvtGDriver } from './driver.ts';
+import { type GvtGConfig, gvtG } from '../../../schemas/drivers/gvt-g.ts';
+import { hex, isPageAligned, TOP_PAGE } from '../../kernel/pages.ts';
+import { treeOf, WrongShape } from '../../kernel/tree-shape.ts';
+import { type Broken, type Model, notAscending, throughFile, throughGuest } from '../model.ts';
+import { VgpuDoubleShift } from './double-shift.ts';
+import { Vgpu510 } from './linux-5.10.ts';
+import { Vgpu61 } from './linux-6.1.ts';
+import { Vgpu612 } from './linux-6.12.ts';
+import { GTT_ENTRIES_MAX, type Vgpu } from './vgpu.ts';
 
-/** What a kernel has unless the client names a variant. */
+/** A kernel's driver, and what its configuration says unless the client names something else. */
+interface Era {
+  readonly Vgpu: new (config: GvtGConfig) => Vgpu;
+  readonly variant: NonNullable<GvtGConfig['variant']>;
+  readonly emptyUnpin: boolean;
+}
+
 const ERAS = {
-  '5.10': { variant: 'notifier', emptyUnpin: true },
-  '6.1': { variant: 'callback', emptyUnpin: true },
-  '6.12': { variant: 'callback', emptyUnpin: false },
-} as const;
+  '5.10': { Vgpu: Vgpu510, variant: 'notifier', emptyUnpin: true },
+  '6.1': { Vgpu: Vgpu61, variant: 'callback', emptyUnpin: true },
+  '6.12': { Vgpu: Vgpu612, variant: 'callback', emptyUnpin: false },
+} as const satisfies Record<string, Era>;
+
+/** The driver of a variant on a kernel whose own it is not. */
+const VARIANTS = { notifier: Vgpu510, callback: Vgpu61, 'double-shift': VgpuDoubleShift } as const;
 
 /** A guest frame number: that of a 64-bit address. */
-function checkGfn(_driver: GvtGDriver, { gfn }: { gfn: string | number }): string | null {
+function checkGfn(gfn: string | number): string | null {
   return BigInt(gfn) < BigInt(TOP_PAGE) ? null : `gfn ${gfn} is not a frame number below 2^52`;
 }
 
-export const gvtGModel: Model<typeof gvtG, GvtGDriver, (typeof ERAS)[keyof typeof ERAS]> = {
+function checkDmaAddr(dmaAddr: string | number): string | null {
+  return isPageAligned(BigInt(dmaAddr)) ? null : `dmaAddr ${dmaAddr} is not a multiple of 4096`;
+}
+
+type Unmap = { gfn?: string | number | undefined; dmaAddr?: string | number | undefined };
+
+/** The page to unmap: by its frame number or by its DMA address, never by both. */
+function checkUnmap(_vgpu: Vgpu, { gfn, dmaAddr }: Unmap): string | null {
+  if ((gfn === undefined) === (dmaAddr === undefined)) return 'needs "gfn" or "dmaAddr", and not both';
+  return gfn === undefined ? checkDmaAddr(dmaAddr!) : checkGfn(gfn);
+}
+
+function checkMap(vgpu: Vgpu, { gfn }: { gfn: string | number }): Broken | null {
+  if (vgpu.gtt.count >= GTT_ENTRIES_MAX)
+    return { tooMany: "entries of the vGPU's page tables", most: GTT_ENTRIES_MAX };
+  return checkGfn(gfn);
+}
+
+export const gvtGModel: Model<typeof gvtG, Vgpu, Era> = {
   type: 'gvt-g',
   schemas: gvtG,
   eras: ERAS,
-  create: (config, era) => new GvtGDriver({ ...era, ...config }),
+  create(asked, { Vgpu, ...era }) {
+    const config = { ...era, ...asked };
+    return new (config.variant === era.variant ? Vgpu : VARIANTS[config.variant])(config);
+  },
   calls: {
     'gvt-map-page': {
       way: throughFile,
-      check: checkGfn,
-      run: (driver, api, { gfn, size }) => driver.mapPage(api, Number(gfn), size),
+      check: checkMap,
+      run: (vgpu, api, { gfn, size }) => vgpu.mapPage(api, Number(gfn), size),
     },
     'gvt-unmap-page': {
       way: throughFile,
-      check: checkGfn,
-      run: (driver, api, { gfn }) => driver.unmapPage(api, Number(gfn)),
+      check: checkUnmap,
+      run: (vgpu, api, { gfn, dmaAddr }) =>
+        vgpu.unmapPage(api, gfn === undefined ? { dmaAddr: BigInt(dmaAddr!) } : { gfn: Number(gfn) }),
+    },
+    // A dma-buf has a file of its own, which may be open longer than the device's.
+    'gvt-pin-page': {
+      way: throughGuest,
+      check: (_vgpu, { dmaAddr }) => checkDmaAddr(dmaAddr),
+      run: (vgpu, api, { dmaAddr }) => vgpu.pinPage(api, BigInt(dmaAddr)),
+    },
+    'gvt-unpin-page': {
+      way: throughGuest,
+      check: (_vgpu, { dmaAddr }) => checkDmaAddr(dmaAddr),
+      run: (vgpu, api, { dmaAddr }) => vgpu.unpinPage(api, BigInt(dmaAddr)),
+    },
+    'gvt-reset': {
+      way: throughFile,
+      *run(vgpu, api) {
+        const kept = yield* vgpu.reset(api);
+        return kept.length > 0 ? { kept } : {};
+      },
     },
   },
   derived: ['entries'],
-  checkState: (_driver, { cache }) =>
-    notAscending(
+  checkState(_vgpu, { cache, dmaAddrs, gtt }) {
+    const ascending = notAscending(
       'cache',
       cache.map(({ gfn }) => BigInt(gfn)),
-    ),
+    );
+    if (ascending) return ascending;
+    if (gtt.length > GTT_ENTRIES_MAX)
+      return { field: 'gtt', rule: `has more than ${GTT_ENTRIES_MAX} entries` };
+    const addresses = new Map(cache.map(({ gfn, dmaAddr }) => [gfn, BigInt(dmaAddr)]));
+    let last = 0n;
+    for (const [i, { gfn }] of dmaAddrs.entries()) {
+      const address = addresses.get(gfn);
+      if (address === undefined)
+        return { field: `dmaAddrs/${i}/gfn`, rule: `is ${gfn}, which is not in the cache, or is here twice` };
+      if (address < last)
+        return {
+          field: `dmaAddrs/${i}/gfn`,
+          rule: `has the DMA address ${hex(address)}, below the one before`,
+        };
+      addresses.delete(gfn);
+      last = address;
+    }
+    if (addresses.size > 0) return { field: 'dmaAddrs', rule: 'must name every page of the cache' };
+    try {
+      treeOf(dmaAddrs);
+    } catch (error) {
+      if (error instanceof WrongShape) return { field: `dmaAddrs/${error.field}`, rule: error.rule };
+      throw error;
+    }
+    return null;
+  },
 };

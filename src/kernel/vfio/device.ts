@@ -93,12 +93,15 @@ export function* closeDevice(task: Task, device: Device): KernelStep<Errno | nul
  * The mdev is removed: its driver's remove runs, and its group's file goes with it, as nobody could name the
  * group any more.
  *
- * @returns EBUSY while a device file is open
+ * @returns EBUSY while a device file is open; what the driver's remove says that does not let it go
  */
 export function* removeDevice(task: Task, device: Device): KernelStep<Errno | null> {
   const { kernel } = task;
   const { driver, group } = device;
-  if (driver.remove) yield* driver.remove(kernel.driverApi(task, device), device.openCount > 0);
+  const errno = driver.remove
+    ? yield* driver.remove(kernel.driverApi(task, device), device.openCount > 0)
+    : null;
+  if (errno) return errno;
   if (device.openCount > 0) return task.refuse('EBUSY', 'the device is open');
   if (group.fdOpen) yield* closeGroup(task, group);
   kernel.devices.delete(device.id);

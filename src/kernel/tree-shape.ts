@@ -1,5 +1,4 @@
-import { NIL, type TreeShape } from '../kernel/rb-links.ts';
-import { wrong } from './wrong.ts';
+import { NIL, type TreeShape } from './rb-links.ts';
 
 /** A node's place in a tree whose nodes are listed in order. */
 export interface Place {
@@ -8,13 +7,23 @@ export interface Place {
   readonly red: boolean;
 }
 
+/** Why a list of places is no tree: a path below the list, and the rule that the value there breaks. */
+export class WrongShape extends Error {
+  constructor(
+    readonly field: string,
+    readonly rule: string,
+  ) {
+    super(`${field} ${rule}`);
+  }
+}
+
 /**
  * The tree of nodes that are listed in order: node i gets slot i + 1. In order and with their depths there is one
  * tree at most, and this is it, with every red-black rule checked.
  *
- * @throws Refused where there is none
+ * @throws WrongShape where there is none
  */
-export function treeOf(places: readonly Place[], where: string): TreeShape {
+export function treeOf(places: readonly Place[]): TreeShape {
   const count = places.length;
   const left = new Int32Array(count + 1);
   const right = new Int32Array(count + 1);
@@ -28,7 +37,7 @@ export function treeOf(places: readonly Place[], where: string): TreeShape {
     while (spine.length > 0 && depth(spine.at(-1)!) > depth(slot)) below = spine.pop()!;
     const up = spine.at(-1);
     if (up !== undefined && depth(up) === depth(slot)) {
-      throw wrong(`${where}/${slot - 1}/depth`, `is ${depth(slot)} twice with nothing above between`);
+      throw new WrongShape(`${slot - 1}/depth`, `is ${depth(slot)} twice with nothing above between`);
     }
     left[slot] = below;
     if (up !== undefined) right[up] = slot;
@@ -36,27 +45,27 @@ export function treeOf(places: readonly Place[], where: string): TreeShape {
   }
   const root = spine[0] ?? NIL;
   const shape = { root, left, right, red };
-  if (root !== NIL) checkRules(shape, places, where);
+  if (root !== NIL) checkRules(shape, places);
   return shape;
 }
 
 /** Depths go up by one, the root is black, no red below red, as many blacks on every way down. */
-function checkRules({ root, left, right, red }: TreeShape, places: readonly Place[], where: string): void {
-  if (red[root]) throw wrong(`${where}/${root - 1}/red`, 'is true, but this is the root of the tree');
+function checkRules({ root, left, right, red }: TreeShape, places: readonly Place[]): void {
+  if (red[root]) throw new WrongShape(`${root - 1}/red`, 'is true, but this is the root of the tree');
   const walk = (slot: number, expected: number): number => {
     if (slot === NIL) return 1;
     const { depth } = places[slot - 1]!;
     if (depth !== expected) {
-      throw wrong(`${where}/${slot - 1}/depth`, `is ${depth}, but by its neighbours must be ${expected}`);
+      throw new WrongShape(`${slot - 1}/depth`, `is ${depth}, but by its neighbours must be ${expected}`);
     }
     const l = left[slot]!;
     const r = right[slot]!;
     if (red[slot] && (red[l] || red[r])) {
-      throw wrong(`${where}/${slot - 1}/red`, 'is true, but a red mapping must have black ones below it');
+      throw new WrongShape(`${slot - 1}/red`, 'is true, but a red node must have black ones below it');
     }
     const height = walk(l, depth + 1);
     if (height !== walk(r, depth + 1)) {
-      throw wrong(`${where}/${slot - 1}`, 'must have as many black mappings below it on every way down');
+      throw new WrongShape(`${slot - 1}`, 'must have as many black nodes below it on every way down');
     }
     return height + (red[slot] ? 0 : 1);
   };

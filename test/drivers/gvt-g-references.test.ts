@@ -1,0 +1,254 @@
+import { describe, expect, test } from 'vitest';
+import { GENERATIONS } from '../../src/kernel/generations/index.ts';
+import { b1, bugOf, DriverRig, logOf } from '../support/driver-rig.ts';
+
+const MIB = 0x100000;
+const VERSIONS = GENERATIONS.map(({ version }) => version);
+
+/** One vGPU as the kernel has it, and [0, 2 MiB) mapped. */
+function gvtRig(version: string): DriverRig {
+  const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, version);
+  rig.map(0, 2 * MIB);
+  return rig;
+}
+
+const mapPage = (rig: DriverRig, gfn: number, size = '4K') =>
+  rig.do('gvt-map-page', { device: 'gpu', gfn, size });
+const unmapPage = (rig: DriverRig, what: object) => rig.do('gvt-unmap-page', { device: 'gpu', ...what });
+const pinPage = (rig: DriverRig, dmaAddr: unknown) => rig.do('gvt-pin-page', { device: 'gpu', dmaAddr });
+const unpinPage = (rig: DriverRig, dmaAddr: unknown) => rig.do('gvt-unpin-page', { device: 'gpu', dmaAddr });
+const reset = (rig: DriverRig) => rig.do('gvt-reset', { device: 'gpu' });
+const keys = (rig: DriverRig) => rig.pins().map(([key]) => key);
+const state = (rig: DriverRig) =>
+  rig.host.machine.device('gpu').driver.state!(256) as { gtt: object[]; cache: object[]; dmaAddrs: object[] };
+
+describe.each(VERSIONS)('references by DMA address (M8): %s', (version) => {
+  test('an entry that names a DMA address drops the reference of the page there', () => {
+    const rig = gvtRig(version);
+    const { dmaAddr } = mapPage(rig, 5);
+    mapPage(rig, 5);
+    expect(unmapPage(rig, { dmaAddr })).toEqual({ found: true, ref: 1, gfn: '0x5' });
+    expect(unmapPage(rig, { dmaAddr })).toEqual({ found: true, ref: 0, gfn: '0x5' });
+    expect(unmapPage(rig, { dmaAddr })).toEqual({ found: false, ref: 0 });
+    expect(keys(rig)).toEqual([]);
+    expect(state(rig).gtt).toEqual([]);
+  });
+
+  test('two guest pages on one host page share it: the other page loses its pin', () => {
+    const rig = gvtRig(version);
+    rig.map(0x400000, 0x1000, 0x5000);
+    const first = mapPage(rig, 5);
+    const second = mapPage(rig, 0x400);
+    expect(second.dmaAddr).toBe(first.dmaAddr);
+    expect(keys(rig)).toEqual(['0x5000', '0x400000']);
+    expect(unmapPage(rig, { gfn: 0x400 })).toEqual({ found: true, ref: 0, gfn: '0x5' });
+    expect(keys(rig)).toEqual(['0x400000']);
+    // Gone for the unmap of one, and still there for that of the other.
+    expect(rig.unmap(0, 2 * MIB).body.invalidations).toEqual([]);
+    expect(rig.unmap(0x400000, 0x1000).body.invalidations).toHaveLength(1);
+    expect(keys(rig)).toEqual([]);
+  });
+
+  test('of three with one DMA address the root of the tree goes first', () => {
+    const rig = gvtRig(version);
+    for (const i of [4, 5, 6]) rig.map(i * MIB, 0x1000, 0x5000);
+    for (const i of [4, 5, 6]) mapPage(rig, i * 0x100);
+    // Three to the right of each other: a rotation brings the second to the root.
+    expect(unmapPage(rig, { gfn: 0x400 })).toMatchObject({ gfn: '0x500', ref: 0 });
+    expect(unmapPage(rig, { gfn: 0x500 })).toMatchObject({ found: true, ref: 0 });
+    expect(unmapPage(rig, { gfn: 0x600 })).toMatchObject({ found: true, ref: 0 });
+    expect(keys(rig)).toEqual([]);
+  });
+
+  test('an entry outlives the unmap of its page, and drops the page that comes after it', () => {
+    const rig = gvtRig(version);
+    mapPage(rig, 5);
+    rig.unmap(0, 2 * MIB);
+    expect(state(rig)).toMatchObject({ cache: [], gtt: [{ gfn: '0x5', times: 1 }] });
+    rig.map(0, 2 * MIB);
+    mapPage(rig, 5);
+    expect(unmapPage(rig, { gfn: 5 })).toEqual({ found: true, ref: 0 });
+    expect(keys(rig)).toEqual([]);
+    expect(unmapPage(rig, { gfn: 5 })).toEqual({ found: false, ref: 0 });
+    expect(unmapPage(rig, { gfn: 5 })).toEqual({ found: false, ref: 0 });
+  });
+
+  test('an old entry of 4 KiB drops the page of 2 MiB that took its place', () => {
+    const rig = gvtRig(version);
+    const { dmaAddr } = mapPage(rig, 0);
+    expect(mapPage(rig, 0, '2M').dmaAddr).toBe(dmaAddr);
+    expect(unmapPage(rig, { dmaAddr })).toMatchObject({ gfn: '0x0', ref: 0 });
+    expect(keys(rig)).toEqual([]);
+  });
+
+  test('an entry of another close is still there, and means nothing', () => {
+    const rig = gvtRig(version);
+    mapPage(rig, 5);
+    rig.do('close-device', { device: 'gpu' });
+    rig.do('open-device', { device: 'gpu' });
+    expect(state(rig).gtt).toHaveLength(1);
+    expect(unmapPage(rig, { gfn: 5 })).toEqual({ found: false, ref: 0 });
+    expect(state(rig).gtt).toEqual([]);
+  });
+
+  test.each([[{}], [{ gfn: 1, dmaAddr: 0x1000 }]])('%j names no page: 400', (what) => {
+    expect(() => unmapPage(gvtRig(version), what)).toThrow('"gfn" or "dmaAddr", and not both');
+  });
+
+  test.each(['gvt-unmap-page', 'gvt-pin-page', 'gvt-unpin-page'])('%s of no page frame: 400', (call) => {
+    expect(() => gvtRig(version).do(call, { device: 'gpu', dmaAddr: 0x1001 })).toThrow('multiple of 4096');
+  });
+});
+
+describe.each(VERSIONS)('a dma-buf and VFIO_DEVICE_RESET (M2): %s', (version) => {
+  test('a dma-buf holds the page after the page tables have let it go', () => {
+    const rig = gvtRig(version);
+    const { dmaAddr } = mapPage(rig, 5);
+    expect(pinPage(rig, dmaAddr)).toEqual({ gfn: '0x5', size: '4K', dmaAddr, ref: 2 });
+    expect(unmapPage(rig, { gfn: 5 })).toEqual({ found: true, ref: 1 });
+    expect(keys(rig)).toEqual(['0x5000']);
+    expect(unpinPage(rig, dmaAddr)).toEqual({ found: true, ref: 0, gfn: '0x5' });
+    expect(keys(rig)).toEqual([]);
+    expect(unpinPage(rig, dmaAddr)).toEqual({ found: false, ref: 0 });
+  });
+
+  test('no page at the DMA address: ENOMEM', () => {
+    const rig = gvtRig(version);
+    const { dmaAddr } = mapPage(rig, 5);
+    unmapPage(rig, { gfn: 5 });
+    expect(rig.errno('gvt-pin-page', { device: 'gpu', dmaAddr })).toBe('ENOMEM');
+  });
+
+  test('an unmap takes the page from the dma-buf as well', () => {
+    const rig = gvtRig(version);
+    const { dmaAddr } = mapPage(rig, 5);
+    pinPage(rig, dmaAddr);
+    expect(rig.unmap(0, 2 * MIB).status).toBe(200);
+    expect(unpinPage(rig, dmaAddr)).toEqual({ found: false, ref: 0 });
+  });
+
+  test('so does the last close; on a closed device nothing can be pinned, and nothing is unpinned', () => {
+    const rig = gvtRig(version);
+    const { dmaAddr } = mapPage(rig, 5);
+    pinPage(rig, dmaAddr);
+    rig.do('close-device', { device: 'gpu' });
+    expect(keys(rig)).toEqual([]);
+    const errno = ['5.10', '6.1'].includes(version) ? 'ENODEV' : 'EINVAL';
+    expect(rig.errno('gvt-pin-page', { device: 'gpu', dmaAddr })).toBe(errno);
+    expect(unpinPage(rig, dmaAddr)).toEqual({ found: false, ref: 0 });
+  });
+
+  test('RESET lets go of every 4 KiB entry, however often it is there', () => {
+    const rig = gvtRig(version);
+    for (const gfn of [5, 5, 9, 0x1ff]) mapPage(rig, gfn);
+    expect(reset(rig)).toEqual({});
+    expect(keys(rig)).toEqual([]);
+    expect(state(rig)).toMatchObject({ cache: [], dmaAddrs: [], gtt: [] });
+    expect(rig.unmap(0, 2 * MIB).body.invalidations).toEqual([]);
+  });
+
+  test('RESET leaves what a dma-buf holds', () => {
+    const rig = gvtRig(version);
+    const { dmaAddr } = mapPage(rig, 5);
+    pinPage(rig, dmaAddr);
+    reset(rig);
+    expect(keys(rig)).toEqual(['0x5000']);
+    expect(state(rig)).toMatchObject({ cache: [{ gfn: '0x5', ref: 1 }], gtt: [] });
+    unpinPage(rig, dmaAddr);
+    expect(keys(rig)).toEqual([]);
+  });
+
+  test('RESET passes over 2 MiB entries: the page stays pinned until it is unmapped', () => {
+    const rig = gvtRig(version);
+    mapPage(rig, 0, '2M');
+    expect(reset(rig)).toEqual({ kept: ['0x0'] });
+    expect(rig.pins()).toHaveLength(512);
+    expect(unmapPage(rig, { gfn: 0 })).toEqual({ found: false, ref: 0 });
+    expect(rig.unmap(0, 2 * MIB)).toMatchObject({ status: 200, body: { size: '0x200000' } });
+    expect(rig.pins()).toEqual([]);
+  });
+
+  test('or until the vGPU is closed', () => {
+    const rig = gvtRig(version);
+    mapPage(rig, 0, '2M');
+    reset(rig);
+    rig.do('close-device', { device: 'gpu' });
+    expect(rig.pins()).toEqual([]);
+  });
+
+  test('RESET on a closed device: EBADF', () => {
+    const rig = gvtRig(version);
+    rig.do('close-device', { device: 'gpu' });
+    expect(rig.errno('gvt-reset', { device: 'gpu' })).toBe('EBADF');
+  });
+});
+
+describe('what an unpin finds gone', () => {
+  /** A vGPU whose page somebody else has unpinned, so that its mapping went without a callback. */
+  function robbed(version: string): DriverRig {
+    const rig = new DriverRig(
+      { gpu: { type: 'gvt-g' }, d: { type: 'synthetic', onDmaUnmap: 'ignore' } },
+      version,
+    );
+    rig.map(0, MIB);
+    mapPage(rig, 5);
+    rig.do('unpin-pages', { device: 'd', iova: 0x5000, npage: 1 });
+    expect(rig.unmap(0, MIB).body.invalidations).toEqual([]);
+    return rig;
+  }
+
+  test('5.10 looks at the answer of each unpin: a warning of its own', () => {
+    const { log } = robbed('5.10').do('close-device', { device: 'gpu' });
+    expect(log).toMatchObject([
+      {
+        kind: 'WARN_ON',
+        function: 'gvt_unpin_guest_page',
+        condition: 'ret != 1',
+        file: 'drivers/gpu/drm/i915/gvt/kvmgt.c',
+        line: 166,
+      },
+    ]);
+  });
+
+  test.each(['6.1', '6.12', '7.2'])('%s leaves it to type1 to warn', (version) => {
+    const body = robbed(version).do('close-device', { device: 'gpu' });
+    expect(logOf(body)).toEqual(['vfio_iommu_type1_unpin_pages']);
+  });
+
+  test('the driver of 5.10 on 6.1, where unpin has no answer, does not warn', () => {
+    const rig = new DriverRig({ gpu: { type: 'gvt-g', variant: 'notifier' } }, '6.1');
+    rig.map(0, 2 * MIB);
+    mapPage(rig, 0, '2M');
+    expect(rig.do('close-device', { device: 'gpu' })).not.toHaveProperty('log');
+    expect(rig.pins()).toEqual([]);
+  });
+
+  test('pages of 2 MiB are unpinned one by one on 5.10, so one that is gone does not keep the next', () => {
+    const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, '5.10');
+    rig.map(0, MIB);
+    rig.map(MIB, MIB);
+    mapPage(rig, 0, '2M');
+    for (let page = 0; page < 256; page++) {
+      rig.do('unpin-pages', { device: 'gpu', iova: page * 4096, npage: 1 });
+    }
+    expect(rig.unmap(0, MIB).body.invalidations).toEqual([]);
+    const { log } = rig.do('close-device', { device: 'gpu' }) as { log: unknown[] };
+    expect(log).toHaveLength(256);
+    expect(rig.pins()).toEqual([]);
+  });
+
+  test('all in one call from 6.0 on, so one that is gone keeps all after it pinned', () => {
+    const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, '6.1');
+    rig.map(0, MIB);
+    rig.map(MIB, MIB);
+    mapPage(rig, 0, '2M');
+    for (let page = 0; page < 256; page++) {
+      rig.do('unpin-pages', { device: 'gpu', iova: page * 4096, npage: 1 });
+    }
+    rig.unmap(0, MIB);
+    expect(logOf(rig.do('close-device', { device: 'gpu' }))).toEqual(['vfio_iommu_type1_unpin_pages']);
+    expect(rig.pins()).toHaveLength(256);
+    rig.do('open-device', { device: 'gpu' });
+    expect(bugOf(rig.unmap(MIB, MIB))).toEqual(b1(11));
+  });
+});
