@@ -20,6 +20,9 @@ const CALLS: Record<string, Record<string, unknown>> = {
   'ccw-inject': { operation: 'start' },
   'gvt-map-page': { gfn: 0x10, size: '4K' },
   'gvt-unmap-page': { gfn: 0x10 },
+  'gvt-pin-page': { dmaAddr: 0x1000 },
+  'gvt-unpin-page': { dmaAddr: 0x1000 },
+  'gvt-reset': {},
 };
 
 /** A closed device d0 with such a driver, its group in a container. */
@@ -51,7 +54,7 @@ export const DRIVER_REFUSALS: Refusal[] = [
   ...EACH,
   ...file(AP, 'ap-reset'),
   ...file(CCW, 'ccw-start', 'ccw-halt', 'ccw-clear', 'ccw-reset'),
-  ...file(GVT, 'gvt-map-page', 'gvt-unmap-page'),
+  ...file(GVT, 'gvt-map-page', 'gvt-unmap-page', 'gvt-reset'),
   refusal('ap-reset', 'a queue that is not assigned', AP, { ...D0, apqn: 9 }, 'ENODEV'),
   refusal(
     'ap-inject',
@@ -62,6 +65,12 @@ export const DRIVER_REFUSALS: Refusal[] = [
   ),
   refusal('ccw-start', 'an address of 32 bits', CCW, { ...D0, program: 2 ** 31 }, 400),
   refusal('gvt-map-page', 'not a frame number', GVT, { ...D0, gfn: '0xffffffffffffffff', size: '4K' }, 400),
+  refusal('gvt-unmap-page', 'no page', GVT, D0, 400),
+  refusal('gvt-unmap-page', 'a page twice', GVT, { ...D0, gfn: 1, dmaAddr: 0x1000 }, 400),
+  refusal('gvt-unmap-page', 'no page frame', GVT, { ...D0, dmaAddr: 0x1001 }, 400),
+  refusal('gvt-pin-page', 'no page frame', GVT, { ...D0, dmaAddr: 0x1001 }, 400),
+  refusal('gvt-pin-page', 'not attached', GVT, { ...D0, dmaAddr: 0x1000 }, 'ENODEV'),
+  refusal('gvt-unpin-page', 'no page frame', GVT, { ...D0, dmaAddr: 0x1001 }, 400),
   refusal('complete-callback', 'none is under way', MANUAL, D0, 'EAGAIN'),
   refusal('complete-callback', 'an errno that is none', MANUAL, { ...D0, errno: 'ENOPE' }, 400),
 ];
