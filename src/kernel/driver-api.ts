@@ -6,7 +6,7 @@ import { addressOf } from './pages.ts';
 import type { SplatDetails, SplatId } from './splats.ts';
 import type { KernelStep, Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
-import { vfioDmaRw, vfioPinPages, vfioUnpinPages } from './vfio/vfio-main.ts';
+import { pinKey, vfioDmaRw, vfioPinPages, vfioUnpinPages } from './vfio/vfio-main.ts';
 
 /** The driver API for one device within one task. */
 export class TaskDriverApi implements DriverApi {
@@ -21,6 +21,10 @@ export class TaskDriverApi implements DriverApi {
 
   unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult> {
     return vfioUnpinPages(this.task, this.device, iova, npage);
+  }
+
+  keyOf(iova: bigint): bigint {
+    return pinKey(this.task, iova);
   }
 
   *waitOutside(mode: 'held' | 'outside', call: CallbackName): KernelStep<CallbackReturn> {

@@ -16,6 +16,8 @@ export interface DriverApi {
   pinPages(iova: bigint, npage: number, prot: number): KernelStep<PinResult>;
   /** vfio_unpin_pages. */
   unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult>;
+  /** The key that a pin of an IOVA has: the exact byte, or its page where pins are made by page frame. */
+  keyOf(iova: bigint): bigint;
   /** Stops the task until the world outside lets the callback go on; what it answered. */
   waitOutside(mode: 'held' | 'outside', call: CallbackName): KernelStep<CallbackReturn>;
   /** vfio_dma_rw: the bytes read (none for a write), or an errno. */
@@ -69,6 +71,10 @@ export interface MdevDriver {
   closeDevice(api: DriverApi): KernelStep<void>;
   /** dma_unmap: the driver must release every pin in [iova, iova+length) (bytes) before it returns. */
   dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<NotifyResult | void>;
+  /** Pins pages because a test says so (pin-pages); a driver that has none of this only calls vfio_pin_pages. */
+  pinPages?(api: DriverApi, iova: bigint, npage: number, prot: number): KernelStep<PinResult>;
+  /** Likewise unpin-pages. */
+  unpinPages?(api: DriverApi, iova: bigint, npage: number): KernelStep<UnpinResult>;
   /** The mdev driver's remove. An errno: it does not let the device go. */
   remove?(api: DriverApi, open: boolean): KernelStep<Errno | null | void>;
 }

@@ -1,8 +1,9 @@
 import type { SyntheticConfig, SyntheticState } from '../../../schemas/drivers/synthetic.ts';
-import type { DriverApi, MdevDriver } from '../../kernel/driver.ts';
+import type { DriverApi, MdevDriver, PinResult, UnpinResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { hex, PAGE_SIZE } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
+import { VFIO_PIN_PAGES_MAX_ENTRIES } from '../../kernel/uapi.ts';
 import { OwnPins } from './own-pins.ts';
 
 const PAGE = BigInt(PAGE_SIZE);
@@ -55,14 +56,21 @@ export class SyntheticDriver implements MdevDriver {
     return held;
   }
 
-  /** The device's pages were pinned: one entry each. */
-  pinned(iova: bigint, npage: number): void {
-    for (let i = 0; i < npage; i++) this.pins.add(BigInt.asUintN(64, iova + BigInt(i) * PAGE));
+  /** Pins when told to: one entry on its list for each page. */
+  *pinPages(api: DriverApi, iova: bigint, npage: number, prot: number): KernelStep<PinResult> {
+    const pinned = yield* api.pinPages(iova, npage, prot);
+    if (typeof pinned === 'string') return pinned;
+    for (const key of keysFrom(api.keyOf(iova), pinned.length)) this.pins.add(key);
+    return pinned;
   }
 
-  /** The device's pages were unpinned from outside: one entry less each. */
-  unpinned(iova: bigint, npage: number): void {
-    for (let i = 0; i < npage; i++) this.pins.delete(BigInt.asUintN(64, iova + BigInt(i) * PAGE));
+  /** Takes each page it named off its list, whatever came of it (5.10: spec-29). */
+  *unpinPages(api: DriverApi, iova: bigint, npage: number): KernelStep<UnpinResult> {
+    const answer = yield* api.unpinPages(iova, npage);
+    if (npage <= VFIO_PIN_PAGES_MAX_ENTRIES) {
+      for (const key of keysFrom(api.keyOf(iova), npage)) this.pins.delete(key);
+    }
+    return answer;
   }
 
   *openDevice(): KernelStep<Errno | null> {
@@ -131,4 +139,9 @@ export class SyntheticDriver implements MdevDriver {
     const pages = Math.min(Number(length / PAGE), UNPIN_ALL_PAGES_MAX);
     for (let i = 0; i < pages; i++) yield* this.unpin(api, iova + BigInt(i) * PAGE);
   }
+}
+
+/** Keys of `npage` pages, one after the other; past 2^64 they go on from 0. */
+function* keysFrom(key: bigint, npage: number): Generator<bigint, void, void> {
+  for (let i = 0; i < npage; i++) yield BigInt.asUintN(64, key + BigInt(i) * PAGE);
 }

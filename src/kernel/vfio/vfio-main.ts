@@ -4,8 +4,8 @@ import type { KernelStep, Task } from '../task.ts';
 import type { Device } from './device.ts';
 import { checkPin, checkRw, checkUnpin } from './driver-call-checks.ts';
 
-/** The key a driver's IOVA becomes: the exact byte, or its page where pins are made by page frame. */
-function keyOf(task: Task, iova: bigint): bigint {
+/** The key a driver's IOVA becomes: the exact byte, or its page where pins are made by page frame (5.10). */
+export function pinKey(task: Task, iova: bigint): bigint {
   return task.kernel.gen.pinsByPage ? iova & ~0xfffn : iova;
 }
 
@@ -23,7 +23,7 @@ export function* vfioPinPages(
 ): KernelStep<PinResult> {
   const refused = checkPin(task, device, npage);
   if (refused) return refused;
-  return yield* device.iommu!.pinPages(task, device, keyOf(task, iova), npage, prot);
+  return yield* device.iommu!.pinPages(task, device, pinKey(task, iova), npage, prot);
 }
 
 /**
@@ -38,7 +38,7 @@ export function* vfioUnpinPages(
 ): KernelStep<UnpinResult> {
   const refused = checkUnpin(task, device, npage);
   if (refused) return refused === 'refused' ? null : refused;
-  return yield* device.iommu!.unpinPages(task, device, keyOf(task, iova), npage);
+  return yield* device.iommu!.unpinPages(task, device, pinKey(task, iova), npage);
 }
 
 /** vfio_dma_rw: EINVAL for no bytes or a closed device, otherwise what the engine answers. */

@@ -5,9 +5,8 @@ import { createDriver } from '../../drivers/index.ts';
 import { SyntheticDriver } from '../../drivers/synthetic/driver.ts';
 import type { DmaAccess } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
-import { addressOf, hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
+import { hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
-import { VFIO_PIN_PAGES_MAX_ENTRIES } from '../../kernel/uapi.ts';
 import { closeDevice, type Device, openDevice, removeDevice } from '../../kernel/vfio/device.ts';
 import {
   closeGroup,
@@ -17,7 +16,7 @@ import {
   setContainer,
   unsetContainer,
 } from '../../kernel/vfio/group.ts';
-import { vfioDmaRw, vfioPinPages, vfioUnpinPages } from '../../kernel/vfio/vfio-main.ts';
+import { vfioDmaRw } from '../../kernel/vfio/vfio-main.ts';
 import { describeDevice } from '../../views/device.ts';
 import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from '../call-handler.ts';
 import { callbackReturn } from '../callback-return.ts';
@@ -61,21 +60,16 @@ function accessOf(args: CallArgs<'dma-rw'>): DmaAccess {
 }
 
 // Generator functions of the module's own: one made for each call would cost as much as the call.
-function* pin(
-  m: Machine,
-  task: Task,
-  device: Device,
-  iova: bigint,
-  npage: number,
-  prot: number,
-): KernelStep<CallResult> {
-  const result = yield* vfioPinPages(task, device, iova, npage, prot);
+function* pin(task: Task, device: Device, iova: bigint, npage: number, prot: number): KernelStep<CallResult> {
+  const { driver } = device;
+  const api = task.kernel.driverApi(task, device);
+  const result = yield* driver.pinPages
+    ? driver.pinPages(api, iova, npage, prot)
+    : api.pinPages(iova, npage, prot);
   if (typeof result === 'string') return result;
-  const page = pageOf(iova);
-  const offset = m.kernel.gen.pinsByPage ? 0 : offsetInPage(iova);
-  if (device.driver instanceof SyntheticDriver) {
-    device.driver.pinned(addressOf(page, offset), result.length);
-  }
+  const key = api.keyOf(iova);
+  const page = pageOf(key);
+  const offset = offsetInPage(key);
   return {
     pinned: result.length,
     pages: result.map((pfn, i) => ({
@@ -85,12 +79,10 @@ function* pin(
   };
 }
 
-function* unpin(m: Machine, task: Task, device: Device, iova: bigint, npage: number): KernelStep<CallResult> {
-  const result = yield* vfioUnpinPages(task, device, iova, npage);
-  // The driver takes each page it named off its list, whatever came of it (5.10: spec-29).
-  if (device.driver instanceof SyntheticDriver && npage <= VFIO_PIN_PAGES_MAX_ENTRIES) {
-    device.driver.unpinned(m.kernel.gen.pinsByPage ? addressOf(pageOf(iova)) : iova, npage);
-  }
+function* unpin(task: Task, device: Device, iova: bigint, npage: number): KernelStep<CallResult> {
+  const { driver } = device;
+  const api = task.kernel.driverApi(task, device);
+  const result = yield* driver.unpinPages ? driver.unpinPages(api, iova, npage) : api.unpinPages(iova, npage);
   if (typeof result === 'string') return result;
   return result === null ? {} : { unpinned: result };
 }
@@ -173,12 +165,12 @@ export const deviceCalls: CallHandlers<
     const device = m.device(id);
     const iova = address(args.iova);
     const prot = flagWord(args.prot, PROT_FLAGS);
-    return (task) => pin(m, task, device, iova, args.npage, prot);
+    return (task) => pin(task, device, iova, args.npage, prot);
   },
   'unpin-pages': (m, id, args) => {
     const device = m.device(id);
     const iova = address(args.iova);
-    return (task) => unpin(m, task, device, iova, args.npage);
+    return (task) => unpin(task, device, iova, args.npage);
   },
   'dma-rw': (m, id, args) => {
     const device = m.device(id);
