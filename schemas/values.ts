@@ -35,6 +35,9 @@ export const MAP_FLAGS = { read: 1, write: 2, vaddr: 4 } as const;
 export const UNMAP_FLAGS = { 'get-dirty-bitmap': 1, all: 2, vaddr: 4 } as const;
 export const PROT_FLAGS = { read: 1, write: 2 } as const;
 
+/** IOMMU types by name. */
+export const IOMMU_TYPES = { type1: 1, type1v2: 3, 'type1-nesting': 6 } as const;
+
 /** A flags or prot word: an array of names, or the raw unsigned 32-bit integer the kernel would get. */
 export function FlagWord<T extends Record<string, number>>(bits: T) {
   const names = Object.keys(bits) as (keyof T & string)[];

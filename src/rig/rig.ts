@@ -46,6 +46,7 @@ export class Rig {
       kernel: kernel.gen.version,
       taint: [...kernel.taint],
       containers: kernel.containers.size,
+      wedged: [...kernel.containers.values()].filter(({ view }) => view?.wedgedBy).length,
       devices: kernel.devices.size,
       pendingCalls: kernel.scheduler.pending.length,
       seq: journal.seq,

@@ -1,4 +1,4 @@
-import { flagWord, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
+import { flagWord, IOMMU_TYPES, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import {
@@ -34,9 +34,6 @@ import {
 } from '../call-handler.ts';
 import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
-
-/** IOMMU types by name. */
-const IOMMU_TYPES = { type1: 1, type1v2: 3, 'type1-nesting': 6 } as const;
 
 /** Dirty page indexes an answer lists; above, only the bitmap. */
 const LISTED_DIRTY_PAGES = 4096;
