@@ -70,5 +70,15 @@ export const Base64 = Type.String({
   description: 'bytes in base64, padded',
 });
 
+/** Most bytes of memory one call may touch. */
+export const MAX_TRANSFER = 16 * 1024 * 1024;
+
+/** How many bytes of memory a call touches. */
+export const Length = Type.Integer({
+  minimum: 0,
+  maximum: MAX_TRANSFER,
+  description: `a number of bytes from 0 to ${MAX_TRANSFER}`,
+});
+
 /** The value of one byte. */
 export const Byte = Type.Integer({ minimum: 0, maximum: 255, description: 'an integer from 0 to 255' });

@@ -8,7 +8,6 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify';
-import { attachRoutes } from '../routes/attach.ts';
 import { batchRoutes } from '../routes/batch.ts';
 import { callRoutes } from '../routes/calls.ts';
 import { eventRoutes } from '../routes/events.ts';
@@ -84,7 +83,6 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   metricsRoutes(app, service);
   hostRoutes(app, service);
   callRoutes(app, service);
-  attachRoutes(app, service);
   eventRoutes(app, service);
   kernelRoutes(app, service);
   rigRoutes(app, service);

@@ -1,7 +1,7 @@
-import { type Static, type TObject, type TProperties, Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import { manual, webhook } from './external.ts';
 import { gvtG } from './gvt-g.ts';
-import type { DriverSchemas } from './model.ts';
+import type { DriverCallSchema, DriverSchemas } from './model.ts';
 import { mbochs, mdpy, mtty } from './samples.ts';
 import { synthetic } from './synthetic.ts';
 import { vfioAp } from './vfio-ap.ts';
@@ -33,30 +33,8 @@ export type Driver = Static<typeof Driver>;
 
 /** The calls that only the devices of one model have, by name. */
 export type DriverCalls = All<(typeof SCHEMAS)[number]['calls']>;
-type DriverCallName = keyof DriverCalls;
 
-const CALLS = Object.entries(
-  Object.assign({}, ...SCHEMAS.map(({ calls }) => calls)) as Record<
-    string,
-    { args: TObject; answer?: TProperties }
-  >,
-);
-
-/** Their arguments. */
-export const DRIVER_CALL_ARGS = Object.fromEntries(CALLS.map(([name, call]) => [name, call.args])) as {
-  readonly [N in DriverCallName]: DriverCalls[N]['args'];
-};
-
-/** They are all made on a device. */
-export const DRIVER_CALL_TARGETS = Object.fromEntries(CALLS.map(([name]) => [name, 'device'])) as {
-  readonly [N in DriverCallName]: 'device';
-};
-
-/** Fields of their answers; a call that is not here answers none. */
-export const DRIVER_CALL_ANSWERS = Object.fromEntries(
-  CALLS.flatMap(([name, { answer }]) => (answer ? [[name, answer]] : [])),
-) as {
-  readonly [N in DriverCallName as DriverCalls[N] extends { answer: TProperties }
-    ? N
-    : never]: DriverCalls[N] extends { answer: infer A extends TProperties } ? A : never;
-};
+/** Their schemas. */
+export const DRIVER_CALLS = Object.assign({}, ...SCHEMAS.map(({ calls }) => calls)) as Readonly<
+  Record<string, DriverCallSchema>
+>;

@@ -4,7 +4,7 @@ import { type TLiteral, type TObject, type TProperties, type TSchema, Type } fro
 export const AnyDriver = { bugOnInvalidation: Type.Optional(Type.Boolean()) };
 
 /** A call that one model's devices have besides the kernel's: what its guest or its hardware does. */
-interface DriverCallSchema {
+export interface DriverCallSchema {
   readonly args: TObject;
   /** Fields of its answer on success; absent where there is nothing to say. */
   readonly answer?: TProperties;

@@ -1,4 +1,4 @@
-import type { CallObject } from '../../schemas/calls.ts';
+import type { CallObject, Convenience } from '../../schemas/calls.ts';
 import type { LogEntry } from '../kernel/splats.ts';
 import type { AdvisoryEntry, Answer, InvalidationEntry } from './answer.ts';
 import type { CallBody } from './call-handler.ts';
@@ -57,7 +57,7 @@ function detach(machine: Machine, call: CallObject): Plan {
 }
 
 /** The conveniences: calls that are made of others, which alone are journalled and recorded. */
-export const CONVENIENCES: Readonly<Record<string, (machine: Machine, call: CallObject) => Plan>> = {
+export const CONVENIENCES: Readonly<Record<Convenience, (machine: Machine, call: CallObject) => Plan>> = {
   attach,
   detach,
 };

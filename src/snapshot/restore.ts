@@ -1,4 +1,3 @@
-import { CALL_ARGS } from '../../schemas/calls.ts';
 import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import type { SplatId, SplatSite } from '../kernel/splats.ts';
@@ -98,7 +97,7 @@ function restoreFaults({ faults }: Machine, state: SnapshotState, where: string)
   faults.count = state.next.fault;
   for (const [i, fault] of state.faults.entries()) {
     try {
-      checkFault(fault.rule, (name) => Object.hasOwn(CALL_ARGS, name));
+      checkFault(fault.rule);
     } catch (error) {
       throw wrong(`${where}/faults/${i}/rule`, `cannot be: ${(error as Error).message}`);
     }

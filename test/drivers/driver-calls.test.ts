@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { DRIVER_CALL_ARGS } from '../../schemas/drivers/index.ts';
+import { driverCalls } from '../../schemas/calls/driver.ts';
 import { ok, type Rig, startRig } from '../http/rig.ts';
 import { ccw, DriverRig, poke, READ } from '../support/driver-rig.ts';
 
@@ -8,7 +8,7 @@ const CCW = { type: 'vfio-ccw', variant: 'range' };
 const GVT = { type: 'gvt-g', variant: 'callback' };
 
 /** Valid arguments of every driver call. */
-const ARGS: Record<keyof typeof DRIVER_CALL_ARGS, object> = {
+const ARGS: Record<keyof typeof driverCalls, object> = {
   'ap-enable-interrupt': { apqn: 1, nib: 0x1000, isc: 0 },
   'ap-disable-interrupt': { apqn: 1 },
   'ap-reset': {},
@@ -29,7 +29,7 @@ const ARGS: Record<keyof typeof DRIVER_CALL_ARGS, object> = {
 const CALLS = Object.keys(ARGS) as (keyof typeof ARGS)[];
 
 test('every driver call is tried here', () => {
-  expect(CALLS).toEqual(Object.keys(DRIVER_CALL_ARGS));
+  expect(CALLS).toEqual(Object.keys(driverCalls));
 });
 
 test.each(CALLS)('%s on a device with another driver is refused, and on no device', (call) => {

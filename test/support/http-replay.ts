@@ -1,5 +1,4 @@
-import { CALL_TARGETS, type CallName } from '../../schemas/calls.ts';
-import { restOf } from '../../schemas/rest.ts';
+import { type CallName, callEntry, restOf } from '../../schemas/calls.ts';
 import { compare } from '../../src/replay/compare.ts';
 import {
   callOf,
@@ -92,7 +91,7 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
 async function request(http: Exchange, step: Step, headers: Record<string, string>) {
   const { call, ...args } = callOf(step);
   const { method, url } = restOf(call as CallName);
-  const target = CALL_TARGETS[call as CallName];
+  const target = callEntry(call as CallName).on;
   let path = url;
   if (target !== 'host') {
     path = url.replace(`:${target}`, String(args[target]));
