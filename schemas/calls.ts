@@ -6,6 +6,7 @@ import { driverCalls } from './calls/driver.ts';
 import type { CallEntry, CallTarget, RestRequest } from './calls/entry.ts';
 import { hostCalls } from './calls/host.ts';
 import { processCalls } from './calls/process.ts';
+import { ioctl } from './calls/stacks.ts';
 
 export type { CallEntry, CallTarget } from './calls/entry.ts';
 
@@ -59,4 +60,9 @@ export function restOf(name: CallName): RestRequest {
   if (rest) return rest;
   const path = on === 'host' ? '' : `${COLLECTION[on]}/:${on}/`;
   return { method: 'POST', url: `/v1/${path}${name}`, status: 200 };
+}
+
+/** The functions below what a call does, innermost first; a call that names none goes through one of its name. */
+export function stackOf(name: CallName): readonly string[] {
+  return callEntry(name).stack ?? ioctl(`vfio_host_${name.replaceAll('-', '_')}`);
 }

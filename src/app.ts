@@ -23,6 +23,7 @@ import { snapshotRoutes } from '../routes/snapshot.ts';
 import { statusRoutes } from '../routes/status.ts';
 import { traceRoutes } from '../routes/trace.ts';
 import { uiRoutes } from '../routes/ui.ts';
+import { vocabularyRoutes } from '../routes/vocabulary.ts';
 import { Refused } from './machine/refused.ts';
 import { checker } from './machine/validate.ts';
 import type { Service } from './service.ts';
@@ -83,6 +84,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   metricsRoutes(app, service);
   hostRoutes(app, service);
   callRoutes(app, service);
+  vocabularyRoutes(app);
   eventRoutes(app, service);
   kernelRoutes(app, service);
   rigRoutes(app, service);

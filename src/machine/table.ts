@@ -4,12 +4,13 @@ import {
   type CallEntry,
   type CallName,
   type CallObject,
+  type CallTarget,
   type Convenience,
   callEntry,
   isCallName,
 } from '../../schemas/calls.ts';
 import { Id } from '../../schemas/values.ts';
-import type { CallHandler, CallHandlers, PreparedCall } from './call-handler.ts';
+import type { CallHandler, CallHandlers, PreparedCall, Targets } from './call-handler.ts';
 import { containerCalls } from './calls/container.ts';
 import { deviceCalls } from './calls/device.ts';
 import { driverCalls } from './calls/driver.ts';
@@ -109,6 +110,21 @@ function refuseParts(name: CallName, { call: _call, ...args }: CallObject): void
 export function prepareCall(machine: Machine, call: CallObject): PreparedCall {
   const { entry, handler } = TABLE.get(call.call)!;
   if (!handler) throw new Error(`${call.call} is made of other calls`);
-  const id = entry.on === 'host' ? '' : (call[entry.on] as string);
-  return handler(machine, id, call as never);
+  return handler(machine, targetOf(machine, entry.on, call) as never, call as never);
+}
+
+/** What a call is made on. */
+function targetOf(machine: Machine, on: CallTarget, call: CallObject): Targets[CallTarget] {
+  switch (on) {
+    case 'host':
+      return null;
+    case 'process':
+      return machine.process(call.process as string);
+    case 'container':
+      return machine.container(call.container as string);
+    case 'device':
+      return machine.device(call.device as string);
+    case 'fault':
+      return call.fault as string;
+  }
 }

@@ -4,7 +4,7 @@ import { Refused } from '../refused.ts';
 
 /** Calls on the host itself. */
 export const hostCalls: CallHandlers<'set-parameters' | 'add-fault' | 'remove-fault'> = {
-  'set-parameters': (m, _id, args) =>
+  'set-parameters': (m, _host, args) =>
     function* () {
       if (args.dmaEntryLimit !== undefined) m.kernel.dmaEntryLimit = args.dmaEntryLimit;
       if (args.panicOnWarn !== undefined) m.policy.panicOnWarn = args.panicOnWarn;
@@ -12,7 +12,7 @@ export const hostCalls: CallHandlers<'set-parameters' | 'add-fault' | 'remove-fa
       if (args.warnOnPinnedUnmap !== undefined) m.kernel.warnOnPinnedUnmap = args.warnOnPinnedUnmap;
       return NOTHING;
     },
-  'add-fault': (m, _id, args) => {
+  'add-fault': (m, _host, args) => {
     const { fault, on, container, device, nth, every, errno, delayMs, dropCallback } = args;
     const rule = { fault, on, container, device, nth, every, errno, delayMs, dropCallback };
     const given = Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined));
