@@ -3,6 +3,7 @@ import type { DmaAccess, DriverApi, PinResult, UnpinResult } from './driver.ts';
 import type { Errno } from './errno.ts';
 import type { Lock } from './lock.ts';
 import { addressOf } from './pages.ts';
+import { ZERO_PFN } from './process.ts';
 import type { SplatDetails, SplatId } from './splats.ts';
 import type { KernelStep, Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
@@ -40,6 +41,7 @@ export class TaskDriverApi implements DriverApi {
   readPinned(pfn: number, offset: number, length: number): Uint8Array {
     // Every mapping of a container is of one process, so the page frame is one of its pages.
     const { process } = this.device.container!;
+    if (pfn === ZERO_PFN) return new Uint8Array(length);
     return process.read(addressOf(pfn - process.pfnOf(0), offset), length);
   }
 
