@@ -20,7 +20,6 @@ import { vfioDmaRw } from '../../kernel/vfio/vfio-main.ts';
 import { describeDevice } from '../../views/device.ts';
 import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from '../call-handler.ts';
 import { callbackReturn } from '../callback-return.ts';
-import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
 
 /** A call on a device's group that answers an errno or nothing. */
@@ -153,12 +152,12 @@ export const deviceCalls: CallHandlers<
       return ok(yield* closeDevice(task, device));
     };
   },
-  'pin-pages': (m, device, args) => {
+  'pin-pages': (_m, device, args) => {
     const iova = address(args.iova);
     const prot = flagWord(args.prot, PROT_FLAGS);
     return (task) => pin(task, device, iova, args.npage, prot);
   },
-  'unpin-pages': (m, device, args) => {
+  'unpin-pages': (_m, device, args) => {
     const iova = address(args.iova);
     return (task) => unpin(task, device, iova, args.npage);
   },
