@@ -1,6 +1,7 @@
 import type { CallbackName, CallbackReturn } from './callback.ts';
 import type { DmaAccess, DriverApi, PinResult, UnpinResult } from './driver.ts';
 import type { Errno } from './errno.ts';
+import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
 import { addressOf } from './pages.ts';
 import { ZERO_PFN } from './process.ts';
@@ -51,6 +52,10 @@ export class TaskDriverApi implements DriverApi {
 
   prWarn(text: string): void {
     this.task.kernel.print(this.task, text, { device: this.device.id });
+  }
+
+  adviseBug(id: KernelBugId, iova: bigint): void {
+    this.task.adviseBug(id, iova, [this.device.id]);
   }
 
   refuse(errno: Errno, why: string): Errno {

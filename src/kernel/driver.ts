@@ -1,5 +1,6 @@
 import type { CallbackName, CallbackReturn } from './callback.ts';
 import type { Errno } from './errno.ts';
+import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
 import type { SplatDetails, SplatId } from './splats.ts';
 import type { KernelStep } from './task.ts';
@@ -28,6 +29,8 @@ export interface DriverApi {
   warn(id: SplatId, details?: SplatDetails): void;
   /** pr_warn of the driver's own code. */
   prWarn(text: string): void;
+  /** Notes a bug of the driver itself that the call has met, at an IOVA in bytes. */
+  adviseBug(id: KernelBugId, iova: bigint): void;
   /** Notes why a call is refused, in words, and returns the errno. */
   refuse(errno: Errno, why: string): Errno;
   /** mutex_lock, mutex_trylock and mutex_unlock of a lock of the driver's own. */
