@@ -1,4 +1,3 @@
-import { Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
 import { isCallName, restOf } from '../schemas/calls.ts';
@@ -6,9 +5,6 @@ import type { Operations } from '../src/host/operations.ts';
 import type { Answer } from '../src/machine/answer.ts';
 import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
 import { type Reply, toReply } from './replies.ts';
-
-/** A response whose fields the API contract gives, not the route's schema. */
-export const LOOSE = Type.Object({}, { additionalProperties: true });
 
 /** The `4xx` response of a route's schema. */
 export const PROBLEM_RESPONSE = {

@@ -14,6 +14,17 @@ export const LogEntry = Type.Object(
     file: Type.Optional(Type.String()),
     line: Type.Optional(Type.Integer()),
     text: Type.Optional(Type.String({ description: 'with PR_WARN, in place of the four before' })),
+    tasks: Type.Optional(
+      Type.Array(
+        Type.Object({
+          call: Type.String(),
+          device: Type.Optional(Type.String()),
+          holds: Type.Array(Type.String(), { description: 'locks' }),
+          waitsFor: Type.String({ description: 'a lock, or the callback of a device' }),
+        }),
+        { description: 'with DEADLOCK: the calls of the cycle' },
+      ),
+    ),
   },
   { title: 'LogEntry' },
 );

@@ -1,12 +1,13 @@
 import { type Static, Type } from '@sinclair/typebox';
 
-const Loose = Type.Object({}, { additionalProperties: true });
+/** An object of any fields; what it has of T is looked at. */
+const Loose = <T extends object>() => Type.Unsafe<T>(Type.Object({}, { additionalProperties: true }));
 
 /** Steps of one scenario. */
 const STEPS_MAX = 100_000;
 
 /** What a step may expect (API contract, section 9): a misspelt field would expect nothing. */
-const Expect = Type.Object(
+export const Expect = Type.Object(
   {
     errno: Type.Optional(
       Type.Union([Type.String(), Type.Null()], { description: 'an errno by name, or null' }),
@@ -19,10 +20,10 @@ const Expect = Type.Object(
     unpinned: Type.Optional(Type.Integer()),
     value: Type.Optional(Type.Integer()),
     dirtyPages: Type.Optional(Type.Array(Type.Integer())),
-    info: Type.Optional(Loose),
+    info: Type.Optional(Loose<Record<string, unknown>>()),
     fnv1a64: Type.Optional(Type.String()),
-    invalidations: Type.Optional(Type.Array(Loose)),
-    log: Type.Optional(Type.Array(Loose)),
+    invalidations: Type.Optional(Type.Array(Loose<{ device: string; iova: string; length: string }>())),
+    log: Type.Optional(Type.Array(Loose<Record<string, unknown>>())),
     lockedPages: Type.Optional(Type.Integer()),
   },
   { additionalProperties: false, title: 'Expectation' },

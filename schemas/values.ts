@@ -57,8 +57,8 @@ export function flagWord(value: number | readonly string[], bits: Record<string,
 }
 
 /** The names of the bits that are set in a word, as answers show them. */
-export function flagNames(word: number, bits: Record<string, number>): string[] {
-  return Object.keys(bits).filter((name) => word & bits[name]!);
+export function flagNames<N extends string>(word: number, bits: Readonly<Record<N, number>>): N[] {
+  return (Object.keys(bits) as N[]).filter((name) => word & bits[name]);
 }
 
 /** Media type of JSON values, one a line. */

@@ -17,7 +17,7 @@ export interface InvalidationEntry {
 export interface AdvisoryEntry {
   kind: AdvisoryKind;
   /** Who did it, and whom it hit. */
-  devices: readonly string[];
+  devices: string[];
   iova: string;
   call: string;
   count: number;
@@ -37,7 +37,7 @@ export interface Answer {
 
 /** A finding in an answer's form. */
 export function advisoryEntry({ kind, devices, iova, count, text }: Advisory, call: string): AdvisoryEntry {
-  return { kind, devices, iova: hex(iova), call, count, text };
+  return { kind, devices: [...devices], iova: hex(iova), call, count, text };
 }
 
 /** A callback in an answer's form. */

@@ -1,22 +1,9 @@
+import type { Static } from '@sinclair/typebox';
 import type { CallObject } from '../../schemas/calls.ts';
+import type { Expect } from '../../schemas/scenario.ts';
 
 /** What a recorded step was answered (API contract, section 9). Absent `log` and `invalidations` mean none. */
-export interface Expectation {
-  errno?: string | null;
-  killed?: boolean;
-  hangs?: boolean;
-  pending?: boolean;
-  size?: string;
-  pinned?: number;
-  unpinned?: number;
-  value?: number;
-  dirtyPages?: number[];
-  info?: Record<string, unknown>;
-  fnv1a64?: string;
-  invalidations?: { device: string; iova: string; length: string }[];
-  log?: Record<string, unknown>[];
-  lockedPages?: number;
-}
+export type Expectation = Static<typeof Expect>;
 
 /** A call with what it was answered; `async` names one that is not waited for, `await` waits for it. */
 export type Step = CallObject & { async?: string; of?: string; expect?: Expectation };
@@ -42,15 +29,6 @@ export interface Observation {
   log: unknown[];
   /** The process's locked pages after the step. */
   lockedPages: number;
-}
-
-/** One field in which a step differed. */
-export interface Difference {
-  step: number;
-  call: string;
-  field: string;
-  expected: unknown;
-  actual: unknown;
 }
 
 /** A step without what belongs to the recording: the call object. */

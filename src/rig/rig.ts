@@ -1,4 +1,5 @@
 import type { Snapshot } from '../../schemas/snapshot.ts';
+import type { RigView } from '../../schemas/views.ts';
 import type { Host } from '../host/host.ts';
 import { Operations } from '../host/operations.ts';
 import type { Generation } from '../kernel/generations/index.ts';
@@ -39,7 +40,7 @@ export class Rig {
   }
 
   /** What `GET /v1/rigs` shows. */
-  describe(now: number) {
+  describe(now: number): RigView {
     const { kernel, journal } = this.host;
     return {
       rig: this.name,

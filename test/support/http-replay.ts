@@ -1,12 +1,7 @@
 import { type CallName, callEntry, restOf } from '../../schemas/calls.ts';
+import type { DifferenceView } from '../../schemas/views.ts';
 import { compare } from '../../src/replay/compare.ts';
-import {
-  callOf,
-  type Difference,
-  type Observation,
-  type Scenario,
-  type Step,
-} from '../../src/replay/scenario.ts';
+import { callOf, type Observation, type Scenario, type Step } from '../../src/replay/scenario.ts';
 
 /** One HTTP exchange: status and JSON body (empty when there is none). */
 export type Exchange = (
@@ -27,8 +22,8 @@ const ASYNC = { prefer: 'respond-async' };
  * Replays a scenario as a client would, one REST request a step, against a service that was just reset.
  * It shares with the service's own replay only how an observation is compared.
  */
-export async function replayOverHttp(http: Exchange, scenario: Scenario): Promise<Difference[]> {
-  const differences: Difference[] = [];
+export async function replayOverHttp(http: Exchange, scenario: Scenario): Promise<DifferenceView[]> {
+  const differences: DifferenceView[] = [];
   const pending = new Map<string, Pending>();
   const held = new Set<string>();
   for (const [index, step] of scenario.steps.entries()) {
