@@ -212,7 +212,7 @@ describe('a scenario that is none', () => {
 });
 
 test.each(['replay', 'compare'])('POST /v1/%s keeps the configured limits', async (endpoint) => {
-  const small = await startService({ logLevel: 'silent', maxContainers: 1 });
+  const small = await startRig({ logLevel: 'silent', maxContainers: 1 });
   try {
     const scenario = { steps: [{ call: 'open-container' }, { call: 'open-container' }] };
     const payload = endpoint === 'replay' ? scenario : { scenario };
