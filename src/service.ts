@@ -1,5 +1,4 @@
 import { Id } from '../schemas/values.ts';
-import type { HostView } from '../schemas/views.ts';
 import { type Config, hostLimits } from './config.ts';
 import { Host } from './host/host.ts';
 import type { HostLogger } from './host/kernel-log.ts';
@@ -110,7 +109,7 @@ export class Service {
   }
 
   /** What `GET /v1` says. */
-  describe(rig: Rig): HostView {
+  describe(rig: Rig) {
     const { kernel, machine, journal } = rig.host;
     return {
       name: 'vfio-host',

@@ -1,21 +1,44 @@
-import type { CallAnswer } from '../../schemas/calls.ts';
-import type { ContainerView, DeviceView, MappingView, PinView, ProcessView } from '../../schemas/views.ts';
+import type { describeContainer } from '../views/container.ts';
+import type { describeDevice } from '../views/device.ts';
+import type { describeProcess } from '../views/process.ts';
 import { objectOf } from './calls.ts';
 import { listOf } from './lists.ts';
 import type { RequestOptions } from './transport.ts';
 
 /** A process as it is shown. */
-export type ProcessInfo = ProcessView;
+export type ProcessInfo = ReturnType<typeof describeProcess>;
 /** A container as it is shown. */
-export type ContainerInfo = ContainerView;
+export type ContainerInfo = ReturnType<typeof describeContainer>;
 /** A device as it is shown. */
-export type DeviceInfo = DeviceView;
+export type DeviceInfo = ReturnType<typeof describeDevice>;
+
 /** A DMA mapping of a container; addresses and size in bytes, as `0x…`. */
-export type Mapping = MappingView;
+export interface Mapping {
+  iova: string;
+  size: string;
+  vaddr: string;
+  prot: ('read' | 'write')[];
+  vaddrInvalid: boolean;
+  iommuMapped: boolean;
+  /** How many pages of it are pinned. */
+  pins: number;
+}
+
 /** A pinned page of a container, and who holds how many references to it. */
-export type Pin = PinView;
+export interface Pin {
+  iova: string;
+  pfn: string;
+  refCount: number;
+  devices: { device: string; count: number }[];
+}
+
 /** What `attach` and `detach` answer. */
-export type Attached = CallAnswer<'attach'>;
+export interface Attached {
+  container: string;
+  device: string;
+  group: string;
+  [field: string]: unknown;
+}
 
 /** A user-space process whose memory is mapped. */
 export class ProcessHandle extends objectOf('process') {

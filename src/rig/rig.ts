@@ -1,5 +1,4 @@
 import type { Snapshot } from '../../schemas/snapshot.ts';
-import type { RigView } from '../../schemas/views.ts';
 import type { Host } from '../host/host.ts';
 import { Operations } from '../host/operations.ts';
 import type { Generation } from '../kernel/generations/index.ts';
@@ -40,14 +39,13 @@ export class Rig {
   }
 
   /** What `GET /v1/rigs` shows. */
-  describe(now: number): RigView {
+  describe(now: number) {
     const { kernel, journal } = this.host;
     return {
       rig: this.name,
       kernel: kernel.gen.version,
       taint: [...kernel.taint],
       containers: kernel.containers.size,
-      wedged: [...kernel.containers.values()].filter(({ view }) => view?.wedgedBy).length,
       devices: kernel.devices.size,
       pendingCalls: kernel.scheduler.pending.length,
       seq: journal.seq,

@@ -1,4 +1,3 @@
-import type { RigView } from '../../schemas/views.ts';
 import { Refused } from '../machine/refused.ts';
 import type { Rig } from './rig.ts';
 
@@ -61,7 +60,7 @@ export class Rigs {
   }
 
   /** What `GET /v1/rigs` shows. */
-  describe(): RigView[] {
+  describe(): object[] {
     const now = this.clock();
     return this.list().map((rig) => rig.describe(now));
   }

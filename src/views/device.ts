@@ -1,11 +1,10 @@
-import type { DeviceView } from '../../schemas/views.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 
 /** Items that a device's shown state has of each list. */
-const LISTED_STATE = 256;
+const LISTED_STATE = 1024;
 
 /** A device as GET shows it. */
-export function describeDevice(device: Device): DeviceView {
+export function describeDevice(device: Device) {
   const { group, driver } = device;
   return {
     device: device.id,

@@ -46,6 +46,7 @@ describe('the errno table', () => {
       log: [],
       invalidations: [],
       advisories: [],
+      effects: null,
       why: 'so it is',
     });
     expect(reply).toMatchObject({

@@ -28,7 +28,6 @@ export const LINUX_7_2: Generation = {
   wrapsAtTop: false,
   overflow: 'EOVERFLOW',
   nesting: false,
-  beyondWidth: 'ERANGE',
   misalignedPinsCountAtAttach: true,
   warningLine: 'file-first',
 };

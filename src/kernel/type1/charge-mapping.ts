@@ -12,15 +12,13 @@ import type { Iommu } from './iommu.ts';
  * @returns EFAULT for memory that is not there; ENOMEM (with pr_warn L1) beyond RLIMIT_MEMLOCK
  */
 export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | null {
-  const { mappings, process, gen } = iommu;
+  const { mappings, process } = iommu;
   const pages = mappings.size[slot]!;
   const prot = mappings.prot[slot]! & IOMMU_WRITE ? PROT_WRITE : PROT_READ;
-  const vaddr = mappings.vaddr[slot]!;
-  const reachable = process.accessiblePages(vaddr, pages, prot);
+  const reachable = process.accessiblePages(mappings.vaddr[slot]!, pages, prot);
   const pinned = pinnedPages(iommu, slot);
   const budget = mappings.lockCap(slot) ? Number.POSITIVE_INFINITY : process.memlockPages - process.lockedVm;
-  const reserved = gen.zeroPageReserved ? process.zeroPages(vaddr, reachable) : 0;
-  if (reachable - reserved - countBelow(pinned, reachable) > budget) {
+  if (reachable - countBelow(pinned, reachable) > budget) {
     task.kernel.prWarn(task, 'L1', addressOf(process.memlockPages));
     return task.refuse(
       'ENOMEM',
@@ -28,11 +26,10 @@ export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | n
     );
   }
   if (reachable < pages) {
-    const fault = vaddr + reachable;
+    const fault = mappings.vaddr[slot]! + reachable;
     return task.refuse('EFAULT', `the page at vaddr ${hexAddress(fault)} is not memory the mapping may use`);
   }
-  process.lockedVm += pages - reserved - pinned.length;
-  iommu.setReservedPages(slot, reserved);
+  process.lockedVm += pages - pinned.length;
   return null;
 }
 
@@ -45,9 +42,7 @@ export function pinnedPages(iommu: Iommu, slot: number): number[] {
   const indexes: number[] = [];
   for (const pin of pins.inOrder(mappings.pins[slot]!)) {
     const index = pins.page[pin]! - mappings.iova[slot]!;
-    // A reserved page is not charged, with or without a pin of its own.
-    const exact = pins.offset[pin] === 0 || iommu.gen.misalignedPinsCountAtAttach;
-    const counts = exact && !iommu.isReserved(pins.pfn[pin]!);
+    const counts = pins.offset[pin] === 0 || iommu.gen.misalignedPinsCountAtAttach;
     if (counts && index >= 0 && indexes.at(-1) !== index) indexes.push(index);
   }
   return indexes;

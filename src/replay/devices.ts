@@ -1,0 +1,17 @@
+import { modelOf } from '../drivers/index.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+
+/** Items of each list of a device's state. */
+const LISTED = 4096;
+
+/** States of the driver models' devices as expectations have them, by id; a device whose model shows none is absent. */
+export function deviceStates({ devices }: Kernel): Record<string, Record<string, unknown>> {
+  const states: Record<string, Record<string, unknown>> = {};
+  for (const { id, driver } of devices.values()) {
+    const shown = modelOf(driver)?.schemas.shown;
+    if (!shown) continue;
+    const state = driver.state!(LISTED) as Record<string, unknown>;
+    states[id] = Object.fromEntries(shown.map((field) => [field, state[field]]));
+  }
+  return states;
+}
