@@ -7,7 +7,7 @@ import { type TSchema, Type } from '@sinclair/typebox';
 import { TypeCompiler } from '@sinclair/typebox/compiler';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { pino } from 'pino';
-import { CALL_ARGS } from '../schemas/calls.ts';
+import { CALLS } from '../schemas/calls.ts';
 import { Id } from '../schemas/values.ts';
 import { buildApp } from '../src/app.ts';
 import { DEFAULT_CONFIG } from '../src/config.ts';
@@ -61,12 +61,12 @@ async function bareApp(): Promise<FastifyInstance> {
   const params = Type.Object({ container: Id });
   app.post<{ Body: { iova: string; size: string } }>(
     mapUrl(':container'),
-    { schema: { params, body: CALL_ARGS['map-dma'] } },
+    { schema: { params, body: CALLS['map-dma'].args } },
     ({ body }, reply) => reply.send({ iova: body.iova, size: body.size }),
   );
   app.post<{ Body: { size: string } }>(
     unmapUrl(':container'),
-    { schema: { params, body: CALL_ARGS['unmap-dma'] } },
+    { schema: { params, body: CALLS['unmap-dma'].args } },
     ({ body }, reply) => reply.send({ size: body.size, invalidations: [] }),
   );
   await app.ready();

@@ -1,8 +1,7 @@
-import { type TSchema, Type } from '@sinclair/typebox';
+import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Accepted, answerOf } from '../schemas/answers.ts';
-import { CALL_ARGS, CALL_TARGETS, type CallName } from '../schemas/calls.ts';
-import { restOf } from '../schemas/rest.ts';
+import { Accepted } from '../schemas/answers.ts';
+import { CALL_NAMES, callEntry, restOf } from '../schemas/calls.ts';
 import { Id } from '../schemas/values.ts';
 import { checkArgs } from '../src/machine/table.ts';
 import type { Service } from '../src/service.ts';
@@ -11,13 +10,13 @@ import { rigOf } from './rig-of.ts';
 
 /** One route a call: it makes the call object of path and body, and the call's answer its own. */
 export function callRoutes(app: FastifyInstance, service: Service): void {
-  for (const call of Object.keys(CALL_ARGS) as CallName[]) {
+  for (const call of CALL_NAMES) {
     const { method, url, status } = restOf(call);
-    const target = CALL_TARGETS[call];
+    const { on: target, args, answer, of } = callEntry(call);
     const takesBody = method === 'POST';
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       // What came with a DELETE no schema of the route has checked.
-      if (!takesBody) checkArgs[call](request.body ?? {}, 'body');
+      if (!takesBody) checkArgs(call, request.body ?? {}, 'body');
       const rig = rigOf(service, request);
       const started = rig.host.start(
         { call, ...(request.params as object), ...(request.body as object | undefined) },
@@ -31,11 +30,11 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
       schema: {
         operationId: call,
         tags: [target],
-        summary: call,
+        summary: of ? `${call}: ${of.join(', ')}` : call,
         ...(target === 'host' ? {} : { params: Type.Object({ [target]: Id }) }),
-        ...(takesBody ? { body: CALL_ARGS[call] as TSchema } : {}),
+        ...(takesBody ? { body: args } : {}),
         response: {
-          [status]: status === 204 ? Type.Null() : answerOf(call),
+          [status]: status === 204 ? Type.Null() : answer,
           202: Accepted,
           '4xx': PROBLEM_RESPONSE,
         },

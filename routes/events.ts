@@ -1,10 +1,10 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { EVENT_KINDS, EventPage } from '../schemas/events.ts';
 import { type EventFormat, EventStream, NDJSON, SSE, waitForEvent } from '../src/host/event-stream.ts';
-import { EVENT_KINDS } from '../src/host/journal.ts';
 import type { Service } from '../src/service.ts';
 import { QueryCount, QueryLimit } from './query.ts';
-import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { WaitFields, waiting } from './wait.ts';
 
@@ -37,7 +37,7 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
         operationId: 'events',
         summary: 'the journal: a page, with wait=1 as soon as something matches, or a live stream by Accept',
         querystring: EventQuery,
-        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
+        response: { 200: EventPage, '4xx': PROBLEM_RESPONSE },
       },
     },
     async (request, reply) => {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { FaultView, HostView, OperationView } from '../schemas/views.ts';
 import { answerTo } from '../src/machine/call-task.ts';
 import type { Service } from '../src/service.ts';
-import { LOOSE, PROBLEM_RESPONSE, restReply, send } from './reply.ts';
+import { PROBLEM_RESPONSE, restReply, send } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { WaitFields, waiting } from './wait.ts';
 
@@ -12,7 +13,7 @@ const Wait = Type.Object(WaitFields, { additionalProperties: false });
 /** The host as a whole: what it is, its journal, reset, replay, and the calls that were answered 202. */
 export function hostRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['host'];
-  app.get('/v1', { schema: { tags, summary: 'what this is', response: { 200: LOOSE } } }, (request) =>
+  app.get('/v1', { schema: { tags, summary: 'what this is', response: { 200: HostView } } }, (request) =>
     service.describe(rigOf(service, request)),
   );
 
@@ -39,7 +40,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'list-faults',
         summary: 'fault injection rules, counted',
-        response: { 200: LOOSE },
+        response: { 200: Type.Object({ faults: Type.Array(FaultView) }) },
       },
     },
     (request) => ({
@@ -57,7 +58,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         summary: 'a call that was answered 202',
         params: Type.Object({ operation: Type.String() }),
         querystring: Wait,
-        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
+        response: { 200: OperationView, '4xx': PROBLEM_RESPONSE },
       },
     },
     async (request) => {

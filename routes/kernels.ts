@@ -1,13 +1,14 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
+import { ComparisonView, KernelView } from '../schemas/views.ts';
 import { newIn } from '../src/kernel/generations/differences.ts';
 import { GENERATIONS } from '../src/kernel/generations/index.ts';
 import { Refused } from '../src/machine/refused.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import { compareKernels } from '../src/replay/compare-kernels.ts';
 import type { Service } from '../src/service.ts';
-import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
 const CompareBody = Type.Object(
@@ -25,7 +26,13 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['kernels'];
   app.get(
     '/v1/kernels',
-    { schema: { tags, summary: 'kernel generations', response: { 200: LOOSE } } },
+    {
+      schema: {
+        tags,
+        summary: 'kernel generations',
+        response: { 200: Type.Object({ kernels: Type.Array(KernelView) }) },
+      },
+    },
     (request) => ({
       kernels: GENERATIONS.map((gen) => ({
         version: gen.version,
@@ -45,7 +52,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
         tags,
         summary: 'a trace on several kernels: the steps that differ, and why',
         body: CompareBody,
-        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
+        response: { 200: ComparisonView, '4xx': PROBLEM_RESPONSE },
       },
     },
     ({ body }) => {

@@ -5,7 +5,7 @@ type Json = { [field: string]: unknown };
 const SHARED = ['Advisory', 'Expectation', 'Invalidation', 'LogEntry', 'Scenario', 'Step'];
 
 /** Paths below /v1 that are for no rig in particular. */
-const FOR_NO_RIG = /^\/v1\/(rigs|compare)(\/|$)/;
+const FOR_NO_RIG = /^\/v1\/(rigs|compare|calls)(\/|$)/;
 
 const RIG_PARAMETER = {
   name: 'X-Rig',

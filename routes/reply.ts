@@ -1,16 +1,10 @@
-import { Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
-import type { CallName } from '../schemas/calls.ts';
-import { restOf } from '../schemas/rest.ts';
+import { isCallName, restOf } from '../schemas/calls.ts';
 import type { Operations } from '../src/host/operations.ts';
 import type { Answer } from '../src/machine/answer.ts';
 import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
-import { isCallName } from '../src/machine/table.ts';
 import { type Reply, toReply } from './replies.ts';
-
-/** A response whose fields the API contract gives, not the route's schema. */
-export const LOOSE = Type.Object({}, { additionalProperties: true });
 
 /** The `4xx` response of a route's schema. */
 export const PROBLEM_RESPONSE = {
@@ -29,7 +23,7 @@ export function send(request: FastifyRequest, reply: FastifyReply, { status, bod
 export function restReply(answer: Answer): Reply {
   const reply = toReply(answer);
   if (reply.status !== 200 || !isCallName(answer.call)) return reply;
-  const { status } = restOf(answer.call as CallName);
+  const { status } = restOf(answer.call);
   // A deletion that made the kernel print something carries it.
   const carries = status === 204 && Object.keys(reply.body).length > 0;
   return { status: carries ? 200 : status, body: reply.body };

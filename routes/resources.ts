@@ -1,6 +1,7 @@
-import { type Static, Type } from '@sinclair/typebox';
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { Id } from '../schemas/values.ts';
+import { ContainerView, DeviceView, MappingView, PinView, ProcessView, pageOf } from '../schemas/views.ts';
 import type { Host } from '../src/host/host.ts';
 import type { Container } from '../src/kernel/vfio/container.ts';
 import type { Service } from '../src/service.ts';
@@ -8,7 +9,7 @@ import { describeContainer, mappingsOf, pinsOf } from '../src/views/container.ts
 import { describeDevice } from '../src/views/device.ts';
 import { describeProcess } from '../src/views/process.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
-import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
 const ById = Type.Object(PagingById, { additionalProperties: false });
@@ -16,7 +17,12 @@ const ByPosition = Type.Object(PagingByPosition, { additionalProperties: false }
 
 /** What exists: processes, containers with their mappings and pins, devices. */
 export function resourceRoutes(app: FastifyInstance, service: Service): void {
-  const list = <T>(name: string, tag: string, items: (host: Host) => Iterable<readonly [string, T]>) =>
+  const list = <S extends TSchema>(
+    name: string,
+    tag: string,
+    view: S,
+    items: (host: Host) => Iterable<readonly [string, Static<S>]>,
+  ) =>
     app.get<{ Querystring: Static<typeof ById> }>(
       `/v1/${name}`,
       {
@@ -25,7 +31,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           tags: [tag],
           summary: `list ${name}`,
           querystring: ById,
-          response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
+          response: { 200: pageOf(name, view), '4xx': PROBLEM_RESPONSE },
         },
       },
       (request) => {
@@ -33,11 +39,18 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
         return { [name]: page, ...rest };
       },
     );
-  list('processes', 'process', (host) => described(host.kernel.processes, describeProcess));
-  list('containers', 'container', (host) => described(host.kernel.containers, describeContainer));
-  list('devices', 'device', (host) => described(host.kernel.devices, describeDevice));
+  list('processes', 'process', ProcessView, (host) => described(host.kernel.processes, describeProcess));
+  list('containers', 'container', ContainerView, (host) =>
+    described(host.kernel.containers, describeContainer),
+  );
+  list('devices', 'device', DeviceView, (host) => described(host.kernel.devices, describeDevice));
 
-  const get = (name: string, tag: string, show: (host: Host, id: string) => object) =>
+  const get = <S extends TSchema>(
+    name: string,
+    tag: string,
+    view: S,
+    show: (host: Host, id: string) => Static<S>,
+  ) =>
     app.get<{ Params: Record<string, string> }>(
       `/v1/${name}/:${tag}`,
       {
@@ -46,16 +59,20 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           tags: [tag],
           summary: `one ${tag}`,
           params: Type.Object({ [tag]: Id }),
-          response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
+          response: { 200: view, '4xx': PROBLEM_RESPONSE },
         },
       },
       (request) => show(rigOf(service, request).host, request.params[tag]!),
     );
-  get('processes', 'process', (host, id) => describeProcess(host.machine.process(id)));
-  get('containers', 'container', (host, id) => describeContainer(host.machine.container(id)));
-  get('devices', 'device', (host, id) => describeDevice(host.machine.device(id)));
+  get('processes', 'process', ProcessView, (host, id) => describeProcess(host.machine.process(id)));
+  get('containers', 'container', ContainerView, (host, id) => describeContainer(host.machine.container(id)));
+  get('devices', 'device', DeviceView, (host, id) => describeDevice(host.machine.device(id)));
 
-  const within = <T>(name: string, items: (container: Container) => Iterable<T>) =>
+  const within = <S extends TSchema>(
+    name: string,
+    view: S,
+    items: (container: Container) => Iterable<Static<S>>,
+  ) =>
     app.get<{ Params: { container: string }; Querystring: Static<typeof ByPosition> }>(
       `/v1/containers/:container/${name}`,
       {
@@ -65,7 +82,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           summary: `${name} of a container, by IOVA`,
           params: Type.Object({ container: Id }),
           querystring: ByPosition,
-          response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
+          response: { 200: pageOf(name, view), '4xx': PROBLEM_RESPONSE },
         },
       },
       (request) => {
@@ -76,8 +93,8 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
         return { [name]: page, ...rest };
       },
     );
-  within('mappings', mappingsOf);
-  within('pins', pinsOf);
+  within('mappings', MappingView, mappingsOf);
+  within('pins', PinView, pinsOf);
 }
 
 function* described<T, D>(items: ReadonlyMap<string, T>, describe: (item: T) => D): Generator<[string, D]> {

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { Id } from '../schemas/values.ts';
+import { RigView } from '../schemas/views.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 
@@ -9,7 +10,7 @@ export function rigRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['rigs'];
   app.get(
     '/v1/rigs',
-    { schema: { tags, summary: 'rigs', response: { 200: Type.Object({ rigs: Type.Array(Type.Any()) }) } } },
+    { schema: { tags, summary: 'rigs', response: { 200: Type.Object({ rigs: Type.Array(RigView) }) } } },
     () => ({ rigs: service.rigs.describe() }),
   );
   app.delete<{ Params: { rig: string } }>(

@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
 import { NDJSON_TYPE } from '../schemas/values.ts';
+import { ReplayView } from '../schemas/views.ts';
 import { parseLine } from '../src/machine/validate.ts';
 import { checkScenario, scenarioOf } from '../src/replay/check.ts';
 import { curlScript } from '../src/replay/curl-script.ts';
@@ -10,7 +11,7 @@ import { replay } from '../src/replay/replay.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
 import { errorReply } from './replies.ts';
-import { LOOSE, PROBLEM_RESPONSE } from './reply.ts';
+import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
 const TraceQuery = Type.Object(
@@ -42,7 +43,7 @@ function routes(app: FastifyInstance, service: Service): void {
         operationId: 'trace',
         summary: 'the calls so far, with expectations; format=curl: as a shell script',
         querystring: TraceQuery,
-        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
+        response: { 200: ScenarioSchema, '4xx': PROBLEM_RESPONSE },
       },
     },
     (request, reply) => {
@@ -78,7 +79,7 @@ function routes(app: FastifyInstance, service: Service): void {
         body: {
           content: { 'application/json': { schema: ScenarioSchema }, [NDJSON_TYPE]: { schema: Type.Any() } },
         },
-        response: { 200: LOOSE, '4xx': PROBLEM_RESPONSE },
+        response: { 200: ReplayView, '4xx': PROBLEM_RESPONSE },
       },
     },
     (request, reply) => {

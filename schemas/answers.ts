@@ -1,10 +1,9 @@
-import { type TProperties, type TSchema, Type } from '@sinclair/typebox';
-import type { CallName } from './calls.ts';
-import { DRIVER_CALL_ANSWERS } from './drivers/index.ts';
+import { Type } from '@sinclair/typebox';
 
 /** An address or size as answers write it. */
-const Hex = Type.String({ pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$' });
-const Count = Type.Integer();
+export const Hex = Type.String({ pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$' });
+/** A number of things. */
+export const Count = Type.Integer();
 
 /** What the kernel printed because of a call. */
 export const LogEntry = Type.Object(
@@ -15,6 +14,17 @@ export const LogEntry = Type.Object(
     file: Type.Optional(Type.String()),
     line: Type.Optional(Type.Integer()),
     text: Type.Optional(Type.String({ description: 'with PR_WARN, in place of the four before' })),
+    tasks: Type.Optional(
+      Type.Array(
+        Type.Object({
+          call: Type.String(),
+          device: Type.Optional(Type.String()),
+          holds: Type.Array(Type.String(), { description: 'locks' }),
+          waitsFor: Type.String({ description: 'a lock, or the callback of a device' }),
+        }),
+        { description: 'with DEADLOCK: the calls of the cycle' },
+      ),
+    ),
   },
   { title: 'LogEntry' },
 );
@@ -57,73 +67,6 @@ export const Problem = Type.Object(
   },
   { title: 'Problem' },
 );
-
-const answer = <T extends TProperties>(properties: T) =>
-  Type.Object({
-    ...properties,
-    invalidations: Type.Optional(Type.Array(InvalidationEntry)),
-    log: Type.Optional(Type.Array(LogEntry)),
-    advisories: Type.Optional(Type.Array(AdvisoryEntry)),
-  });
-
-const Bitmap = {
-  dirtyPages: Type.Optional(
-    Type.Array(Count, { description: 'page indexes from iova; left out above 4096' }),
-  ),
-  bitmap: Type.Optional(Type.String({ description: 'base64 of little-endian 64-bit words' })),
-};
-
-const DeviceFields = {
-  device: Type.String(),
-  group: Type.String(),
-  kind: Type.String(),
-  openCount: Count,
-  groupOpen: Type.Boolean(),
-  container: Type.Union([Type.String(), Type.Null()]),
-  driver: Type.Optional(Type.Object({}, { additionalProperties: true })),
-  state: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'of the driver' })),
-};
-
-/** The answer of each call on success; a call that is not here answers an empty object. */
-export const CALL_ANSWERS = {
-  'create-process': answer({ process: Type.String() }),
-  'read-memory': answer({ data: Type.String() }),
-  'open-container': answer({ container: Type.String(), process: Type.String() }),
-  'check-extension': answer({ value: Count }),
-  'iommu-info': answer({
-    pageSizes: Hex,
-    dmaAvail: Count,
-    dirtyPageSizes: Hex,
-    maxDirtyBitmapSize: Hex,
-    iovaRanges: Type.Optional(Type.Array(Type.Array(Hex, { minItems: 2, maxItems: 2 }))),
-  }),
-  'map-dma': answer({ iova: Hex, size: Hex }),
-  'unmap-dma': answer({ size: Hex, ...Bitmap }),
-  'dirty-get': answer(Bitmap),
-  'create-device': answer(DeviceFields),
-  'add-fault': answer({ fault: Type.String() }),
-  'group-status': answer({ value: Count }),
-  'unpin-pages': answer({
-    unpinned: Type.Optional(Type.Integer({ description: 'on 5.10: the pages walked' })),
-  }),
-  'pin-pages': answer({ pinned: Count, pages: Type.Array(Type.Object({ iova: Hex, pfn: Hex })) }),
-  'dma-rw': answer({ data: Type.Optional(Type.String()) }),
-  ...driverAnswers(),
-} satisfies Partial<Record<CallName, TSchema>>;
-
-function driverAnswers() {
-  const answers = Object.entries(DRIVER_CALL_ANSWERS).map(([call, properties]) => [call, answer(properties)]);
-  type Fields = typeof DRIVER_CALL_ANSWERS;
-  return Object.fromEntries(answers) as { [N in keyof Fields]: ReturnType<typeof answer<Fields[N]>> };
-}
-
-/** The schema of a call's answer on success. */
-export function answerOf(call: CallName): TSchema {
-  return (CALL_ANSWERS as Partial<Record<CallName, TSchema>>)[call] ?? EmptyAnswer;
-}
-
-/** The answer of a call that has nothing to say. */
-export const EmptyAnswer = answer({});
 
 /** 202: the call is under way. */
 export const Accepted = Type.Object({

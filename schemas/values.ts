@@ -35,6 +35,9 @@ export const MAP_FLAGS = { read: 1, write: 2, vaddr: 4 } as const;
 export const UNMAP_FLAGS = { 'get-dirty-bitmap': 1, all: 2, vaddr: 4 } as const;
 export const PROT_FLAGS = { read: 1, write: 2 } as const;
 
+/** IOMMU types by name. */
+export const IOMMU_TYPES = { type1: 1, type1v2: 3, 'type1-nesting': 6 } as const;
+
 /** A flags or prot word: an array of names, or the raw unsigned 32-bit integer the kernel would get. */
 export function FlagWord<T extends Record<string, number>>(bits: T) {
   const names = Object.keys(bits) as (keyof T & string)[];
@@ -54,8 +57,8 @@ export function flagWord(value: number | readonly string[], bits: Record<string,
 }
 
 /** The names of the bits that are set in a word, as answers show them. */
-export function flagNames(word: number, bits: Record<string, number>): string[] {
-  return Object.keys(bits).filter((name) => word & bits[name]!);
+export function flagNames<N extends string>(word: number, bits: Readonly<Record<N, number>>): N[] {
+  return (Object.keys(bits) as N[]).filter((name) => word & bits[name]);
 }
 
 /** Media type of JSON values, one a line. */
@@ -65,6 +68,16 @@ export const NDJSON_TYPE = 'application/x-ndjson';
 export const Base64 = Type.String({
   pattern: '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$',
   description: 'bytes in base64, padded',
+});
+
+/** Most bytes of memory one call may touch. */
+export const MAX_TRANSFER = 16 * 1024 * 1024;
+
+/** How many bytes of memory a call touches. */
+export const Length = Type.Integer({
+  minimum: 0,
+  maximum: MAX_TRANSFER,
+  description: `a number of bytes from 0 to ${MAX_TRANSFER}`,
 });
 
 /** The value of one byte. */

@@ -8,7 +8,6 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify';
-import { attachRoutes } from '../routes/attach.ts';
 import { batchRoutes } from '../routes/batch.ts';
 import { callRoutes } from '../routes/calls.ts';
 import { eventRoutes } from '../routes/events.ts';
@@ -24,6 +23,7 @@ import { snapshotRoutes } from '../routes/snapshot.ts';
 import { statusRoutes } from '../routes/status.ts';
 import { traceRoutes } from '../routes/trace.ts';
 import { uiRoutes } from '../routes/ui.ts';
+import { vocabularyRoutes } from '../routes/vocabulary.ts';
 import { Refused } from './machine/refused.ts';
 import { checker } from './machine/validate.ts';
 import type { Service } from './service.ts';
@@ -84,7 +84,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   metricsRoutes(app, service);
   hostRoutes(app, service);
   callRoutes(app, service);
-  attachRoutes(app, service);
+  vocabularyRoutes(app);
   eventRoutes(app, service);
   kernelRoutes(app, service);
   rigRoutes(app, service);

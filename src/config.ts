@@ -40,6 +40,9 @@ function parseAllow(text: string): string | undefined {
   }
 }
 
+/** Longest path of a Unix socket (sun_path without its NUL), bytes. */
+const SOCKET_PATH_MAX = 107;
+
 const SETTINGS = {
   host: {
     flag: 'host',
@@ -49,6 +52,13 @@ const SETTINGS = {
     schema: Type.String({ minLength: 1, maxLength: 255 }),
   },
   port: { flag: 'port', help: 'port to listen on; 0 takes a free one', ...integer(0, 65535) },
+  socket: {
+    flag: 'socket',
+    rule: 'a path of at most 107 bytes',
+    help: 'Unix socket to listen on, in place of host and port',
+    parse: (text: string) => (Buffer.byteLength(text) <= SOCKET_PATH_MAX ? text : undefined),
+    schema: Type.String(),
+  },
   logLevel: {
     flag: 'log-level',
     rule: `one of ${LOG_LEVELS.join(', ')}`,
@@ -114,6 +124,7 @@ export type Config = {
 export const DEFAULT_CONFIG: Config = {
   host: '127.0.0.1',
   port: 8080,
+  socket: '',
   logLevel: 'info',
   kernel: '6.1',
   seedFile: '',
@@ -181,6 +192,11 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Con
     config[name] = value;
   }
   return Object.freeze(config) as Config;
+}
+
+/** Where a service listens: its socket, or else its address. */
+export function listenOn({ socket, host, port }: Config): { path: string } | { host: string; port: number } {
+  return socket === '' ? { host, port } : { path: socket };
 }
 
 /** The limits of a host as configured. */

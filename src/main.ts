@@ -4,8 +4,9 @@ import { pino } from 'pino';
 import { buildApp } from './app.ts';
 import { compareCommand } from './cli/compare.ts';
 import { replayCommand } from './cli/replay.ts';
+import { runCommand } from './cli/run.ts';
 import { EXIT_PANIC, EXIT_USAGE, UsageError } from './cli/usage.ts';
-import { ConfigError, hostLimits, readConfig, settingsHelp } from './config.ts';
+import { ConfigError, hostLimits, listenOn, readConfig, settingsHelp } from './config.ts';
 import { Refused } from './machine/refused.ts';
 import { DEFAULT_RIG } from './rig/rigs.ts';
 import { Service } from './service.ts';
@@ -23,6 +24,8 @@ const HELP = `vfio-host ${VERSION}: an emulated Linux VFIO host over HTTP
 usage: vfio-host [serve] [settings]
        vfio-host replay TRACE… [--url URL] [--kernel VERSION]
        vfio-host compare TRACE… [--kernels 5.10,6.1,6.12,7.2] [--json]
+       vfio-host run [--kernel VERSION] [--device SPEC]… [--no-iommu] [--memlock BYTES] [--trace FILE] [--url URL]
+                     [--wedged abort|hang] -- PROGRAM [ARGS…]
        vfio-host --version | --help
 
 replay runs traces on fresh hosts, here or on a running service, and prints what differed from their
@@ -30,6 +33,10 @@ expectations; exit code 0: nothing, 1: something, 64: bad usage
 
 compare runs traces on several kernels and prints the steps that differ, with the reasons;
 exit code 0: none, 1: some, 64: bad usage
+
+run starts an unmodified program on an emulated /dev/vfio of its own, and says afterwards what it asked for;
+SPEC: vfio-pci[:BDF][,key=value…], mdev:DRIVER[,key=value…], or create-device as JSON; exit code: the program's,
+64: bad usage, 69: no C compiler, 70: a call would never have returned
 
 settings, each a flag or an environment variable:
 ${settingsHelp()}
@@ -56,8 +63,7 @@ async function serve(args: readonly string[]): Promise<void> {
   });
   log.info({ config, version: VERSION }, 'starting');
   await app.listen({
-    host: config.host,
-    port: config.port,
+    ...listenOn(config),
     listenTextResolver: (address) => `ready at ${address}`,
   });
 }
@@ -93,6 +99,8 @@ async function main([first, ...rest]: readonly string[]): Promise<number | null>
       return compareCommand(rest, print);
     case 'replay':
       return replayCommand(rest, print, process.stderr);
+    case 'run':
+      return runCommand(rest, (line) => process.stderr.write(`${line}\n`));
     case 'serve':
       await serve(rest);
       return null;

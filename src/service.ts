@@ -1,4 +1,5 @@
 import { Id } from '../schemas/values.ts';
+import type { HostView } from '../schemas/views.ts';
 import { type Config, hostLimits } from './config.ts';
 import { Host } from './host/host.ts';
 import type { HostLogger } from './host/kernel-log.ts';
@@ -109,7 +110,7 @@ export class Service {
   }
 
   /** What `GET /v1` says. */
-  describe(rig: Rig) {
+  describe(rig: Rig): HostView {
     const { kernel, machine, journal } = rig.host;
     return {
       name: 'vfio-host',

@@ -89,6 +89,7 @@ describe('openapi.json', () => {
       'GET /health',
       'GET /metrics',
       'GET /ready',
+      'GET /v1/calls',
       'GET /v1/rigs',
       'GET /version',
       'POST /v1/compare',

@@ -1,23 +1,21 @@
-// One container: its strip, what is under the pointer or the keyboard, its rounds, its table.
+// One container: its strip, what is under the pointer or the keyboard, its calls, its table.
 
-import { getJson, Refused } from './feed.js';
+import { callRow } from './call-row.js';
+import { button, element, setText } from './dom.js';
+import { getJson } from './feed.js';
 import { Layout } from './layout.js';
+import { GONE, Poll } from './poll.js';
+import { Readout } from './readout.js';
 import { Strip } from './strip.js';
-import { button, element, MappingTable } from './table.js';
-import { bytesInWords, counted, hex, protInWords, wedgeInWords } from './words.js';
+import { MappingTable } from './table.js';
+import { counted, wedgeInWords } from './words.js';
 
-/** @typedef {import('./rounds.js').Round} Round */
+/** @typedef {import('./calls.js').Call} Call */
 
-/** Attempts of a round before the BUG_ON. */
-const ATTEMPTS = 11;
-/** Least time between two looks at a container, and its multiple of what a look took, milliseconds. */
-const AGAIN_MS = 120;
-const AGAIN_TIMES = 3;
-/** What a look counts as that was answered with an error, milliseconds. */
-const FAILED_MS = 500;
-const TYPES = { 1: 'type1', 3: 'type1v2', 6: 'type1-nesting' };
-/** Runs of pins that a mapping's details name. */
-const RUNS_NAMED = 6;
+/** Calls that a card has rows for. */
+const ROWS = 6;
+const LEFT =
+  'Mappings that this container may still make: the dma_entry_limit less those it has (dma_avail of VFIO_IOMMU_GET_INFO)';
 
 /**
  * What a card needs from the page around it.
@@ -30,166 +28,183 @@ const RUNS_NAMED = 6;
 export class Card {
   /** @type {Layout | null} */
   layout = null;
-  #wanted = 0;
-  #asking = false;
-  #took = 0;
-  #askedAt = Number.NEGATIVE_INFINITY;
-  /** @type {ReturnType<typeof setTimeout> | null} */
-  #timer = null;
-  #visible = false;
-  /** @type {Round[]} */
-  #rounds = [];
+  #poll;
+  /** @type {Call[]} */
+  #calls = [];
   /** @type {bigint | null} */
   #address = null;
+  /** @type {string[]} Devices in its groups that nobody has open. */
+  #closed = [];
 
   article = element('article', 'card');
   #facts = element('p', 'facts num');
   #badge = element('strong', 'badge', 'WEDGED');
   #wedge = element('p', 'wedge');
-  #readout = element('dl', 'readout');
+  #zoom = element('div', 'zoom');
+  #readout = new Readout();
   #legend = element('ul', 'legend');
-  #rounds_ = element('ol', 'rounds');
-  #empty = element('p', 'nothing');
+  #rows = element('ol', 'rounds');
+  #empty = element('p', 'nothing', '…');
 
   /** @param {string} id @param {Surroundings} around */
   constructor(id, around) {
     this.id = id;
     this.around = around;
-    const { article } = this;
+    this.#poll = new Poll(() => this.#ask(), around.signal);
+    this.#poll.active = false;
+    this.canvas = element('canvas', 'strip');
+    this.strip = new Strip(this.canvas, around.colourOf, (how) => this.#describe(how));
+    this.table = new MappingTable(id);
+    this.#build();
+  }
+
+  #build() {
+    const { id, article, canvas } = this;
     article.dataset.container = id;
+    article.tabIndex = -1;
     const title = element('h2', 'num', id);
     title.id = `title-${id}`;
     article.setAttribute('aria-labelledby', title.id);
-    const head = element('header');
-    const zoom = element('div', 'zoom');
     const out = button('−', `zoom out of ${id}`);
     const whole = button('fit', `all of ${id}`);
     const into = button('+', `zoom into ${id}`);
-    zoom.append(out, whole, into);
-    this.#badge.hidden = true;
-    this.#wedge.hidden = true;
-    this.#wedge.setAttribute('role', 'alert');
-    head.append(title, this.#badge, this.#facts, zoom);
-    this.canvas = element('canvas', 'strip');
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute('role', 'application');
-    this.canvas.setAttribute('aria-roledescription', 'strip of mappings');
-    this.#readout.id = `readout-${id}`;
-    this.#readout.setAttribute('aria-live', 'polite');
-    this.canvas.setAttribute('aria-describedby', 'keys');
-    this.strip = new Strip(this.canvas, around.colourOf, (how) => this.#describe(how));
-    this.table = new MappingTable(id);
     into.addEventListener('click', () => this.strip.zoomBy(2));
     out.addEventListener('click', () => this.strip.zoomBy(0.5));
     whole.addEventListener('click', () => this.strip.fit());
+    this.#zoom.append(out, whole, into);
+    this.#badge.hidden = true;
+    this.#wedge.hidden = true;
+    this.#wedge.setAttribute('role', 'alert');
+    const head = element('header');
+    head.append(title, this.#badge, this.#facts, this.#zoom);
+    canvas.tabIndex = 0;
+    canvas.setAttribute('role', 'application');
+    canvas.setAttribute('aria-roledescription', 'strip of mappings');
+    canvas.setAttribute('aria-describedby', 'keys');
     this.#legend.setAttribute('aria-label', `devices of ${id}`);
-    this.#rounds_.setAttribute('aria-label', `invalidation rounds of ${id}`);
-    article.append(head, this.#wedge, this.canvas, this.#empty, this.#legend, this.#readout, this.#rounds_);
+    this.#rows.setAttribute('aria-label', `invalidation rounds of ${id}`);
+    article.append(head, this.#wedge, canvas, this.#empty, this.#legend, this.#readout.list, this.#rows);
     article.append(this.table.details);
-    this.#describe('hover');
+    // Until it is known better: room for a strip, so that what comes does not move what is below it.
+    this.#blank(false);
   }
 
   /** Whether anybody sees it: what nobody sees is not asked for. @param {boolean} visible */
   seen(visible) {
-    this.#visible = visible;
-    if (visible) this.#askSoon();
+    this.#poll.active = visible;
   }
 
   /** The container may have changed with a journal entry. @param {number} seq */
   touched(seq) {
-    if (seq <= this.#wanted && this.layout) return;
-    this.#wanted = Math.max(this.#wanted, seq);
-    this.#askSoon();
-  }
-
-  #askSoon() {
-    const upToDate = this.layout !== null && this.layout.answer.seq >= this.#wanted;
-    if (!this.#visible || this.#asking || this.#timer !== null || upToDate) return;
-    const wait = this.#askedAt + Math.max(AGAIN_MS, AGAIN_TIMES * this.#took) - performance.now();
-    this.#timer = setTimeout(() => void this.#ask(), Math.max(0, wait));
+    this.#poll.want(seq);
   }
 
   async #ask() {
-    this.#timer = null;
-    this.#asking = true;
-    this.#askedAt = performance.now();
     const { rig, signal } = this.around;
-    try {
-      const answer = await getJson(`/ui/containers/${encodeURIComponent(this.id)}/layout`, rig, signal);
-      this.#took = performance.now() - this.#askedAt;
-      this.#show(new Layout(answer));
-    } catch (error) {
-      if (signal.aborted) return;
-      if (error instanceof Refused && error.status === 404) {
-        this.around.onGone(this);
-        return;
-      }
-      this.#took = FAILED_MS;
-    } finally {
-      this.#asking = false;
+    const answer = await getJson(`/ui/containers/${encodeURIComponent(this.id)}/layout`, rig, signal);
+    if (answer === null) {
+      this.around.onGone(this);
+      return GONE;
     }
-    this.#askSoon();
+    this.#show(new Layout(answer));
+    return answer.seq;
   }
 
   /** @param {Layout} layout */
   #show(layout) {
     this.layout = layout;
     const { answer } = layout;
-    const devices = layout.devices();
-    const { iommu, wedged } = answer;
+    const devices = [...layout.devices().keys()];
     this.article.dataset.seq = String(answer.seq);
-    this.article.classList.toggle('wedged', wedged !== null);
-    this.#badge.hidden = wedged === null;
-    this.#wedge.hidden = wedged === null;
-    if (wedged) {
-      const text = `Its lock is held for ever: ${wedgeInWords(wedged)}. Calls that need it are answered 423.`;
-      if (this.#wedge.textContent !== text) this.#wedge.textContent = text;
+    this.wedged = answer.wedged !== null;
+    this.#wedge.hidden = answer.wedged === null;
+    if (answer.wedged) {
+      const why = wedgeInWords(answer.wedged);
+      setText(this.#wedge, `Its lock is held for ever: ${why}. Calls that need it are answered 423.`);
     }
-    const facts = [`process ${answer.process}`];
-    if (iommu) {
-      facts.unshift(TYPES[/** @type {1 | 3 | 6} */ (iommu.type)] ?? `type ${iommu.type}`);
-      facts.push(counted(iommu.mappings, 'mapping'), counted(iommu.pins, 'pinned page'));
-      facts.push(`${iommu.dmaAvail.toLocaleString('en')} left`);
-      if (iommu.dirtyTracking) facts.push('dirty tracking');
-    } else facts.push('no IOMMU set');
-    if (!answer.open) facts.push('closed');
-    if (!layout.answer.complete) facts.push(`the first ${layout.count.toLocaleString('en')} shown`);
-    this.#facts.replaceChildren(...facts.map((fact) => element('span', '', fact)));
-    const blank = layout.count === 0;
-    this.canvas.hidden = blank;
-    this.#readout.hidden = blank;
-    this.table.details.hidden = blank;
-    this.article.querySelector('.zoom')?.toggleAttribute('hidden', blank);
-    this.#empty.hidden = !blank;
-    this.#empty.textContent = iommu ? 'Nothing is mapped.' : 'It has no IOVA space before set-iommu.';
+    this.#showFacts(layout);
+    this.#blank(layout.count === 0);
+    this.#empty.textContent = answer.iommu ? 'Nothing is mapped.' : 'It has no IOVA space before set-iommu.';
     this.canvas.setAttribute(
       'aria-label',
       `IOVA space of ${this.id}: ${counted(layout.count, 'mapping')}, arrow keys move through them`,
     );
-    this.#showLegend(devices);
-    this.strip.show(layout, [...devices.keys()], wedged !== null);
+    this.#showLegend();
+    this.strip.show(layout, devices, answer.wedged !== null);
     this.table.show(layout, this.#address);
-    this.#mark();
+    this.showCalls(this.#calls, performance.now());
     this.#describe('hover');
     this.around.onLayout(this);
   }
 
-  /** @param {Map<string, number>} devices */
-  #showLegend(devices) {
-    this.#legend.replaceChildren(
-      ...[...devices].map(([device, pages]) => {
-        const item = element('li', '');
-        item.dataset.device = device;
-        item.append(element('i', `swatch dev-${this.around.colourOf(device)}`), element('b', 'num', device));
-        item.append(element('span', 'num', pages === 0 ? 'no pins' : counted(pages, 'pin')));
-        return item;
-      }),
+  /** @param {Layout} layout */
+  #showFacts({ answer, count }) {
+    const { iommu } = answer;
+    const facts = [`process ${answer.process}`];
+    if (iommu) {
+      if (iommu.typeName !== null) facts.unshift(iommu.typeName);
+      facts.push(counted(iommu.mappings, 'mapping'), counted(iommu.pins, 'pinned page'));
+      if (iommu.dirtyTracking) facts.push('dirty tracking');
+    } else facts.push('no IOMMU set');
+    if (!answer.open) facts.push('closed');
+    if (!answer.complete) facts.push(`the first ${count.toLocaleString('en')} shown`);
+    this.#facts.replaceChildren(...facts.map((fact) => element('span', '', fact)));
+    if (typeof iommu?.dmaAvail !== 'number') return;
+    const left = element('abbr', '', `${iommu.dmaAvail.toLocaleString('en')} left`);
+    left.title = LEFT;
+    this.#facts.append(left);
+  }
+
+  /** Nothing is mapped: there is nothing to draw. @param {boolean} blank */
+  #blank(blank) {
+    this.canvas.hidden = blank;
+    this.#readout.list.hidden = blank;
+    this.table.details.hidden = blank;
+    this.#zoom.hidden = blank;
+    this.#empty.hidden = !blank;
+  }
+
+  /** @param {boolean} wedged */
+  set wedged(wedged) {
+    this.article.classList.toggle('wedged', wedged);
+    this.#badge.hidden = !wedged;
+  }
+
+  /** Devices in its groups that nobody has open. @param {string[]} devices */
+  set closedDevices(devices) {
+    if (devices.join() === this.#closed.join()) return;
+    this.#closed = devices;
+    this.#showLegend();
+  }
+
+  #showLegend() {
+    const pages = this.layout?.devices() ?? new Map();
+    const items = [...pages].map(([device, count]) =>
+      this.#legendItem(device, count === 0 ? 'no pins' : counted(count, 'pin')),
     );
-    if (this.layout?.flags.some((flags) => (flags & 3) !== 3)) {
+    for (const device of this.#closed) {
+      if (!pages.has(device)) items.push(this.#legendItem(device, 'not open'));
+    }
+    if (this.layout?.partly) {
       const item = element('li', 'aside');
       item.append(element('i', 'swatch partly'), element('span', 'num', 'not read and write'));
-      this.#legend.append(item);
+      items.push(item);
     }
+    this.#legend.replaceChildren(...items);
+  }
+
+  /** @param {string} device @param {string} text */
+  #legendItem(device, text) {
+    const item = element('li');
+    item.dataset.device = device;
+    item.append(element('i', `swatch dev-${this.around.colourOf(device)}`), element('b', 'num', device));
+    item.append(element('span', 'num', text));
+    return item;
+  }
+
+  /** Whether it has a row that time alone changes. */
+  get waits() {
+    return this.#calls.some(({ end, round }) => end === null || !round);
   }
 
   /** The devices it has to do with. */
@@ -207,104 +222,22 @@ export class Card {
     if (address !== null) this.strip.select(this.layout.containing(address), 'click');
   }
 
-  /** @param {Round[]} rounds */
-  showRounds(rounds) {
-    this.#rounds = rounds;
-    this.#rounds_.replaceChildren(...rounds.slice(0, 6).map(roundRow));
-    this.#mark();
-  }
-
-  #mark() {
-    const live = this.#rounds.filter((round) => round.end === null || round.fatal);
-    this.strip.mark(live.map(({ iova }) => BigInt(iova)));
+  /** Its calls under way and those that were the last. @param {Call[]} calls @param {number} now */
+  showCalls(calls, now) {
+    this.#calls = calls;
+    const attempts = this.layout?.answer.iommu?.attempts ?? null;
+    this.#rows.replaceChildren(...calls.slice(0, ROWS).map((call) => callRow(call, attempts, now)));
+    const marked = calls.filter(({ end, round }) => round && (end === null || round.fatal));
+    this.strip.mark(marked.map(({ round }) => BigInt(round?.iova ?? 0)));
   }
 
   /** Says what is under the pointer, or else what is selected. @param {'hover' | 'key' | 'click'} how */
   #describe(how) {
-    const { layout, strip } = this;
-    const index = strip.hovered >= 0 && how === 'hover' ? strip.hovered : strip.selected;
-    this.#readout.setAttribute('aria-live', how === 'key' ? 'polite' : 'off');
-    if (!layout || index < 0) {
-      this.#readout.replaceChildren(...(layout ? extent(layout).map(field) : []));
-      return;
-    }
-    const { iova, size, end, vaddr, flags } = layout.mapping(index);
-    const fields = [
-      ['IOVA', `${hex(iova)} – ${hex(end)}`],
-      ['size', `${hex(size)} · ${bytesInWords(size)}`],
-      ['vaddr', hex(vaddr)],
-      ['prot', protInWords(flags)],
-      ['pins', this.#pinsOf(index)],
-    ];
-    const crowd = strip.crowd(index);
-    if (crowd > 1) fields.push(['here', `${counted(crowd, 'mapping')} in this pixel`]);
-    this.#readout.replaceChildren(...fields.map(field));
-  }
-
-  /** @param {number} index */
-  #pinsOf(index) {
     const { layout } = this;
-    if (!layout || layout.pinned[index] === 0) return 'none';
-    const named = [];
-    const first = layout.firstRun[index];
-    const last = layout.firstRun[index + 1];
-    for (let run = first; run < Math.min(last, first + RUNS_NAMED); run++) {
-      const { iova, pages, holders } = layout.run(run);
-      const held = holders
-        .map(({ device, count }) => (count > 1 ? `${device} ×${count}` : device))
-        .join(', ');
-      named.push(`${hex(iova)}${pages > 1 ? ` (${pages} pages)` : ''} ${held}`);
-    }
-    if (last - first > RUNS_NAMED) named.push(`… ${counted(layout.pinned[index], 'page')} in all`);
-    return named.join(' · ');
+    if (!layout) return;
+    const { view } = this.strip;
+    const index = view.hovered >= 0 && how === 'hover' ? view.hovered : view.selected;
+    this.#readout.list.setAttribute('aria-live', how === 'key' ? 'polite' : 'off');
+    this.#readout.show(layout, index, index < 0 ? 1 : view.crowd(index));
   }
-}
-
-/** @param {string[]} named */
-function field([name, value]) {
-  const made = element('div', '');
-  made.append(element('dt', '', name), element('dd', 'num', value));
-  return made;
-}
-
-/** All of an IOVA space, while no mapping of it is asked about. @param {Layout} layout */
-function extent(layout) {
-  if (layout.count === 0) return [];
-  const last = layout.mapping(layout.count - 1);
-  return [
-    ['from', hex(layout.iova[0])],
-    ['to', hex(last.end)],
-    ['mapped', bytesInWords(layout.mapped)],
-    ['areas', layout.areas.toLocaleString('en')],
-  ];
-}
-
-/** @param {Round} round */
-function roundRow(round) {
-  const { seq, call, iova, length, attempt, end, fatal, last, visited, devices } = round;
-  const row = element('li', `round${end === null ? ' live' : ''}${fatal ? ' fatal' : ''}`);
-  row.dataset.seq = String(seq);
-  const meter = element('span', 'meter');
-  meter.setAttribute('role', 'meter');
-  meter.setAttribute('aria-label', 'attempts');
-  meter.setAttribute('aria-valuemin', '0');
-  meter.setAttribute('aria-valuemax', String(ATTEMPTS));
-  meter.setAttribute('aria-valuenow', String(attempt));
-  for (let i = 1; i <= ATTEMPTS; i++) {
-    meter.append(element('i', i < attempt ? 'on' : i === attempt ? 'on now' : ''));
-  }
-  const many = visited > 1 ? ` · ${counted(visited, 'mapping')} visited` : '';
-  const state = fatal
-    ? `${end}`
-    : end === null
-      ? `${last} is called back`
-      : `${devices.join(', ')} · ${end === 'ok' ? 'done' : end}`;
-  row.append(
-    element('span', 'seq num', `#${seq}`),
-    element('span', 'num', `${call} ${iova}+${length}`),
-    meter,
-    element('span', 'num count', `attempt ${attempt} of ${ATTEMPTS}${many}`),
-    element('span', 'state num', state),
-  );
-  return row;
 }

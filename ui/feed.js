@@ -12,7 +12,7 @@ export class Refused extends Error {
 }
 
 /**
- * Gets JSON of a rig.
+ * Gets JSON of a rig; null where there is nothing (204).
  * @param {string} url
  * @param {string | null} rig
  * @param {AbortSignal} signal
@@ -20,6 +20,7 @@ export class Refused extends Error {
  */
 export async function getJson(url, rig, signal) {
   const response = await fetch(url, { signal, headers: rig === null ? {} : { 'x-rig': rig } });
+  if (response.status === 204) return null;
   const body = await response.json();
   if (!response.ok) throw new Refused(response.status, body.detail ?? response.statusText);
   return body;

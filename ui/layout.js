@@ -4,20 +4,11 @@
 // wide as the logarithm of its size, and the gaps between mappings are cut short, so that 4 KiB pages and
 // terabytes of nothing between them are both visible.
 
+/** @typedef {import('../schemas/page.ts').LayoutAnswer} LayoutAnswer */
+/** @typedef {import('../schemas/page.ts').Holder} Holder */
 /**
- * @typedef {{ device: string, count: number }} Holder
- * @typedef {{
- *   rig: string, seq: number, container: string, process: string, open: boolean, groups: string[],
- *   iommu: null | { type: number, mappings: number, pins: number, dmaAvail: number, dirtyTracking: boolean,
- *     devices: string[] },
- *   wedged: null | Record<string, any>,
- *   complete: boolean,
- *   mappings: { iova: string[], size: string[], vaddr: string[], flags: number[] },
- *   pins: { mapping: number[], iova: string[], pages: number[], pfn: string[], holders: number[] },
- *   holders: Holder[][],
- * }} LayoutAnswer
- * @typedef {{ iova: bigint, pages: number, pfn: bigint, refCount: number, holders: Holder[] }} PinRun
- * @typedef {{ index: number, iova: bigint, size: bigint, end: bigint, vaddr: bigint, flags: number, pins: number }} Mapping
+ * @typedef {{ iova: bigint, pages: number, pfn: bigint, refCount: number, holders: readonly Holder[] }} PinRun
+ * @typedef {{ iova: bigint, size: bigint, end: bigint, vaddr: bigint, prot: string }} Mapping
  */
 
 const PAGE_SHIFT = 12n;
@@ -47,6 +38,8 @@ export class Layout {
     this.size = column(mappings.size);
     this.vaddr = column(mappings.vaddr);
     this.flags = Uint8Array.from(mappings.flags);
+    /** Whether there is a mapping that devices may not both read and write. */
+    this.partly = this.flags.some((_, index) => !this.readWrite(index));
     /** Where each mapping starts on the strip, and how wide it is, in units. */
     this.start = new Float64Array(this.count);
     this.width = new Float64Array(this.count);
@@ -116,20 +109,38 @@ export class Layout {
     return index >= 0 && address - this.iova[index] < this.size[index] ? index : -1;
   }
 
+  /** The mapping that starts at an address, or -1. @param {bigint} address */
+  startingAt(address) {
+    const index = lastUpTo(this.iova, address);
+    return index >= 0 && this.iova[index] === address ? index : -1;
+  }
+
   /** @param {number} index @returns {Mapping} */
   mapping(index) {
     const iova = this.iova[index];
     const size = this.size[index];
-    return {
-      index,
-      iova,
-      size,
-      // Inclusive: one that ends at 2^64 has an end in 64 bits.
-      end: iova + size - 1n,
-      vaddr: this.vaddr[index],
-      flags: this.flags[index],
-      pins: this.pinned[index],
-    };
+    // Its end is inclusive: one that ends at 2^64 has an end in 64 bits.
+    return { iova, size, end: iova + size - 1n, vaddr: this.vaddr[index], prot: this.#prot(index) };
+  }
+
+  /** Whether devices may both read and write a mapping. @param {number} index */
+  readWrite(index) {
+    const { read, write } = this.answer.bits;
+    return (this.flags[index] & (read | write)) === (read | write);
+  }
+
+  /** Whether the vaddr of a mapping was taken back (VFIO_DMA_UNMAP_FLAG_VADDR). @param {number} index */
+  vaddrInvalid(index) {
+    return (this.flags[index] & this.answer.bits.vaddrInvalid) !== 0;
+  }
+
+  /** @param {number} index */
+  #prot(index) {
+    const { read, write } = this.answer.bits;
+    const flags = this.flags[index];
+    const prot =
+      [flags & read ? 'read' : '', flags & write ? 'write' : ''].filter(Boolean).join(' ') || 'none';
+    return this.vaddrInvalid(index) ? `${prot}, vaddr invalid` : prot;
   }
 
   /** @param {number} run @returns {PinRun} */

@@ -1,9 +1,11 @@
 // The log: what the kernel printed, what it let pass silently, and on demand everything else in the journal.
 
-import { element } from './table.js';
-import { endInWords, lineOf } from './words.js';
+import { element } from './dom.js';
+import { lineOf } from './words.js';
 
 /** @typedef {import('./words.js').JournalEvent} JournalEvent */
+/** @typedef {import('./calls.js').Call} Call */
+/** @typedef {{ event: JournalEvent, call: Call | undefined }} Entry an entry of the journal, and the call it belongs to */
 /** @typedef {{ text: string, kinds: Set<string>, container: string, device: string }} Wanted */
 
 /** Entries kept, and the newest of them that are in the page. */
@@ -13,15 +15,13 @@ const SHOWN = 400;
 const CHATTY = ['call', 'invalidation'];
 
 export class Log {
-  /** @type {JournalEvent[]} */
-  #events = [];
-  /** @type {Map<number, HTMLElement>} Results of the calls that are in the page, by seq. */
+  /** @type {Entry[]} */
+  #entries = [];
+  /** @type {Map<number, HTMLElement>} Where the results of the calls are that are in the page, by seq. */
   #results = new Map();
-  /** @type {Map<number, string>} */
-  #ends = new Map();
   /** @type {Wanted} */
   #wanted = { text: '', kinds: new Set(), container: '', device: '' };
-  /** @type {JournalEvent[]} */
+  /** @type {Entry[]} */
   #fresh = [];
   /** @type {ReturnType<typeof setTimeout> | null} */
   #timer = null;
@@ -35,15 +35,13 @@ export class Log {
   }
 
   clear() {
-    this.#events = [];
-    this.#fresh = [];
-    this.#ends.clear();
+    this.#entries = [];
     this.#render();
   }
 
   /** A line of the page's own. @param {string} text */
   note(text) {
-    this.#events.push({ seq: 0, kind: 'note', reason: text });
+    this.#entries.push({ event: { seq: 0, kind: 'note', reason: text }, call: undefined });
     this.#render();
   }
 
@@ -55,31 +53,24 @@ export class Log {
     this.#render();
   }
 
-  /** @param {JournalEvent[]} events */
-  add(events) {
-    for (const event of events) {
-      if (event.kind === 'answer') this.#answered(event);
-      else {
-        this.#events.push(event);
-        if (this.#matches(event)) this.#fresh.push(event);
+  /** @param {Entry[]} entries */
+  add(entries) {
+    for (const entry of entries) {
+      const { event, call } = entry;
+      if (event.kind === 'answer') {
+        const shown = call && this.#results.get(call.seq);
+        if (shown) setEnd(shown, call.end);
+      } else {
+        this.#entries.push(entry);
+        if (this.#matches(entry)) this.#fresh.push(entry);
       }
     }
-    if (this.#events.length > KEPT) this.#events.splice(0, this.#events.length - KEPT);
+    if (this.#entries.length > KEPT) this.#entries.splice(0, this.#entries.length - KEPT);
     this.#timer ??= setTimeout(() => this.#append(), 50);
   }
 
-  /** @param {JournalEvent} event */
-  #answered(event) {
-    const cause = event.cause ?? 0;
-    const end = endInWords(event);
-    this.#ends.set(cause, end);
-    if (this.#ends.size > KEPT) this.#ends.delete(this.#ends.keys().next().value ?? 0);
-    const shown = this.#results.get(cause);
-    if (shown) setEnd(shown, end);
-  }
-
-  /** @param {JournalEvent} event */
-  #matches(event) {
+  /** @param {Entry} entry */
+  #matches({ event }) {
     const { text, kinds, container, device } = this.#wanted;
     if (event.kind === 'note') return true;
     if (!kinds.has(event.kind)) return false;
@@ -98,7 +89,7 @@ export class Log {
     if (fresh.length === 0) return;
     const { list } = this;
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-    list.append(...fresh.map((event) => this.#row(event)));
+    list.append(...fresh.map((entry) => this.#row(entry)));
     while (list.childElementCount > SHOWN) {
       const seq = Number(/** @type {HTMLElement} */ (list.firstElementChild).dataset.seq);
       this.#results.delete(seq);
@@ -112,16 +103,16 @@ export class Log {
     this.#fresh = [];
     this.#results.clear();
     const rows = [];
-    for (let i = this.#events.length - 1; i >= 0 && rows.length < SHOWN; i--) {
-      if (this.#matches(this.#events[i])) rows.push(this.#row(this.#events[i]));
+    for (let i = this.#entries.length - 1; i >= 0 && rows.length < SHOWN; i--) {
+      if (this.#matches(this.#entries[i])) rows.push(this.#row(this.#entries[i]));
     }
     this.list.replaceChildren(...rows.reverse());
     this.empty.hidden = rows.length > 0;
     this.list.scrollTop = this.list.scrollHeight;
   }
 
-  /** @param {JournalEvent} event */
-  #row(event) {
+  /** @param {Entry} entry */
+  #row({ event, call }) {
     if (event.kind === 'note') return element('li', 'note', event.reason);
     const { name, text, more, tone } = lineOf(event);
     const row = element('li', `entry ${tone}`);
@@ -132,9 +123,8 @@ export class Log {
     const where = [event.container, event.device].filter(Boolean).join(' · ');
     if (where) head.append(element('span', 'where num', where));
     if (event.kind === 'call') {
-      const result = element('span', 'result num', '…');
-      const end = this.#ends.get(event.seq);
-      if (end !== undefined) setEnd(result, end);
+      const result = element('span', 'result num');
+      setEnd(result, call?.end ?? null);
       this.#results.set(event.seq, result);
       head.append(result);
     }
@@ -145,8 +135,8 @@ export class Log {
   }
 }
 
-/** @param {HTMLElement} result @param {string} end */
+/** @param {HTMLElement} result @param {string | null} end */
 function setEnd(result, end) {
-  result.textContent = end;
-  result.classList.toggle('refused', end !== 'ok');
+  result.textContent = end ?? '…';
+  result.classList.toggle('refused', end !== null && end !== 'ok');
 }

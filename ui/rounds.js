@@ -1,95 +1,81 @@
 // The invalidation rounds of a rig, as the journal tells them. No DOM.
 
+/** @typedef {import('./words.js').JournalEvent} JournalEvent */
+/** @typedef {import('./calls.js').Call} Call */
+/** @typedef {import('../schemas/page.ts').PendingLine} PendingLine */
 /**
- * One unmap (or whatever else called drivers back): the mapping visited last and how often.
+ * What a call that calls drivers back is at: the mapping visited last and how often.
  * @typedef {{
- *   seq: number, call: string, container: string,
- *   iova: string, length: string, attempt: number, visited: number,
- *   devices: string[], last: string, end: string | null, fatal: boolean,
+ *   iova: string, length: string, attempt: number, visited: number, devices: string[], last: string,
+ *   fatal: string | null,
  * }} Round
- * @typedef {import('./words.js').JournalEvent} JournalEvent
  */
 
-/** Finished rounds that a container keeps showing. */
+/** Finished calls with a round that a container keeps showing. */
 const KEPT = 2;
-/** Calls whose name is remembered until they are answered. */
-const CALLS_KEPT = 4096;
 
 export class Rounds {
-  /** @type {Map<number, Round>} By the seq of the call. */
-  #bySeq = new Map();
-  /** @type {Map<number, string>} Names of the calls under way. */
-  #calls = new Map();
+  /** @type {Map<string, Call[]>} Calls with a round by container: all under way, and the newest that are done. */
+  #byContainer = new Map();
 
   clear() {
-    this.#bySeq.clear();
-    this.#calls.clear();
+    this.#byContainer.clear();
   }
 
-  /** Takes an entry in; returns the container whose rounds changed, if any. @param {JournalEvent} event */
-  take(event) {
-    if (event.kind === 'call') {
-      this.#calls.set(event.seq, String(event.call?.call));
-      if (this.#calls.size > CALLS_KEPT) this.#calls.delete(this.#calls.keys().next().value ?? 0);
-      return undefined;
+  /** A call whose entries may have left the journal. @param {PendingLine} line @param {Call} call */
+  know({ container, callback }, call) {
+    if (container !== undefined && callback) this.#invalidation(callback, container, call);
+  }
+
+  /** Takes in an entry and its call; returns the container whose rounds changed, if any. @param {JournalEvent} event @param {Call | undefined} call */
+  take(event, call) {
+    if (!call) return undefined;
+    if (event.kind === 'invalidation') {
+      if (event.container === undefined) return undefined;
+      this.#invalidation(event, event.container, call);
+      return event.container;
     }
-    if (event.cause === undefined) return undefined;
-    if (event.kind === 'invalidation') return this.#invalidation(event, event.cause);
-    const round = this.#bySeq.get(event.cause);
-    if (event.kind === 'answer') this.#calls.delete(event.cause);
+    const { round } = call;
     if (!round) return undefined;
     const splat = event.kind === 'splat' ? event.splat?.kind : undefined;
-    if (splat === 'BUG_ON' || splat === 'DEADLOCK') {
-      round.fatal = true;
-      round.end = splat;
-    } else if (event.kind === 'answer') {
-      if (!round.fatal) round.end = event.errno ?? (event.how === 'returned' ? 'ok' : String(event.how));
-      this.#forgetOld(round.container);
-    } else return undefined;
-    return round.container;
+    if (splat === 'BUG_ON' || splat === 'DEADLOCK') round.fatal = splat;
+    else if (event.kind !== 'answer') return undefined;
+    else if (event.container !== undefined) this.#forgetOld(event.container);
+    return event.container;
   }
 
-  /** @param {JournalEvent} event @param {number} cause */
-  #invalidation(event, cause) {
-    const { container, device = '', iova = '', length = '', attempt = 1 } = event;
-    if (container === undefined) return undefined;
-    let round = this.#bySeq.get(cause);
-    if (!round) {
-      const call = this.#calls.get(cause) ?? 'unmap-dma';
-      round = {
-        seq: cause,
-        call,
-        container,
-        iova: '',
-        length: '',
-        attempt: 0,
-        visited: 0,
-        devices: [],
-        last: '',
-        end: null,
-        fatal: false,
-      };
-      this.#bySeq.set(cause, round);
+  /**
+   * @param {{ device?: string, iova?: string, length?: string, attempt?: number }} callback
+   * @param {string} container @param {Call} call
+   */
+  #invalidation({ device = '', iova = '', length = '', attempt = 1 }, container, call) {
+    if (!call.round) {
+      call.round = { iova: '', length: '', attempt: 0, visited: 0, devices: [], last: '', fatal: null };
+      this.#byContainer.set(container, [...(this.#byContainer.get(container) ?? []), call]);
     }
+    const { round } = call;
     if (round.iova !== iova || round.length !== length) {
       round.visited++;
       round.devices = [];
     }
     Object.assign(round, { iova, length, attempt, last: device });
     if (!round.devices.includes(device)) round.devices.push(device);
-    return container;
   }
 
   /** @param {string} container */
   #forgetOld(container) {
-    const done = this.of(container).filter((round) => round.end !== null);
-    for (const old of done.slice(KEPT)) this.#bySeq.delete(old.seq);
+    const calls = this.#byContainer.get(container) ?? [];
+    const old = calls.filter(({ end }) => end !== null).slice(0, -KEPT);
+    this.#byContainer.set(
+      container,
+      calls.filter((call) => !old.includes(call)),
+    );
   }
 
-  /** Rounds of a container: those under way first, then the newest. @param {string} container */
+  /** Calls of a container with a round: those under way first, then the newest. @param {string} container */
   of(container) {
-    return [...this.#bySeq.values()]
-      .filter((round) => round.container === container)
-      .sort((a, b) => Number(a.end !== null) - Number(b.end !== null) || b.seq - a.seq);
+    return [...(this.#byContainer.get(container) ?? [])].sort(
+      (a, b) => Number(a.end !== null) - Number(b.end !== null) || b.seq - a.seq,
+    );
   }
 }

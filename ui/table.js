@@ -1,35 +1,12 @@
 // The mappings of a container as a table: what the strip shows, for whoever does not see it.
 
-import { bytesInWords, counted, hex, protInWords } from './words.js';
+import { button, element } from './dom.js';
+import { bytesInWords, counted, hex } from './words.js';
 
 /** @typedef {import('./layout.js').Layout} Layout */
 
 const ROWS = 100;
 const HEADS = ['IOVA', 'last byte', 'size', 'vaddr', 'prot', 'pins'];
-
-/**
- * Makes an element.
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} name
- * @param {string} [className]
- * @param {string} [text]
- * @returns {HTMLElementTagNameMap[K]}
- */
-export function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-/** @param {string} text @param {string} label */
-export function button(text, label) {
-  const made = element('button', 'small', text);
-  made.type = 'button';
-  made.setAttribute('aria-label', label);
-  made.title = label;
-  return made;
-}
 
 export class MappingTable {
   /** @type {Layout | null} */
@@ -107,17 +84,10 @@ export class MappingTable {
 
 /** @param {Layout} layout @param {number} index */
 function rowOf(layout, index) {
-  const { iova, size, end, vaddr, flags } = layout.mapping(index);
+  const { iova, size, end, vaddr, prot } = layout.mapping(index);
   const pins = [...layout.holdersOf(index)].map(([device, pages]) => `${device} ${pages}`).join(', ');
   const row = element('tr');
-  const cells = [
-    hex(iova),
-    hex(end),
-    `${hex(size)} (${bytesInWords(size)})`,
-    hex(vaddr),
-    protInWords(flags),
-    pins,
-  ];
+  const cells = [hex(iova), hex(end), `${hex(size)} (${bytesInWords(size)})`, hex(vaddr), prot, pins];
   for (const text of cells) row.append(element('td', '', text));
   return row;
 }

@@ -35,10 +35,25 @@ export function counted(n, noun) {
   return `${n.toLocaleString('en')} ${noun}${n === 1 ? '' : 's'}`;
 }
 
-/** The flags of a mapping. @param {number} flags */
-export function protInWords(flags) {
-  const prot = [flags & 1 ? 'read' : '', flags & 2 ? 'write' : ''].filter(Boolean).join(' ') || 'none';
-  return flags & 4 ? `${prot}, vaddr invalid` : prot;
+/** How long something takes already: `12 s`, `3 min 5 s`, `2 h 10 min`. @param {number} ms */
+export function elapsedInWords(ms) {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** What the letters say that the kernel sets in its taint mask. @type {Record<string, string>} */
+const TAINTS = {
+  W: 'W: it gave a warning (WARN_ON)',
+  D: 'D: it died before, in an oops or a BUG',
+};
+
+/** Why a kernel is tainted. @param {readonly string[]} letters */
+export function taintInWords(letters) {
+  const why = letters.map((letter) => TAINTS[letter] ?? letter);
+  return `The kernel is marked as no longer trustworthy. ${why.join('. ')}.`;
 }
 
 /** @param {unknown} value */
@@ -84,7 +99,7 @@ export function lineOf(event) {
       return {
         name: 'dma_unmap',
         text: `${event.iova} + ${event.length}`,
-        more: `attempt ${event.attempt} of 11 · round ${event.round}`,
+        more: `attempt ${event.attempt} · round ${event.round}`,
         tone: 'calm',
       };
     case 'webhook': {
@@ -112,4 +127,49 @@ export function lineOf(event) {
 export function wedgeInWords(splat) {
   if (splat.kind === 'DEADLOCK') return `DEADLOCK: ${splat.condition}`;
   return `${splat.kind}(${splat.condition}) in ${splat.function}(), ${splat.file}:${splat.line}`;
+}
+
+/**
+ * How a rig is, for the menu.
+ * @param {Record<string, any>} rig as `GET /v1/rigs` lists it
+ */
+export function rigInWords({ kernel, containers, wedged, pendingCalls, taint }) {
+  const parts = [`Linux ${kernel}`, counted(containers, 'container')];
+  if (wedged > 0) parts.push(`${wedged} WEDGED`);
+  if (pendingCalls > 0) parts.push(`${pendingCalls} pending`);
+  if (taint.length > 0) parts.push(`tainted ${taint.join('')}`);
+  return parts.join(', ');
+}
+
+/**
+ * Commands to begin with in an empty rig: one makes a container with a device, a mapping and a pinned page, one
+ * takes the mapping away; the device's driver is the kind that the kernel kills the caller for.
+ * @param {string} origin of the server
+ * @param {string | null} rig to name; null for the default one
+ */
+export function firstCommands(origin, rig) {
+  const calls = [
+    { call: 'open-container', container: 'c0' },
+    { call: 'create-device', device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'unpin-first-page' } },
+    { call: 'open-group', device: 'd0' },
+    { call: 'set-container', device: 'd0', container: 'c0' },
+    { call: 'set-iommu', container: 'c0', type: 'type1v2' },
+    { call: 'open-device', device: 'd0' },
+    {
+      call: 'map-dma',
+      container: 'c0',
+      iova: '0x10000',
+      vaddr: '0x70000000',
+      size: '0x10000',
+      flags: ['read', 'write'],
+    },
+    { call: 'pin-pages', device: 'd0', iova: '0x15000', npage: 1, prot: ['read', 'write'] },
+  ];
+  const named = rig === null ? '' : ` -H 'x-rig: ${rig}'`;
+  const curl = (/** @type {string} */ path, /** @type {string} */ type, /** @type {string} */ body) =>
+    `curl -sX POST ${origin}${path}${named} \\\n  -H 'content-type: ${type}' --data-binary '${body}'`;
+  return [
+    curl('/v1/batch', 'application/x-ndjson', calls.map((call) => `\n${JSON.stringify(call)}`).join('')),
+    curl('/v1/containers/c0/unmap-dma', 'application/json', '{"iova": "0x10000", "size": "0x10000"}'),
+  ];
 }

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Story 7: a 2 MiB page of the guest lies on two 1 MiB mappings. GVT-g finds an entry only by the frame at which
-# it starts, so an unmap of the upper mapping finds none.
+# it starts, so an unmap of the upper mapping finds none. (5.10 and 6.1 take 2 MiB at once only where the host's page
+# is a huge one, 6.12 and 7.2 wherever its pages follow each other; otherwise the guest's page becomes 512 entries of
+# 4 KiB, and there is no hazard.)
 # Look at: the upper one first: eleven callbacks, BUG_ON. The lower one first: one callback releases all 512 pins,
 # also those of the upper mapping, whose unmap then needs no callback.
 # Usage: 07-gvt-g-straddle.sh [URL of a running vfio-host]

@@ -4,7 +4,7 @@ import { type TLiteral, type TObject, type TProperties, type TSchema, Type } fro
 export const AnyDriver = { bugOnInvalidation: Type.Optional(Type.Boolean()) };
 
 /** A call that one model's devices have besides the kernel's: what its guest or its hardware does. */
-interface DriverCallSchema {
+export interface DriverCallSchema {
   readonly args: TObject;
   /** Fields of its answer on success; absent where there is nothing to say. */
   readonly answer?: TProperties;
@@ -15,14 +15,6 @@ export interface DriverSchemas {
   /** What create-device takes: an object whose `type` names the model. */
   readonly config: TSchema & { readonly properties: { readonly type: TLiteral<string> } };
   readonly calls: Readonly<Record<string, DriverCallSchema>>;
-  /** What its devices do within any call, in the call's answer besides what all calls have. */
-  readonly effects?: TProperties;
-  /** Fields of its calls' answers that a trace's expectations have, besides those of the kernel's calls. */
-  readonly expected?: TProperties;
-  /** Fields of a device's state that a trace's expectations have, under `devices`. */
-  readonly shown?: readonly string[];
-  /** What all its devices of a host share, as a snapshot has it. */
-  readonly host?: TSchema;
   /** What the driver remembers, as a snapshot has it; null where that is nothing. */
   readonly state: TSchema | null;
 }

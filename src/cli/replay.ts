@@ -1,7 +1,8 @@
 import { request } from 'undici';
+import type { DifferenceView } from '../../schemas/views.ts';
 import { Machine } from '../machine/machine.ts';
 import { replay } from '../replay/replay.ts';
-import type { Difference, Scenario } from '../replay/scenario.ts';
+import type { Scenario } from '../replay/scenario.ts';
 import { readTraces } from '../trace-files/traces.ts';
 import { ProgressBar } from './progress.ts';
 import { DIFFERENT, generationNamed, parseTraceCommand, SAME, UsageError } from './usage.ts';
@@ -13,7 +14,7 @@ const ANSWER_MS = 120_000;
 const SHOWN = 10;
 
 /** Replays one trace somewhere. */
-type Replayer = (scenario: Scenario) => Promise<Difference[]>;
+type Replayer = (scenario: Scenario) => Promise<DifferenceView[]>;
 
 /**
  * `vfio-host replay FILE… [--url URL] [--kernel V]`: every trace on a fresh host, in this process or on a running
@@ -65,7 +66,7 @@ function on(url: string): Replayer {
       headersTimeout: ANSWER_MS,
       bodyTimeout: ANSWER_MS,
     });
-    const answer = (await body.json()) as { differences?: Difference[]; detail?: string };
+    const answer = (await body.json()) as { differences?: DifferenceView[]; detail?: string };
     if (statusCode !== 200 || !answer.differences) {
       throw new Error(`${url} answered ${statusCode}: ${answer.detail ?? ''}`);
     }
@@ -73,7 +74,11 @@ function on(url: string): Replayer {
   };
 }
 
-function print(scenario: Scenario, differences: readonly Difference[], out: (line: string) => void): void {
+function print(
+  scenario: Scenario,
+  differences: readonly DifferenceView[],
+  out: (line: string) => void,
+): void {
   out(`${scenario.id} (${scenario.kernel}): ${differences.length} differences`);
   for (const { step, call, field, expected, actual } of differences.slice(0, SHOWN)) {
     out(

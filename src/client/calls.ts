@@ -1,13 +1,14 @@
-import type { Static } from '@sinclair/typebox';
-import type { CALL_ANSWERS, EmptyAnswer } from '../../schemas/answers.ts';
 import {
-  CALL_ARGS,
-  CALL_TARGETS,
+  CALL_NAMES,
+  type CALLS,
+  type CallAnswer,
   type CallArgs,
   type CallName,
   type CallTarget,
+  type Convenience,
+  callEntry,
+  restOf,
 } from '../../schemas/calls.ts';
-import { restOf } from '../../schemas/rest.ts';
 import { Operation } from './operation.ts';
 import { type RawAnswer, type RequestOptions, succeeded, type Transport } from './transport.ts';
 import type { Address } from './values.ts';
@@ -18,16 +19,9 @@ type Widened<T> = { [K in keyof T]: [string | number] extends [NonNullable<T[K]>
 /** The arguments of call N, without the id of its object. */
 export type CallInput<N extends CallName> = Widened<CallArgs<N>>;
 
-type Answers = typeof CALL_ANSWERS;
-
-/** What call N answers on success. */
-export type CallAnswer<N extends CallName> = Static<
-  N extends keyof Answers ? Answers[N] : typeof EmptyAnswer
->;
-
-/** The calls that are made on a kind of object. */
+/** The calls that are made on a kind of object, each a method as its schema says. */
 export type CallsOn<T extends CallTarget> = {
-  [N in CallName]: T extends (typeof CALL_TARGETS)[N] ? N : never;
+  [N in CallName]: N extends Convenience ? never : T extends (typeof CALLS)[N]['on'] ? N : never;
 }[CallName];
 
 /** What follows a call's name: its arguments, which may be left out where none is required. */
@@ -98,8 +92,9 @@ export function objectOf<T extends CallTarget>(
   id: string,
 ) => CallObject<T> & CallMethods<T> {
   class WithCalls extends CallObject<T> {}
-  for (const name of Object.keys(CALL_ARGS) as CallsOn<T>[]) {
-    if (CALL_TARGETS[name] !== target) continue;
+  for (const name of CALL_NAMES as readonly CallsOn<T>[]) {
+    const { on, of } = callEntry(name);
+    if (on !== target || of) continue;
     Object.defineProperty(WithCalls.prototype, camelCase(name), {
       value(this: WithCalls, ...rest: Rest<typeof name>) {
         return this.call(name, ...rest);

@@ -1,7 +1,5 @@
 import type { ScenarioSchema } from '../../schemas/scenario.ts';
-import type { StepComparison } from '../replay/compare-kernels.ts';
-import type { Difference } from '../replay/scenario.ts';
-import type { Rig } from '../rig/rig.ts';
+import type { ComparisonView, ReplayView, RigView } from '../../schemas/views.ts';
 import { objectOf } from './calls.ts';
 import { EventReader } from './events.ts';
 import { listOf } from './lists.ts';
@@ -20,24 +18,11 @@ import { type ClientOptions, type RequestOptions, type RequestParts, Transport }
 export type Scenario = ScenarioSchema;
 
 /** A rig as `rigs()` shows it. */
-export type RigInfo = ReturnType<Rig['describe']>;
-
+export type RigInfo = RigView;
 /** What a replay found. */
-export interface Replayed {
-  id: string;
-  kernel: string;
-  /** How many steps were run. */
-  steps: number;
-  /** Every expectation that did not come true. */
-  differences: Difference[];
-}
-
+export type Replayed = ReplayView;
 /** What a comparison found: the steps that are not answered alike, with the reasons. */
-export interface Compared {
-  id: string;
-  kernels: string[];
-  steps: StepComparison[];
-}
+export type Compared = ComparisonView;
 
 /**
  * A client of one rig of a vfio-host. Calls on the host (`openContainer`, `createDevice`, …) are methods of its own,

@@ -1,4 +1,4 @@
-import type { EventKind, EventPage, JournalEvent } from '../host/journal.ts';
+import type { EventKind, EventPage, JournalEvent } from '../../schemas/events.ts';
 import type { RequestOptions, Transport } from './transport.ts';
 import { Deadline } from './wait.ts';
 
@@ -11,8 +11,8 @@ export interface EventQuery {
   readonly device?: string;
 }
 
-/** A page of the journal; `ended` says why there will be no more. */
-export type Events = EventPage & { ended?: string };
+/** A page of the journal. */
+export type Events = EventPage;
 
 const PATH = '/v1/events';
 const NDJSON = 'application/x-ndjson';

@@ -1,6 +1,6 @@
-export type { CallName } from '../../schemas/calls.ts';
-export type { EventKind, JournalEvent } from '../host/journal.ts';
-export type { CallAnswer, CallInput, CallMethods } from './calls.ts';
+export type { CallAnswer, CallName } from '../../schemas/calls.ts';
+export type { EventKind, JournalEvent } from '../../schemas/events.ts';
+export type { CallInput, CallMethods } from './calls.ts';
 export { type Compared, type Replayed, type RigInfo, type Scenario, VfioHostClient } from './client.ts';
 export { type ProblemBody, VfioHostError } from './error.ts';
 export type { EventQuery, EventReader, Events } from './events.ts';

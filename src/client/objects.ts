@@ -1,44 +1,21 @@
-import type { describeContainer } from '../views/container.ts';
-import type { describeDevice } from '../views/device.ts';
-import type { describeProcess } from '../views/process.ts';
+import type { CallAnswer } from '../../schemas/calls.ts';
+import type { ContainerView, DeviceView, MappingView, PinView, ProcessView } from '../../schemas/views.ts';
 import { objectOf } from './calls.ts';
 import { listOf } from './lists.ts';
 import type { RequestOptions } from './transport.ts';
 
 /** A process as it is shown. */
-export type ProcessInfo = ReturnType<typeof describeProcess>;
+export type ProcessInfo = ProcessView;
 /** A container as it is shown. */
-export type ContainerInfo = ReturnType<typeof describeContainer>;
+export type ContainerInfo = ContainerView;
 /** A device as it is shown. */
-export type DeviceInfo = ReturnType<typeof describeDevice>;
-
+export type DeviceInfo = DeviceView;
 /** A DMA mapping of a container; addresses and size in bytes, as `0x…`. */
-export interface Mapping {
-  iova: string;
-  size: string;
-  vaddr: string;
-  prot: ('read' | 'write')[];
-  vaddrInvalid: boolean;
-  iommuMapped: boolean;
-  /** How many pages of it are pinned. */
-  pins: number;
-}
-
+export type Mapping = MappingView;
 /** A pinned page of a container, and who holds how many references to it. */
-export interface Pin {
-  iova: string;
-  pfn: string;
-  refCount: number;
-  devices: { device: string; count: number }[];
-}
-
+export type Pin = PinView;
 /** What `attach` and `detach` answer. */
-export interface Attached {
-  container: string;
-  device: string;
-  group: string;
-  [field: string]: unknown;
-}
+export type Attached = CallAnswer<'attach'>;
 
 /** A user-space process whose memory is mapped. */
 export class ProcessHandle extends objectOf('process') {

@@ -1,3 +1,4 @@
+import { type CallName, stackOf } from '../../schemas/calls.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
 import type { CallTask } from '../machine/call-task.ts';
@@ -7,30 +8,6 @@ import { consoleLine } from './kernel-log.ts';
 
 /** The modules a VFIO host has loaded, as a console lists them. */
 const MODULES = 'vfio_iommu_type1 vfio mdev';
-
-/** Frames below every call made from user space, innermost first. */
-const SYSCALL = ['__x64_sys_ioctl', 'do_syscall_64', 'entry_SYSCALL_64_after_hwframe'];
-const CLOSE = [
-  '__fput',
-  'task_work_run',
-  'exit_to_user_mode_prepare',
-  'do_syscall_64',
-  'entry_SYSCALL_64_after_hwframe',
-];
-
-/** Which functions lead from user space (or a driver's thread) to what a call does, innermost first. */
-const PATHS: Readonly<Record<string, readonly string[]>> = {
-  'unmap-dma': ['vfio_iommu_type1_ioctl', 'vfio_fops_unl_ioctl', ...SYSCALL],
-  'map-dma': ['vfio_iommu_type1_ioctl', 'vfio_fops_unl_ioctl', ...SYSCALL],
-  'set-container': ['vfio_iommu_type1_attach_group', 'vfio_group_fops_unl_ioctl', ...SYSCALL],
-  'set-iommu': ['vfio_iommu_type1_attach_group', 'vfio_fops_unl_ioctl', ...SYSCALL],
-  'unset-container': ['vfio_iommu_type1_detach_group', 'vfio_group_fops_unl_ioctl', ...SYSCALL],
-  'close-group': ['vfio_iommu_type1_detach_group', 'vfio_group_fops_release', ...CLOSE],
-  'close-device': ['vfio_iommu_type1_detach_group', 'vfio_device_fops_release', ...CLOSE],
-  'pin-pages': ['vfio_pin_pages', 'kthread', 'ret_from_fork'],
-  'unpin-pages': ['vfio_unpin_pages', 'kthread', 'ret_from_fork'],
-  'dma-rw': ['vfio_dma_rw', 'kthread', 'ret_from_fork'],
-};
 
 /** Splats of a driver's own doing inside a callback: below them are the callback and the unmap that made it. */
 const IN_CALLBACK = ['vfio_notify_dma_unmap', 'vfio_dma_do_unmap'];
@@ -98,7 +75,7 @@ function withOffset(line: string, name: string, gen: Generation): string {
 }
 
 function frames(at: string, call: string, callback: string | undefined): string[] {
-  const path = PATHS[call] ?? [`vfio_host_${call.replaceAll('-', '_')}`, ...SYSCALL];
+  const path = stackOf(call as CallName);
   const within = callback === undefined ? [] : [`${callback}_dma_unmap`, ...IN_CALLBACK];
   return [at, ...within, ...path].filter((name, i, all) => name !== all[i - 1]);
 }

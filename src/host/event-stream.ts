@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
+import type { JournalEvent } from '../../schemas/events.ts';
 import { NDJSON_TYPE } from '../../schemas/values.ts';
-import type { EventFilter, Journal, JournalEvent } from './journal.ts';
+import type { EventFilter, Journal } from './journal.ts';
 
 /** How a stream writes an event, and the line that says why it ends. */
 export interface EventFormat {

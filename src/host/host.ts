@@ -18,6 +18,7 @@ import type { HostLimits } from './limits.ts';
 import type { HostListener } from './listener.ts';
 import { LogWriter } from './log-writer.ts';
 import { TraceRecorder } from './recorder.ts';
+import { Waiting } from './waiting.ts';
 import { Webhooks } from './webhooks.ts';
 
 /** What a host is made with. */
@@ -39,6 +40,7 @@ export interface HostOptions {
 /** A machine and those that listen to it from its start to the next reset. */
 interface Current {
   readonly machine: Machine;
+  readonly waiting: Waiting;
   readonly journal: Journal;
   readonly trace: TraceRecorder;
   readonly console: Console;
@@ -61,6 +63,10 @@ export class Host {
   get journal(): Journal {
     return this.current.journal;
   }
+  /** The calls under way. */
+  get waiting(): Waiting {
+    return this.current.waiting;
+  }
 
   /** @param fromNothing whether the machine stays as it is made; where not, its trace has no beginning */
   private make(gen: Generation, fromNothing: boolean): Current {
@@ -68,12 +74,14 @@ export class Host {
     const journal = new Journal(limits.journal);
     const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing);
     const console = new Console(journal);
+    const waiting = new Waiting();
     // The journal comes first: the others name its entries.
     const listeners: HostListener[] = [
       new JournalWriter(journal),
       trace,
       console,
       new LogWriter(log, journal),
+      waiting,
     ];
     if (metrics) listeners.push(metrics);
     listeners.push({ splat: (task, event) => panics(task, event, onPanic) });
@@ -84,7 +92,7 @@ export class Host {
       ...(webhooks ? { refusesWebhook: (url: string) => webhooks.refuses(url) } : {}),
       delay: delays ? wait : undefined,
     });
-    return { machine, journal, trace, console };
+    return { machine, journal, trace, console, waiting };
   }
 
   /** Everything back to the start: ids from 0, once-only warnings armed, parameters as configured. */

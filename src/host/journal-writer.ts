@@ -1,4 +1,5 @@
 import type { CallObject } from '../../schemas/calls.ts';
+import type { WebhookReport } from '../../schemas/events.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { Invalidation } from '../kernel/callback.ts';
 import { hex } from '../kernel/pages.ts';
@@ -8,7 +9,7 @@ import type { CallTask } from '../machine/call-task.ts';
 import type { FaultEffect } from '../machine/faults.ts';
 import { redactCall } from '../machine/redact.ts';
 import type { Journal } from './journal.ts';
-import type { HostListener, WebhookReport } from './listener.ts';
+import type { HostListener } from './listener.ts';
 
 /** Writes what happens on a host into its journal. */
 export class JournalWriter implements HostListener {

@@ -1,30 +1,12 @@
-/** Kinds of journal entries. */
-export const EVENT_KINDS = [
-  'call',
-  'answer',
-  'invalidation',
-  'splat',
-  'advisory',
-  'webhook',
-  'fault',
-] as const;
-export type EventKind = (typeof EVENT_KINDS)[number];
+import type { EventPage, JournalEvent } from '../../schemas/events.ts';
 
-/** One entry: what happened, in order of `seq`. `cause` is the seq of the call that made it happen. */
-export interface JournalEvent {
-  seq: number;
-  kind: EventKind;
-  cause?: number | undefined;
-  container?: string | undefined;
-  device?: string | undefined;
-  [field: string]: unknown;
-}
+/** An entry as it is made: a field without a value is one that is not there. */
+type Made<E> = E extends unknown
+  ? { [K in keyof E]: object extends Pick<E, K> ? E[K] | undefined : E[K] }
+  : never;
 
 /** An entry that is to be appended: the journal gives it its seq. */
-export interface NewEvent {
-  kind: EventKind;
-  [field: string]: unknown;
-}
+export type NewEvent = Made<JournalEvent>;
 
 /** Which entries a reader wants. */
 export interface EventFilter {
@@ -35,14 +17,6 @@ export interface EventFilter {
   device?: string | undefined;
   /** At most this many. */
   limit: number;
-}
-
-/** What a reader gets. `truncated`: entries after `since` have been dropped already. */
-export interface EventPage {
-  events: JournalEvent[];
-  truncated: boolean;
-  /** Seq to ask from next. */
-  next: number;
 }
 
 /** Everything that happened on a host, in a ring of bounded length. */

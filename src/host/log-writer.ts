@@ -1,4 +1,5 @@
 import type { CallObject } from '../../schemas/calls.ts';
+import type { WebhookReport } from '../../schemas/events.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import { advisoryEntry } from '../machine/answer.ts';
@@ -6,7 +7,7 @@ import type { CallTask } from '../machine/call-task.ts';
 import type { FaultEffect } from '../machine/faults.ts';
 import type { Journal } from './journal.ts';
 import { type HostLogger, logSplat } from './kernel-log.ts';
-import type { HostListener, WebhookReport } from './listener.ts';
+import type { HostListener } from './listener.ts';
 
 /** Writes a line for each splat, finding, fault and webhook, with the seq of its journal entry. */
 export class LogWriter implements HostListener {

@@ -1,11 +1,12 @@
 import type { WebhookConfig } from '../../schemas/drivers/external.ts';
+import type { WebhookReport } from '../../schemas/events.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import { hex } from '../kernel/pages.ts';
 import { answerTo, type CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { type Delivered, readAnswer } from '../webhook/delivery.ts';
-import type { HostListener, WebhookReport } from './listener.ts';
+import type { HostListener } from './listener.ts';
 
 /** How long a callback may take unless its device says otherwise, milliseconds. */
 const WEBHOOK_TIMEOUT_MS = 5_000;

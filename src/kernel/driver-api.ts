@@ -1,8 +1,10 @@
 import type { CallbackName, CallbackReturn } from './callback.ts';
-import type { DmaAccess, DriverApi, DriverEffects, PinResult, UnpinResult } from './driver.ts';
+import type { DmaAccess, DriverApi, PinResult, UnpinResult } from './driver.ts';
 import type { Errno } from './errno.ts';
+import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
 import { addressOf } from './pages.ts';
+import { ZERO_PFN } from './process.ts';
 import type { SplatDetails, SplatId } from './splats.ts';
 import type { KernelStep, Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
@@ -40,6 +42,7 @@ export class TaskDriverApi implements DriverApi {
   readPinned(pfn: number, offset: number, length: number): Uint8Array {
     // Every mapping of a container is of one process, so the page frame is one of its pages.
     const { process } = this.device.container!;
+    if (pfn === ZERO_PFN) return new Uint8Array(length);
     return process.read(addressOf(pfn - process.pfnOf(0), offset), length);
   }
 
@@ -51,21 +54,12 @@ export class TaskDriverApi implements DriverApi {
     this.task.kernel.print(this.task, text, { device: this.device.id });
   }
 
+  adviseBug(id: KernelBugId, iova: bigint): void {
+    this.task.adviseBug(id, iova, [this.device.id]);
+  }
+
   refuse(errno: Errno, why: string): Errno {
     return this.task.refuse(errno, why);
-  }
-
-  get effects(): DriverEffects {
-    this.task.effects ??= {};
-    return this.task.effects;
-  }
-
-  isOpen(): boolean {
-    return this.device.openCount > 0;
-  }
-
-  forDevice(id: string): DriverApi {
-    return new TaskDriverApi(this.task, this.task.kernel.devices.get(id)!);
   }
 
   lock(lock: Lock): KernelStep<void> {

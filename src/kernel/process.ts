@@ -13,10 +13,17 @@ export interface MemoryRegion {
   readonly size: number;
   /** PROT_READ, PROT_WRITE. */
   readonly prot: number;
+  /** Nobody ever wrote here: every page is the shared zero page (mem-00024). */
+  readonly neverWritten: boolean;
 }
+
+/** Pages of a transparent huge page, 2 MiB. */
+const HUGE_PAGES = 512;
 
 /** First host page frame of process 0, and the distance between processes, in pages. */
 const PFN_BASE = 0x100000;
+/** Host page frame of the shared zero page (`my_zero_pfn`). */
+export const ZERO_PFN = 0xfff;
 const PFN_PER_PROCESS = 2 ** 36;
 
 /**
@@ -67,7 +74,13 @@ export class Process {
    */
   addRegion(start: bigint, size: bigint, prot: number): Errno | null {
     if (!isPageAligned(start) || !isPageAligned(size) || size === 0n || start + size > TOP) return 'EINVAL';
-    const region = { start: pageOf(start), size: pageOf(size), prot };
+    // What can be written counts as populated; what cannot never was written.
+    const region = {
+      start: pageOf(start),
+      size: pageOf(size),
+      prot,
+      neverWritten: (prot & PROT_WRITE) === 0,
+    };
     const clash = this.regions.some(
       (r) => region.start < r.start + r.size && r.start < region.start + region.size,
     );
@@ -96,6 +109,28 @@ export class Process {
       done = region.start + region.size - page;
     }
     return count;
+  }
+
+  /**
+   * Whether a page is the shared zero page: memory that nobody ever wrote. An aligned 2 MiB of it is one huge zero
+   * page, which is memory like any other (mem-00008, mem-00036).
+   */
+  isZeroPage(page: number): boolean {
+    return this.zeroPages(page, 1) === 1;
+  }
+
+  /** How many of the pages [page, page+count) are the shared zero page. */
+  zeroPages(page: number, count: number): number {
+    let found = 0;
+    for (const { start, size, neverWritten } of this.regions) {
+      if (!neverWritten) continue;
+      const end = start + size;
+      const hugeFrom = Math.ceil(start / HUGE_PAGES) * HUGE_PAGES;
+      const hugeTo = Math.floor(end / HUGE_PAGES) * HUGE_PAGES;
+      found += overlap(page, page + count, start, end);
+      if (hugeFrom < hugeTo) found -= overlap(page, page + count, hugeFrom, hugeTo);
+    }
+    return found;
   }
 
   /** How many of the bytes [address, address+length) a copy would reach before it faults. */
@@ -194,6 +229,11 @@ export class Process {
       page++;
     }
   }
+}
+
+/** How many pages two ranges [from, to) share. */
+function overlap(from: number, to: number, start: number, end: number): number {
+  return Math.max(0, Math.min(to, end) - Math.max(from, start));
 }
 
 /** The byte that all of these are; themselves where they differ. */

@@ -1,6 +1,5 @@
 import { type Advisory, type AdvisoryKind, AdvisoryList } from './advisories.ts';
 import type { CallbackReturn, Invalidation, PendingCallback } from './callback.ts';
-import type { DriverEffects } from './driver.ts';
 import type { Errno } from './errno.ts';
 import type { Kernel } from './kernel.ts';
 import type { KernelBugId } from './kernel-bugs.ts';
@@ -39,8 +38,6 @@ export class Task {
   readonly advisories: AdvisoryList = new AdvisoryList();
   readonly invalidations: Invalidation[] = [];
   readonly held: Lock[] = [];
-  /** What driver models did within the task; null where that is nothing. */
-  effects: DriverEffects | null = null;
   /** Why the call was refused last, in words: which value broke which rule. */
   why: string | null = null;
   waitsFor: Lock | null = null;

@@ -1,6 +1,5 @@
 import type { Advisory, AdvisoryKind } from '../kernel/advisories.ts';
 import type { Invalidation } from '../kernel/callback.ts';
-import type { DriverEffects } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { hex } from '../kernel/pages.ts';
 import type { LogEntry } from '../kernel/splats.ts';
@@ -18,7 +17,7 @@ export interface InvalidationEntry {
 export interface AdvisoryEntry {
   kind: AdvisoryKind;
   /** Who did it, and whom it hit. */
-  devices: readonly string[];
+  devices: string[];
   iova: string;
   call: string;
   count: number;
@@ -32,15 +31,13 @@ export interface Answer {
   readonly log: readonly LogEntry[];
   readonly invalidations: readonly InvalidationEntry[];
   readonly advisories: readonly AdvisoryEntry[];
-  /** What driver models did; null where that is nothing. */
-  readonly effects: DriverEffects | null;
   /** Why it was refused, in words. */
   readonly why: string | null;
 }
 
 /** A finding in an answer's form. */
 export function advisoryEntry({ kind, devices, iova, count, text }: Advisory, call: string): AdvisoryEntry {
-  return { kind, devices, iova: hex(iova), call, count, text };
+  return { kind, devices: [...devices], iova: hex(iova), call, count, text };
 }
 
 /** A callback in an answer's form. */
@@ -52,7 +49,7 @@ const NONE: readonly never[] = [];
 
 /** What an ended task is answered. */
 export function answerOf(task: Task): Answer {
-  const { call, splats, invalidations, effects, why } = task;
+  const { call, splats, invalidations, why } = task;
   const advisories = task.advisories.list();
   return {
     call,
@@ -60,7 +57,6 @@ export function answerOf(task: Task): Answer {
     log: splats.length === 0 ? NONE : splats.map((event) => event.entry),
     invalidations: invalidations.length === 0 ? NONE : invalidations.map(invalidationEntry),
     advisories: advisories.length === 0 ? NONE : advisories.map((advisory) => advisoryEntry(advisory, call)),
-    effects,
     why,
   };
 }
@@ -77,22 +73,20 @@ export function sideEffects({
   invalidations,
   log,
   advisories,
-  effects,
-}: Pick<Answer, 'invalidations' | 'log' | 'advisories' | 'effects'>): Record<string, unknown> {
+}: Pick<Answer, 'invalidations' | 'log' | 'advisories'>): Record<string, unknown> {
   return {
     ...(invalidations.length > 0 ? { invalidations } : {}),
     ...(log.length > 0 ? { log } : {}),
     ...(advisories.length > 0 ? { advisories } : {}),
-    ...effects,
   };
 }
 
 /** The fields of a call's answer on success, with its side effects; of any other answer none. */
 export function bodyOf(answer: Answer): CallBody {
-  const { end, call, log, advisories, invalidations, effects } = answer;
+  const { end, call, log, advisories, invalidations } = answer;
   if (end.how !== 'returned' || typeof end.value === 'string') return NOTHING;
   // An unmap always says whom it called, be it nobody.
   if (call === 'unmap-dma') return { ...end.value, invalidations, ...sideEffects(answer) };
-  if (log === NONE && advisories === NONE && invalidations === NONE && !effects) return end.value;
+  if (log === NONE && advisories === NONE && invalidations === NONE) return end.value;
   return { ...end.value, ...sideEffects(answer) };
 }

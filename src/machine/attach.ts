@@ -1,5 +1,4 @@
-import type { CallObject } from '../../schemas/calls.ts';
-import type { DriverEffects } from '../kernel/driver.ts';
+import type { CallObject, Convenience } from '../../schemas/calls.ts';
 import type { LogEntry } from '../kernel/splats.ts';
 import type { AdvisoryEntry, Answer, InvalidationEntry } from './answer.ts';
 import type { CallBody } from './call-handler.ts';
@@ -58,7 +57,7 @@ function detach(machine: Machine, call: CallObject): Plan {
 }
 
 /** The conveniences: calls that are made of others, which alone are journalled and recorded. */
-export const CONVENIENCES: Readonly<Record<string, (machine: Machine, call: CallObject) => Plan>> = {
+export const CONVENIENCES: Readonly<Record<Convenience, (machine: Machine, call: CallObject) => Plan>> = {
   attach,
   detach,
 };
@@ -74,7 +73,6 @@ export class Sequence implements StartedCall {
   private readonly log: LogEntry[] = [];
   private readonly invalidations: InvalidationEntry[] = [];
   private readonly advisories: AdvisoryEntry[] = [];
-  private effects: DriverEffects | null = null;
 
   constructor(
     private readonly machine: Machine,
@@ -124,7 +122,6 @@ export class Sequence implements StartedCall {
     this.log.push(...answer.log);
     this.invalidations.push(...answer.invalidations);
     this.advisories.push(...answer.advisories);
-    if (answer.effects) this.effects = this.effects ? joined(this.effects, answer.effects) : answer.effects;
     this.at++;
     this.next();
   }
@@ -141,14 +138,13 @@ export class Sequence implements StartedCall {
 
   /** Its own answer: no part was refused. */
   private answered(): Answer {
-    const { name, log, invalidations, advisories, effects } = this;
+    const { name, log, invalidations, advisories } = this;
     return {
       call: name,
       end: { how: 'returned', value: this.plan.body },
       log,
       invalidations,
       advisories,
-      effects,
       why: null,
     };
   }
@@ -158,16 +154,6 @@ export class Sequence implements StartedCall {
     for (const tell of this.waiters) tell(answer);
     this.waiters = [];
   }
-}
-
-/** What driver models did in two calls, one after the other. */
-function joined(first: DriverEffects, second: DriverEffects): DriverEffects {
-  const all: Record<string, unknown> = { ...first };
-  for (const [field, value] of Object.entries(second)) {
-    const before = all[field];
-    all[field] = Array.isArray(before) ? [...before, ...(value as unknown[])] : value;
-  }
-  return all;
 }
 
 /** Whether the machine is gone, and with it what could be taken back. */

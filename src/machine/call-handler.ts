@@ -1,6 +1,9 @@
-import type { CallArgs, CallName } from '../../schemas/calls.ts';
+import type { CALLS, CallArgs, CallName } from '../../schemas/calls.ts';
 import type { Errno } from '../kernel/errno.ts';
+import type { Process } from '../kernel/process.ts';
 import type { KernelStep, Task } from '../kernel/task.ts';
+import type { Container } from '../kernel/vfio/container.ts';
+import type { Device } from '../kernel/vfio/device.ts';
 import type { Machine } from './machine.ts';
 
 /** What a call answers on success: JSON fields. */
@@ -12,14 +15,22 @@ export type CallResult = Errno | CallBody;
 /** A call that has been looked up and checked, ready to run as a task. */
 export type PreparedCall = (task: Task) => KernelStep<CallResult>;
 
+/** What a call is made on; of a fault its id, of the host nothing. */
+export interface Targets {
+  host: null;
+  process: Process;
+  container: Container;
+  device: Device;
+  fault: string;
+}
+
 /**
- * One call's code. It looks up ids and checks what a schema cannot; whatever is wrong there it throws as a
+ * One call's code. It looks up further ids and checks what a schema cannot; whatever is wrong there it throws as a
  * Refused, before anything has changed. What it returns runs in the kernel.
  */
 export type CallHandler<N extends CallName> = (
   machine: Machine,
-  /** Id of the object the call is made on; empty for a call on the host. */
-  id: string,
+  target: Targets[(typeof CALLS)[N]['on']],
   args: CallArgs<N>,
 ) => PreparedCall;
 

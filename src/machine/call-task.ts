@@ -5,6 +5,7 @@ import type { SplatEvent } from '../kernel/splats.ts';
 import { Task } from '../kernel/task.ts';
 import { type Answer, answerOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
 import type { Machine } from './machine.ts';
+import { isByDriver } from './table.ts';
 
 /** A call that was started: answered already, or under way. */
 export interface StartedCall {
@@ -20,9 +21,6 @@ export interface StartedCall {
 export function answerTo(started: StartedCall): Promise<Answer> {
   return new Promise((resolve) => started.whenAnswered(resolve));
 }
-
-/** Calls that a device's driver makes. */
-const BY_DRIVER = new Set(['pin-pages', 'unpin-pages', 'dma-rw']);
 
 /** A call as a task of the kernel. */
 export class CallTask extends Task implements StartedCall {
@@ -44,7 +42,7 @@ export class CallTask extends Task implements StartedCall {
     readonly reqId: string | undefined,
   ) {
     const device = typeof object.device === 'string' ? object.device : undefined;
-    super(machine.kernel, object.call, device, BY_DRIVER.has(object.call));
+    super(machine.kernel, object.call, device, isByDriver(object));
   }
 
   get answer(): Answer | null {

@@ -1,4 +1,4 @@
-import type { CallObject } from '../../schemas/calls.ts';
+import { type CallObject, callEntry, isCallName } from '../../schemas/calls.ts';
 import type { FaultRule } from '../../schemas/faults.ts';
 import { type Errno, isErrno } from '../kernel/errno.ts';
 import { Refused } from './refused.ts';
@@ -111,7 +111,7 @@ function matches(rule: FaultRule, name: string, on: { device?: unknown; containe
 }
 
 /** Refuses a rule that no schema can refuse. */
-export function checkFault(rule: FaultRule, isCallName: (name: string) => boolean): void {
+export function checkFault(rule: FaultRule): void {
   const wrong = (why: string) => Refused.badRequest(`body of add-fault: ${why}`);
   if ((rule.nth === undefined) === (rule.every === undefined))
     throw wrong('exactly one of "nth" and "every"');
@@ -120,7 +120,13 @@ export function checkFault(rule: FaultRule, isCallName: (name: string) => boolea
   if (rule.errno !== undefined && !isErrno(rule.errno)) throw wrong(`"${rule.errno}" is no errno`);
   if (rule.dropCallback) {
     if (!CALLBACKS.includes(rule.on)) throw wrong(`"dropCallback" is for ${CALLBACKS.join(', ')}`);
-  } else if (!isCallName(rule.on) || rule.on === 'add-fault' || rule.on === 'remove-fault') {
+  } else if (!canFail(rule.on)) {
     throw wrong(`"${rule.on}" is not a call that can fail`);
   }
+}
+
+/** Whether a fault may strike a call: one that is made of others fails as they do. */
+function canFail(name: string): boolean {
+  if (!isCallName(name) || callEntry(name).of) return false;
+  return name !== 'add-fault' && name !== 'remove-fault';
 }

@@ -15,7 +15,7 @@ import { type FaultEffect, Faults } from './faults.ts';
 import { MACHINE_LIMITS, type MachineLimits } from './limits.ts';
 import type { MachineListener } from './listener.ts';
 import { Refused } from './refused.ts';
-import { prepareCall, targetId } from './table.ts';
+import { isByDriver, isConvenience, prepareCall, targetId } from './table.ts';
 
 /** Parameters of the host that are not the kernel's module parameters. */
 export interface PanicPolicy {
@@ -38,15 +38,6 @@ export interface MachineOptions {
   /** Makes the faults wait that delay a call. */
   readonly delay?: Delay | undefined;
 }
-
-/** Calls without which what is under way could not end: they are never too many. */
-const NEVER_TOO_MANY = new Set([
-  'resume-callbacks',
-  'complete-callback',
-  'pin-pages',
-  'unpin-pages',
-  'dma-rw',
-]);
 
 /**
  * A kernel with what clients see around it: ids, resource limits, host parameters, faults. Calls act on it, and its
@@ -86,9 +77,10 @@ export class Machine {
    * @throws Refused when it names what is not there; nothing has changed then
    */
   start(call: CallObject, reqId?: string): StartedCall {
-    const convenience = CONVENIENCES[call.call];
-    if (convenience) return new Sequence(this, call.call, convenience(this, call), reqId);
-    if (this.waiting.size >= this.limits.pendingCalls && !NEVER_TOO_MANY.has(call.call)) {
+    if (isConvenience(call.call)) {
+      return new Sequence(this, call.call, CONVENIENCES[call.call](this, call), reqId);
+    }
+    if (this.waiting.size >= this.limits.pendingCalls && !isByDriver(call)) {
       throw Refused.tooMany('calls under way', this.limits.pendingCalls);
     }
     const prepared = prepareCall(this, call);

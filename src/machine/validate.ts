@@ -1,5 +1,5 @@
 import type { TSchema } from '@sinclair/typebox';
-import { TypeCompiler, type ValueError } from '@sinclair/typebox/compiler';
+import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler';
 import { Value } from '@sinclair/typebox/value';
 import { Refused } from './refused.ts';
 
@@ -70,12 +70,21 @@ export function parseLine(line: string): unknown {
   }
 }
 
-/** Compiles a schema into a check that gives null, or a Refused naming the value and the rule. */
+/** Whether a value is what a schema says. The schema is compiled when the first one comes. */
+export function predicate(schema: TSchema): (value: unknown) => boolean {
+  let compiled: TypeCheck<TSchema> | null = null;
+  return (value) => {
+    compiled ??= TypeCompiler.Compile(schema);
+    return compiled.Check(value);
+  };
+}
+
+/** A check against a schema that gives null, or a Refused naming the value and the rule. */
 export function checker(schema: TSchema): (value: unknown, where: string) => Refused | null {
-  const compiled = TypeCompiler.Compile(schema);
+  const holds = predicate(schema);
   return (value, where) => {
-    if (compiled.Check(value)) return null;
-    const first = compiled.Errors(value).First();
+    if (holds(value)) return null;
+    const first = Value.Errors(schema, value).First();
     return Refused.badRequest(first ? explain(first, where) : `${where} is not valid`);
   };
 }
@@ -84,7 +93,7 @@ export function checker(schema: TSchema): (value: unknown, where: string) => Ref
 export function validator(schema: TSchema): (value: unknown, where: string) => void {
   const check = checker(schema);
   return (value, where) => {
-    const problem = check(value, where);
-    if (problem) throw problem;
+    const refused = check(value, where);
+    if (refused) throw refused;
   };
 }

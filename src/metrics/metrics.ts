@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { HostListener, WebhookReport } from '../host/listener.ts';
+import type { WebhookReport } from '../../schemas/events.ts';
+import type { HostListener } from '../host/listener.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { Invalidation } from '../kernel/callback.ts';
 import type { SplatEvent } from '../kernel/splats.ts';

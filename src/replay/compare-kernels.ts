@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { ComparisonView } from '../../schemas/views.ts';
 import {
   differencesBetween,
   type KernelDifference,
@@ -12,22 +13,10 @@ import { callOf, type Expectation, type Scenario } from './scenario.ts';
 /** Makes a fresh machine of a generation. */
 export type MachineOf = (gen: Generation) => Machine;
 
-/** Why two neighbouring kernels of a comparison answer a step differently. */
-export interface Reason {
-  readonly from: string;
-  readonly to: string;
-  readonly id: string;
-  readonly text: string;
-}
-
 /** A step that is not answered alike on every kernel. */
-export interface StepComparison {
-  readonly step: number;
-  readonly call: Record<string, unknown>;
-  /** What each kernel answers; absent where the scenario had ended before. */
-  readonly answers: Record<string, Expectation>;
-  readonly reasons: Reason[];
-}
+export type StepComparison = ComparisonView['steps'][number];
+/** Why two neighbouring kernels of a comparison answer a step differently. */
+type Reason = StepComparison['reasons'][number];
 
 /** Runs a scenario on several kernels and returns the steps that differ, with the reasons. */
 export function compareKernels(

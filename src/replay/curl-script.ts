@@ -1,5 +1,4 @@
-import { CALL_TARGETS, type CallName } from '../../schemas/calls.ts';
-import { restOf } from '../../schemas/rest.ts';
+import { type CallName, callEntry, restOf } from '../../schemas/calls.ts';
 import { callOf, type Scenario, type Step } from './scenario.ts';
 
 const HEAD = `#!/bin/sh
@@ -47,7 +46,7 @@ function line(step: Step): string {
   const { call, ...args } = callOf(step);
   const name = call as CallName;
   const { method, url } = restOf(name);
-  const target = CALL_TARGETS[name];
+  const { on: target } = callEntry(name);
   let path = url;
   if (target !== 'host') {
     path = url.replace(`:${target}`, encodeURIComponent(String(args[target])));

@@ -1,4 +1,3 @@
-import { DRIVER_EXPECTED } from '../../schemas/drivers/index.ts';
 import { type Answer, bodyOf, errnoOf } from '../machine/answer.ts';
 import { fnv1a64, infoOf, PLAIN_FIELDS } from './compare.ts';
 import type { Expectation, Observation } from './scenario.ts';
@@ -18,7 +17,6 @@ export function observationOf(
   invalidations: readonly unknown[],
   shown: Shown,
   lockedPages: number,
-  devices: Observation['devices'] = {},
 ): Observation {
   const log = answer ? answer.log : [];
   const how = answer?.end.how;
@@ -31,8 +29,6 @@ export function observationOf(
     body: answer ? bodyOf(answer) : {},
     invalidations: invalidations.slice(shown.invalidations),
     log: log.slice(shown.log),
-    effects: (answer?.effects ?? {}) as Observation['effects'],
-    devices,
     lockedPages,
   };
   shown.invalidations = invalidations.length;
@@ -41,25 +37,16 @@ export function observationOf(
 }
 
 /** The expectation of a call that returned, printed nothing and called nobody; null where more is to be said. */
-export function plainExpectation({ end, log, invalidations, effects }: Answer): Expectation | null {
-  if (end.how !== 'returned' || log.length > 0 || invalidations.length > 0 || effects) return null;
+export function plainExpectation({ end, log, invalidations }: Answer): Expectation | null {
+  if (end.how !== 'returned' || log.length > 0 || invalidations.length > 0) return null;
   if (typeof end.value === 'string') return { errno: end.value };
   if (end.value.data !== undefined || end.value.dmaAvail !== undefined) return null;
-  return { errno: null, ...told(end.value) };
+  const expect: Expectation = { errno: null };
+  for (const field of PLAIN_FIELDS) {
+    if (end.value[field] !== undefined) Object.assign(expect, { [field]: end.value[field] });
+  }
+  return expect;
 }
-
-/** The fields of an answer that an expectation has as they are. */
-function told(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const fields = ANSWERED.filter((field) => body[field] !== undefined && !isListOfRuns(field, body[field]));
-  return Object.fromEntries(fields.map((field) => [field, body[field]]));
-}
-
-/** vfio-ccw's answers have what is pinned under the name that pin-pages has for a number. */
-function isListOfRuns(field: string, value: unknown): boolean {
-  return field === 'pinned' && typeof value !== 'number';
-}
-
-const ANSWERED = [...PLAIN_FIELDS, ...Object.keys(DRIVER_EXPECTED)];
 
 /** An observation in the terms of a recording. A call that would never return `hangs`. */
 export function expectationOf(seen: Observation & { hangs?: boolean }): Expectation {
@@ -69,7 +56,9 @@ export function expectationOf(seen: Observation & { hangs?: boolean }): Expectat
   if (seen.pending) expect.pending = true;
   else if (seen.killed) expect.killed = true;
   else expect.errno = seen.errno;
-  Object.assign(expect, told(body), seen.effects);
+  for (const field of PLAIN_FIELDS) {
+    if (body[field] !== undefined) Object.assign(expect, { [field]: body[field] });
+  }
   if (body.dmaAvail !== undefined) expect.info = infoOf(body);
   if (typeof body.data === 'string') expect.fnv1a64 = fnv1a64(Buffer.from(body.data, 'base64'));
   if (seen.invalidations.length > 0) expect.invalidations = seen.invalidations as never;

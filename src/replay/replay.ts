@@ -1,7 +1,8 @@
+import type { DifferenceView } from '../../schemas/views.ts';
 import type { Machine } from '../machine/machine.ts';
 import { compare } from './compare.ts';
 import { ScenarioRun } from './run.ts';
-import type { Difference, Scenario } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
 
 /**
  * Runs a scenario on a machine that is as after a reset, step by step, and returns every difference from its
@@ -9,8 +10,8 @@ import type { Difference, Scenario } from './scenario.ts';
  *
  * @throws Refused when a step is not a valid call
  */
-export function replay(machine: Machine, scenario: Scenario): Difference[] {
-  const differences: Difference[] = [];
+export function replay(machine: Machine, scenario: Scenario): DifferenceView[] {
+  const differences: DifferenceView[] = [];
   const run = new ScenarioRun(machine);
   for (const [index, step] of scenario.steps.entries()) {
     const seen = run.take(step, index);

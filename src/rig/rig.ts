@@ -1,4 +1,5 @@
 import type { Snapshot } from '../../schemas/snapshot.ts';
+import type { RigView } from '../../schemas/views.ts';
 import type { Host } from '../host/host.ts';
 import { Operations } from '../host/operations.ts';
 import type { Generation } from '../kernel/generations/index.ts';
@@ -39,13 +40,14 @@ export class Rig {
   }
 
   /** What `GET /v1/rigs` shows. */
-  describe(now: number) {
+  describe(now: number): RigView {
     const { kernel, journal } = this.host;
     return {
       rig: this.name,
       kernel: kernel.gen.version,
       taint: [...kernel.taint],
       containers: kernel.containers.size,
+      wedged: [...kernel.containers.values()].filter(({ view }) => view?.wedgedBy).length,
       devices: kernel.devices.size,
       pendingCalls: kernel.scheduler.pending.length,
       seq: journal.seq,

@@ -1,3 +1,4 @@
+import type { RigView } from '../../schemas/views.ts';
 import { Refused } from '../machine/refused.ts';
 import type { Rig } from './rig.ts';
 
@@ -60,7 +61,7 @@ export class Rigs {
   }
 
   /** What `GET /v1/rigs` shows. */
-  describe(): object[] {
+  describe(): RigView[] {
     const now = this.clock();
     return this.list().map((rig) => rig.describe(now));
   }

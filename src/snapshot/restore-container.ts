@@ -1,6 +1,7 @@
 import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { offsetInPage, pageOf, TOP_PAGE } from '../kernel/pages.ts';
+import { ZERO_PFN } from '../kernel/process.ts';
 import { NIL, type TreeShape } from '../kernel/rb-links.ts';
 import { treeOf, WrongShape } from '../kernel/tree-shape.ts';
 import { USABLE } from '../kernel/type1/attach-group.ts';
@@ -166,6 +167,13 @@ function restoreMappings(
     end = Math.max(end, iova + size);
   }
   iommu.mappings.restore(fields, shapeOf(mappings, where));
+  if (!iommu.gen.zeroPageReserved) return;
+  for (const slot of iommu.mappings.inOrder()) {
+    const { vaddr, size } = iommu.mappings;
+    if (iommu.mappings.iommuMapped(slot)) {
+      iommu.setReservedPages(slot, iommu.process.zeroPages(vaddr[slot]!, size[slot]!));
+    }
+  }
 }
 
 function shapeOf(mappings: SavedIommu['mappings'], where: string): TreeShape {
@@ -205,7 +213,9 @@ function restorePins(
     if (page >= end || page < start - (offset === 0 ? 0 : 1)) {
       throw wrong(`${where}/${i}/iova`, `is ${iova}, which is not in the mapping`);
     }
-    if (!(frame >= firstFrame && frame < firstFrame + TOP_PAGE)) {
+    const zero = frame === ZERO_PFN && kernel.gen.zeroPageReserved;
+    const known = zero || (frame >= firstFrame && frame < firstFrame + TOP_PAGE);
+    if (!known) {
       throw wrong(`${where}/${i}/pfn`, `is ${pfn}, which is no page frame of process ${process.id}`);
     }
     let total = 0;

@@ -79,8 +79,7 @@ function restoreDevice(m: Machine, saved: SavedDevice, where: string): Device {
     }
   }
   const { kernel } = m;
-  const driver = createDriver(kernel, config ?? undefined, saved.device);
-  if (typeof driver === 'string') throw wrong(`${where}/driver`, `is refused with ${driver}`);
+  const driver = createDriver(config ?? undefined, kernel.gen);
   restoreDriver(driver, saved.driverState, `${where}/driverState`);
   if (driver.ownLock) restoreLock(kernel, driver.ownLock, saved.driverLock, `${where}/driverLock`);
   else if (saved.driverLock) throw wrong(`${where}/driverLock`, 'must be null: the driver has no lock');

@@ -1,6 +1,4 @@
-import { CALL_ARGS } from '../../schemas/calls.ts';
 import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
-import { restoreModelHosts } from '../drivers/index.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import type { SplatId, SplatSite } from '../kernel/splats.ts';
 import { checkFault, type FaultState } from '../machine/faults.ts';
@@ -45,7 +43,6 @@ export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): 
   restoreHost(m, state, at);
   restoreFaults(m, state, at);
   restoreProcesses(m, state, at);
-  restoreModelHosts(m.kernel, state.models);
   const groups = restoreDevices(m, state, at);
   checkDifferent(
     state.containers.map(({ container }) => container),
@@ -100,7 +97,7 @@ function restoreFaults({ faults }: Machine, state: SnapshotState, where: string)
   faults.count = state.next.fault;
   for (const [i, fault] of state.faults.entries()) {
     try {
-      checkFault(fault.rule, (name) => Object.hasOwn(CALL_ARGS, name));
+      checkFault(fault.rule);
     } catch (error) {
       throw wrong(`${where}/faults/${i}/rule`, `cannot be: ${(error as Error).message}`);
     }

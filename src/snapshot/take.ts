@@ -6,7 +6,6 @@ import {
   type Snapshot,
 } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
-import { saveModelHosts } from '../drivers/index.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';
 import { type Process, regionBytes } from '../kernel/process.ts';
@@ -55,7 +54,6 @@ export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
       groups: groupsOf(kernel).map(saveGroup),
       devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets)),
       formerDevices: formerDevices(kernel),
-      models: canonical(saveModelHosts(kernel)),
       containers: byId(kernel.containers).map(saveContainer),
     },
   };

@@ -1,9 +1,10 @@
 import { flagNames, PROT_FLAGS } from '../../schemas/values.ts';
+import type { ContainerView, MappingView, PinView } from '../../schemas/views.ts';
 import { hex } from '../kernel/pages.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 
 /** A container as GET shows it. */
-export function describeContainer({ id, process, open, groups, view }: Container) {
+export function describeContainer({ id, process, open, groups, view }: Container): ContainerView {
   return {
     container: id,
     process: process.id,
@@ -15,14 +16,14 @@ export function describeContainer({ id, process, open, groups, view }: Container
       pins: view.pinCount,
       dmaAvail: view.dmaAvail,
       dirtyTracking: view.dirtyTracking,
-      devices: view.devices,
+      devices: [...view.devices],
     },
     wedged: view?.wedgedBy ?? null,
   };
 }
 
 /** Its mappings as lists show them, by IOVA. */
-export function* mappingsOf({ view }: Container): Generator<object> {
+export function* mappingsOf({ view }: Container): Generator<MappingView> {
   if (!view) return;
   for (const { iova, size, vaddr, prot, vaddrInvalid, iommuMapped, pins } of view.mappings()) {
     let pinned = 0;
@@ -40,11 +41,11 @@ export function* mappingsOf({ view }: Container): Generator<object> {
 }
 
 /** Its pins as lists show them, by IOVA. */
-export function* pinsOf({ view }: Container): Generator<object> {
+export function* pinsOf({ view }: Container): Generator<PinView> {
   if (!view) return;
   for (const { pins } of view.mappings()) {
     for (const { iova, pfn, refCount, devices } of pins()) {
-      yield { iova: hex(iova), pfn: `0x${pfn.toString(16)}`, refCount, devices };
+      yield { iova: hex(iova), pfn: `0x${pfn.toString(16)}`, refCount, devices: [...devices] };
     }
   }
 }

@@ -1,10 +1,11 @@
+import type { DeviceView } from '../../schemas/views.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 
 /** Items that a device's shown state has of each list. */
-const LISTED_STATE = 1024;
+const LISTED_STATE = 256;
 
 /** A device as GET shows it. */
-export function describeDevice(device: Device) {
+export function describeDevice(device: Device): DeviceView {
   const { group, driver } = device;
   return {
     device: device.id,

@@ -1,21 +1,43 @@
+import type { LayoutAnswer } from '../../schemas/page.ts';
+import { IOMMU_TYPES, PROT_FLAGS } from '../../schemas/values.ts';
 import { hex, PAGE_SIZE } from '../kernel/pages.ts';
+import type { Container } from '../kernel/vfio/container.ts';
 import type { IommuView, MappingView, PinView } from '../kernel/vfio/iommu-view.ts';
+import type { Rig } from '../rig/rig.ts';
+import { describeContainer } from './container.ts';
 
 /** Mappings and runs of pins that one layout carries; the page says so where there are more. */
 const LAYOUT_MAX = 131_072;
 
-/** Bits of a mapping's `flags` in a layout, beside READ 1 and WRITE 2. */
-const VADDR_INVALID = 4;
-const IOMMU_MAPPED = 8;
+/** Bits of a mapping's `flags` in a layout. */
+const BITS = { ...PROT_FLAGS, vaddrInvalid: 4, iommuMapped: 8 };
 
 const PAGE = BigInt(PAGE_SIZE);
 
+/** A container with everything in its IOVA space, for the page. */
+export function layoutOf({ name, host }: Rig, container: Container): LayoutAnswer {
+  const { view } = container;
+  const { iommu, ...shown } = describeContainer(container);
+  return {
+    rig: name,
+    seq: host.journal.seq,
+    ...shown,
+    iommu: iommu && view && { ...iommu, typeName: typeName(view.type), attempts: view.attempts },
+    bits: BITS,
+    ...columnsOf(view),
+  };
+}
+
+function typeName(type: number | null): string | null {
+  if (type === null) return null;
+  return Object.entries(IOMMU_TYPES).find(([, number]) => number === type)?.[0] ?? `type ${type}`;
+}
+
 /**
- * A container's IOVA space in columns: the mappings by IOVA, and the pins as runs: pages one after the other with
- * frames one after the other and the same holders. `pins.mapping` is an index into the mappings, `pins.holders` one
- * into `holders`.
+ * An IOVA space in columns: the mappings by IOVA, and the pins as runs: pages one after the other with frames one
+ * after the other and the same holders.
  */
-export function layoutOf(view: IommuView | null) {
+function columnsOf(view: IommuView | null) {
   const mappings = {
     iova: [] as string[],
     size: [] as string[],
@@ -39,7 +61,11 @@ export function layoutOf(view: IommuView | null) {
 }
 
 function flagsOf({ prot, vaddrInvalid, iommuMapped }: MappingView): number {
-  return (prot & 3) | (vaddrInvalid ? VADDR_INVALID : 0) | (iommuMapped ? IOMMU_MAPPED : 0);
+  return (
+    (prot & (BITS.read | BITS.write)) |
+    (vaddrInvalid ? BITS.vaddrInvalid : 0) |
+    (iommuMapped ? BITS.iommuMapped : 0)
+  );
 }
 
 class PinRuns {

@@ -1,9 +1,10 @@
 import { flagNames, PROT_FLAGS } from '../../schemas/values.ts';
+import type { ProcessView } from '../../schemas/views.ts';
 import { hex } from '../kernel/pages.ts';
 import { type Process, regionBytes } from '../kernel/process.ts';
 
 /** A process as GET shows it. */
-export function describeProcess(process: Process) {
+export function describeProcess(process: Process): ProcessView {
   return {
     process: process.id,
     memlock: process.memlock === null ? 'unlimited' : hex(process.memlock),

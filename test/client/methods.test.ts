@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CALL_ARGS, CALL_TARGETS, type CallName } from '../../schemas/calls.ts';
+import { CALL_NAMES, type CallName, callEntry } from '../../schemas/calls.ts';
 import type { VfioHostClient } from '../../src/client/index.ts';
 import { type Server, startServer } from './server.ts';
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-const CALLS = Object.keys(CALL_ARGS) as CallName[];
+const CALLS = CALL_NAMES;
 const camelCase = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
 /** The object of a client that has a call's method. */
@@ -23,7 +23,7 @@ function objectFor(call: CallName): Record<string, unknown> {
     device: client.device('x'),
     fault: client.fault('x'),
   };
-  return objects[CALL_TARGETS[call]] as unknown as Record<string, unknown>;
+  return objects[callEntry(call).on] as unknown as Record<string, unknown>;
 }
 
 describe.each(CALLS)('%s', (call) => {

@@ -95,17 +95,20 @@ test('open streams end when the service closes', async () => {
   expect(await last).toEqual({ kind: 'end', reason: 'the service was stopped' });
 });
 
+/** A call's entry. */
+const entry = (call: string) => ({ seq: 0, kind: 'call' as const, call: { call } });
+
 test('a reader too slow for the ring is let go with the reason, without a queue', async () => {
   const journal = new Journal(10);
   const stream = new EventStream(journal, { since: 0, limit: 1 }, NDJSON);
-  journal.append({ kind: 'call', call: 'first' });
+  journal.append(entry('first'));
   const reader = stream[Symbol.asyncIterator]();
-  expect(JSON.parse((await reader.next()).value as string)).toMatchObject({ call: 'first' });
+  expect(JSON.parse((await reader.next()).value as string)).toMatchObject({ call: { call: 'first' } });
   // What the stream itself buffers ahead, and then more than the ring holds.
   for (let i = 0; i < 200_000 && stream.readableLength < stream.readableHighWaterMark; i++) {
-    journal.append({ kind: 'call', call: 'x'.repeat(1000) });
+    journal.append(entry('x'.repeat(1000)));
   }
-  for (let i = 0; i < 20; i++) journal.append({ kind: 'call', call: 'dropped' });
+  for (let i = 0; i < 20; i++) journal.append(entry('dropped'));
   let last = '';
   for await (const chunk of { [Symbol.asyncIterator]: () => reader }) last = chunk as string;
   expect(last.trimEnd().split('\n').at(-1)).toBe(

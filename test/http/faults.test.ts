@@ -70,6 +70,48 @@ test('a delayed call is answered 503 when the rig is reset', async () => {
   expect((await late).status).toBe(503);
 });
 
+test.each([
+  ['the rig is reset', () => rig.http('POST', '/v1/reset')],
+  ['the rig is deleted', () => rig.http('DELETE', '/v1/rigs/default')],
+  ['the service stops', () => rig.app.close()],
+])(
+  'a delayed call whose caller does not wait is abandoned when %s, and no promise is left',
+  async (_when, end) => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      await fault({ on: 'map-dma', nth: 1, delayMs: 60_000 });
+      const { host, operations } = rig.service.rigs.use('default');
+      const body = { iova: 0, vaddr: 0, size: 4096, flags: 3 };
+      const prefer = { prefer: 'respond-async' };
+      expect((await rig.http('POST', '/v1/containers/c0/map-dma', body, prefer)).status).toBe(202);
+      const { started } = operations.get('op0');
+      expect(host.machine.underway()).toEqual(['map-dma is delayed by a fault']);
+      await end();
+      expect(started.answer?.end).toMatchObject({ how: 'crashed', error: { slug: 'abandoned' } });
+      // A rejection that nobody has handled is told of after the microtasks.
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(unhandled).toEqual([]);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+  },
+);
+
+test('a delayed call whose container has gone by then is answered 404', async () => {
+  await fault({ on: 'map-dma', nth: 1, delayMs: 20 });
+  const other = await rig.http('POST', '/v1/containers', {});
+  const late = rig.http('POST', `/v1/containers/${other.body.container}/map-dma`, {
+    iova: 0,
+    vaddr: 0,
+    size: 4096,
+    flags: 3,
+  });
+  await rig.http('DELETE', `/v1/containers/${other.body.container}`);
+  expect((await late).body).toMatchObject({ status: 404, detail: 'there is no container "c1"' });
+});
+
 test('a trace with faults replays with no difference and without waiting', async () => {
   await fault({ on: 'map-dma', nth: 2, errno: 'ENOMEM' });
   await fault({ on: 'unmap-dma', nth: 1, delayMs: 30 });

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CALL_ARGS, CALL_TARGETS, type CallName } from '../../schemas/calls.ts';
-import { restOf } from '../../schemas/rest.ts';
+import { CALL_NAMES, callEntry, restOf } from '../../schemas/calls.ts';
 import { type Answer, ok, type Rig, startRig } from './rig.ts';
 
 type Json = Answer['body'];
@@ -14,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => rig.app.close());
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options'];
-const CALLS = Object.keys(CALL_ARGS) as CallName[];
+const CALLS = CALL_NAMES;
 
 /** Every operation of the document. */
 function operations(): { path: string; method: string; operation: Json }[] {
@@ -113,17 +112,17 @@ describe.each(CALLS)('%s', (call) => {
 
   test('has a path of the contract’s form, without a colon', () => {
     const operation = document.paths[templated(url)]?.[String(method).toLowerCase()];
-    expect(operation, `${method} ${url}`).toMatchObject({ operationId: call, tags: [CALL_TARGETS[call]] });
+    expect(operation, `${method} ${url}`).toMatchObject({ operationId: call, tags: [callEntry(call).on] });
     expect(Object.keys(operation.responses)).toContain(String(status));
   });
 
   test('documents its arguments as they are checked', () => {
-    if (method !== 'POST') return expect(Object.keys(CALL_ARGS[call].properties)).toEqual([]);
+    if (method !== 'POST') return expect(Object.keys(callEntry(call).args.properties)).toEqual([]);
     const { requestBody } = document.paths[templated(url)].post;
     const schema = requestBody.content['application/json'].schema;
-    expect(Object.keys(schema.properties ?? {})).toEqual(Object.keys(CALL_ARGS[call].properties));
+    expect(Object.keys(schema.properties ?? {})).toEqual(Object.keys(callEntry(call).args.properties));
     expect(schema.additionalProperties).toBe(false);
-    expect(schema.required).toEqual(CALL_ARGS[call].required);
+    expect(schema.required).toEqual(callEntry(call).args.required);
   });
 });
 

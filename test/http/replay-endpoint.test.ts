@@ -210,3 +210,18 @@ describe('a scenario that is none', () => {
     expectProblem(await rig.post('replay', body), { status: 400, detail });
   });
 });
+
+test.each(['replay', 'compare'])('POST /v1/%s keeps the configured limits', async (endpoint) => {
+  const small = await startRig({ logLevel: 'silent', maxContainers: 1 });
+  try {
+    const scenario = { steps: [{ call: 'open-container' }, { call: 'open-container' }] };
+    const payload = endpoint === 'replay' ? scenario : { scenario };
+    const { status, body } = await small.http('POST', `/v1/${endpoint}`, payload);
+    expect([status, body.detail]).toEqual([
+      429,
+      'step 1: there are 1 containers already, which is the limit',
+    ]);
+  } finally {
+    await small.app.close();
+  }
+});

@@ -46,7 +46,6 @@ describe('the errno table', () => {
       log: [],
       invalidations: [],
       advisories: [],
-      effects: null,
       why: 'so it is',
     });
     expect(reply).toMatchObject({

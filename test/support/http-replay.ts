@@ -1,13 +1,7 @@
-import { CALL_TARGETS, type CallName } from '../../schemas/calls.ts';
-import { restOf } from '../../schemas/rest.ts';
+import { type CallName, callEntry, restOf } from '../../schemas/calls.ts';
+import type { DifferenceView } from '../../schemas/views.ts';
 import { compare } from '../../src/replay/compare.ts';
-import {
-  callOf,
-  type Difference,
-  type Observation,
-  type Scenario,
-  type Step,
-} from '../../src/replay/scenario.ts';
+import { callOf, type Observation, type Scenario, type Step } from '../../src/replay/scenario.ts';
 
 /** One HTTP exchange: status and JSON body (empty when there is none). */
 export type Exchange = (
@@ -28,8 +22,8 @@ const ASYNC = { prefer: 'respond-async' };
  * Replays a scenario as a client would, one REST request a step, against a service that was just reset.
  * It shares with the service's own replay only how an observation is compared.
  */
-export async function replayOverHttp(http: Exchange, scenario: Scenario): Promise<Difference[]> {
-  const differences: Difference[] = [];
+export async function replayOverHttp(http: Exchange, scenario: Scenario): Promise<DifferenceView[]> {
+  const differences: DifferenceView[] = [];
   const pending = new Map<string, Pending>();
   const held = new Set<string>();
   for (const [index, step] of scenario.steps.entries()) {
@@ -77,10 +71,6 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
     pending.set(step.async!, { operation: String(body.operation), invalidations: invalidations.length });
   }
   const { body: process } = await http('GET', '/v1/processes/p0');
-  const devices: Record<string, Record<string, unknown>> = {};
-  for (const device of Object.keys(step.expect?.devices ?? {})) {
-    devices[device] = (await http('GET', `/v1/devices/${device}`)).body.state as Record<string, unknown>;
-  }
   return {
     errno: (body.errno as string | undefined) ?? (status >= 400 && !body.killed ? `status ${status}` : null),
     killed: body.killed === true,
@@ -89,8 +79,6 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
     body,
     invalidations: invalidations.slice(seenBefore),
     log: (body.log ?? []) as unknown[],
-    effects: body,
-    devices,
     lockedPages: process.lockedPages as number,
   };
 }
@@ -98,7 +86,7 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
 async function request(http: Exchange, step: Step, headers: Record<string, string>) {
   const { call, ...args } = callOf(step);
   const { method, url } = restOf(call as CallName);
-  const target = CALL_TARGETS[call as CallName];
+  const target = callEntry(call as CallName).on;
   let path = url;
   if (target !== 'host') {
     path = url.replace(`:${target}`, String(args[target]));

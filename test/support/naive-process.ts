@@ -18,6 +18,12 @@ export class NaiveProcess {
     return region !== undefined && (!write || (region.prot & 2) !== 0);
   }
 
+  /** Whether the page at an address is the zero page: in a region that cannot be written (and is no huge page). */
+  isZeroPage(address: bigint): boolean {
+    const region = this.regions.find((r) => address >= r.start && address < r.start + r.size);
+    return region !== undefined && (region.prot & 2) === 0;
+  }
+
   /** How many of `length` bytes come before a fault. */
   reachable(address: bigint, length: number, write: boolean): number {
     let reached = 0;

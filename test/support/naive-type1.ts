@@ -18,6 +18,8 @@ export interface Pin {
   key: bigint;
   /** The device of each reference. The kernel does not know; the service's listings do. */
   refs: string[];
+  /** Whether its page counts in locked_vm. */
+  charged: boolean;
 }
 
 export interface Mapping {
@@ -245,14 +247,16 @@ export class NaiveType1 {
     }
     const { process } = this;
     if (!process.allows(m.vaddr + (key - m.iova), (m.prot & 2) !== 0)) return 'EFAULT';
+    // The zero page is neither charged nor limited.
+    const charged = !process.isZeroPage(m.vaddr + (key - m.iova));
     const { limit } = process;
-    if (!m.lockCap && limit !== null && process.locked + 1n > limit / PAGE) {
+    if (charged && !m.lockCap && limit !== null && process.locked + 1n > limit / PAGE) {
       const what = `vfio_pin_page_external: Task COMM (PID) RLIMIT_MEMLOCK (${limit}) exceeded`;
       this.trail().log.push({ kind: 'PR_WARN', what });
       return 'ENOMEM';
     }
-    process.locked++;
-    m.pins.push({ key, refs: [device] });
+    if (charged) process.locked++;
+    m.pins.push({ key, refs: [device], charged });
     if (this.tracking) m.dirty |= 1n << pageOf(key - m.iova);
     return null;
   }
@@ -277,7 +281,7 @@ export class NaiveType1 {
     pin.refs.splice(pin.refs.lastIndexOf(owner), 1);
     if (pin.refs.length === 0) {
       m.pins.splice(m.pins.indexOf(pin), 1);
-      this.process.locked--;
+      if (pin.charged) this.process.locked--;
     }
     return true;
   }

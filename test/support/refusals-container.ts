@@ -282,4 +282,38 @@ const ATTACH: Refusal[] = [
 ];
 
 /** Refusals of calls on containers, and of joining one. */
-export const CONTAINER_REFUSALS: Refusal[] = [...LIFE, ...MAP, ...UNMAP, ...DIRTY, ...ATTACH];
+const CONVENIENCES: Refusal[] = [
+  refusal('attach', 'no such device', CONTAINER, { ...C0, device: 'none' }, 404),
+  refusal(
+    'attach',
+    'no such container',
+    [...CONTAINER, ...device('d0')],
+    { container: 'none', device: 'd0' },
+    404,
+  ),
+  refusal('attach', 'the group is open already', V2, { ...C0, device: 'd0' }, 'EBUSY'),
+  refusal('detach', 'no such device', CONTAINER, { ...C0, device: 'none' }, 404),
+  refusal(
+    'detach',
+    'the device is in another container',
+    [...V2, { call: 'open-container', container: 'c1' }],
+    { container: 'c1', device: 'd0' },
+    409,
+  ),
+  refusal(
+    'detach',
+    'the device is not open',
+    [...CONTAINER, ...device('d0')],
+    { ...C0, device: 'd0' },
+    'EBADF',
+  ),
+];
+
+export const CONTAINER_REFUSALS: Refusal[] = [
+  ...LIFE,
+  ...MAP,
+  ...UNMAP,
+  ...DIRTY,
+  ...ATTACH,
+  ...CONVENIENCES,
+];

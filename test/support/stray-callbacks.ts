@@ -1,4 +1,4 @@
-import type { Difference } from '../../src/replay/scenario.ts';
+import type { DifferenceView } from '../../schemas/views.ts';
 
 const STRAY_7_2 = [
   { device: 'd1', iova: '0x10000', length: '0x1000' },
@@ -11,7 +11,7 @@ const STRAY_7_2 = [
  * a mapping that was never made (conc-00093, which would explain the first, is not among the recordings).
  * Everything else in these scenarios must match; this difference, and no other, must be there.
  */
-export const STRAY_CALLBACKS: Readonly<Record<string, Readonly<Record<string, Partial<Difference>>>>> = {
+export const STRAY_CALLBACKS: Readonly<Record<string, Readonly<Record<string, Partial<DifferenceView>>>>> = {
   '5.10': { 'conc-00052': { step: 0, call: 'add-memory-region', field: 'invalidations', actual: [] } },
   '6.1': { 'conc-00094': { step: 0, call: 'add-memory-region', field: 'invalidations', actual: [] } },
   '6.12': { 'conc-00094': { step: 0, call: 'add-memory-region', field: 'invalidations', actual: [] } },

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
+  ASYNC,
   containerWith,
   expectProblem,
   hitBug,
@@ -11,6 +12,7 @@ import {
   type Rig,
   startRig,
   synthetic,
+  unmap,
 } from '../http/rig.ts';
 
 let rig: Rig;
@@ -138,10 +140,82 @@ test('a layout is of the rig that is named; looking makes none', async () => {
   await rig.request('POST', '/v1/containers', { container: 'c5' }, { 'x-rig': 'other' });
   const other = await rig.request('GET', '/ui/containers/c5/layout', undefined, { 'x-rig': 'other' });
   expect(other.body).toMatchObject({ rig: 'other', container: 'c5' });
-  const absent = await rig.request('GET', '/ui/containers/c5/layout', undefined, { 'x-rig': 'absent' });
-  expectProblem(absent, { status: 404, slug: 'not-found', detail: ['rig "absent"'] });
+  for (const [container, name] of [
+    ['c5', 'absent'],
+    ['c6', 'other'],
+  ]) {
+    const gone = await rig.request('GET', `/ui/containers/${container}/layout`, undefined, {
+      'x-rig': name!,
+    });
+    expect([gone.status, gone.body]).toEqual([204, {}]);
+  }
   expectProblem(await rig.request('GET', '/ui/containers/C%20/layout'), { status: 400 });
   expectProblem(await rig.request('GET', '/ui/containers/c5/layout?x=1'), { status: 400 });
   const { rigs } = await ok(rig.get('rigs'));
   expect(rigs.map((one: { rig: string }) => one.rig)).toEqual(['other']);
+});
+
+test('a rig in one look: containers, devices and what waits, also where its entries have left the journal', async () => {
+  await rig.app.close();
+  rig = await startRig({ maxJournal: 10 });
+  await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
+  await ok(
+    rig.post('devices', {
+      device: 'spare',
+      driver: { type: 'webhook', url: 'http://127.0.0.1:1/', secret: 's' },
+    }),
+  );
+  await ok(map(rig, '0x10000', '0x4000'));
+  await ok(pin(rig, '0x10000'));
+  await unmap(rig, '0x10000', '0x4000', ASYNC);
+  for (let i = 0; i < 20; i++) await ok(rig.post('containers/c0/check-extension', { extension: 1 }));
+  const { body } = await rig.request('GET', '/ui/rig');
+  const { seq } = await ok(rig.request('GET', '/v1'));
+  expect(body).toEqual({
+    rig: 'default',
+    seq,
+    oldest: seq - 9,
+    kernel: '6.1',
+    taint: [],
+    containers: [{ container: 'c0', wedged: false }],
+    devices: [
+      {
+        device: 'd0',
+        kind: 'mdev',
+        driver: 'synthetic',
+        group: 'g0',
+        groupOpen: true,
+        openCount: 1,
+        container: 'c0',
+      },
+      {
+        device: 'spare',
+        kind: 'mdev',
+        driver: 'webhook',
+        group: 'g1',
+        groupOpen: false,
+        openCount: 0,
+        container: null,
+      },
+    ],
+    pending: [
+      {
+        seq: expect.any(Number),
+        call: { call: 'unmap-dma', container: 'c0', iova: '0x10000', size: '0x4000' },
+        container: 'c0',
+        waitingMs: expect.any(Number),
+        callback: { device: 'd0', iova: '0x10000', length: '0x4000', attempt: 1 },
+      },
+    ],
+  });
+  expect(body.pending[0].seq).toBeLessThan(body.oldest);
+  await ok(rig.post('devices/d0/resume-callbacks'));
+  expect((await rig.request('GET', '/ui/rig')).body.pending).toEqual([]);
+});
+
+test('a rig that is not there is nothing to look at, and is not made', async () => {
+  const absent = await rig.request('GET', '/ui/rig', undefined, { 'x-rig': 'absent' });
+  expect([absent.status, absent.body]).toEqual([204, {}]);
+  expect((await ok(rig.get('rigs'))).rigs).toEqual([]);
+  expectProblem(await rig.request('GET', '/?x=1'), { status: 400 });
 });

@@ -66,7 +66,7 @@ export abstract class Vgpu implements MdevDriver {
    * intel_gvt_dma_map_guest_page, for one entry of the page tables.
    *
    * @returns what a pin was answered; EINVAL also where the pages of 2 MiB are not next to each other in the host.
-   *   (From 6.6 on gtt.c then maps 512 pages of 4 KiB: ppgtt_populate_shadow_entry, split_2MB_gtt_entry.)
+   *   (gtt.c of 6.12 and 7.2 then maps 512 pages of 4 KiB: ppgtt_populate_shadow_entry, split_2MB_gtt_entry.)
    */
   *mapPage(api: DriverApi, gfn: number, size: GttPageSize): KernelStep<Errno | MappedPage> {
     if (!this.attached) return api.refuse('EINVAL', NOT_ATTACHED);
@@ -154,6 +154,7 @@ export abstract class Vgpu implements MdevDriver {
       for (let i = 0; i < times; i++) yield* this.unmapGuestPage(api, pfn);
     }
     const kept = entries.filter(({ size, gfn }) => size === '2M' && this.gfnCache.find(gfn)?.size === '2M');
+    for (const { gfn } of kept) api.adviseBug('gvt-reset-keeps-2m', addressOf(gfn));
     return kept.map(({ gfn }) => frame(gfn));
   }
 

@@ -179,6 +179,25 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     scenarios: ['spec-misaligned-replay'],
   },
   {
+    id: 'zero-page',
+    title: 'Memory that was never written',
+    text:
+      'What nobody ever wrote is the shared zero page. Up to 6.2 it is pinned as it is, a reserved page that is neither ' +
+      'charged nor limited; later kernels give a long-term pin a page of its own and charge it. (An aligned 2 MiB of it ' +
+      'is one huge zero page, which all of them charge.)',
+    fields: ['zeroPageReserved'],
+    scenarios: ['mem-00024', 'mem-00036'],
+  },
+  {
+    id: 'beyond-width',
+    title: 'A mapping that the tables of a joining IOMMU cannot reach',
+    text:
+      'A group that joins a container with a mapping beyond the width of its IOMMU is refused with EFAULT by the IOMMU ' +
+      'driver up to 6.12; on 7.2 the page tables answer ERANGE.',
+    fields: ['beyondWidth'],
+    scenarios: ['late-pci-beyond-39'],
+  },
+  {
     id: 'driver-models',
     title: 'vfio-ap, vfio-ccw and GVT-g',
     text:

@@ -49,6 +49,13 @@ export interface Generation {
   readonly nestingRefused: 'ENODEV' | 'EINVAL';
   /** At attach a pin at an offset in its page counts as that page's (spec-misaligned-replay). */
   readonly misalignedPinsCountAtAttach: boolean;
+  /**
+   * The shared zero page is pinned as it is and, a reserved page, neither charged nor limited (mem-00024); later
+   * kernels give a long-term pin a page of its own (FOLL_LONGTERM unshares it), and charge it.
+   */
+  readonly zeroPageReserved: boolean;
+  /** What the IOMMU driver answers to a page its tables cannot reach (late-pci-top). */
+  readonly beyondWidth: 'EFAULT' | 'ERANGE';
   /** Page sizes of an IOMMU-backed domain, as a bitmap. */
   readonly iommuPageSizes: bigint;
   /** The kernel whose drivers the driver models are. */

@@ -25,6 +25,8 @@ export const LINUX_6_1: Generation = {
   nesting: true,
   nestingRefused: 'EINVAL',
   misalignedPinsCountAtAttach: false,
+  zeroPageReserved: true,
+  beyondWidth: 'EFAULT',
   iommuPageSizes: 0x40201000n,
   drivers: '6.1',
   warningLine: 'cpu-first',

@@ -23,5 +23,6 @@ export const LINUX_6_12: Generation = {
   unpinChecksCountFirst: false,
   closeNotifies: false,
   registersBeforeOpen: true,
+  zeroPageReserved: false,
   drivers: '6.12',
 };

@@ -28,6 +28,7 @@ export const LINUX_7_2: Generation = {
   wrapsAtTop: false,
   overflow: 'EOVERFLOW',
   nesting: false,
+  beyondWidth: 'ERANGE',
   misalignedPinsCountAtAttach: true,
   warningLine: 'file-first',
 };

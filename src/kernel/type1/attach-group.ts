@@ -71,15 +71,20 @@ function replay(task: Task, iommu: Iommu): Errno | null {
   const before = process.lockedVm;
   let errno: Errno | null = null;
   for (const slot of mappings.inOrder()) {
+    // A loop up to an end that wraps to 0 does nothing: no page is mapped or charged (late-pci-top).
+    if (mappings.end(slot) === 0) continue;
     errno = chargeMapping(task, iommu, slot);
-    // The hardware refuses what its page tables cannot reach; not recorded, from the IOMMU driver's source.
     if (!errno && mappings.iova[slot]! + mappings.size[slot]! > APERTURE.end) {
-      errno = task.refuse('EFAULT', `${mappings.describe(slot)} is beyond the aperture (39 bits)`);
+      errno = task.refuse(
+        task.kernel.gen.beyondWidth,
+        `${mappings.describe(slot)} is beyond the aperture (39 bits)`,
+      );
     }
     if (errno) break;
   }
   if (errno) {
     process.lockedVm = before;
+    for (const slot of mappings.inOrder()) iommu.takeReservedPages(slot);
     return errno;
   }
   for (const slot of mappings.inOrder()) mappings.setIommuMapped(slot, true);

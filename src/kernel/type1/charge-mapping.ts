@@ -12,13 +12,15 @@ import type { Iommu } from './iommu.ts';
  * @returns EFAULT for memory that is not there; ENOMEM (with pr_warn L1) beyond RLIMIT_MEMLOCK
  */
 export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | null {
-  const { mappings, process } = iommu;
+  const { mappings, process, gen } = iommu;
   const pages = mappings.size[slot]!;
   const prot = mappings.prot[slot]! & IOMMU_WRITE ? PROT_WRITE : PROT_READ;
-  const reachable = process.accessiblePages(mappings.vaddr[slot]!, pages, prot);
+  const vaddr = mappings.vaddr[slot]!;
+  const reachable = process.accessiblePages(vaddr, pages, prot);
   const pinned = pinnedPages(iommu, slot);
   const budget = mappings.lockCap(slot) ? Number.POSITIVE_INFINITY : process.memlockPages - process.lockedVm;
-  if (reachable - countBelow(pinned, reachable) > budget) {
+  const reserved = gen.zeroPageReserved ? process.zeroPages(vaddr, reachable) : 0;
+  if (reachable - reserved - countBelow(pinned, reachable) > budget) {
     task.kernel.prWarn(task, 'L1', addressOf(process.memlockPages));
     return task.refuse(
       'ENOMEM',
@@ -26,10 +28,11 @@ export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | n
     );
   }
   if (reachable < pages) {
-    const fault = mappings.vaddr[slot]! + reachable;
+    const fault = vaddr + reachable;
     return task.refuse('EFAULT', `the page at vaddr ${hexAddress(fault)} is not memory the mapping may use`);
   }
-  process.lockedVm += pages - pinned.length;
+  process.lockedVm += pages - reserved - pinned.length;
+  iommu.setReservedPages(slot, reserved);
   return null;
 }
 
@@ -42,7 +45,9 @@ export function pinnedPages(iommu: Iommu, slot: number): number[] {
   const indexes: number[] = [];
   for (const pin of pins.inOrder(mappings.pins[slot]!)) {
     const index = pins.page[pin]! - mappings.iova[slot]!;
-    const counts = pins.offset[pin] === 0 || iommu.gen.misalignedPinsCountAtAttach;
+    // A reserved page is not charged, with or without a pin of its own.
+    const exact = pins.offset[pin] === 0 || iommu.gen.misalignedPinsCountAtAttach;
+    const counts = exact && !iommu.isReserved(pins.pfn[pin]!);
     if (counts && index >= 0 && indexes.at(-1) !== index) indexes.push(index);
   }
   return indexes;

@@ -3,7 +3,7 @@ import type { Generation } from '../generations/generation.ts';
 import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
 import { addressOf, TOP_PAGE } from '../pages.ts';
-import type { Process } from '../process.ts';
+import { type Process, ZERO_PFN } from '../process.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Group } from '../vfio/group.ts';
 import type { IovaRange } from '../vfio/iommu-ops.ts';
@@ -59,6 +59,7 @@ export class Iommu {
   readonly deviceListLock: Lock;
   private readonly bitmaps = new Map<number, DirtyBitmap>();
   private bitmapBytes = 0;
+  private readonly reservedPages = new Map<number, number>();
 
   /**
    * vfio_iommu_type1_open.
@@ -89,6 +90,23 @@ export class Iommu {
   /** `pgsize_bitmap`. */
   get pageSizes(): bigint {
     return this.hasDomain ? this.gen.iommuPageSizes : ANY_PAGE_SIZE;
+  }
+
+  /** is_invalid_reserved_pfn: the page frame is neither charged nor given back. */
+  isReserved(pfn: number): boolean {
+    return pfn === ZERO_PFN;
+  }
+
+  /** Remembers how many pages of a mapping the domain pinned without a charge. */
+  setReservedPages(slot: number, pages: number): void {
+    if (pages > 0) this.reservedPages.set(slot, pages);
+  }
+
+  /** How many pages of a mapping the domain pinned without a charge; forgotten with it. */
+  takeReservedPages(slot: number): number {
+    const pages = this.reservedPages.get(slot) ?? 0;
+    this.reservedPages.delete(slot);
+    return pages;
   }
 
   /** The dirty bitmap of a mapping; there is one for each while tracking is on. */

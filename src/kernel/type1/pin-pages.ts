@@ -1,7 +1,7 @@
 import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
-import { PROT_READ, PROT_WRITE } from '../process.ts';
+import { PROT_READ, PROT_WRITE, ZERO_PFN } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { IOMMU_WRITE } from '../uapi.ts';
@@ -121,11 +121,12 @@ function pinPageExternal(
   if (!process.allows(vaddr, mappings.prot[slot]! & IOMMU_WRITE ? PROT_WRITE : PROT_READ)) {
     return task.refuse('EFAULT', `the page at vaddr ${hexAddress(vaddr)} is not memory the mapping may use`);
   }
-  if (!mappings.iommuMapped(slot) && iommu.lockAcct(slot, 1)) {
+  const zero = task.kernel.gen.zeroPageReserved && process.isZeroPage(vaddr);
+  const pfn = zero ? ZERO_PFN : process.pfnOf(vaddr);
+  if (!mappings.iommuMapped(slot) && !iommu.isReserved(pfn) && iommu.lockAcct(slot, 1)) {
     task.kernel.prWarn(task, 'L2', process.memlock ?? TOP);
     return task.refuse('ENOMEM', `one page more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`);
   }
-  const pfn = process.pfnOf(vaddr);
   const root = mappings.pins[slot]!;
   mappings.pins[slot] = pins.addMissing(root, page, offset, pfn, device.number);
   if (iommu.dirtyTracking && !iommu.markPageDirty(slot, page)) {
@@ -148,8 +149,9 @@ function unpinOne(task: Task, iommu: Iommu, device: Device, page: number, offset
   const owner = pins.put(pin, device.number);
   if (owner !== device.number) iommu.shadow.foreignUnpin(task, device, owner, page, offset);
   if (pins.refCount[pin] === 0) {
+    const pfn = pins.pfn[pin]!;
     mappings.pins[slot] = pins.remove(mappings.pins[slot]!, pin);
-    if (!mappings.iommuMapped(slot)) iommu.lockAcct(slot, -1);
+    if (!mappings.iommuMapped(slot) && !iommu.isReserved(pfn)) iommu.lockAcct(slot, -1);
   }
   return true;
 }

@@ -1,7 +1,6 @@
 import { addressOf } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
-import { pinnedPages } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
 import { leftoverPins } from './leftover-pins.ts';
 
@@ -29,14 +28,20 @@ export function removeMapping(task: Task, iommu: Iommu, slot: number): void {
 }
 
 /**
- * vfio_unmap_unpin: unmaps a mapping from the domain and gives back its pages, but for those a driver has
- * pinned. A mapping that ends at 2^64 is not walked where ends wrap: its pages leak (spec section 2.0).
+ * vfio_unmap_unpin: unmaps a mapping from the domain and gives back its pages, also those that a driver's pin
+ * leaked (late-00222). A mapping that ends at 2^64 is not walked where ends wrap: its pages leak.
  */
 function unmapUnpin(iommu: Iommu, slot: number): void {
+  iommu.lockAcct(slot, -releaseDomainPages(iommu, slot));
+}
+
+/** Takes a mapping's pages out of the domain; how many of them had been charged. */
+function releaseDomainPages(iommu: Iommu, slot: number): number {
   const { mappings } = iommu;
+  if (!mappings.iommuMapped(slot)) return 0;
   mappings.setIommuMapped(slot, false);
-  if (mappings.end(slot) === 0) return;
-  iommu.lockAcct(slot, pinnedPages(iommu, slot).length - mappings.size[slot]!);
+  const reserved = iommu.takeReservedPages(slot);
+  return mappings.end(slot) === 0 ? 0 : mappings.size[slot]! - reserved;
 }
 
 /** vfio_iommu_unmap_unpin_all: removes every mapping. */
@@ -52,9 +57,7 @@ export function unmapUnpinReaccount(iommu: Iommu): void {
   const { mappings, pins } = iommu;
   for (const slot of mappings.inOrder()) {
     let locked = 0;
-    for (const _ of pins.inOrder(mappings.pins[slot]!)) locked++;
-    const unlocked = mappings.iommuMapped(slot) && mappings.end(slot) !== 0 ? mappings.size[slot]! : 0;
-    mappings.setIommuMapped(slot, false);
-    iommu.lockAcct(slot, locked - unlocked);
+    for (const pin of pins.inOrder(mappings.pins[slot]!)) if (!iommu.isReserved(pins.pfn[pin]!)) locked++;
+    iommu.lockAcct(slot, locked - releaseDomainPages(iommu, slot));
   }
 }

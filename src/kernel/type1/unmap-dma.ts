@@ -19,6 +19,8 @@ import { removeMapping } from './remove-dma.ts';
 
 /** A mapping may be found with pins this often after the first time; the next time is the BUG_ON. */
 const MAX_RETRIES = 10;
+/** Times an unmap calls the devices of one mapping back at most. */
+export const UNMAP_ATTEMPTS = MAX_RETRIES + 1;
 
 /**
  * vfio_iommu_type1_unmap_dma.

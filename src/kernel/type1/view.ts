@@ -3,6 +3,7 @@ import type { LogEntry } from '../splats.ts';
 import type { IommuView, MappingView, PinView } from '../vfio/iommu-view.ts';
 import type { Iommu } from './iommu.ts';
 import { describePin } from './leftover-pins.ts';
+import { UNMAP_ATTEMPTS } from './unmap-dma.ts';
 
 /** What may be seen of a type1 instance. */
 export class Type1View implements IommuView {
@@ -22,6 +23,9 @@ export class Type1View implements IommuView {
   }
   get dirtyTracking(): boolean {
     return this.iommu.dirtyTracking;
+  }
+  get attempts(): number {
+    return UNMAP_ATTEMPTS;
   }
   get devices(): string[] {
     return this.iommu.deviceList.map((device) => device.id);

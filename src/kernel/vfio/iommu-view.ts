@@ -37,6 +37,8 @@ export interface IommuView {
   /** Mappings that may still be made. */
   readonly dmaAvail: number;
   readonly dirtyTracking: boolean;
+  /** How often an unmap calls the devices of one mapping back at most. */
+  readonly attempts: number;
   /** Ids of the devices that are called back, in the order in which they are. */
   readonly devices: readonly string[];
   /** What holds one of its locks for ever. */

@@ -1,4 +1,4 @@
-import { flagWord, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
+import { flagWord, IOMMU_TYPES, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import {
@@ -34,9 +34,6 @@ import {
 } from '../call-handler.ts';
 import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
-
-/** IOMMU types by name. */
-const IOMMU_TYPES = { type1: 1, type1v2: 3, 'type1-nesting': 6 } as const;
 
 /** Dirty page indexes an answer lists; above, only the bitmap. */
 const LISTED_DIRTY_PAGES = 4096;
@@ -88,8 +85,7 @@ function bitmapBody(bitmap: UserBitmap): CallBody {
   };
 }
 
-function dirtyCall(m: Machine, id: string, flags: number, range: DirtyRange | null): PreparedCall {
-  const container = m.container(id);
+function dirtyCall(container: Container, flags: number, range: DirtyRange | null): PreparedCall {
   return function* (task) {
     const result = yield* dirtyPages(task, container, flags, range);
     return typeof result === 'string' || result === null ? ok(result) : bitmapBody(result);
@@ -110,7 +106,7 @@ export const containerCalls: CallHandlers<
   | 'dirty-get'
   | 'dirty-flags'
 > = {
-  'open-container': (m, _id, args) => {
+  'open-container': (m, _host, args) => {
     const process = m.process(args.process ?? 'p0');
     const { containers } = m.kernel;
     if (containers.size >= m.limits.containers) {
@@ -122,42 +118,37 @@ export const containerCalls: CallHandlers<
       return { container: container.id, process: process.id };
     };
   },
-  'close-container': (m, id) => {
-    const container = m.container(id);
+  'close-container': (_m, container) => {
     return function* (task) {
       return ok(yield* closeContainer(task, container));
     };
   },
-  'set-iommu': (m, id, args) => {
-    const container = m.container(id);
+  'set-iommu': (_m, container, args) => {
     const type = typeof args.type === 'number' ? args.type : IOMMU_TYPES[args.type];
     return function* (task) {
       return ok(yield* setIommu(task, container, type));
     };
   },
-  'check-extension': (m, id, args) => {
-    const container = m.container(id);
+  'check-extension': (_m, container, args) => {
     return function* (task) {
       const value = yield* checkExtension(task, container, args.extension);
       return typeof value === 'string' ? value : { value };
     };
   },
-  'iommu-info': (m, id) => {
-    const container = m.container(id);
+  'iommu-info': (_m, container) => {
     return function* (task) {
       const info = yield* getInfo(task, container);
       return typeof info === 'string' ? info : infoBody(info);
     };
   },
-  'map-dma': (m, id, args) => {
+  'map-dma': (_m, container, args) => {
     const iova = address(args.iova);
     const size = address(args.size);
     const flags = flagWord(args.flags, MAP_FLAGS);
     const mapArgs = { iova, vaddr: address(args.vaddr), size, flags };
-    const container = m.container(id);
     return (task) => map(task, container, mapArgs);
   },
-  'unmap-dma': (m, id, args) => {
+  'unmap-dma': (m, container, args) => {
     const iova = address(args.iova);
     const size = address(args.size);
     const flags = flagWord(args.flags ?? 0, UNMAP_FLAGS);
@@ -165,19 +156,18 @@ export const containerCalls: CallHandlers<
     if (wantsBitmap) checkBitmapSize(m, size);
     const range = { iova, size, flags };
     const unmapArgs = args.pageSize === undefined ? range : { ...range, pageSize: address(args.pageSize) };
-    const container = m.container(id);
     return (task) => unmap(task, container, unmapArgs);
   },
-  'dirty-start': (m, id) => dirtyCall(m, id, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, null),
-  'dirty-stop': (m, id) => dirtyCall(m, id, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, null),
-  'dirty-get': (m, id, args) => {
+  'dirty-start': (_m, container) => dirtyCall(container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, null),
+  'dirty-stop': (_m, container) => dirtyCall(container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, null),
+  'dirty-get': (m, container, args) => {
     const size = address(args.size);
     checkBitmapSize(m, size);
-    return dirtyCall(m, id, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, {
+    return dirtyCall(container, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, {
       iova: address(args.iova),
       size,
       pageSize: address(args.pageSize),
     });
   },
-  'dirty-flags': (m, id, args) => dirtyCall(m, id, args.flags, null),
+  'dirty-flags': (_m, container, args) => dirtyCall(container, args.flags, null),
 };

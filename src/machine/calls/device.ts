@@ -20,23 +20,19 @@ import { vfioDmaRw } from '../../kernel/vfio/vfio-main.ts';
 import { describeDevice } from '../../views/device.ts';
 import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from '../call-handler.ts';
 import { callbackReturn } from '../callback-return.ts';
-import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
 
 /** A call on a device's group that answers an errno or nothing. */
 function onGroup(
-  m: Machine,
-  id: string,
+  { group }: Device,
   run: (group: Group, task: Task) => KernelStep<Errno | null>,
 ): PreparedCall {
-  const { group } = m.device(id);
   return function* (task) {
     return ok(yield* run(group, task));
   };
 }
 
-function syntheticOf(m: Machine, id: string, call: string): SyntheticDriver {
-  const { driver } = m.device(id);
+function syntheticOf({ id, driver }: Device, call: string): SyntheticDriver {
   if (driver instanceof SyntheticDriver) return driver;
   throw Refused.badRequest(`${call} is for a device with a synthetic driver; "${id}" has none`);
 }
@@ -105,7 +101,7 @@ export const deviceCalls: CallHandlers<
   | 'resume-callbacks'
   | 'complete-callback'
 > = {
-  'create-device': (m, _id, args) => {
+  'create-device': (m, _host, args) => {
     const { devices } = m.kernel;
     const kind = args.kind ?? 'mdev';
     if (kind === 'mdev' && !args.driver) {
@@ -119,63 +115,53 @@ export const deviceCalls: CallHandlers<
       if (refused) throw Refused.badRequest(`body/driver/url ${args.driver.url} ${refused}`);
     }
     if (devices.size >= m.limits.devices) throw Refused.tooMany('devices', m.limits.devices);
-    return function* (task) {
+    return function* () {
       if (args.device !== undefined && devices.has(args.device)) return 'EEXIST';
       const id = m.newId('d', args.device, devices);
-      const driver = createDriver(m.kernel, args.driver, id);
-      if (typeof driver === 'string') return task.refuse(driver, `the driver refuses to create "${id}"`);
-      const device = m.kernel.createDevice(id, kind, driver, m.newGroupId());
+      const device = m.kernel.createDevice(id, kind, createDriver(args.driver, m.kernel.gen), m.newGroupId());
       return describeDevice(device);
     };
   },
-  'remove-device': (m, id) => {
-    const device = m.device(id);
+  'remove-device': (_m, device) => {
     return function* (task) {
       return ok(yield* removeDevice(task, device));
     };
   },
-  'open-group': (m, id) =>
-    onGroup(m, id, function* (group) {
+  'open-group': (_m, device) =>
+    onGroup(device, function* (group) {
       return openGroup(group);
     }),
-  'close-group': (m, id) => onGroup(m, id, (group, task) => closeGroup(task, group)),
-  'set-container': (m, id, args) => {
+  'close-group': (_m, device) => onGroup(device, (group, task) => closeGroup(task, group)),
+  'set-container': (m, device, args) => {
     const container = m.container(args.container);
-    return onGroup(m, id, (group, task) => setContainer(task, group, container));
+    return onGroup(device, (group, task) => setContainer(task, group, container));
   },
-  'unset-container': (m, id) => onGroup(m, id, (group, task) => unsetContainer(task, group)),
-  'group-status': (m, id) => {
-    const { group } = m.device(id);
-    return function* (task) {
+  'unset-container': (_m, device) => onGroup(device, (group, task) => unsetContainer(task, group)),
+  'group-status': (_m, { group }) =>
+    function* (task) {
       const value = yield* groupStatus(task, group);
       return typeof value === 'string' ? value : { value };
-    };
-  },
-  'open-device': (m, id) => {
-    const device = m.device(id);
+    },
+  'open-device': (_m, device) => {
     return function* (task) {
       return ok(yield* openDevice(task, device));
     };
   },
-  'close-device': (m, id) => {
-    const device = m.device(id);
+  'close-device': (_m, device) => {
     return function* (task) {
       return ok(yield* closeDevice(task, device));
     };
   },
-  'pin-pages': (m, id, args) => {
-    const device = m.device(id);
+  'pin-pages': (_m, device, args) => {
     const iova = address(args.iova);
     const prot = flagWord(args.prot, PROT_FLAGS);
     return (task) => pin(task, device, iova, args.npage, prot);
   },
-  'unpin-pages': (m, id, args) => {
-    const device = m.device(id);
+  'unpin-pages': (_m, device, args) => {
     const iova = address(args.iova);
     return (task) => unpin(task, device, iova, args.npage);
   },
-  'dma-rw': (m, id, args) => {
-    const device = m.device(id);
+  'dma-rw': (_m, device, args) => {
     const access = accessOf(args);
     return function* (task) {
       const result = yield* vfioDmaRw(task, device, address(args.iova), access);
@@ -183,9 +169,8 @@ export const deviceCalls: CallHandlers<
       return args.write ? {} : { data: Buffer.from(result).toString('base64') };
     };
   },
-  'set-driver': (m, id, args) => {
-    const driver = syntheticOf(m, id, 'set-driver');
-    const device = m.device(id);
+  'set-driver': (_m, device, args) => {
+    const driver = syntheticOf(device, 'set-driver');
     return function* () {
       const listens = args.driver.onDmaUnmap !== 'no-callback';
       // A driver's operations do not change under an open device.
@@ -194,8 +179,7 @@ export const deviceCalls: CallHandlers<
       return { driver: driver.config };
     };
   },
-  'complete-callback': (m, id, args) => {
-    const { driver } = m.device(id);
+  'complete-callback': (m, { id, driver }, args) => {
     if (!(driver instanceof ExternalDriver)) {
       throw Refused.badRequest(`complete-callback is for a device whose driver is outside; "${id}" has none`);
     }
@@ -213,8 +197,9 @@ export const deviceCalls: CallHandlers<
       return {};
     };
   },
-  'resume-callbacks': (m, id) => {
-    const driver = syntheticOf(m, id, 'resume-callbacks');
+  'resume-callbacks': (m, device) => {
+    const { id } = device;
+    const driver = syntheticOf(device, 'resume-callbacks');
     return function* () {
       const { scheduler } = m.kernel;
       if (driver.stopHolding()) {

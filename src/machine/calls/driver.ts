@@ -1,8 +1,8 @@
 import type { DriverCalls } from '../../../schemas/drivers/index.ts';
 import { MODELS } from '../../drivers/index.ts';
 import type { DriverCall, DriverModel } from '../../drivers/model.ts';
+import type { Device } from '../../kernel/vfio/device.ts';
 import type { CallHandler, CallHandlers } from '../call-handler.ts';
-import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
 
 /** The calls of the driver models: what a guest or the hardware makes a driver do (spec section 5). */
@@ -13,9 +13,8 @@ export const driverCalls = Object.fromEntries(
 ) as CallHandlers<keyof DriverCalls>;
 
 function handlerOf(model: DriverModel, name: string, call: DriverCall): CallHandler<keyof DriverCalls> {
-  return (m, id, args) => {
-    const device = m.device(id);
-    const driver = driverOf(m, id, model, name);
+  return (m, device, args) => {
+    const driver = driverOf(device, model, name);
     const broken = call.check?.(driver, args);
     if (typeof broken === 'string') throw Refused.badRequest(broken);
     if (broken) throw Refused.tooMany(broken.tooMany, broken.most);
@@ -27,8 +26,7 @@ function handlerOf(model: DriverModel, name: string, call: DriverCall): CallHand
   };
 }
 
-function driverOf(m: Machine, id: string, { type }: DriverModel, call: string) {
-  const { driver, kind } = m.device(id);
+function driverOf({ id, driver, kind }: Device, { type }: DriverModel, call: string) {
   const has = driver.config?.type ?? kind;
   if (has === type) return driver;
   throw Refused.badRequest(`${call} is for a device with a ${type} driver; "${id}" has ${has}`);

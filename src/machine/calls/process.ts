@@ -9,7 +9,7 @@ import { Refused } from '../refused.ts';
 export const processCalls: CallHandlers<
   'create-process' | 'add-memory-region' | 'set-memlock' | 'fill-memory' | 'write-memory' | 'read-memory'
 > = {
-  'create-process': (m, _id, args) => {
+  'create-process': (m, _host, args) => {
     const { processes } = m.kernel;
     if (processes.size >= m.limits.processes) throw Refused.tooMany('processes', m.limits.processes);
     return function* () {
@@ -17,8 +17,7 @@ export const processCalls: CallHandlers<
       return { process: m.kernel.createProcess(m.newId('p', args.process, processes)).id };
     };
   },
-  'add-memory-region': (m, id, args) => {
-    const process = m.process(id);
+  'add-memory-region': (m, process, args) => {
     const prot = flagWord(args.prot, PROT_FLAGS);
     if (process.regions.length >= m.limits.regions) {
       throw Refused.tooMany('memory regions', m.limits.regions);
@@ -28,23 +27,20 @@ export const processCalls: CallHandlers<
       return ok(process.addRegion(address(args.start), address(args.size), prot));
     };
   },
-  'set-memlock': (m, id, args) => {
-    const process = m.process(id);
+  'set-memlock': (_m, process, args) => {
     return function* () {
       process.setMemlock(args.bytes === 'unlimited' ? null : address(args.bytes));
       return {};
     };
   },
-  'fill-memory': (m, id, args) => {
-    const process = m.process(id);
+  'fill-memory': (_m, process, args) => {
     return function* () {
       const vaddr = address(args.vaddr);
       if (!reaches(process, vaddr, args.length, PROT_WRITE)) return 'EFAULT';
       return ok(process.fill(vaddr, args.length, args.byte));
     };
   },
-  'write-memory': (m, id, args) => {
-    const process = m.process(id);
+  'write-memory': (_m, process, args) => {
     return function* () {
       const vaddr = address(args.vaddr);
       const data = Buffer.from(args.data, 'base64');
@@ -52,8 +48,7 @@ export const processCalls: CallHandlers<
       return ok(process.write(vaddr, data));
     };
   },
-  'read-memory': (m, id, args) => {
-    const process = m.process(id);
+  'read-memory': (_m, process, args) => {
     return function* () {
       const vaddr = address(args.vaddr);
       if (!reaches(process, vaddr, args.length, PROT_READ | PROT_WRITE)) return 'EFAULT';

@@ -1,0 +1,155 @@
+/* Opening /dev/vfio/vfio (a container) and /dev/vfio/N (a group), by all the names that open has. */
+#include "shim.h"
+#include <limits.h>
+#include <sys/syscall.h>
+
+static int open_container(int flags)
+{
+	struct shared made = { .kind = CONTAINER };
+	struct reply reply;
+	char body[128];
+	int fd = -1;
+
+	snprintf(body, sizeof(body), "{\"process\":\"%s\"}", current_process());
+	http_call(&reply, "POST", "/v1/containers", body);
+	if (settle(&reply) == 0)
+		json_string(json_get(reply.body, "container"), made.id, sizeof(made.id));
+	reply_end(&reply);
+	if (!*made.id)
+		return -1;
+	fd = file_install(&made, flags & O_CLOEXEC);
+	if (fd < 0) {
+		int error = errno;
+
+		snprintf(body, sizeof(body), "/v1/containers/%s", made.id);
+		http_call(&reply, "DELETE", body, NULL);
+		reply_end(&reply);
+		errno = error;
+	}
+	return fd;
+}
+
+static int open_group(unsigned number, int flags)
+{
+	struct shared made;
+	struct reply reply;
+	char path[160];
+
+	if (!device_of_group(number, &made))
+		return fails(ENOENT);
+	made.kind = GROUP;
+	snprintf(path, sizeof(path), "/v1/devices/%s/open-group", made.id);
+	http_call(&reply, "POST", path, "{}");
+	int result = settle(&reply);
+
+	reply_end(&reply);
+	if (result)
+		return -1;
+	result = file_install(&made, flags & O_CLOEXEC);
+	if (result < 0) {
+		int error = errno;
+
+		snprintf(path, sizeof(path), "/v1/devices/%s/close-group", made.id);
+		http_call(&reply, "POST", path, "{}");
+		reply_end(&reply);
+		errno = error;
+	}
+	return result;
+}
+
+/* Opens a node below /dev/vfio. Returns a descriptor, or -1 and errno as open does. */
+int vfio_open(const char *node, int flags)
+{
+	unsigned number;
+	char more;
+	int fd;
+
+	if (!strcmp(node, "vfio")) {
+		fd = open_container(flags);
+		account("open /dev/vfio/vfio", fd < 0 ? errno : 0);
+		return fd;
+	}
+	if (!strncmp(node, "noiommu-", 8))
+		node += 8;
+	if (*node < '0' || *node > '9' || sscanf(node, "%u%c", &number, &more) != 1)
+		return fails(ENOENT);
+	fd = open_group(number, flags);
+	account("open /dev/vfio/GROUP", fd < 0 ? errno : 0);
+	return fd;
+}
+
+static int open_at(int directory, const char *path, int flags, mode_t mode)
+{
+	char buffer[PATH_MAX];
+	const char *node = vfio_node(directory, path);
+	struct stat st;
+
+	if (node && !(flags & (O_DIRECTORY | O_PATH))) {
+		if (strcmp(node, "iommu") && !strchr(node, '/'))
+			return vfio_open(node, flags);
+		if (strncmp(node, "devices", 7) && strcmp(node, "iommu"))
+			return fails(ENOENT);
+		if (!REAL(stat)(redirect(path, buffer), &st) && S_ISDIR(st.st_mode))
+			return REAL(openat)(directory, redirect(path, buffer), flags, mode);
+		say("/dev/iommu and /dev/vfio/devices are not there: use the group and its container");
+		account("open /dev/iommu", ENOENT);
+		return fails(ENOENT);
+	}
+	return REAL(openat)(directory, redirect(path, buffer), flags, mode);
+}
+
+static mode_t mode_of(int flags, va_list args)
+{
+	return flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
+}
+
+#define OPEN(name, more)                                             \
+	HOOK int name(const char *path, int flags, ...)              \
+	{                                                            \
+		va_list args;                                        \
+		va_start(args, flags);                               \
+		mode_t mode = mode_of(flags, args);                  \
+		va_end(args);                                        \
+		return open_at(AT_FDCWD, path, flags | (more), mode); \
+	}
+#define OPENAT(name, more)                                            \
+	HOOK int name(int directory, const char *path, int flags, ...) \
+	{                                                             \
+		va_list args;                                         \
+		va_start(args, flags);                                \
+		mode_t mode = mode_of(flags, args);                   \
+		va_end(args);                                         \
+		return open_at(directory, path, flags | (more), mode); \
+	}
+
+#ifndef __O_TMPFILE
+#define __O_TMPFILE O_TMPFILE
+#endif
+
+OPEN(open, 0)
+OPENAT(openat, 0)
+#ifdef __GLIBC__
+OPEN(open64, O_LARGEFILE)
+OPENAT(openat64, O_LARGEFILE)
+
+/* What a fortified program calls where it gives no mode. */
+HOOK int __open_2(const char *path, int flags)
+{
+	return open_at(AT_FDCWD, path, flags, 0);
+}
+
+HOOK int __open64_2(const char *path, int flags)
+{
+	return open_at(AT_FDCWD, path, flags | O_LARGEFILE, 0);
+}
+
+HOOK int __openat_2(int directory, const char *path, int flags)
+{
+	return open_at(directory, path, flags, 0);
+}
+
+HOOK int __openat64_2(int directory, const char *path, int flags)
+{
+	return open_at(directory, path, flags | O_LARGEFILE, 0);
+}
+#endif

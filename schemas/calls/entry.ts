@@ -1,0 +1,65 @@
+import { type TObject, type TProperties, Type } from '@sinclair/typebox';
+import { AdvisoryEntry, InvalidationEntry, LogEntry } from '../answers.ts';
+
+/** What a call is made on; its id is an argument of the same name. */
+export type CallTarget = 'host' | 'process' | 'container' | 'device' | 'fault';
+
+/** Method, path (with `:target` in place of the id) and success status of a call as a REST request. */
+export interface RestRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly url: string;
+  readonly status: number;
+}
+
+/** What may come with every answer. */
+const SideEffects = {
+  invalidations: Type.Optional(Type.Array(InvalidationEntry)),
+  log: Type.Optional(Type.Array(LogEntry)),
+  advisories: Type.Optional(Type.Array(AdvisoryEntry)),
+};
+
+/** All that is to be known of a call but its code. */
+export interface CallEntry<
+  T extends CallTarget = CallTarget,
+  A extends TProperties = TProperties,
+  R extends TProperties = TProperties,
+> {
+  readonly on: T;
+  /** A driver makes it, maybe from inside its callback: what is under way may be waiting for it. */
+  readonly by?: 'driver';
+  /** It changes nothing that a client can see. */
+  readonly reads?: true;
+  /** Its arguments, without the id of what it is made on. */
+  readonly args: TObject<A>;
+  /** Its answer on success. */
+  readonly answer: TObject<R & typeof SideEffects>;
+  /** Where it is not `POST /v1/<collection>/<id>/<call>`, answered 200. */
+  readonly rest?: RestRequest;
+  /** Functions between user space (or a driver's thread) and what it does, innermost first; absent: invented. */
+  readonly stack?: readonly string[];
+  /** The calls it is made of; they alone are journalled and recorded. */
+  readonly of?: readonly string[];
+}
+
+/** What an entry says itself. */
+interface Given<T extends CallTarget, A extends TProperties, R extends TProperties>
+  extends Pick<CallEntry, 'by' | 'reads' | 'rest' | 'stack' | 'of'> {
+  readonly on: T;
+  /** No arguments where there are none. */
+  readonly args?: A;
+  /** An empty object where there is nothing to say. */
+  readonly answer?: R;
+}
+
+/** A call. */
+export function call<
+  const T extends CallTarget,
+  A extends TProperties = Record<never, never>,
+  R extends TProperties = Record<never, never>,
+>({ args, answer, ...entry }: Given<T, A, R>): CallEntry<T, A, R> {
+  return {
+    ...entry,
+    args: Type.Object(args ?? ({} as A), { additionalProperties: false }),
+    answer: Type.Object({ ...(answer ?? ({} as R)), ...SideEffects }),
+  };
+}

@@ -1,0 +1,29 @@
+import { Type } from '@sinclair/typebox';
+import { FaultFields } from '../faults.ts';
+import { call } from './entry.ts';
+
+/** Calls on the host itself. */
+export const hostCalls = {
+  'set-parameters': call({
+    on: 'host',
+    args: {
+      dmaEntryLimit: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: 2 ** 22, description: 'an integer from 0 to 4194304' }),
+      ),
+      panicOnWarn: Type.Optional(Type.Boolean()),
+      panicOnOops: Type.Optional(Type.Boolean()),
+      warnOnPinnedUnmap: Type.Optional(Type.Boolean()),
+    },
+    rest: { method: 'POST', url: '/v1/set-parameters', status: 200 },
+  }),
+  'add-fault': call({
+    on: 'host',
+    args: FaultFields,
+    answer: { fault: Type.String() },
+    rest: { method: 'POST', url: '/v1/faults', status: 201 },
+  }),
+  'remove-fault': call({
+    on: 'fault',
+    rest: { method: 'DELETE', url: '/v1/faults/:fault', status: 204 },
+  }),
+};

@@ -1,0 +1,33 @@
+import { Type } from '@sinclair/typebox';
+import { Address64, Base64, Byte, FlagWord, Id, Length, PROT_FLAGS } from '../values.ts';
+import { call } from './entry.ts';
+
+/** Calls on the memory of a process: what its own code would do. */
+export const processCalls = {
+  'create-process': call({
+    on: 'host',
+    args: { process: Type.Optional(Id) },
+    answer: { process: Type.String() },
+    rest: { method: 'POST', url: '/v1/processes', status: 201 },
+  }),
+  'add-memory-region': call({
+    on: 'process',
+    args: { start: Address64, size: Address64, prot: FlagWord(PROT_FLAGS) },
+  }),
+  'set-memlock': call({
+    on: 'process',
+    args: {
+      bytes: Type.Union([...Address64.anyOf, Type.Literal('unlimited')], {
+        description: 'a number of bytes (0x… or an integer from 0 to 2^53-1), or "unlimited"',
+      }),
+    },
+  }),
+  'fill-memory': call({ on: 'process', args: { vaddr: Address64, length: Length, byte: Byte } }),
+  'write-memory': call({ on: 'process', args: { vaddr: Address64, data: Base64 } }),
+  'read-memory': call({
+    on: 'process',
+    reads: true,
+    args: { vaddr: Address64, length: Length },
+    answer: { data: Type.String() },
+  }),
+};

@@ -1,0 +1,114 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { AdvisoryEntry, Hex, LogEntry } from './answers.ts';
+
+/** What every entry of the journal may say of its surroundings. */
+const Where = { container: Type.Optional(Type.String()), device: Type.Optional(Type.String()) };
+const Seq = Type.Integer({ minimum: 1, description: 'the order of entries' });
+const Cause = Type.Integer({ description: 'seq of the call that made it happen' });
+const Call = Type.Object({ call: Type.String() }, { additionalProperties: true });
+
+/** A call begins. */
+export const CallEvent = Type.Object({
+  seq: Seq,
+  kind: Type.Literal('call'),
+  ...Where,
+  reqId: Type.Optional(Type.String({ description: 'id of the request that made it' })),
+  call: Call,
+});
+
+/** A call is answered. */
+export const AnswerEvent = Type.Object({
+  seq: Seq,
+  kind: Type.Literal('answer'),
+  cause: Cause,
+  ...Where,
+  how: Type.Union(
+    ['returned', 'killed', 'wedged', 'deadlocked', 'crashed'].map((how) => Type.Literal(how)),
+    { description: 'crashed: it was given up' },
+  ),
+  errno: Type.Union([Type.String(), Type.Null()]),
+});
+
+/** A driver was called back. */
+export const InvalidationEvent = Type.Object({
+  seq: Seq,
+  kind: Type.Literal('invalidation'),
+  cause: Cause,
+  ...Where,
+  device: Type.String(),
+  iova: Hex,
+  length: Hex,
+  attempt: Type.Integer({ description: 'visit of this mapping, from 1' }),
+  round: Type.Integer({ description: 'invalidation round within this unmap, from 1' }),
+});
+
+/** The kernel printed something. */
+export const SplatEvent = Type.Object({
+  seq: Seq,
+  kind: Type.Literal('splat'),
+  cause: Cause,
+  ...Where,
+  splat: LogEntry,
+});
+
+/** A finding the kernel does not make. */
+export const AdvisoryEvent = Type.Object({
+  seq: Seq,
+  kind: Type.Literal('advisory'),
+  cause: Cause,
+  ...Where,
+  advisory: AdvisoryEntry,
+});
+
+/** How one delivery to a webhook ended. */
+export const WebhookReport = Type.Object({
+  device: Type.String(),
+  callback: Type.String(),
+  url: Type.String(),
+  outcome: Type.Union([Type.Literal('returned'), Type.Literal('failed')]),
+  status: Type.Optional(Type.Integer()),
+  reason: Type.Optional(
+    Type.String({ description: 'why it counts as "the callback returned and did nothing"' }),
+  ),
+});
+export type WebhookReport = Static<typeof WebhookReport>;
+
+/** A webhook was called. */
+export const WebhookEvent = Type.Object({
+  seq: Seq,
+  kind: Type.Literal('webhook'),
+  cause: Cause,
+  ...Where,
+  webhook: WebhookReport,
+});
+
+/** A fault strikes a call that is about to begin. */
+export const FaultEvent = Type.Object({
+  seq: Seq,
+  kind: Type.Literal('fault'),
+  ...Where,
+  fault: Type.String(),
+  errno: Type.Optional(Type.String()),
+  delayMs: Type.Optional(Type.Integer()),
+  call: Call,
+});
+
+/** An entry of the journal: what happened, in the order of `seq`. */
+export const JournalEvent = Type.Union(
+  [CallEvent, AnswerEvent, InvalidationEvent, SplatEvent, AdvisoryEvent, WebhookEvent, FaultEvent],
+  { title: 'JournalEvent' },
+);
+export type JournalEvent = Static<typeof JournalEvent>;
+
+/** Kinds of journal entries. */
+export const EVENT_KINDS = JournalEvent.anyOf.map(({ properties }) => properties.kind.const);
+export type EventKind = JournalEvent['kind'];
+
+/** A page of the journal. */
+export const EventPage = Type.Object({
+  events: Type.Array(JournalEvent),
+  truncated: Type.Boolean({ description: 'entries after `since` have been dropped already' }),
+  next: Type.Integer({ description: 'seq to ask from next' }),
+  ended: Type.Optional(Type.String({ description: 'why there will be no more' })),
+});
+export type EventPage = Static<typeof EventPage>;

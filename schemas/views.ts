@@ -1,0 +1,215 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { Count, Hex, LogEntry } from './answers.ts';
+import { FaultFields } from './faults.ts';
+import { Expect } from './scenario.ts';
+
+/** An object whose fields depend on the driver. */
+const OfDriver = (description: string) => Type.Object({}, { additionalProperties: true, description });
+
+const OrNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+/** READ and WRITE by their names, as answers show them. */
+const Prot = Type.Array(Type.Union([Type.Literal('read'), Type.Literal('write')]));
+
+/** A process as it is shown. */
+export const ProcessView = Type.Object(
+  {
+    process: Type.String(),
+    memlock: Type.String({ description: 'bytes as 0x…, or "unlimited"' }),
+    capIpcLock: Type.Boolean(),
+    regions: Type.Array(Type.Object({ start: Hex, size: Hex, prot: Prot })),
+    lockedPages: Count,
+  },
+  { title: 'Process' },
+);
+export type ProcessView = Static<typeof ProcessView>;
+
+/** A container as it is shown. */
+export const ContainerView = Type.Object(
+  {
+    container: Type.String(),
+    process: Type.String(),
+    open: Type.Boolean({ description: 'whether its file is open' }),
+    groups: Type.Array(Type.String(), { description: 'attached groups' }),
+    iommu: OrNull(
+      Type.Object({
+        type: OrNull(Type.Integer({ description: 'the IOMMU type that was set' })),
+        mappings: Count,
+        pins: Count,
+        dmaAvail: OrNull(Type.Integer({ description: 'mappings that may still be made' })),
+        dirtyTracking: Type.Boolean(),
+        devices: Type.Array(Type.String(), { description: 'devices that are called back, in this order' }),
+      }),
+    ),
+    wedged: OrNull(LogEntry),
+  },
+  { title: 'Container' },
+);
+export type ContainerView = Static<typeof ContainerView>;
+
+/** Fields of a device as it is shown. */
+export const DeviceFields = {
+  device: Type.String(),
+  group: Type.String(),
+  kind: Type.String({ description: 'mdev or vfio-pci' }),
+  driver: Type.Optional(OfDriver('its configuration')),
+  state: Type.Optional(OfDriver('what the driver remembers')),
+  openCount: Count,
+  groupOpen: Type.Boolean(),
+  container: OrNull(Type.String()),
+};
+export const DeviceView = Type.Object(DeviceFields, { title: 'Device' });
+export type DeviceView = Static<typeof DeviceView>;
+
+/** A DMA mapping of a container; addresses and size in bytes. */
+export const MappingView = Type.Object(
+  {
+    iova: Hex,
+    size: Hex,
+    vaddr: Hex,
+    prot: Prot,
+    vaddrInvalid: Type.Boolean(),
+    iommuMapped: Type.Boolean({ description: 'whether an IOMMU domain has it in its page tables' }),
+    pins: Type.Integer({ description: 'how many pages of it are pinned' }),
+  },
+  { title: 'Mapping' },
+);
+export type MappingView = Static<typeof MappingView>;
+
+/** A pinned page of a container, and who holds how many references to it. */
+export const PinView = Type.Object(
+  {
+    iova: Hex,
+    pfn: Hex,
+    refCount: Count,
+    devices: Type.Array(Type.Object({ device: Type.String(), count: Count })),
+  },
+  { title: 'Pin' },
+);
+export type PinView = Static<typeof PinView>;
+
+/** A page of a list; `next` is the `after` of the page that follows. */
+export const pageOf = <N extends string, T extends TSchema>(name: N, item: T) =>
+  Type.Object({ [name]: Type.Array(item), next: Type.Optional(Type.String()) });
+
+/** A fault injection rule with its counts. */
+export const FaultView = Type.Object({
+  ...FaultFields,
+  fault: Type.String(),
+  seen: Type.Integer({ description: 'calls that matched' }),
+  struck: Type.Integer({ description: 'times it struck' }),
+});
+
+/** A kernel generation, and what it has that the one before has not. */
+export const KernelView = Type.Object({
+  version: Type.String(),
+  release: Type.String(),
+  current: Type.Boolean(),
+  channel: Type.String({ description: 'how drivers hear of an unmap: notifier-chain or device-list' }),
+  differs: Type.Array(Type.Object({ id: Type.String(), title: Type.String(), text: Type.String() })),
+});
+
+/** A rig as it is listed. */
+export const RigView = Type.Object(
+  {
+    rig: Type.String(),
+    kernel: Type.String(),
+    taint: Type.Array(Type.String()),
+    containers: Count,
+    devices: Count,
+    pendingCalls: Count,
+    wedged: Type.Integer({ description: 'containers with a lock that is held for ever' }),
+    seq: Type.Integer({ description: 'newest of its journal' }),
+    idleSeconds: Count,
+  },
+  { title: 'Rig' },
+);
+export type RigView = Static<typeof RigView>;
+
+/** What `GET /v1` says. */
+export const HostView = Type.Object({
+  name: Type.String(),
+  version: Type.String(),
+  rig: Type.String(),
+  kernel: Type.String(),
+  release: Type.String(),
+  taint: Type.Array(Type.String()),
+  parameters: Type.Object({
+    dmaEntryLimit: Count,
+    warnOnPinnedUnmap: Type.Boolean(),
+    panicOnWarn: Type.Boolean(),
+    panicOnOops: Type.Boolean(),
+  }),
+  limits: Type.Record(Type.String(), Type.Integer()),
+  counts: Type.Object({ processes: Count, containers: Count, devices: Count, pendingCalls: Count }),
+  seq: Type.Integer({ description: 'newest of the journal' }),
+});
+export type HostView = Static<typeof HostView>;
+
+/** A call that was answered 202. */
+export const OperationView = Type.Object({
+  operation: Type.String(),
+  done: Type.Boolean(),
+  answer: Type.Optional(
+    Type.Object(
+      { status: Type.Integer(), body: Type.Object({}, { additionalProperties: true }) },
+      { description: 'what the call would have been answered' },
+    ),
+  ),
+});
+
+/** A field in which a step of a replay differed from its expectation. */
+export const DifferenceView = Type.Object({
+  step: Type.Integer(),
+  call: Type.String(),
+  field: Type.String(),
+  expected: Type.Optional(Type.Unknown()),
+  actual: Type.Optional(Type.Unknown()),
+});
+export type DifferenceView = Static<typeof DifferenceView>;
+
+/** What a replay found. */
+export const ReplayView = Type.Object({
+  id: Type.String(),
+  kernel: Type.String(),
+  steps: Type.Integer({ description: 'how many were run' }),
+  differences: Type.Array(DifferenceView),
+});
+export type ReplayView = Static<typeof ReplayView>;
+
+/** What a comparison found: the steps that are not answered alike, with the reasons. */
+export const ComparisonView = Type.Object({
+  id: Type.String(),
+  kernels: Type.Array(Type.String()),
+  steps: Type.Array(
+    Type.Object({
+      step: Type.Integer(),
+      call: Type.Object({ call: Type.String() }, { additionalProperties: true }),
+      answers: Type.Record(Type.String(), Expect, {
+        description: 'by kernel version; absent where the scenario had ended before',
+      }),
+      reasons: Type.Array(
+        Type.Object({ from: Type.String(), to: Type.String(), id: Type.String(), text: Type.String() }),
+      ),
+    }),
+  ),
+});
+export type ComparisonView = Static<typeof ComparisonView>;
+
+/** What `GET /v1/calls` says of each call. */
+const CallView = Type.Object({
+  call: Type.String(),
+  on: Type.String({ description: 'what it is made on: host, process, container, device or fault' }),
+  by: Type.String({ description: 'client, or driver: what is under way may be waiting for it' }),
+  reads: Type.Boolean({ description: 'it changes nothing that a client can see' }),
+  of: Type.Optional(
+    Type.Array(Type.String(), { description: 'the calls it is made of and written down as' }),
+  ),
+  method: Type.String(),
+  path: Type.String(),
+  status: Type.Integer({ description: 'on success' }),
+  args: Type.Array(
+    Type.Object({ name: Type.String(), required: Type.Boolean(), rule: Type.Optional(Type.String()) }),
+  ),
+});
+export const CallList = Type.Object({ calls: Type.Array(CallView) });

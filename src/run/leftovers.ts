@@ -1,0 +1,67 @@
+import { readdirSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { VfioHostClient } from '../client/index.ts';
+
+/** How often it is looked whether somebody still has files of a run open, milliseconds. */
+const LOOK_MS = 100;
+
+/** Processes that have files of a run open; their memfds bear its folder's name. */
+export function holders(run: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
+  return pids.filter((pid) => openFiles(pid).some((link) => link.startsWith(`/memfd:${run} `))).map(Number);
+}
+
+/** What the descriptors of a process name; nothing where it has gone or is somebody else's. */
+function openFiles(pid: string): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+      } catch {
+        return [];
+      }
+    });
+  } catch {
+    return [];
+  }
+}
+
+/** Waits until no process has files of the run open: what a program left running may still use them. */
+export async function untilNobodyHas(run: string, tell: (pids: readonly number[]) => void): Promise<void> {
+  let pids = holders(run);
+  if (pids.length > 0) tell(pids);
+  for (; pids.length > 0; pids = holders(run)) await sleep(LOOK_MS);
+}
+
+/**
+ * Closes what is still open, because whoever had it was killed: devices, then groups, then containers, each from
+ * the last to the first, as programs open them the other way round.
+ *
+ * @returns what was closed, in order, in words
+ */
+export async function closeLeftovers(client: VfioHostClient): Promise<string[]> {
+  const closed: string[] = [];
+  const attempt = async (what: string, close: () => Promise<unknown>) => {
+    await close();
+    closed.push(what);
+  };
+  const devices = (await all(client.devices())).reverse();
+  for (const { device, openCount } of devices) {
+    for (let i = 0; i < openCount; i++) {
+      await attempt(`device ${device}`, () => client.device(device).closeDevice());
+    }
+  }
+  for (const { device, group, groupOpen } of devices) {
+    if (groupOpen) await attempt(`group ${group}`, () => client.device(device).closeGroup());
+  }
+  for (const { container, open } of (await all(client.containers())).reverse()) {
+    if (open) await attempt(`container ${container}`, () => client.container(container).closeContainer());
+  }
+  return closed;
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}

@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+/** The library that a program is started with cannot be had; the message says why. */
+export class LibraryError extends Error {}
+
+const NAME = 'libvfio-host.so';
+
+/** How the library is compiled; the image's builder does the same. */
+const FLAGS = ['-O2', '-Wall', '-shared', '-fPIC', '-fvisibility=hidden', '-pthread'];
+const LIBS = ['-ldl'];
+
+/** Where the sources are: at the top of the package, one folder above `src` and two above its compiled files. */
+function sources(): string {
+  for (const path of ['../../preload/', '../../../preload/']) {
+    const folder = fileURLToPath(new URL(path, import.meta.url));
+    if (existsSync(folder)) return folder;
+  }
+  throw new LibraryError('the folder preload/ is missing from the package');
+}
+
+/**
+ * The library, compiled when it is first needed into the user's cache, under a name made of what it is made of.
+ *
+ * @throws LibraryError when there is no compiler, or it does not succeed
+ */
+export async function library(env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  const folder = sources();
+  const ready = join(folder, NAME);
+  if (existsSync(ready)) return ready;
+  const files = readdirSync(folder)
+    .filter((file) => /\.[ch]$/.test(file))
+    .sort();
+  const hash = createHash('sha256').update([...FLAGS, ...LIBS, process.arch].join(' '));
+  for (const file of files) hash.update(`\0${file}\0`).update(readFileSync(join(folder, file)));
+  const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'vfio-host');
+  const path = join(cache, `libvfio-host-${hash.digest('hex').slice(0, 16)}.so`);
+  if (existsSync(path)) return path;
+  mkdirSync(cache, { recursive: true });
+  // Under another name first: another run may compile at the same time, or this one be interrupted.
+  const unfinished = `${path}.${process.pid}`;
+  const c = files.filter((file) => file.endsWith('.c')).map((file) => join(folder, file));
+  await compile(env.CC || 'cc', [...FLAGS, '-o', unfinished, ...c, ...LIBS]);
+  renameSync(unfinished, path);
+  return path;
+}
+
+async function compile(compiler: string, args: readonly string[]): Promise<void> {
+  try {
+    await promisify(execFile)(compiler, [...args]);
+  } catch (error) {
+    const { code, stderr } = error as { code?: unknown; stderr?: string };
+    if (code === 'ENOENT') {
+      throw new LibraryError(
+        `there is no C compiler: run needs "${compiler}" once (Debian: apt-get install gcc libc6-dev), or another one named by CC`,
+      );
+    }
+    throw new LibraryError(
+      `"${compiler}" could not compile preload/:\n${stderr || (error as Error).message}`,
+    );
+  }
+}
