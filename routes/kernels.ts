@@ -38,7 +38,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
         version: gen.version,
         release: gen.release,
         current: gen.version === rigOf(service, request).host.kernel.gen.version,
-        channel: gen.channel,
+        channel: gen.type1.channel,
         differs: newIn(gen).map(({ id, title, text }) => ({ id, title, text })),
       })),
     }),

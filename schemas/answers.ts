@@ -29,6 +29,31 @@ export const LogEntry = Type.Object(
   { title: 'LogEntry' },
 );
 
+/** A WARN or a BUG with what it was about. */
+export const SplatReport = Type.Object(
+  {
+    ...LogEntry.properties,
+    container: Type.Optional(Type.String()),
+    device: Type.Optional(Type.String()),
+    iova: Type.Optional(Hex),
+    size: Type.Optional(Hex),
+    attempt: Type.Optional(Count),
+    pinCount: Type.Optional(Type.Integer({ description: 'how many pins were left' })),
+    pins: Type.Optional(
+      Type.Array(
+        Type.Object({
+          iova: Hex,
+          pfn: Hex,
+          refCount: Count,
+          devices: Type.Array(Type.Object({ device: Type.String(), count: Count })),
+        }),
+        { description: 'the first pins that were left, with their holders' },
+      ),
+    ),
+  },
+  { title: 'SplatReport' },
+);
+
 /** One delivery of dma_unmap. */
 export const InvalidationEntry = Type.Object(
   { device: Type.String(), iova: Hex, length: Hex },
@@ -60,8 +85,9 @@ export const Problem = Type.Object(
     errnoNumber: Type.Optional(Type.Integer()),
     call: Type.Optional(Type.String()),
     killed: Type.Optional(Type.Boolean({ description: "the caller's task is dead" })),
-    splat: Type.Optional(LogEntry),
+    splat: Type.Optional(SplatReport),
     log: Type.Optional(Type.Array(LogEntry)),
+    splats: Type.Optional(Type.Array(SplatReport)),
     invalidations: Type.Optional(Type.Array(InvalidationEntry)),
     advisories: Type.Optional(Type.Array(AdvisoryEntry)),
   },

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { AdvisoryEntry, Hex, LogEntry } from './answers.ts';
+import { AdvisoryEntry, Hex, SplatReport } from './answers.ts';
 
 /** What every entry of the journal may say of its surroundings. */
 const Where = { container: Type.Optional(Type.String()), device: Type.Optional(Type.String()) };
@@ -48,7 +48,7 @@ export const SplatEvent = Type.Object({
   kind: Type.Literal('splat'),
   cause: Cause,
   ...Where,
-  splat: LogEntry,
+  splat: SplatReport,
 });
 
 /** A finding the kernel does not make. */

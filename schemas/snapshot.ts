@@ -35,6 +35,23 @@ const Splat = Type.Union(
       condition: Type.String(),
       file: Type.String(),
       line: Count,
+      container: Type.Optional(Type.String()),
+      device: Type.Optional(Type.String()),
+      iova: Type.Optional(Hex64),
+      size: Type.Optional(PageSize),
+      attempt: Type.Optional(Count),
+      pinCount: Type.Optional(Count),
+      /** The first pins that were left, with their holders. */
+      pins: Type.Optional(
+        Type.Array(
+          object({
+            iova: Hex64,
+            pfn: Frame,
+            refCount: Count,
+            devices: Type.Array(object({ device: Id, count: Count })),
+          }),
+        ),
+      ),
     }),
     object({
       kind: Type.Literal('DEADLOCK'),

@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import { Count, Hex, LogEntry } from './answers.ts';
+import { Count, Hex, SplatReport } from './answers.ts';
 import { FaultFields } from './faults.ts';
 import { Expect } from './scenario.ts';
 
@@ -41,7 +41,7 @@ export const ContainerView = Type.Object(
         devices: Type.Array(Type.String(), { description: 'devices that are called back, in this order' }),
       }),
     ),
-    wedged: OrNull(LogEntry),
+    wedged: OrNull(SplatReport),
   },
   { title: 'Container' },
 );

@@ -46,7 +46,7 @@ function inCallback(host: Host) {
 }
 
 describe.each(GENERATIONS)('Linux $version, while a callback is under way', (gen) => {
-  const notifiers = gen.channel === 'notifier-chain';
+  const notifiers = gen.type1.channel === 'notifier-chain';
   const rig = () => inCallback(hostOf(gen));
 
   test('map, pin, unmap of an unpinned mapping and opening a silent device go through', () => {

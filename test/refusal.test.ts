@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CALL_NAMES, type CallObject } from '../schemas/calls.ts';
-import type { LogEntry } from '../src/kernel/splats.ts';
+import type { SplatReport } from '../src/kernel/splat-report.ts';
 import { fuzz } from './support/fuzz.ts';
 import { dumpKernel, type KernelDump } from './support/kernel-dump.ts';
 import { anyCall, anySetup } from './support/random-calls.ts';
@@ -51,7 +51,7 @@ test('open-device refused by the driver: nothing is open', () => {
 });
 
 /** A dump as it is when a task died holding the first container's iommu->lock. */
-function heldForEver(dump: KernelDump, call: string, wedgedBy: LogEntry): KernelDump {
+function heldForEver(dump: KernelDump, call: string, wedgedBy: SplatReport): KernelDump {
   const held = structuredClone(dump);
   held.containers[0]!.iommu!.lock = { owner: call, readers: [], waiters: [], wedgedBy };
   return held;
@@ -63,9 +63,10 @@ test('unmap-dma killed by the BUG_ON: what it had removed is gone, the rest is a
   for (const call of [...setup, pin(0x20000)]) make(host, call);
   const before = dumpKernel(host.kernel);
   make(host, map(0x10000, 0x1000));
-  const { how, log } = make(host, unmap(0x10000, 0x30000));
-  expect(how).toBe('killed');
-  const expected = heldForEver(before, 'unmap-dma', log[0]!);
+  const { answer } = host.start(unmap(0x10000, 0x30000));
+  const { end, splats } = answer!;
+  expect(end.how).toBe('killed');
+  const expected = heldForEver(before, 'unmap-dma', splats[0]!);
   Object.assign(expected.devices[0]!.driver.state!, { callbacks: 11 });
   const after = dumpKernel(host.kernel);
   // A mapping came and went: the tree need not have its old shape.

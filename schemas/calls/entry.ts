@@ -1,5 +1,5 @@
 import { type TObject, type TProperties, Type } from '@sinclair/typebox';
-import { AdvisoryEntry, InvalidationEntry, LogEntry } from '../answers.ts';
+import { AdvisoryEntry, InvalidationEntry, LogEntry, SplatReport } from '../answers.ts';
 
 /** What a call is made on; its id is an argument of the same name. */
 export type CallTarget = 'host' | 'process' | 'container' | 'device' | 'fault';
@@ -15,6 +15,9 @@ export interface RestRequest {
 const SideEffects = {
   invalidations: Type.Optional(Type.Array(InvalidationEntry)),
   log: Type.Optional(Type.Array(LogEntry)),
+  splats: Type.Optional(
+    Type.Array(SplatReport, { description: 'the WARNs and the BUG of `log` with what they were about' }),
+  ),
   advisories: Type.Optional(Type.Array(AdvisoryEntry)),
 };
 

@@ -23,7 +23,7 @@ export function kernelsPage(traceOf: TraceOf): string {
     '',
     '| version | release recorded | drivers hear of an unmap through |',
     '|---|---|---|',
-    ...GENERATIONS.map((gen) => `| ${gen.version} | ${gen.release} | ${CHANNEL[gen.channel]} |`),
+    ...GENERATIONS.map((gen) => `| ${gen.version} | ${gen.release} | ${CHANNEL[gen.type1.channel]} |`),
     '',
     'To see what a trace of your own meets on each of them: `vfio-host compare TRACE`, or `POST /v1/compare`.',
     '',

@@ -1,6 +1,8 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
+import { DRIVER_SPLATS } from '../kernel/driver-splats.ts';
 import type { Generation } from '../kernel/generations/index.ts';
+import type { Splat } from '../kernel/splats.ts';
 import { manualModel, webhookModel } from './external/model.ts';
 import { gvtGModel } from './gvt-g/model.ts';
 import { type DriverModel, eraOf } from './model.ts';
@@ -35,4 +37,12 @@ export function createDriver(config: Driver | undefined, gen: Generation): MdevD
   if (!config) return new VfioPciDriver();
   const model = BY_TYPE.get(config.type)!;
   return model.create(config, eraOf(model, gen.drivers));
+}
+
+/** The warnings of all models in all their eras. */
+export function driverSplats(): Splat[] {
+  const own = MODELS.flatMap((model) =>
+    Object.values(model.eras).flatMap((era) => model.splats?.(era) ?? []),
+  );
+  return [...Object.values(DRIVER_SPLATS), ...own];
 }

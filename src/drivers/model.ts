@@ -2,6 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox';
 import type { DriverSchemas } from '../../schemas/drivers/model.ts';
 import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
+import type { Splat } from '../kernel/splats.ts';
 import type { KernelStep } from '../kernel/task.ts';
 
 /** What a call of a model answers: an errno, or the fields of the answer. */
@@ -36,6 +37,8 @@ export interface DriverModel {
   readonly eras: Readonly<Record<string, unknown>>;
   create(config: object, era: unknown): MdevDriver;
   readonly calls: Readonly<Record<string, DriverCall>>;
+  /** The warnings of its driver's own code, as one era has them; ids are different over all models. */
+  splats?(era: unknown): readonly Splat[];
   /** Fields of `state` that can be worked out from the rest: a snapshot leaves them out. */
   readonly derived?: readonly string[];
   /**
@@ -55,6 +58,7 @@ export interface Model<S extends DriverSchemas, D extends MdevDriver = MdevDrive
   readonly calls: {
     readonly [N in keyof S['calls'] & string]: DriverCall<D, Static<S['calls'][N]['args']>>;
   };
+  splats?(era: E): readonly Splat[];
   readonly derived?: readonly string[];
   checkState?(driver: D, state: StateOf<S>): WrongState | null;
 }

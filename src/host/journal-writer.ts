@@ -3,6 +3,7 @@ import type { WebhookReport } from '../../schemas/events.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { Invalidation } from '../kernel/callback.ts';
 import { hex } from '../kernel/pages.ts';
+import { splatReport } from '../kernel/splat-report.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import { advisoryEntry, errnoOf } from '../machine/answer.ts';
 import type { CallTask } from '../machine/call-task.ts';
@@ -52,9 +53,9 @@ export class JournalWriter implements HostListener {
     });
   }
 
-  splat(task: CallTask, { entry }: SplatEvent): void {
+  splat(task: CallTask, event: SplatEvent): void {
     const { seq: cause, container, device } = task;
-    this.journal.append({ seq: 0, kind: 'splat', cause, container, device, splat: entry });
+    this.journal.append({ seq: 0, kind: 'splat', cause, container, device, splat: splatReport(event) });
   }
 
   advisory(task: CallTask, advisory: Advisory): void {

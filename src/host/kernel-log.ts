@@ -1,16 +1,7 @@
 import type { Generation } from '../kernel/generations/index.ts';
-import { hex } from '../kernel/pages.ts';
-import type { LogEntry, SplatDetails } from '../kernel/splats.ts';
-
-/** What a log line of a splat knows of its surroundings. */
-export interface SplatContext {
-  gen: Generation;
-  call: string;
-  container?: string | undefined;
-  device?: string | undefined;
-  reqId?: string | undefined;
-  seq: number;
-}
+import { splatDetails } from '../kernel/splat-report.ts';
+import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
+import type { CallTask } from '../machine/call-task.ts';
 
 /** A logger, as pino's. */
 export interface HostLogger {
@@ -21,48 +12,48 @@ export interface HostLogger {
   fatal(fields: object, message: string): void;
 }
 
-/** The pid a console line shows for the emulated caller. */
-const CALLER = 'CPU: 0 PID: 1000';
-/** The same as kernels show it that name the file first. */
-const CALLER_LAST = 'CPU#0: vfio-host/1000';
+/** Who runs, as the console shows it. */
+export interface Current {
+  readonly comm: string;
+  readonly pid: number;
+}
+
+/** The thread a call runs in: of the process that opened its container, or of the first one. */
+export function currentOf({ container, thread, kernel }: CallTask): Current {
+  const opened = container === undefined ? undefined : kernel.containers.get(container)?.process;
+  const { comm, pid } = opened ?? kernel.processes.get('p0')!;
+  return thread === 0 ? { comm, pid } : { comm: `${comm.slice(0, 12)}-${thread}`, pid: pid + thread };
+}
 
 /** First line a real console shows for a splat, so that log scrapers made for it match. */
-export function consoleLine(entry: LogEntry, gen: Generation): string {
+export function consoleLine(entry: LogEntry, { comm, pid }: Current, gen: Generation): string {
   switch (entry.kind) {
     case 'PR_WARN':
       return entry.text;
     case 'BUG_ON':
       return `kernel BUG at ${entry.file}:${entry.line}!`;
     case 'DEADLOCK':
-      return `INFO: task vfio-host:1000 blocked for ever: ${entry.condition}`;
+      return `INFO: task ${comm}:${pid} blocked for ever: ${entry.condition}`;
     default:
-      return gen.warningLine === 'file-first'
-        ? `WARNING: ${entry.file}:${entry.line} at ${entry.function}, ${CALLER_LAST}`
-        : `WARNING: ${CALLER} at ${entry.file}:${entry.line} ${entry.function}`;
+      return gen.console.warningLine === 'file-first'
+        ? `WARNING: ${entry.file}:${entry.line} at ${entry.function}, CPU#0: ${comm}/${pid}`
+        : `WARNING: CPU: 0 PID: ${pid} at ${entry.file}:${entry.line} ${entry.function}`;
   }
 }
 
 /** Writes the structured line of a splat: WARN_ON at `warn`, BUG_ON and DEADLOCK at `fatal`. */
-export function logSplat(
-  log: HostLogger,
-  entry: LogEntry,
-  details: SplatDetails,
-  context: SplatContext,
-): void {
-  const { gen, container, device, ...rest } = context;
+export function logSplat(log: HostLogger, task: CallTask, event: SplatEvent, seq: number): void {
+  const { call, container, device, reqId, kernel } = task;
+  const { entry } = event;
   const fields = {
-    kernel: { ...entry, version: gen.version },
-    container: details.container ?? container,
-    device: details.device ?? device,
-    ...(details.iova === undefined ? {} : { iova: hex(details.iova) }),
-    ...(details.size === undefined ? {} : { size: hex(details.size) }),
-    ...(details.attempt === undefined ? {} : { attempt: details.attempt }),
-    ...(details.pinCount === undefined ? {} : { pinCount: details.pinCount }),
-    ...(details.pins === undefined
-      ? {}
-      : { pins: details.pins.map((p) => ({ ...p, iova: hex(p.iova), pfn: `0x${p.pfn.toString(16)}` })) }),
-    ...rest,
+    container,
+    device,
+    ...splatDetails(event),
+    kernel: { ...entry, version: kernel.gen.version },
+    call,
+    reqId,
+    seq,
   };
   const fatal = entry.kind === 'BUG_ON' || entry.kind === 'DEADLOCK';
-  log[fatal ? 'fatal' : 'warn'](fields, consoleLine(entry, gen));
+  log[fatal ? 'fatal' : 'warn'](fields, consoleLine(entry, currentOf(task), kernel.gen));
 }

@@ -21,10 +21,8 @@ export class LogWriter implements HostListener {
     this.log.info({ ...effect, call, seq: this.journal.seq }, `fault ${effect.fault} strikes ${call}`);
   }
 
-  splat(task: CallTask, { entry, details }: SplatEvent): void {
-    const { call, container, device, reqId } = task;
-    const { gen } = task.machine.kernel;
-    logSplat(this.log, entry, details, { gen, call, container, device, reqId, seq: this.journal.seq });
+  splat(task: CallTask, event: SplatEvent): void {
+    logSplat(this.log, task, event, this.journal.seq);
   }
 
   advisory(task: CallTask, advisory: Advisory): void {

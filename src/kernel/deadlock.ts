@@ -1,4 +1,4 @@
-import type { DeadlockEntry } from './splats.ts';
+import type { DeadlockEntry, SplatEvent } from './splats.ts';
 import type { Task } from './task.ts';
 
 /**
@@ -33,7 +33,7 @@ function blockersOf(task: Task, pending: Iterable<Task>): Task[] {
 }
 
 /** Notes a cycle with each of its tasks. It is one line, which the first of them prints. */
-export function reportDeadlock(cycle: readonly Task[]): DeadlockEntry {
+export function reportDeadlock(cycle: readonly Task[]): SplatEvent {
   const entry: DeadlockEntry = {
     kind: 'DEADLOCK',
     function: 'vfio_iommu_type1',
@@ -45,13 +45,21 @@ export function reportDeadlock(cycle: readonly Task[]): DeadlockEntry {
       waitsFor: waitsFor(task),
     })),
   };
-  for (const task of cycle) task.splats.push({ entry, details: { device: task.device } });
+  const event: SplatEvent = {
+    id: entry.kind,
+    function: entry.function,
+    module: 'vfio_iommu_type1',
+    entry,
+    details: {},
+    callback: null,
+    tasks: cycle,
+  };
+  for (const task of cycle) task.splats.push(event);
   for (const task of cycle) {
     task.adviseBug('callback-deadlock', 0n, task.device === undefined ? [] : [task.device]);
   }
-  const [first] = cycle;
-  first!.onSplat(first!.splats.at(-1)!);
-  return entry;
+  cycle[0]!.onSplat(event);
+  return event;
 }
 
 function waitsFor(task: Task): string {

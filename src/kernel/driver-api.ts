@@ -1,11 +1,13 @@
 import type { CallbackName, CallbackReturn } from './callback.ts';
-import type { DmaAccess, DriverApi, PinResult, UnpinResult } from './driver.ts';
+import type { DmaAccess, DriverApi, MdevDriver, PinResult, UnpinResult } from './driver.ts';
+import { DRIVER_SPLATS, type DriverSplatId } from './driver-splats.ts';
 import type { Errno } from './errno.ts';
 import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
 import { addressOf } from './pages.ts';
+import { printDriver } from './printk.ts';
 import { ZERO_PFN } from './process.ts';
-import type { SplatDetails, SplatId } from './splats.ts';
+import type { Splat, SplatDetails } from './splats.ts';
 import type { KernelStep, Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
 import { pinKey, vfioDmaRw, vfioPinPages, vfioUnpinPages } from './vfio/vfio-main.ts';
@@ -46,12 +48,14 @@ export class TaskDriverApi implements DriverApi {
     return process.read(addressOf(pfn - process.pfnOf(0), offset), length);
   }
 
-  warn(id: SplatId, details: SplatDetails = {}): void {
-    this.task.warn(id, { device: this.device.id, ...details });
+  warn(splat: DriverSplatId | Splat, details: SplatDetails = {}): void {
+    const own = typeof splat === 'string' ? DRIVER_SPLATS[splat] : splat;
+    this.task.warn(own, { device: this.device.id, ...details });
   }
 
   prWarn(text: string): void {
-    this.task.kernel.print(this.task, text, { device: this.device.id });
+    const { driver, id } = this.device;
+    printDriver(this.task, moduleOf(driver), text, { device: id });
   }
 
   adviseBug(id: KernelBugId, iova: bigint): void {
@@ -73,4 +77,9 @@ export class TaskDriverApi implements DriverApi {
   unlock(lock: Lock): void {
     this.task.unlock(lock);
   }
+}
+
+/** The module a driver is taken to be in, by its type. */
+function moduleOf({ config }: MdevDriver): string {
+  return config?.type.replaceAll('-', '_') ?? 'vfio_pci';
 }

@@ -1,4 +1,4 @@
-import type { SplatSite } from './splats.ts';
+import type { Splat } from './splats.ts';
 
 const AP = 'drivers/s390/crypto/vfio_ap_ops.c';
 
@@ -9,6 +9,9 @@ const AP = 'drivers/s390/crypto/vfio_ap_ops.c';
  */
 export const DRIVER_SPLATS = {
   A1: {
+    id: 'A1',
+    module: 'vfio_ap',
+    reachedBy: 'a response that `ap-inject` chooses',
     kind: 'WARN_ON_ONCE',
     function: 'vfio_ap_wait_for_irqclear',
     condition: 'TAPQ answered not available, deconfigured, checkstopped or an unknown code',
@@ -17,6 +20,9 @@ export const DRIVER_SPLATS = {
     effect: 'the driver no longer waits for the interrupt bit to clear',
   },
   A2: {
+    id: 'A2',
+    module: 'vfio_ap',
+    reachedBy: 'a response that `ap-inject` chooses',
     kind: 'WARN_ON_ONCE',
     function: 'vfio_ap_wait_for_irqclear',
     condition: 'the interrupt bit is still set after 5 TAPQ',
@@ -25,6 +31,9 @@ export const DRIVER_SPLATS = {
     effect: 'the driver goes on as if it were clear',
   },
   A3: {
+    id: 'A3',
+    module: 'vfio_ap',
+    reachedBy: 'a reset of a queue after its guest has gone',
     kind: 'WARN_ON',
     function: 'vfio_ap_free_aqic_resources',
     condition: '!(q->matrix_mdev && q->matrix_mdev->kvm)',
@@ -33,6 +42,9 @@ export const DRIVER_SPLATS = {
     effect: 'the interruption subclass stays registered',
   },
   A5: {
+    id: 'A5',
+    module: 'vfio_ap',
+    reachedBy: 'a response that `ap-inject` chooses',
     kind: 'WARN_ON_ONCE',
     function: 'vfio_ap_irq_disable',
     condition: 'AQIC (disable) answered that the queue is not operational',
@@ -41,6 +53,9 @@ export const DRIVER_SPLATS = {
     effect: 'the pin is released all the same',
   },
   A6: {
+    id: 'A6',
+    module: 'vfio_ap',
+    reachedBy: 'a response that `ap-inject` chooses',
     kind: 'WARN_ON_ONCE',
     function: 'vfio_ap_irq_disable',
     condition: 'AQIC (disable) answered busy or reset in progress 6 times',
@@ -49,6 +64,9 @@ export const DRIVER_SPLATS = {
     effect: 'the pin is released all the same',
   },
   A7: {
+    id: 'A7',
+    module: 'vfio_ap',
+    reachedBy: 'a response that `ap-inject` chooses',
     kind: 'WARN_ON',
     function: 'vfio_ap_mdev_reset_queue',
     condition: 'ZAPQ answered an unknown code',
@@ -57,6 +75,9 @@ export const DRIVER_SPLATS = {
     effect: 'EIO; the pin stays',
   },
   A8: {
+    id: 'A8',
+    module: 'vfio_ap',
+    reachedBy: 'a response that `ap-inject` chooses',
     kind: 'WARN_ON_ONCE',
     function: 'vfio_ap_mdev_reset_queue',
     condition: 'status.irq_enabled',
@@ -65,6 +86,9 @@ export const DRIVER_SPLATS = {
     effect: 'EBUSY; the pin is released',
   },
   A9: {
+    id: 'A9',
+    module: 'vfio_ap',
+    reachedBy: 'a response that `ap-inject` chooses',
     kind: 'WARN_ON_ONCE',
     function: 'vfio_ap_mdev_reset_queue',
     condition: 'retry2 <= 0',
@@ -73,6 +97,9 @@ export const DRIVER_SPLATS = {
     effect: 'the reset counts as done',
   },
   A10: {
+    id: 'A10',
+    module: 'vfio_ap',
+    reachedBy: 'a response that `ap-inject` chooses',
     kind: 'PR_WARN',
     function: 'vfio_ap_irq_enable',
     condition: 'AQIC (enable) answered neither normal nor otherwise changed',
@@ -81,6 +108,9 @@ export const DRIVER_SPLATS = {
     effect: 'interrupts are disabled; the new pin leaks',
   },
   G5: {
+    id: 'G5',
+    module: 'kvmgt',
+    reachedBy: 'a page whose unpin does not answer 1',
     kind: 'WARN_ON',
     function: 'gvt_unpin_guest_page',
     condition: 'ret != 1',
@@ -89,6 +119,9 @@ export const DRIVER_SPLATS = {
     effect: 'the next page is unpinned (up to 5.19)',
   },
   G2: {
+    id: 'G2',
+    module: 'kvmgt',
+    reachedBy: '`remove-device` of an open vGPU',
     kind: 'WARN_ON_ONCE',
     function: 'intel_vgpu_remove',
     condition: 'vgpu->attached',
@@ -96,27 +129,6 @@ export const DRIVER_SPLATS = {
     line: 1507,
     effect: 'the device is not unregistered',
   },
-} as const satisfies Record<string, SplatSite>;
+} as const satisfies Record<string, Splat>;
 
-/**
- * What was proposed in the thread on the callback's contract. These are in no kernel: a device or the host has
- * to ask for them (`bugOnInvalidation`, `warnOnPinnedUnmap`), and they have no line.
- */
-export const PROPOSAL_SPLATS = {
-  P1: {
-    kind: 'BUG_ON',
-    function: 'dma_unmap',
-    condition: '1',
-    file: 'proposal',
-    line: 0,
-    effect: 'the caller is killed in the callback, holding device_list_lock but not iommu->lock',
-  },
-  P2: {
-    kind: 'WARN_ON',
-    function: 'vfio_dma_do_unmap',
-    condition: '!RB_EMPTY_ROOT(&dma->pfn_list)',
-    file: 'proposal',
-    line: 0,
-    effect: 'the mapping is visited again, as without the warning',
-  },
-} as const satisfies Record<string, SplatSite>;
+export type DriverSplatId = keyof typeof DRIVER_SPLATS;

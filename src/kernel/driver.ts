@@ -1,8 +1,9 @@
 import type { CallbackName, CallbackReturn } from './callback.ts';
+import type { DriverSplatId } from './driver-splats.ts';
 import type { Errno } from './errno.ts';
 import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
-import type { SplatDetails, SplatId } from './splats.ts';
+import type { Splat, SplatDetails } from './splats.ts';
 import type { KernelStep } from './task.ts';
 
 /** What a driver's code can call: the kernel's driver API, for its own device, within the running task. */
@@ -25,8 +26,8 @@ export interface DriverApi {
   dmaRw(iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array>;
   /** memcpy from a page the driver has pinned; `offset` and `length` lie within the page. */
   readPinned(pfn: number, offset: number, length: number): Uint8Array;
-  /** A WARN_ON or WARN_ON_ONCE of the driver's own code. */
-  warn(id: SplatId, details?: SplatDetails): void;
+  /** A WARN_ON or WARN_ON_ONCE of the driver's own code, as its kernel has it. */
+  warn(splat: DriverSplatId | Splat, details?: SplatDetails): void;
   /** pr_warn of the driver's own code. */
   prWarn(text: string): void;
   /** Notes a bug of the driver itself that the call has met, at an IOVA in bytes. */

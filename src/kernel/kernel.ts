@@ -6,8 +6,8 @@ import type { Generation } from './generations/generation.ts';
 import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
 import { Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
-import { type LogEntry, prWarnText, type SplatDetails, type SplatEvent, type SplatId } from './splats.ts';
-import { KernelBug, type KernelStep, type Task } from './task.ts';
+import { PROPOSALS } from './splats.ts';
+import type { KernelStep, Task } from './task.ts';
 import { TYPE1_CONTAINER } from './type1/index.ts';
 import type { IommuLimits } from './type1/iommu.ts';
 import type { Container } from './vfio/container.ts';
@@ -24,9 +24,6 @@ export interface KernelLimits extends IommuLimits {
 const CONTAINER_PROVIDERS: Readonly<Record<Generation['containerOf'], ContainerProvider>> = {
   type1: TYPE1_CONTAINER,
 };
-
-/** A callback the driver never sees. */
-function* droppedCallback(): KernelStep<void> {}
 
 /** Default of the module parameter dma_entry_limit. */
 export const DMA_ENTRY_LIMIT = 65535;
@@ -49,8 +46,8 @@ export class Kernel {
   dropsCallback: (device: Device) => boolean = () => false;
   /** Taint flags set so far: `W` after a warning, `D` after a BUG. */
   readonly taint = new Set<'W' | 'D'>();
-  /** Once-only warnings that have been printed. */
-  readonly fired = new Set<SplatId>();
+  /** Once-only warnings that have been printed: ids, with the caller where each has a flag of its own. */
+  readonly fired = new Set<string>();
   /** Ids of devices by number, also of those that are gone: pins may still be theirs. */
   readonly deviceNames = new Map<number, string>();
   /** Devices made so far: the next one's number. */
@@ -65,7 +62,7 @@ export class Kernel {
   }
 
   /** Ids of the once-only warnings that have fired, sorted. */
-  get firedOnce(): SplatId[] {
+  get firedOnce(): string[] {
     return [...this.fired].sort();
   }
 
@@ -103,34 +100,6 @@ export class Kernel {
     return this.deviceNames.get(number)!;
   }
 
-  warn(task: Task, id: SplatId, details: SplatDetails): void {
-    const { kind, function: fn, condition, file, line } = this.gen.splats[id];
-    if (kind !== 'WARN_ON' && kind !== 'WARN_ON_ONCE') throw new Error(`${id} is not a warning`);
-    if (kind === 'WARN_ON_ONCE') {
-      if (this.fired.has(id)) return;
-      this.fired.add(id);
-    }
-    this.taint.add('W');
-    this.report(task, { kind, function: fn, condition, file, line }, details);
-  }
-
-  bug(task: Task, id: SplatId, details: SplatDetails): never {
-    const { function: fn, condition, file, line } = this.gen.splats[id];
-    this.taint.add('D');
-    const entry: LogEntry = { kind: 'BUG_ON', function: fn, condition, file, line };
-    this.report(task, entry, details);
-    throw new KernelBug(entry);
-  }
-
-  prWarn(task: Task, id: 'L1' | 'L2', limitBytes: bigint): void {
-    this.report(task, { kind: 'PR_WARN', text: prWarnText(id, limitBytes) }, {});
-  }
-
-  /** pr_warn of a driver. */
-  print(task: Task, text: string, details: SplatDetails): void {
-    this.report(task, { kind: 'PR_WARN', text }, details);
-  }
-
   advise(task: Task, kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void {
     const advisory = task.advisories.note(kind, devices, iova, text);
     if (advisory) task.onAdvisory(advisory);
@@ -141,20 +110,20 @@ export class Kernel {
     this.advise(task, `KERNEL_BUG:${id}`, devices, iova, text);
   }
 
-  private report(task: Task, entry: LogEntry, details: SplatDetails): void {
-    const event: SplatEvent = { entry, details };
-    task.splats.push(event);
-    task.onSplat(event);
-  }
-
-  dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
+  /** Runs the device's dma_unmap within the task; or the BUG_ON (P1) that its driver asked for. */
+  *dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
+    task.inDmaUnmap = device;
     if (device.driver.config?.bugOnInvalidation) {
-      this.bug(task, 'P1', { device: device.id, iova, size: length });
+      task.bug(PROPOSALS.P1, { device: device.id, iova, size: length });
     }
-    if (this.dropsCallback(device)) return droppedCallback();
-    return device.driver.dmaUnmap(this.driverApi(task, device), iova, length);
+    const result = this.dropsCallback(device)
+      ? undefined
+      : yield* device.driver.dmaUnmap(this.driverApi(task, device), iova, length);
+    task.inDmaUnmap = null;
+    return result;
   }
 
+  /** open_device and close_device of the device's driver, within the task. */
   openDevice(task: Task, device: Device): KernelStep<Errno | null> {
     return device.driver.openDevice(this.driverApi(task, device));
   }

@@ -1,4 +1,4 @@
-import type { LogEntry } from './splats.ts';
+import type { SplatEvent } from './splats.ts';
 import type { Task } from './task.ts';
 
 /** A kernel mutex, or a read-write semaphore. It goes to those who wait in order of arrival. */
@@ -9,7 +9,7 @@ export class Lock {
   readonly readers = new Set<Task>();
   readonly waiters: { task: Task; shared: boolean }[] = [];
   /** The splat of the dead or deadlocked task that holds the lock for ever. */
-  wedgedBy: LogEntry | null = null;
+  wedgedBy: SplatEvent | null = null;
 
   constructor(readonly name: string) {}
 
@@ -26,7 +26,7 @@ export class Wedged extends Error {
    */
   constructor(
     readonly lock: Lock,
-    readonly splat: LogEntry,
+    readonly splat: SplatEvent,
     readonly keepsLocks: boolean = false,
   ) {
     super(`${lock.name} is held for ever`);

@@ -20,6 +20,10 @@ export interface MemoryRegion {
 /** Pages of a transparent huge page, 2 MiB. */
 const HUGE_PAGES = 512;
 
+/** Pid of process 0, and the distance between processes: more than calls may be under way at once. */
+const FIRST_PID = 1000;
+const PIDS_PER_PROCESS = 2048;
+
 /** First host page frame of process 0, and the distance between processes, in pages. */
 const PFN_BASE = 0x100000;
 /** Host page frame of the shared zero page (`my_zero_pfn`). */
@@ -53,6 +57,16 @@ export class Process {
     readonly number: number,
     private readonly maxResidentPages: number,
   ) {}
+
+  /** Its name as the console has it (`comm`, at most 15 characters). */
+  get comm(): string {
+    return this.number === 0 ? 'vfio-host' : this.id.slice(0, 15);
+  }
+
+  /** Its pid; those above it up to the next process's are its threads'. */
+  get pid(): number {
+    return FIRST_PID + this.number * PIDS_PER_PROCESS;
+  }
 
   /** RLIMIT_MEMLOCK in pages, rounded down. */
   get memlockPages(): number {

@@ -1,7 +1,7 @@
 import type { CallbackReturn } from './callback.ts';
 import { findCycle, reportDeadlock } from './deadlock.ts';
 import { type Lock, Wedged } from './lock.ts';
-import type { LogEntry } from './splats.ts';
+import type { SplatEvent } from './splats.ts';
 import { KernelBug, type KernelStep, type Task, type TaskEnd } from './task.ts';
 
 /**
@@ -24,11 +24,20 @@ export class Scheduler {
   /** Starts a task. */
   run(task: Task, step: KernelStep<unknown>): void {
     task.step = step;
+    if (this.stopped.size > 0) task.thread = this.freeThread();
     this.ready.push(task);
     this.drain();
   }
 
-  /** Lets a task go on whose callback has returned. */
+  /** The lowest number of a thread that no task under way runs in. */
+  private freeThread(): number {
+    const taken = new Set(Array.from(this.stopped, ({ thread }) => thread));
+    let thread = 0;
+    while (taken.has(thread)) thread++;
+    return thread;
+  }
+
+  /** Resumes a task whose callback has returned. */
   resume(task: Task, answer: CallbackReturn = {}): void {
     if (!task.callback) throw new Error('the task is not in a callback');
     task.callback = null;
@@ -115,7 +124,7 @@ export class Scheduler {
   }
 
   /** Ends a task that keeps its locks for ever; whoever waits for one of them is stuck as well. */
-  private die(task: Task, end: TaskEnd, splat: LogEntry): void {
+  private die(task: Task, end: TaskEnd, splat: SplatEvent): void {
     this.finish(task, end);
     for (const lock of task.held) {
       lock.wedgedBy = splat;

@@ -1,17 +1,33 @@
-import { DRIVER_SPLATS, PROPOSAL_SPLATS } from './driver-splats.ts';
+import type { Task } from './task.ts';
+import type { Device } from './vfio/device.ts';
 
 /** What kind of line the kernel prints. DEADLOCK is this host's own: the kernel would just hang. */
 export type SplatKind = 'WARN_ON' | 'WARN_ON_ONCE' | 'BUG_ON' | 'PR_WARN' | 'DEADLOCK';
 
-/** One place in the kernel that can report, and what follows when it does. */
-export interface SplatSite {
+/** What a splat says, wherever a kernel has it. */
+export interface SplatNote {
   readonly kind: SplatKind;
-  readonly function: string;
   readonly condition: string;
-  readonly file: string;
-  readonly line: number;
   /** What the kernel does next. */
   readonly effect: string;
+  /** What a caller does to get there. */
+  readonly reachedBy: string;
+}
+
+/** Where one kernel has it. */
+export interface SplatSite {
+  readonly function: string;
+  /** Path in the kernel's tree. */
+  readonly file: string;
+  /** Null for what prints no line. */
+  readonly line: number | null;
+  /** The module that the file is built into. */
+  readonly module: string;
+}
+
+/** A splat of one kernel: what, where, and the id it goes by. A driver model brings its own. */
+export interface Splat extends SplatNote, SplatSite {
+  readonly id: string;
 }
 
 /** A splat as a call's `log` shows it. */
@@ -58,169 +74,154 @@ export interface SplatDetails {
   pinCount?: number;
 }
 
-/** Something the kernel printed, and what it was about. */
+/** Something the kernel printed: which splat it was, what it was about, and where it came from. */
 export interface SplatEvent {
+  /** Of the catalogue or of a driver model; `DEADLOCK`; `driver` for what a driver says in words of its own. */
+  readonly id: string;
   readonly entry: LogEntry;
   readonly details: SplatDetails;
+  /** Function and module that printed it; no function for what a driver says in words of its own. */
+  readonly function: string;
+  readonly module: string;
+  /** The device in whose dma_unmap callback it was printed. */
+  readonly callback: Device | null;
+  /** The tasks of a DEADLOCK, in the order of its entry. */
+  readonly tasks?: readonly Task[];
 }
 
-const TYPE1 = 'drivers/vfio/vfio_iommu_type1.c';
-const CONTAINER = 'drivers/vfio/container.c';
-const MAIN = 'drivers/vfio/vfio_main.c';
-
 /**
- * Every splat of Linux 6.1.192 that a caller can reach here, by the id of spec section 4. Those of 4.1 and
- * 4.2 that need a faulty IOMMU driver, a page size above 4 KiB or a bug of the backend have no path to them in
- * this host and are listed in docs/splats.md with the reason. The drivers' own are in driver-splats.ts.
+ * The splats of VFIO that a caller can reach here, by the ids that answers, metrics and docs/splats.md use; where
+ * each kernel has them is in its generation. The drivers' own are with the driver models.
  */
-export const SPLATS_6_1 = {
-  ...DRIVER_SPLATS,
-  ...PROPOSAL_SPLATS,
+export const SPLATS = {
   B1: {
     kind: 'BUG_ON',
-    function: 'vfio_dma_do_unmap',
     condition: '++retries > 10',
-    file: TYPE1,
-    line: 1481,
     effect: 'the caller is killed holding iommu->lock; the container hangs from then on',
+    reachedBy: 'an unmap that finds a mapping pinned at its twelfth visit',
   },
   W1: {
     kind: 'WARN_ON_ONCE',
-    function: 'vfio_iommu_type1_pin_pages',
     condition: 'iommu->vaddr_invalid_count',
-    file: TYPE1,
-    line: 883,
     effect: 'EBUSY',
+    reachedBy: 'a vfio-pci device that pins while a vaddr is invalid',
   },
   W2: {
     kind: 'WARN_ON',
-    function: 'vfio_iommu_type1_unpin_pages',
     condition: '!iommu->v2',
-    file: TYPE1,
-    line: 1004,
     effect: 'nothing is unpinned',
+    reachedBy: 'an unpin in a v1 container',
   },
   W3: {
     kind: 'WARN_ON',
-    function: 'vfio_iommu_type1_unpin_pages',
     condition: 'i != npage',
-    file: TYPE1,
-    line: 1023,
     effect: 'the pages before the first hole were unpinned, the rest were not looked at',
+    reachedBy: 'an unpin that meets a page without a mapping',
   },
   W6: {
     kind: 'WARN_ON',
-    function: 'vfio_remove_dma',
     condition: '!RB_EMPTY_ROOT(&dma->pfn_list)',
-    file: TYPE1,
-    line: 1203,
     effect: 'the mapping is freed; its pins and their locked_vm leak',
+    reachedBy: 'the last group leaves while pins remain',
   },
   W15: {
     kind: 'WARN_ON_ONCE',
-    function: 'vfio_iommu_type1_dma_rw',
     condition: 'iommu->vaddr_invalid_count',
-    file: TYPE1,
-    line: 3228,
     effect: 'EBUSY',
+    reachedBy: 'a vfio-pci device that reads or writes while a vaddr is invalid',
   },
   C1: {
     kind: 'WARN_ON_ONCE',
-    function: 'vfio_assert_device_open',
     condition: '!READ_ONCE(device->open_count)',
-    file: MAIN,
-    line: 747,
     effect: 'the caller returns EINVAL, or nothing',
-  },
-  'C1-unpin': {
-    kind: 'WARN_ON_ONCE',
-    function: 'vfio_assert_device_open',
-    condition: '!READ_ONCE(device->open_count)',
-    file: MAIN,
-    line: 747,
-    effect: 'unpin returns; where the compiler inlines the check, each caller has a flag of its own',
-  },
-  'C1-rw': {
-    kind: 'WARN_ON_ONCE',
-    function: 'vfio_assert_device_open',
-    condition: '!READ_ONCE(device->open_count)',
-    file: MAIN,
-    line: 747,
-    effect: 'dma_rw returns EINVAL; as for unpin',
+    reachedBy: 'pin, unpin or dma_rw on a closed device',
   },
   C2: {
     kind: 'WARN_ON',
-    function: 'vfio_unpin_pages',
     condition: 'npage <= 0 || npage > VFIO_PIN_PAGES_MAX_ENTRIES',
-    file: CONTAINER,
-    line: 595,
     effect: 'nothing is unpinned',
+    reachedBy: 'an unpin with a bad count',
   },
   C3: {
     kind: 'WARN_ON',
-    function: 'vfio_unpin_pages',
     condition: '!vfio_assert_device_open(device)',
-    file: CONTAINER,
-    line: 598,
     effect: 'nothing is unpinned',
+    reachedBy: 'an unpin on a closed device',
   },
   C9: {
     kind: 'WARN_ON',
-    function: 'vfio_pin_pages',
     condition: '!vfio_assert_device_open(device)',
-    file: MAIN,
-    line: 0,
-    effect: 'EINVAL (from 6.2)',
+    effect: 'EINVAL',
+    reachedBy: 'a pin on a closed device',
   },
   C10: {
     kind: 'WARN_ON',
-    function: 'vfio_unpin_pages',
     condition: '!device->ops->dma_unmap',
-    file: MAIN,
-    line: 0,
-    effect: 'nothing is unpinned (from 6.2)',
+    effect: 'nothing is unpinned',
+    reachedBy: 'an unpin by a driver without dma_unmap',
   },
   L1: {
     kind: 'PR_WARN',
-    function: 'vfio_pin_pages_remote',
     condition: 'locked_vm + pages > RLIMIT_MEMLOCK, in map or replay, without CAP_IPC_LOCK',
-    file: TYPE1,
-    line: 740,
     effect: 'ENOMEM; the map or attach is undone',
+    reachedBy: 'RLIMIT_MEMLOCK at map or attach',
   },
   L2: {
     kind: 'PR_WARN',
-    function: 'vfio_pin_page_external',
     condition: 'locked_vm + 1 > RLIMIT_MEMLOCK, in pin, without CAP_IPC_LOCK',
-    file: TYPE1,
-    line: 831,
     effect: 'ENOMEM; the pages of this call already pinned are released',
+    reachedBy: 'RLIMIT_MEMLOCK at pin',
   },
-} as const satisfies Record<string, SplatSite>;
+} as const satisfies Record<string, SplatNote>;
 
 /** Ids of the splats in the catalogue. */
-export type SplatId = keyof typeof SPLATS_6_1;
+export type SplatId = keyof typeof SPLATS;
 
-/** Splats of `base` at other lines. */
-export function sitesAt(
-  lines: Partial<Record<SplatId, number>>,
-  base: SplatCatalogue = SPLATS_6_1,
-): Partial<Record<SplatId, SplatSite>> {
-  return Object.fromEntries(
-    Object.entries(lines).map(([id, line]) => [id, { ...base[id as SplatId], line }]),
-  );
-}
+/** Where a kernel has each of them; null: it does not have it. */
+export type SplatSites = Readonly<Record<SplatId, SplatSite | null>>;
 
-/** The splats of one kernel generation. */
-export type SplatCatalogue = Readonly<Record<SplatId, SplatSite>>;
+/** What once-only warnings have a flag for each of several callers; their keys are `id-caller`. */
+export const ONCE_CALLERS: Partial<Record<SplatId, readonly string[]>> = { C1: ['unpin', 'rw'] };
+
+/**
+ * What was proposed in the thread on the callback's contract. These are in no kernel: a device or the host has to
+ * ask for them (`bugOnInvalidation`, `warnOnPinnedUnmap`), and they have no line.
+ */
+export const PROPOSALS = {
+  P1: {
+    id: 'P1',
+    kind: 'BUG_ON',
+    function: 'dma_unmap',
+    condition: '1',
+    file: 'proposal',
+    line: 0,
+    module: 'vfio',
+    effect: 'the caller is killed in the callback, holding device_list_lock but not iommu->lock',
+    reachedBy: 'a callback to a device with `bugOnInvalidation`',
+  },
+  P2: {
+    id: 'P2',
+    kind: 'WARN_ON',
+    function: 'vfio_dma_do_unmap',
+    condition: '!RB_EMPTY_ROOT(&dma->pfn_list)',
+    file: 'proposal',
+    line: 0,
+    module: 'vfio_iommu_type1',
+    effect: 'the mapping is visited again, as without the warning',
+    reachedBy: 'a round that leaves pins, with the parameter `warnOnPinnedUnmap`',
+  },
+} as const satisfies Record<string, Splat>;
 
 /**
  * What pr_warn prints.
  *
- * @param limitBytes the limit that was met, bytes: L1 prints whole pages, L2 the rlimit itself. The
- *   recordings have the task's name and pid masked, and so has this
+ * @param limitBytes the limit that was met, bytes: L1 prints whole pages, L2 the rlimit itself. The recordings
+ *   have the task's name and pid masked, and so has this
  */
-export function prWarnText(id: 'L1' | 'L2', limitBytes: bigint): string {
-  const task = id === 'L2' ? 'Task COMM (PID) ' : '';
-  return `${SPLATS_6_1[id].function}: ${task}RLIMIT_MEMLOCK (${limitBytes}) exceeded`;
+export function prWarnText(id: 'L1' | 'L2', site: SplatSite, limitBytes: bigint): string {
+  const task = id === 'L2' ? `Task ${MASKED_TASK} ` : '';
+  return `${site.function}: ${task}RLIMIT_MEMLOCK (${limitBytes}) exceeded`;
 }
+
+/** What stands for a task's name and pid in the text of a pr_warn. */
+export const MASKED_TASK = 'COMM (PID)';

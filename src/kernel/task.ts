@@ -4,7 +4,9 @@ import type { Errno } from './errno.ts';
 import type { Kernel } from './kernel.ts';
 import type { KernelBugId } from './kernel-bugs.ts';
 import { type Lock, Wedged } from './lock.ts';
-import type { LogEntry, SplatDetails, SplatEvent, SplatId } from './splats.ts';
+import { bug, prWarnLimit, splatOf, warn } from './printk.ts';
+import type { Splat, SplatDetails, SplatEvent, SplatId } from './splats.ts';
+import type { Device } from './vfio/device.ts';
 
 /** Where a kernel operation stops: at a lock somebody holds, or in a callback to the outside. */
 export type Suspension = { wait: Lock; shared?: boolean } | { callback: PendingCallback };
@@ -14,7 +16,7 @@ export type KernelStep<T> = Generator<Suspension, T, void>;
 
 /** Thrown by BUG_ON: the task is dead and keeps the locks it holds. */
 export class KernelBug extends Error {
-  constructor(readonly splat: LogEntry) {
+  constructor(readonly splat: SplatEvent) {
     super('BUG_ON');
   }
 }
@@ -22,9 +24,9 @@ export class KernelBug extends Error {
 /** How a task ended. `value` is there where it returned. */
 export type TaskEnd<T = unknown> =
   | { how: 'returned'; value: T }
-  | { how: 'killed'; splat: LogEntry }
-  | { how: 'wedged'; splat: LogEntry }
-  | { how: 'deadlocked'; errno: Errno; splat: LogEntry }
+  | { how: 'killed'; splat: SplatEvent }
+  | { how: 'wedged'; splat: SplatEvent }
+  | { how: 'deadlocked'; errno: Errno; splat: SplatEvent }
   | { how: 'crashed'; error: unknown };
 
 const NOTHING_SAID: CallbackReturn = {};
@@ -40,10 +42,14 @@ export class Task {
   readonly held: Lock[] = [];
   /** Why the call was refused last, in words: which value broke which rule. */
   why: string | null = null;
+  /** The device whose dma_unmap runs within the task. */
+  inDmaUnmap: Device | null = null;
   waitsFor: Lock | null = null;
   callback: PendingCallback | null = null;
   /** What the last callback to the outside was answered. */
   callbackReturn: CallbackReturn = NOTHING_SAID;
+  /** Which of its process's threads it runs in: the lowest that none under way runs in. */
+  thread = 0;
   /** The rest of its way; null before it starts and once it has ended. */
   step: KernelStep<unknown> | null = null;
   end: TaskEnd | null = null;
@@ -115,14 +121,24 @@ export class Task {
     this.kernel.scheduler.release(this, lock);
   }
 
-  /** WARN_ON, or WARN_ON_ONCE where the catalogue says so (then only the first one prints). */
-  warn(id: SplatId, details: SplatDetails = {}): void {
-    this.kernel.warn(this, id, details);
+  /**
+   * WARN_ON, or WARN_ON_ONCE where the splat is one (then only the first one prints).
+   *
+   * @param splat one of the catalogue, or a driver model's own
+   * @param caller where a function that is inlined into several callers has a flag in each: whose
+   */
+  warn(splat: SplatId | Splat, details: SplatDetails = {}, caller?: string): void {
+    warn(this, typeof splat === 'string' ? splatOf(this, splat) : splat, details, caller);
   }
 
   /** BUG_ON: kills the task, which keeps its locks. */
-  bug(id: SplatId, details: SplatDetails): never {
-    return this.kernel.bug(this, id, details);
+  bug(splat: SplatId | Splat, details: SplatDetails): never {
+    return bug(this, typeof splat === 'string' ? splatOf(this, splat) : splat, details);
+  }
+
+  /** pr_warn of a limit in bytes. */
+  prWarn(id: 'L1' | 'L2', limitBytes: bigint): void {
+    prWarnLimit(this, id, limitBytes);
   }
 
   /** Notes a finding the kernel itself does not make; `iova` is the first it is about, bytes. */

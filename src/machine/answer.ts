@@ -2,7 +2,8 @@ import type { Advisory, AdvisoryKind } from '../kernel/advisories.ts';
 import type { Invalidation } from '../kernel/callback.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { hex } from '../kernel/pages.ts';
-import type { LogEntry } from '../kernel/splats.ts';
+import { type SplatReport, splatReport } from '../kernel/splat-report.ts';
+import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
 import type { Task, TaskEnd } from '../kernel/task.ts';
 import { type CallBody, type CallResult, NOTHING } from './call-handler.ts';
 
@@ -24,11 +25,20 @@ export interface AdvisoryEntry {
   text: string;
 }
 
+/** How a call ended; a splat is the one that killed it, or that holds what it needs for ever. */
+export type AnswerEnd =
+  | { readonly how: 'returned'; readonly value: CallResult }
+  | { readonly how: 'killed' | 'wedged'; readonly splat: SplatReport }
+  | { readonly how: 'deadlocked'; readonly errno: Errno; readonly splat: SplatReport }
+  | { readonly how: 'crashed'; readonly error: unknown };
+
 /** What a call was answered: what it returned or how it ended, what was printed, who was called back. */
 export interface Answer {
   readonly call: string;
-  readonly end: TaskEnd<CallResult>;
+  readonly end: AnswerEnd;
   readonly log: readonly LogEntry[];
+  /** Its WARNs and its BUG with what they were about, in order. */
+  readonly splats: readonly SplatReport[];
   readonly invalidations: readonly InvalidationEntry[];
   readonly advisories: readonly AdvisoryEntry[];
   /** Why it was refused, in words. */
@@ -45,6 +55,11 @@ export function invalidationEntry({ device, iova, length }: Invalidation): Inval
   return { device, iova: hex(iova), length: hex(length) };
 }
 
+/** Whether a splat is a WARN or a BUG: others say all they have to say in the log. */
+function isAboutSomething({ entry: { kind } }: SplatEvent): boolean {
+  return kind !== 'PR_WARN' && kind !== 'DEADLOCK';
+}
+
 const NONE: readonly never[] = [];
 
 /** What an ended task is answered. */
@@ -53,12 +68,17 @@ export function answerOf(task: Task): Answer {
   const advisories = task.advisories.list();
   return {
     call,
-    end: task.end as TaskEnd<CallResult>,
+    end: endOf(task.end as TaskEnd<CallResult>),
     log: splats.length === 0 ? NONE : splats.map((event) => event.entry),
+    splats: splats.length === 0 ? NONE : splats.filter(isAboutSomething).map(splatReport),
     invalidations: invalidations.length === 0 ? NONE : invalidations.map(invalidationEntry),
     advisories: advisories.length === 0 ? NONE : advisories.map((advisory) => advisoryEntry(advisory, call)),
     why,
   };
+}
+
+function endOf(end: TaskEnd<CallResult>): AnswerEnd {
+  return 'splat' in end ? { ...end, splat: splatReport(end.splat) } : end;
 }
 
 /** The errno a call answered; null when it succeeded or did not return. */
@@ -72,11 +92,13 @@ export function errnoOf(answer: Answer): Errno | null {
 export function sideEffects({
   invalidations,
   log,
+  splats,
   advisories,
-}: Pick<Answer, 'invalidations' | 'log' | 'advisories'>): Record<string, unknown> {
+}: Pick<Answer, 'invalidations' | 'log' | 'splats' | 'advisories'>): Record<string, unknown> {
   return {
     ...(invalidations.length > 0 ? { invalidations } : {}),
     ...(log.length > 0 ? { log } : {}),
+    ...(splats.length > 0 ? { splats } : {}),
     ...(advisories.length > 0 ? { advisories } : {}),
   };
 }

@@ -1,4 +1,5 @@
 import type { CallObject, Convenience } from '../../schemas/calls.ts';
+import type { SplatReport } from '../kernel/splat-report.ts';
 import type { LogEntry } from '../kernel/splats.ts';
 import type { AdvisoryEntry, Answer, InvalidationEntry } from './answer.ts';
 import type { CallBody } from './call-handler.ts';
@@ -71,6 +72,7 @@ export class Sequence implements StartedCall {
   private at = 0;
   private waiters: ((answer: Answer) => void)[] = [];
   private readonly log: LogEntry[] = [];
+  private readonly splats: SplatReport[] = [];
   private readonly invalidations: InvalidationEntry[] = [];
   private readonly advisories: AdvisoryEntry[] = [];
 
@@ -120,6 +122,7 @@ export class Sequence implements StartedCall {
       return;
     }
     this.log.push(...answer.log);
+    this.splats.push(...answer.splats);
     this.invalidations.push(...answer.invalidations);
     this.advisories.push(...answer.advisories);
     this.at++;
@@ -138,11 +141,12 @@ export class Sequence implements StartedCall {
 
   /** Its own answer: no part was refused. */
   private answered(): Answer {
-    const { name, log, invalidations, advisories } = this;
+    const { name, log, splats, invalidations, advisories } = this;
     return {
       call: name,
       end: { how: 'returned', value: this.plan.body },
       log,
+      splats,
       invalidations,
       advisories,
       why: null,

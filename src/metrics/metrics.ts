@@ -7,7 +7,6 @@ import type { SplatEvent } from '../kernel/splats.ts';
 import { type Answer, errnoOf } from '../machine/answer.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { Rig } from '../rig/rig.ts';
-import { splatLabels } from './splat-labels.ts';
 
 /** Bounds of the request durations, seconds: most calls take well under a millisecond, a webhook may take its time. */
 const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -138,8 +137,8 @@ export class Metrics implements HostListener {
     this.calls.inc({ call: answer.call, errno: errnoLabel(answer) });
   }
 
-  splat(task: CallTask, { entry }: SplatEvent): void {
-    this.splats.inc(splatLabels(entry, task.machine.kernel.gen.splats));
+  splat(_task: CallTask, { id, function: name, entry }: SplatEvent): void {
+    this.splats.inc({ id, kind: entry.kind, function: name });
   }
 
   advisory(_task: CallTask, { kind }: Advisory): void {

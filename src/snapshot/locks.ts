@@ -1,7 +1,8 @@
 import type { SavedLock } from '../../schemas/snapshot.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Lock } from '../kernel/lock.ts';
-import type { LogEntry } from '../kernel/splats.ts';
+import { eventOfReport, type SplatReport, splatReport } from '../kernel/splat-report.ts';
+import type { SplatEvent } from '../kernel/splats.ts';
 import { Task } from '../kernel/task.ts';
 import { canonical } from './canonical.ts';
 import { wrong } from './wrong.ts';
@@ -13,7 +14,7 @@ export function saveLock({ owner, readers, wedgedBy }: Lock): SavedLock {
   return {
     owner: owner?.call ?? null,
     readers: [...readers].map(({ call }) => call).sort(),
-    splat: canonical(wedgedBy) as NonNullable<SavedLock>['splat'],
+    splat: canonical(splatReport(wedgedBy)) as NonNullable<SavedLock>['splat'],
   };
 }
 
@@ -36,13 +37,13 @@ export function restoreLock(
   }
   if (readers.length > 0 && !shareable)
     throw wrong(`${where}/readers`, 'must be empty: this lock is a mutex');
-  const entry = splat as LogEntry;
-  lock.wedgedBy = entry;
-  if (owner !== null) lock.owner = deadTask(kernel, owner, lock, entry);
-  for (const reader of readers) lock.readers.add(deadTask(kernel, reader, lock, entry));
+  const event = eventOfReport(splat as SplatReport);
+  lock.wedgedBy = event;
+  if (owner !== null) lock.owner = deadTask(kernel, owner, lock, event);
+  for (const reader of readers) lock.readers.add(deadTask(kernel, reader, lock, event));
 }
 
-function deadTask(kernel: Kernel, call: string, lock: Lock, splat: LogEntry): Task {
+function deadTask(kernel: Kernel, call: string, lock: Lock, splat: SplatEvent): Task {
   const task = new Task(kernel, call, undefined);
   task.end = { how: 'wedged', splat };
   task.held.push(lock);

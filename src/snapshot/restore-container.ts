@@ -46,7 +46,7 @@ export function restoreContainer(
 
 function restoreIommu(kernel: Kernel, container: Container, saved: SavedIommu, where: string): Type1 {
   const { gen } = kernel;
-  if (saved.type === 6 && !gen.nesting)
+  if (saved.type === 6 && !gen.type1.nesting)
     throw wrong(`${where}/type`, `is 6, which ${gen.version} does not have`);
   const iommu = new Type1(kernel, container.id, container.process, saved.type, saved.dmaAvail);
   restoreLock(kernel, iommu.lock, saved.lock, `${where}/lock`);
@@ -54,7 +54,7 @@ function restoreIommu(kernel: Kernel, container: Container, saved: SavedIommu, w
   attachGroups(iommu, container, saved, where);
   iommu.dirtyTracking = saved.dirtyTracking;
   iommu.overlapPossible = saved.overlapPossible;
-  if (saved.overlapPossible && (saved.mappings.length === 0 || !gen.wrapsAtTop)) {
+  if (saved.overlapPossible && (saved.mappings.length === 0 || !gen.type1.wrapsAtTop)) {
     throw wrong(`${where}/overlapPossible`, 'is true, but takes a mapping, and a kernel up to 6.12');
   }
   if (saved.dirtyTracking && !iommu.v2) throw wrong(`${where}/dirtyTracking`, 'is true, but type is 1');
@@ -159,7 +159,7 @@ function restoreMappings(
     if (!overlapPossible && iova < end) {
       throw wrong(`${where}/${i}/iova`, `is ${start}, within the mapping before it`);
     }
-    if (!overlapPossible && iommu.gen.wrapsAtTop && iova + size === TOP_PAGE) {
+    if (!overlapPossible && iommu.gen.type1.wrapsAtTop && iova + size === TOP_PAGE) {
       throw wrong(`${where}/${i}/size`, 'reaches 2^64, but overlapPossible is false');
     }
     if (vaddrInvalid) iommu.vaddrInvalidCount++;
@@ -167,7 +167,7 @@ function restoreMappings(
     end = Math.max(end, iova + size);
   }
   iommu.mappings.restore(fields, shapeOf(mappings, where));
-  if (!iommu.gen.zeroPageReserved) return;
+  if (!iommu.gen.type1.zeroPageReserved) return;
   for (const slot of iommu.mappings.inOrder()) {
     const { vaddr, size } = iommu.mappings;
     if (iommu.mappings.iommuMapped(slot)) {
@@ -207,13 +207,13 @@ function restorePins(
     const page = pageOf(key);
     const offset = offsetInPage(key);
     const frame = Number(pfn);
-    if (offset !== 0 && kernel.gen.pinsByPage)
+    if (offset !== 0 && kernel.gen.core.pinsByPage)
       throw wrong(`${where}/${i}/iova`, `is ${iova}, not that of a page`);
     // A pin's page may begin below its mapping, which then begins within the page.
     if (page >= end || page < start - (offset === 0 ? 0 : 1)) {
       throw wrong(`${where}/${i}/iova`, `is ${iova}, which is not in the mapping`);
     }
-    const zero = frame === ZERO_PFN && kernel.gen.zeroPageReserved;
+    const zero = frame === ZERO_PFN && kernel.gen.type1.zeroPageReserved;
     const known = zero || (frame >= firstFrame && frame < firstFrame + TOP_PAGE);
     if (!known) {
       throw wrong(`${where}/${i}/pfn`, `is ${pfn}, which is no page frame of process ${process.id}`);

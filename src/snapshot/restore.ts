@@ -1,6 +1,7 @@
 import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
+import { driverSplats } from '../drivers/index.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
-import type { SplatId, SplatSite } from '../kernel/splats.ts';
+import { ONCE_CALLERS, SPLATS, type SplatId } from '../kernel/splats.ts';
 import { checkFault, type FaultState } from '../machine/faults.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
@@ -76,17 +77,26 @@ function restoreHost({ kernel, policy, counters }: Machine, state: SnapshotState
   policy.panicOnWarn = parameters.panicOnWarn;
   policy.panicOnOops = parameters.panicOnOops;
   for (const flag of state.taint) kernel.taint.add(flag);
+  const flags = onceFlags(kernel.gen);
   for (const id of state.warnedOnce) {
-    const site = kernel.gen.splats[id as SplatId] as SplatSite | undefined;
-    if (site?.kind !== 'WARN_ON_ONCE') {
-      throw wrong(`${where}/warnedOnce`, `has "${id}", which is no once-only warning`);
-    }
-    kernel.fired.add(id as SplatId);
+    if (!flags.has(id)) throw wrong(`${where}/warnedOnce`, `has "${id}", which is no once-only warning`);
+    kernel.fired.add(id);
   }
   counters.c = next.container;
   counters.d = next.device;
   counters.g = next.group;
   counters.p = next.process;
+}
+
+/** The flags of once-only warnings that a kernel and the drivers on it have. */
+function onceFlags({ splats }: Generation): Set<string> {
+  const flags = new Set(driverSplats().flatMap(({ id, kind }) => (kind === 'WARN_ON_ONCE' ? [id] : [])));
+  for (const id of Object.keys(SPLATS) as SplatId[]) {
+    if (SPLATS[id].kind !== 'WARN_ON_ONCE' || !splats[id]) continue;
+    flags.add(id);
+    for (const caller of ONCE_CALLERS[id] ?? []) flags.add(`${id}-${caller}`);
+  }
+  return flags;
 }
 
 function restoreFaults({ faults }: Machine, state: SnapshotState, where: string): void {

@@ -1,6 +1,7 @@
 import { flagNames, PROT_FLAGS } from '../../schemas/values.ts';
 import type { ContainerView, MappingView, PinView } from '../../schemas/views.ts';
 import { hex } from '../kernel/pages.ts';
+import { splatReport } from '../kernel/splat-report.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 
 /** A container as GET shows it. */
@@ -18,7 +19,7 @@ export function describeContainer({ id, process, open, groups, view }: Container
       dirtyTracking: view.dirtyTracking,
       devices: [...view.devices],
     },
-    wedged: view?.wedgedBy ?? null,
+    wedged: view?.wedgedBy ? splatReport(view.wedgedBy) : null,
   };
 }
 

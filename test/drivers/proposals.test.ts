@@ -28,6 +28,9 @@ describe('bugOnInvalidation', () => {
       condition: '1',
       file: 'proposal',
       line: 0,
+      device: 'd',
+      iova: '0x10000',
+      size: '0x10000',
     });
   });
 
@@ -140,6 +143,14 @@ describe('warnOnPinnedUnmap', () => {
       condition: '!RB_EMPTY_ROOT(&dma->pfn_list)',
       file: 'proposal',
       line: 0,
+    });
+    expect((body.splats as unknown[])[0]).toMatchObject({
+      kind: 'WARN_ON',
+      iova: '0x10000',
+      size: '0x10000',
+      attempt: 1,
+      pinCount: 1,
+      pins: [{ iova: '0x10000', devices: [{ device: 'd', count: 1 }] }],
     });
     expect(pinned(KEEPER).unmap(0x10000, 0x10000).body.log).toHaveLength(1);
   });

@@ -44,6 +44,7 @@ describe('the errno table', () => {
       call: 'map-dma',
       end,
       log: [],
+      splats: [],
       invalidations: [],
       advisories: [],
       why: 'so it is',

@@ -4,6 +4,7 @@ import type { Lock } from '../../src/kernel/lock.ts';
 import { addressOf, hex, hexAddress } from '../../src/kernel/pages.ts';
 import { type Process, regionBytes } from '../../src/kernel/process.ts';
 import { NIL } from '../../src/kernel/rb-links.ts';
+import { splatReport } from '../../src/kernel/splat-report.ts';
 import type { Task } from '../../src/kernel/task.ts';
 import type { DirtyBitmap } from '../../src/kernel/type1/dirty-bitmap.ts';
 import { type Type1Container, type1Container } from '../../src/kernel/type1/index.ts';
@@ -173,7 +174,7 @@ function dumpLock({ owner, readers, waiters, wedgedBy }: Lock) {
     owner: owner?.call ?? null,
     readers: [...readers].map(({ call }) => call),
     waiters: waiters.map(({ task }) => task.call),
-    wedgedBy,
+    wedgedBy: wedgedBy && splatReport(wedgedBy),
   };
 }
 

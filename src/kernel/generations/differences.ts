@@ -1,5 +1,14 @@
-import type { Generation } from './generation.ts';
+import type { SplatId, SplatSites } from '../splats.ts';
+import type { ConsoleTraits, CoreTraits, Generation, Type1Traits } from './generation.ts';
 import { GENERATIONS } from './index.ts';
+
+/** One value of a generation: of one of its groups (`type1.channel`), or by itself. */
+type Trait =
+  | `core.${keyof CoreTraits}`
+  | `type1.${keyof Type1Traits}`
+  | `console.${keyof ConsoleTraits}`
+  | 'drivers'
+  | 'splats';
 
 /** One difference between kernel generations, as a user should know it. */
 export interface KernelDifference {
@@ -8,8 +17,8 @@ export interface KernelDifference {
   readonly title: string;
   /** Why a step is answered differently, in a sentence or two. */
   readonly text: string;
-  /** The switches of a generation that make it. */
-  readonly fields: readonly (keyof Generation)[];
+  /** The traits of a generation that make it. */
+  readonly traits: readonly Trait[];
   /** Recordings that show it. */
   readonly scenarios: readonly string[];
 }
@@ -23,7 +32,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
       'Up to 5.19 drivers hear of an unmap through a notifier chain, first opened first, and NOTIFY_BAD ends it; ' +
       'from 6.0 on type1 calls dma_unmap of every open device, last opened first, and nobody can end the round. ' +
       'The list of devices has a lock inside the container’s, so that opening, closing or unmapping during a callback can deadlock.',
-    fields: ['channel'],
+    traits: ['type1.channel'],
     scenarios: ['hand-cb-order', 'hand-cb-order-reopen', 'spec-39-lifo'],
   },
   {
@@ -32,7 +41,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       '5.10 searches the tree again from its root for any overlapping mapping, so the order follows the shape of the ' +
       'red-black tree; from 5.12 on an unmap goes upwards from the lowest mapping.',
-    fields: ['unmapWalk'],
+    traits: ['type1.unmapWalk'],
     scenarios: ['deep-00170', 'deep-00179', 'rand-00094'],
   },
   {
@@ -41,7 +50,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'When a map made during a callback bisects the range, 5.10 answers EINVAL; later kernels answer success with ' +
       'the size removed so far, because the result was set to 0 before the first callback.',
-    fields: ['bisectedAfterRound'],
+    traits: ['type1.bisectedAfterRound'],
     scenarios: [],
   },
   {
@@ -50,7 +59,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'On 5.10 vfio_unpin_pages returns the number of pages walked or an errno and never warns; from 6.0 on it ' +
       'returns nothing and warns about a bad count, a missing mapping or a v1 container.',
-    fields: ['unpinAnswers'],
+    traits: ['core.unpinAnswers'],
     scenarios: ['hand-unpin-nothing', 'hand-v1-basic', 'spec-29-unpin-hole'],
   },
   {
@@ -59,7 +68,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'On 5.10 pin, unpin and dma_rw work as long as the group is in a container with an IOMMU; from 6.1 on the ' +
       'device itself must be open (EINVAL and a warning).',
-    fields: ['driverCallsNeed'],
+    traits: ['core.driverCallsNeed'],
     scenarios: ['hand-closed-device', 'hand-never-open', 'hand-rw-closed'],
   },
   {
@@ -68,14 +77,14 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'Up to 6.1 pin, unpin and dma_rw share one once-only warning about a closed device; later each of them ' +
       'reports once.',
-    fields: ['openCheckPerCaller'],
+    traits: ['core.openCheckPerCaller'],
     scenarios: ['hand-closed-device'],
   },
   {
     id: 'closed-pin-warns',
     title: 'A pin on a closed device warns twice',
     text: 'From 6.2 on vfio_pin_pages on a closed device warns each time, besides the once-only warning.',
-    fields: ['closedPinWarns'],
+    traits: ['core.closedPinWarns'],
     scenarios: ['hand-closed-device', 'hand-never-open'],
   },
   {
@@ -84,14 +93,14 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'Up to 6.1 a driver that does not listen may pin while another device of the container listens, and then ends ' +
       'an unmap in the BUG; from 6.2 on its pin is EINVAL and its unpin warns.',
-    fields: ['pinNeedsDmaUnmap'],
+    traits: ['core.pinNeedsDmaUnmap'],
     scenarios: ['hand-nocb-with-cb', 'hand-nocb-with-cb-bug', 'hand-nocb-last-cb-closed'],
   },
   {
     id: 'unpin-check-order',
     title: 'Order of the checks of unpin',
     text: '6.1 looks at the count before it looks whether the device is open; later kernels do it the other way round.',
-    fields: ['unpinChecksCountFirst'],
+    traits: ['core.unpinChecksCountFirst'],
     scenarios: [],
   },
   {
@@ -100,14 +109,14 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'On 5.10 a driver names page frames, so an offset in the page cannot be expressed and is dropped; from 6.0 on ' +
       'the exact IOVA is the key, and two offsets in one page are two pins.',
-    fields: ['pinsByPage'],
+    traits: ['core.pinsByPage'],
     scenarios: ['hand-pin-misaligned'],
   },
   {
     id: 'unmap-all-and-vaddr',
     title: 'Unmap-all and vaddr updates',
     text: 'VFIO_UNMAP_ALL and VFIO_UPDATE_VADDR came with 5.12: on 5.10 their flags are EINVAL and their extensions 0.',
-    fields: ['unmapAllAndVaddr'],
+    traits: ['type1.unmapAllAndVaddr'],
     scenarios: ['hand-unmap-all', 'hand-pci-vaddr', 'spec-group-9-10'],
   },
   {
@@ -116,7 +125,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       '5.10 reports every multiple of 4 KiB; later kernels what the hardware has (4 KiB, 2 MiB, 1 GiB). A change of ' +
       'the Intel IOMMU driver.',
-    fields: ['iommuPageSizes'],
+    traits: ['type1.iommuPageSizes'],
     scenarios: ['hand-pci-basic'],
   },
   {
@@ -125,7 +134,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'From 5.12 to 6.2 closing the container’s file takes iommu->lock, so on a wedged container it hangs; before ' +
       'and after it does not.',
-    fields: ['closeNotifies'],
+    traits: ['type1.closeNotifies'],
     scenarios: [],
   },
   {
@@ -134,7 +143,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'From 6.2 on a device is registered with type1 before its open_device runs, so that it may pin there; up to ' +
       '6.1 only afterwards.',
-    fields: ['registersBeforeOpen'],
+    traits: ['core.registersBeforeOpen'],
     scenarios: [],
   },
   {
@@ -143,21 +152,21 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'Up to 6.17 a mapping that ends at 2^64 is accepted but cannot be found again, and at the root of the tree it ' +
       'hides others; from 6.18 on it is a mapping like any other.',
-    fields: ['wrapsAtTop'],
+    traits: ['type1.wrapsAtTop'],
     scenarios: ['spec-19-top-twice', 'spec-21-top-root', 'hand-map-top'],
   },
   {
     id: 'overflow-errno',
     title: 'Ranges beyond 2^64',
     text: 'A range that ends beyond 2^64 is EINVAL up to 6.17, and EOVERFLOW from 6.18 on.',
-    fields: ['overflow'],
+    traits: ['type1.overflow'],
     scenarios: ['hand-map-wrap', 'hand-unmap-bad'],
   },
   {
     id: 'nesting',
     title: 'Nesting (type 6) is gone',
     text: 'VFIO_TYPE1_NESTING_IOMMU was removed in 6.13: CHECK_EXTENSION answers 0 and SET_IOMMU ENODEV.',
-    fields: ['nesting'],
+    traits: ['type1.nesting'],
     scenarios: ['hand-nesting', 'hand-iommu-types'],
   },
   {
@@ -166,7 +175,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'A device behind an IOMMU without nested translation does not join a nesting container: the Intel IOMMU driver ' +
       'of 5.10 answers ENODEV, later ones EINVAL.',
-    fields: ['nestingRefused'],
+    traits: ['type1.nestingRefused'],
     scenarios: ['multi-00018', 'multi-00155'],
   },
   {
@@ -175,7 +184,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'When a domain is attached, 6.1 and 6.12 do not see that a pin at an offset already holds its page and charge ' +
       'it again; 7.2 counts it once.',
-    fields: ['misalignedPinsCountAtAttach'],
+    traits: ['type1.misalignedPinsCountAtAttach'],
     scenarios: ['spec-misaligned-replay'],
   },
   {
@@ -185,7 +194,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
       'What nobody ever wrote is the shared zero page. Up to 6.2 it is pinned as it is, a reserved page that is neither ' +
       'charged nor limited; later kernels give a long-term pin a page of its own and charge it. (An aligned 2 MiB of it ' +
       'is one huge zero page, which all of them charge.)',
-    fields: ['zeroPageReserved'],
+    traits: ['type1.zeroPageReserved'],
     scenarios: ['mem-00024', 'mem-00036'],
   },
   {
@@ -194,7 +203,7 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     text:
       'A group that joins a container with a mapping beyond the width of its IOMMU is refused with EFAULT by the IOMMU ' +
       'driver up to 6.12; on 7.2 the page tables answer ERANGE.',
-    fields: ['beyondWidth'],
+    traits: ['type1.beyondWidth'],
     scenarios: ['late-pci-beyond-39'],
   },
   {
@@ -204,28 +213,30 @@ export const DIFFERENCES: readonly KernelDifference[] = [
       'The drivers themselves changed: notifiers before 6.0; vfio-ap unpins one page in 6.0 and 6.1 and walks its ' +
       'queues from 6.2 on; vfio-ccw reads channel programs with dma_rw from 6.3 on; GVT-g no longer unpins 0 pages ' +
       'from 6.6 on. A device that asks for no variant gets the one of its host’s kernel.',
-    fields: ['drivers'],
+    traits: ['drivers'],
     scenarios: [],
   },
   {
     id: 'splat-sites',
     title: 'Where a splat is reported',
     text: 'The same condition is reported under another function or file.',
-    fields: ['splats'],
+    traits: ['splats'],
     scenarios: ['hand-pin-huge-count'],
   },
   {
     id: 'warning-line',
     title: 'The first line of a warning',
     text: 'Up to 6.12 `WARNING: CPU: n PID: m at FILE:LINE FUNCTION`; 7.2 has `WARNING: FILE:LINE at FUNCTION`.',
-    fields: ['warningLine'],
+    traits: ['console.warningLine'],
     scenarios: [],
   },
 ];
 
 /** The differences between two generations. */
 export function differencesBetween(from: Generation, to: Generation): KernelDifference[] {
-  return DIFFERENCES.filter(({ fields }) => fields.some((field) => from[field] !== to[field]));
+  return DIFFERENCES.filter(({ traits }) =>
+    traits.some((trait) => traitOf(from, trait) !== traitOf(to, trait)),
+  );
 }
 
 /** A generation with one difference taken from another. */
@@ -234,8 +245,26 @@ export function withDifference(
   other: Generation,
   difference: KernelDifference,
 ): Generation {
-  const taken = Object.fromEntries(difference.fields.map((field) => [field, other[field]]));
-  return { ...base, ...taken };
+  const mixed = { ...base };
+  for (const trait of difference.traits) {
+    const [group, field] = trait.split('.') as [keyof Generation, string | undefined];
+    const value = traitOf(other, trait);
+    Object.assign(mixed, { [group]: field ? { ...(mixed[group] as object), [field]: value } : value });
+  }
+  // A kernel with a trait of another may come to print what it does not have itself.
+  const rest = mixed.splats === base.splats ? other.splats : base.splats;
+  return { ...mixed, splats: withSites(mixed.splats, rest) };
+}
+
+function traitOf(gen: Generation, trait: Trait): unknown {
+  const [group, field] = trait.split('.') as [keyof Generation, string | undefined];
+  return field ? (gen[group] as Readonly<Record<string, unknown>>)[field] : gen[group];
+}
+
+/** The sites of one kernel, and where it has none, those of another. */
+function withSites(sites: SplatSites, others: SplatSites): SplatSites {
+  const ids = Object.keys(sites) as SplatId[];
+  return Object.fromEntries(ids.map((id) => [id, sites[id] ?? others[id]])) as SplatSites;
 }
 
 /** The differences that set a generation apart from the one before it; none for the oldest. */

@@ -1,14 +1,27 @@
-import type { SplatCatalogue } from '../splats.ts';
+import type { SplatSites } from '../splats.ts';
 
-/** Everything in which one kernel generation differs from another. */
+/**
+ * Everything in which one kernel generation differs from another, in groups. Each generation's file states all of
+ * its values, so that two kernels can be held against each other line by line, and one between two is a copy.
+ */
 export interface Generation {
   /** As in `kernel` of a recording. */
   readonly version: string;
   /** The release that was recorded. */
   readonly release: string;
-  readonly splats: SplatCatalogue;
   /** Who serves /dev/vfio/vfio: the classic container with type1 behind it. */
   readonly containerOf: 'type1';
+  readonly core: CoreTraits;
+  readonly type1: Type1Traits;
+  /** The kernel whose drivers the driver models are. */
+  readonly drivers: string;
+  readonly console: ConsoleTraits;
+  /** Where each splat of VFIO is; null: this kernel does not have it. */
+  readonly splats: SplatSites;
+}
+
+/** VFIO's core: what a driver's calls are checked for, and when a device is registered. */
+export interface CoreTraits {
   /** What pin, unpin and dma_rw ask of the caller: an open device, or a group in a container with an IOMMU. */
   readonly driverCallsNeed: 'group' | 'open-device';
   /** The open check is inlined: pin, unpin and dma_rw have a once-only flag each, not one together. */
@@ -19,34 +32,37 @@ export interface Generation {
   readonly pinNeedsDmaUnmap: boolean;
   /** vfio_unpin_pages looks at the count before it looks whether the device is open. */
   readonly unpinChecksCountFirst: boolean;
+  /** vfio_unpin_pages answers a count or an errno; otherwise nothing. */
+  readonly unpinAnswers: boolean;
+  /** Pins are made by page frame number: an offset in the page cannot be expressed. */
+  readonly pinsByPage: boolean;
+  /** A device is registered with its IOMMU driver before its open_device runs, not after. */
+  readonly registersBeforeOpen: boolean;
+}
+
+/** The IOMMU driver type1. */
+export interface Type1Traits {
   /**
-   * How type1 tells drivers of an unmap: `device-list`, newest first, under a mutex that is taken inside
-   * iommu->lock; or `notifier-chain`, oldest first, a read-write semaphore of its own, whose members may end
-   * the chain.
+   * How it tells drivers of an unmap: `device-list`, newest first, under a mutex that is taken inside iommu->lock;
+   * or `notifier-chain`, oldest first, a read-write semaphore of its own, whose members may end the chain.
    */
   readonly channel: 'device-list' | 'notifier-chain';
   /** How unmap finds the next mapping: upwards from the lowest, or again from the root of the tree. */
   readonly unmapWalk: 'ascending' | 'from-root';
   /** What an unmap answers that finds its range bisected after a round. */
   readonly bisectedAfterRound: 'success' | 'EINVAL';
-  /** vfio_unpin_pages answers a count or an errno; otherwise nothing. */
-  readonly unpinAnswers: boolean;
-  /** Pins are made by page frame number: an offset in the page cannot be expressed. */
-  readonly pinsByPage: boolean;
   /** VFIO_UNMAP_ALL, VFIO_UPDATE_VADDR and their flags exist. */
   readonly unmapAllAndVaddr: boolean;
   /** Closing the container's file takes iommu->lock. */
   readonly closeNotifies: boolean;
-  /** A device is registered with type1 before its open_device runs, not after. */
-  readonly registersBeforeOpen: boolean;
   /** An end at 2^64 wraps to 0 in comparisons: mappings that end there are lost. */
   readonly wrapsAtTop: boolean;
   /** Answer to a range beyond 2^64. */
   readonly overflow: 'EINVAL' | 'EOVERFLOW';
   /** VFIO_TYPE1_NESTING_IOMMU can be set. */
   readonly nesting: boolean;
-  /** What the IOMMU driver answers that has no nested translation. */
-  readonly nestingRefused: 'ENODEV' | 'EINVAL';
+  /** What attaching a group answers where nesting was asked for and the IOMMU has none. */
+  readonly nestingRefused: 'EINVAL' | 'ENODEV';
   /** At attach a pin at an offset in its page counts as that page's (spec-misaligned-replay). */
   readonly misalignedPinsCountAtAttach: boolean;
   /**
@@ -58,8 +74,12 @@ export interface Generation {
   readonly beyondWidth: 'EFAULT' | 'ERANGE';
   /** Page sizes of an IOMMU-backed domain, as a bitmap. */
   readonly iommuPageSizes: bigint;
-  /** The kernel whose drivers the driver models are. */
-  readonly drivers: string;
+}
+
+/** How the kernel's console writes. */
+export interface ConsoleTraits {
   /** How a console shows a warning: up to 6.12 `CPU: n PID: m at FILE:LINE`, then `FILE:LINE at FUNCTION`. */
   readonly warningLine: 'cpu-first' | 'file-first';
+  /** The functions between a driver's dma_unmap and the ioctl that unmaps, innermost first. */
+  readonly callbackFrames: readonly string[];
 }

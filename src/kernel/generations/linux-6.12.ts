@@ -1,28 +1,55 @@
-import { SPLATS_6_1, sitesAt } from '../splats.ts';
 import type { Generation } from './generation.ts';
-import { LINUX_6_1 } from './linux-6.1.ts';
+import { at, CONTAINER, TYPE1, VFIO_MAIN } from './sites.ts';
 
-const MAIN = 'drivers/vfio/vfio_main.c';
-
-/** Linux 6.12.107 (Debian trixie). What makes it different from 6.1. */
+/** Linux 6.12.107 (Debian trixie). */
 export const LINUX_6_12: Generation = {
-  ...LINUX_6_1,
   version: '6.12',
   release: '6.12.107',
-  splats: {
-    ...SPLATS_6_1,
-    ...sitesAt({ B1: 1390, W2: 915, W3: 934, W6: 1114, C1: 493, 'C1-unpin': 493, 'C1-rw': 493 }),
-    C2: { ...SPLATS_6_1.C2, function: 'vfio_device_container_unpin_pages', line: 553 },
-    C3: { ...SPLATS_6_1.C3, file: MAIN, line: 1640 },
-    C9: { ...SPLATS_6_1.C9, line: 1601 },
-    C10: { ...SPLATS_6_1.C10, line: 1642 },
+  containerOf: 'type1',
+  core: {
+    driverCallsNeed: 'open-device',
+    openCheckPerCaller: true,
+    closedPinWarns: true,
+    pinNeedsDmaUnmap: true,
+    unpinChecksCountFirst: false,
+    unpinAnswers: false,
+    pinsByPage: false,
+    registersBeforeOpen: true,
   },
-  openCheckPerCaller: true,
-  closedPinWarns: true,
-  pinNeedsDmaUnmap: true,
-  unpinChecksCountFirst: false,
-  closeNotifies: false,
-  registersBeforeOpen: true,
-  zeroPageReserved: false,
+  type1: {
+    channel: 'device-list',
+    unmapWalk: 'ascending',
+    bisectedAfterRound: 'success',
+    unmapAllAndVaddr: true,
+    closeNotifies: false,
+    wrapsAtTop: true,
+    overflow: 'EINVAL',
+    nesting: true,
+    nestingRefused: 'EINVAL',
+    misalignedPinsCountAtAttach: false,
+    zeroPageReserved: false,
+    beyondWidth: 'EFAULT',
+    iommuPageSizes: 0x40201000n,
+  },
   drivers: '6.12',
+  console: {
+    warningLine: 'cpu-first',
+    callbackFrames: ['vfio_notify_dma_unmap', 'vfio_dma_do_unmap'],
+  },
+  // W1 and W15 are not recorded here: W1's line is counted from the others, W15's is that of 6.1.192.
+  splats: {
+    B1: at('vfio_dma_do_unmap', TYPE1, 1390),
+    W1: at('vfio_iommu_type1_pin_pages', TYPE1, 809),
+    W2: at('vfio_iommu_type1_unpin_pages', TYPE1, 915),
+    W3: at('vfio_iommu_type1_unpin_pages', TYPE1, 934),
+    W6: at('vfio_remove_dma', TYPE1, 1114),
+    W15: at('vfio_iommu_type1_dma_rw', TYPE1, 3228),
+    C1: at('vfio_assert_device_open', VFIO_MAIN, 493),
+    C2: at('vfio_device_container_unpin_pages', CONTAINER, 553),
+    C3: at('vfio_unpin_pages', VFIO_MAIN, 1640),
+    C9: at('vfio_pin_pages', VFIO_MAIN, 1601),
+    C10: at('vfio_unpin_pages', VFIO_MAIN, 1642),
+    L1: at('vfio_pin_pages_remote', TYPE1, null),
+    L2: at('vfio_pin_page_external', TYPE1, null),
+  },
 };

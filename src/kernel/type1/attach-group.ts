@@ -40,7 +40,7 @@ function doAttach(task: Task, iommu: Iommu, group: Group): Errno | null {
   }
   // The recorded IOMMU has no nested translation, like every x86 one.
   if (iommu.nesting)
-    return task.refuse(task.kernel.gen.nestingRefused, 'the IOMMU has no nested translation');
+    return task.refuse(task.kernel.gen.type1.nestingRefused, 'the IOMMU has no nested translation');
   if (!iommu.hasDomain) {
     const errno = attachDomain(task, iommu);
     if (errno) return errno;
@@ -76,7 +76,7 @@ function replay(task: Task, iommu: Iommu): Errno | null {
     errno = chargeMapping(task, iommu, slot);
     if (!errno && mappings.iova[slot]! + mappings.size[slot]! > APERTURE.end) {
       errno = task.refuse(
-        task.kernel.gen.beyondWidth,
+        task.kernel.gen.type1.beyondWidth,
         `${mappings.describe(slot)} is beyond the aperture (39 bits)`,
       );
     }

@@ -19,9 +19,9 @@ export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | n
   const reachable = process.accessiblePages(vaddr, pages, prot);
   const pinned = pinnedPages(iommu, slot);
   const budget = mappings.lockCap(slot) ? Number.POSITIVE_INFINITY : process.memlockPages - process.lockedVm;
-  const reserved = gen.zeroPageReserved ? process.zeroPages(vaddr, reachable) : 0;
+  const reserved = gen.type1.zeroPageReserved ? process.zeroPages(vaddr, reachable) : 0;
   if (reachable - reserved - countBelow(pinned, reachable) > budget) {
-    task.kernel.prWarn(task, 'L1', addressOf(process.memlockPages));
+    task.prWarn('L1', addressOf(process.memlockPages));
     return task.refuse(
       'ENOMEM',
       `${pages} pages more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`,
@@ -46,7 +46,7 @@ export function pinnedPages(iommu: Iommu, slot: number): number[] {
   for (const pin of pins.inOrder(mappings.pins[slot]!)) {
     const index = pins.page[pin]! - mappings.iova[slot]!;
     // A reserved page is not charged, with or without a pin of its own.
-    const exact = pins.offset[pin] === 0 || iommu.gen.misalignedPinsCountAtAttach;
+    const exact = pins.offset[pin] === 0 || iommu.gen.type1.misalignedPinsCountAtAttach;
     const counts = exact && !iommu.isReserved(pins.pfn[pin]!);
     if (counts && index >= 0 && indexes.at(-1) !== index) indexes.push(index);
   }

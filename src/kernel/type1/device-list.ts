@@ -9,7 +9,7 @@ import type { Iommu } from './iommu.ts';
  */
 export function* registerDevice(task: Task, iommu: Iommu, device: Device): KernelStep<void> {
   yield* changeList(task, iommu, device, () => {
-    if (task.kernel.gen.channel === 'device-list') iommu.deviceList.unshift(device);
+    if (task.kernel.gen.type1.channel === 'device-list') iommu.deviceList.unshift(device);
     else iommu.deviceList.push(device);
   });
 }
@@ -25,7 +25,7 @@ export function* unregisterDevice(task: Task, iommu: Iommu, device: Device): Ker
 /** The device list changes under iommu->lock and its own; a notifier chain under its own semaphore alone. */
 function* changeList(task: Task, iommu: Iommu, device: Device, change: () => void): KernelStep<void> {
   if (!device.driver.hasDmaUnmap) return;
-  const nested = task.kernel.gen.channel === 'device-list';
+  const nested = task.kernel.gen.type1.channel === 'device-list';
   if (nested) yield* task.lock(iommu.lock);
   yield* task.lockNested(iommu.deviceListLock);
   change();
@@ -43,7 +43,7 @@ export function* callDevices(
   iommu: Iommu,
   deliver: (device: Device) => KernelStep<NotifyResult | void>,
 ): KernelStep<void> {
-  const chain = task.kernel.gen.channel === 'notifier-chain';
+  const chain = task.kernel.gen.type1.channel === 'notifier-chain';
   if (!chain) yield* task.lockNested(iommu.deviceListLock);
   task.unlock(iommu.lock);
   if (chain) yield* task.lockShared(iommu.deviceListLock);

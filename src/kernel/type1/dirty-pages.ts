@@ -49,9 +49,9 @@ export function* dirtyPages(
 
 /** Checks of GET_BITMAP made before the lock is taken. */
 function checkRange(task: Task, { iova, size, pageSize }: DirtyRange): Errno | null {
-  if (task.kernel.gen.wrapsAtTop ? iova + size >= TOP : iova + size > TOP) {
+  if (task.kernel.gen.type1.wrapsAtTop ? iova + size >= TOP : iova + size > TOP) {
     return task.refuse(
-      task.kernel.gen.overflow,
+      task.kernel.gen.type1.overflow,
       `iova ${hex(iova)} + size ${hex(size)} is beyond what can be asked`,
     );
   }

@@ -30,7 +30,7 @@ export function* getInfo(task: Task, iommu: Iommu): KernelStep<IommuInfo> {
 export function* checkExtension(task: Task, iommu: Iommu, extension: number): KernelStep<number> {
   if (extension !== VFIO_UPDATE_VADDR && extension !== VFIO_DMA_CC_IOMMU)
     return extensionOfModule(iommu.gen, extension);
-  if (extension === VFIO_UPDATE_VADDR && !iommu.gen.unmapAllAndVaddr) return 0;
+  if (extension === VFIO_UPDATE_VADDR && !iommu.gen.type1.unmapAllAndVaddr) return 0;
   yield* task.lock(iommu.lock);
   task.unlock(iommu.lock);
   if (extension === VFIO_UPDATE_VADDR) return iommu.emulatedGroups.length === 0 ? 1 : 0;
@@ -45,9 +45,9 @@ export function extensionOfModule(gen: Generation, extension: number): number {
     case 3:
       return 1;
     case VFIO_UNMAP_ALL:
-      return gen.unmapAllAndVaddr ? 1 : 0;
+      return gen.type1.unmapAllAndVaddr ? 1 : 0;
     case 6:
-      return gen.nesting ? 1 : 0;
+      return gen.type1.nesting ? 1 : 0;
     default:
       return 0;
   }

@@ -78,7 +78,7 @@ export class Iommu {
     this.gen = kernel.gen;
     this.v2 = type !== 1;
     this.nesting = type === 6;
-    this.mappings = new MappingTable(kernel.gen.wrapsAtTop);
+    this.mappings = new MappingTable(kernel.gen.type1.wrapsAtTop);
     this.lock = new Lock(`container ${container} iommu->lock`);
     this.deviceListLock = new Lock(`container ${container} device_list_lock`);
   }
@@ -89,7 +89,7 @@ export class Iommu {
 
   /** `pgsize_bitmap`. */
   get pageSizes(): bigint {
-    return this.hasDomain ? this.gen.iommuPageSizes : ANY_PAGE_SIZE;
+    return this.hasDomain ? this.gen.type1.iommuPageSizes : ANY_PAGE_SIZE;
   }
 
   /** is_invalid_reserved_pfn: the page frame is neither charged nor given back. */

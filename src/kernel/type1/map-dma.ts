@@ -20,11 +20,11 @@ export function* mapDma(task: Task, iommu: Iommu, args: MapDmaArgs): KernelStep<
   const known =
     VFIO_DMA_MAP_FLAG_READ |
     VFIO_DMA_MAP_FLAG_WRITE |
-    (task.kernel.gen.unmapAllAndVaddr ? VFIO_DMA_MAP_FLAG_VADDR : 0);
+    (task.kernel.gen.type1.unmapAllAndVaddr ? VFIO_DMA_MAP_FLAG_VADDR : 0);
   if ((flags & ~known) !== 0) {
     return task.refuse('EINVAL', `flags 0x${flags.toString(16)} has unknown bits`);
   }
-  const refused = task.kernel.gen.wrapsAtTop
+  const refused = task.kernel.gen.type1.wrapsAtTop
     ? checkFlags(task, flags)
     : (checkRange(task, args) ?? checkFlags(task, flags));
   if (refused) return refused;
@@ -47,10 +47,16 @@ function checkFlags(task: Task, flags: number): Errno | null {
 function checkRange(task: Task, { iova, vaddr, size }: MapDmaArgs): Errno | null {
   if (size === 0n) return task.refuse('EINVAL', 'size is 0');
   if (iova + size > TOP) {
-    return task.refuse(task.kernel.gen.overflow, `iova ${hex(iova)} + size ${hex(size)} is beyond 2^64`);
+    return task.refuse(
+      task.kernel.gen.type1.overflow,
+      `iova ${hex(iova)} + size ${hex(size)} is beyond 2^64`,
+    );
   }
   if (vaddr + size > TOP) {
-    return task.refuse(task.kernel.gen.overflow, `vaddr ${hex(vaddr)} + size ${hex(size)} is beyond 2^64`);
+    return task.refuse(
+      task.kernel.gen.type1.overflow,
+      `vaddr ${hex(vaddr)} + size ${hex(size)} is beyond 2^64`,
+    );
   }
   return null;
 }
@@ -84,7 +90,7 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
 
   const slot = mappings.add(start, pages, pageOf(vaddr), flags, iommu.process.capIpcLock);
   iommu.dmaAvail--;
-  const lost = task.kernel.gen.wrapsAtTop && start + pages === TOP_PAGE;
+  const lost = task.kernel.gen.type1.wrapsAtTop && start + pages === TOP_PAGE;
   if (lost) iommu.overlapPossible = true;
   let errno = iommu.hasDomain ? pinMapDma(task, iommu, slot) : null;
   if (errno === null && iommu.dirtyTracking) errno = iommu.allocBitmap(slot);

@@ -45,7 +45,7 @@ function doPin(
     task.warn('W1', { device: device.id, iova });
     return task.refuse('EBUSY', 'a vaddr of the container is invalid');
   }
-  if (task.kernel.gen.overflow === 'EOVERFLOW' && iova + BigInt(npage) * 4096n > TOP) {
+  if (task.kernel.gen.type1.overflow === 'EOVERFLOW' && iova + BigInt(npage) * 4096n > TOP) {
     return task.refuse('EOVERFLOW', `${npage} pages from iova ${hexAddress(pageOf(iova))} are beyond 2^64`);
   }
   if (iommu.deviceList.length === 0) {
@@ -121,10 +121,10 @@ function pinPageExternal(
   if (!process.allows(vaddr, mappings.prot[slot]! & IOMMU_WRITE ? PROT_WRITE : PROT_READ)) {
     return task.refuse('EFAULT', `the page at vaddr ${hexAddress(vaddr)} is not memory the mapping may use`);
   }
-  const zero = task.kernel.gen.zeroPageReserved && process.isZeroPage(vaddr);
+  const zero = task.kernel.gen.type1.zeroPageReserved && process.isZeroPage(vaddr);
   const pfn = zero ? ZERO_PFN : process.pfnOf(vaddr);
   if (!mappings.iommuMapped(slot) && !iommu.isReserved(pfn) && iommu.lockAcct(slot, 1)) {
-    task.kernel.prWarn(task, 'L2', process.memlock ?? TOP);
+    task.prWarn('L2', process.memlock ?? TOP);
     return task.refuse('ENOMEM', `one page more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`);
   }
   const root = mappings.pins[slot]!;
@@ -170,7 +170,7 @@ export function* unpinPages(
   iova: bigint,
   npage: number,
 ): KernelStep<UnpinResult> {
-  const { unpinAnswers } = task.kernel.gen;
+  const { unpinAnswers } = task.kernel.gen.core;
   if (!iommu.v2) {
     if (unpinAnswers) return task.refuse('EACCES', 'unpinning needs a type1v2 container');
     task.warn('W2', { device: device.id, iova });

@@ -66,7 +66,7 @@ export class Type1 extends Iommu implements IommuOps {
 
   /** vfio_iommu_type1_notify, from 5.12 to 6.2. */
   *containerCloses(task: Task): KernelStep<void> {
-    if (!this.gen.closeNotifies) return;
+    if (!this.gen.type1.closeNotifies) return;
     yield* task.lock(this.lock);
     task.unlock(this.lock);
   }
@@ -75,7 +75,7 @@ export class Type1 extends Iommu implements IommuOps {
     this.lock.refuseIfWedged();
   }
   refuseIfRegistrationHangs(): void {
-    if (this.gen.channel === 'device-list') this.lock.refuseIfWedged();
+    if (this.gen.type1.channel === 'device-list') this.lock.refuseIfWedged();
     else this.deviceListLock.refuseIfWedged();
   }
 }

@@ -2,6 +2,7 @@ import type { NotifyResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
+import { PROPOSALS } from '../splats.ts';
 import type { KernelStep, Task } from '../task.ts';
 import {
   VFIO_DMA_UNMAP_FLAG_ALL,
@@ -33,7 +34,7 @@ export function* unmapDma(task: Task, iommu: Iommu, args: UnmapDmaArgs): KernelS
   const { flags } = args;
   const known =
     VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP |
-    (task.kernel.gen.unmapAllAndVaddr ? VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR : 0);
+    (task.kernel.gen.type1.unmapAllAndVaddr ? VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR : 0);
   if ((flags & ~known) !== 0) {
     return task.refuse('EINVAL', `flags 0x${flags.toString(16)} has unknown bits`);
   }
@@ -122,7 +123,7 @@ class Unmap {
       }
       if (args.iova + args.size > TOP) {
         const range = `iova ${hex(args.iova)} + size ${hex(args.size)}`;
-        return task.refuse(this.task.kernel.gen.overflow, `${range} is beyond 2^64`);
+        return task.refuse(this.task.kernel.gen.type1.overflow, `${range} is beyond 2^64`);
       }
     }
     if (this.bitmap && !iommu.dirtyTracking) return task.refuse('EINVAL', 'dirty tracking is off');
@@ -141,7 +142,7 @@ class Unmap {
         else this.task.adviseBug('success-when-bisected', this.args.iova);
         return bisected;
       }
-      if (this.task.kernel.gen.bisectedAfterRound === 'success') bisected = null;
+      if (this.task.kernel.gen.type1.bisectedAfterRound === 'success') bisected = null;
       const pinned = this.pass();
       if (typeof pinned !== 'number') return pinned;
       this.iommu.watchers.add(this);
@@ -153,7 +154,7 @@ class Unmap {
   private pass(): number | Errno | null {
     const { iommu } = this;
     const { mappings } = iommu;
-    const { unmapWalk } = this.task.kernel.gen;
+    const { unmapWalk } = this.task.kernel.gen.type1;
     const fromRoot = () => mappings.find(this.startPage, this.wrappedEnd);
     const ascending = unmapWalk === 'ascending';
     let slot = ascending ? mappings.findFirst(this.startPage, this.wrappedEnd) : fromRoot();
@@ -225,7 +226,12 @@ class Unmap {
     yield* callDevices(task, iommu, (device) => this.deliver(device, iova, length));
     // The mapping may have gone during the round: then forget() has cleared lastSlot.
     if (task.kernel.warnOnPinnedUnmap && this.lastSlot === slot && iommu.mappings.pins[slot] !== NIL) {
-      task.warn('P2', { iova, size: length, attempt: this.retries + 1, ...leftoverPins(iommu, slot) });
+      task.warn(PROPOSALS.P2, {
+        iova,
+        size: length,
+        attempt: this.retries + 1,
+        ...leftoverPins(iommu, slot),
+      });
     }
   }
 }

@@ -1,5 +1,5 @@
 import { addressOf } from '../pages.ts';
-import type { LogEntry } from '../splats.ts';
+import type { SplatEvent } from '../splats.ts';
 import type { IommuView, MappingView, PinView } from '../vfio/iommu-view.ts';
 import type { Iommu } from './iommu.ts';
 import { describePin } from './leftover-pins.ts';
@@ -30,7 +30,7 @@ export class Type1View implements IommuView {
   get devices(): string[] {
     return this.iommu.deviceList.map((device) => device.id);
   }
-  get wedgedBy(): LogEntry | null {
+  get wedgedBy(): SplatEvent | null {
     return this.iommu.lock.wedgedBy ?? this.iommu.deviceListLock.wedgedBy;
   }
 

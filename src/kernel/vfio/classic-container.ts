@@ -144,7 +144,7 @@ export class ClassicContainer extends Container {
     group.containerUsers++;
     device.openCount++;
     if (device.openCount > 1) return null;
-    const { registersBeforeOpen } = kernel.gen;
+    const { registersBeforeOpen } = kernel.gen.core;
     if (registersBeforeOpen) yield* this.iommu.registerDevice(task, device);
     const errno = yield* kernel.openDevice(task, device);
     if (errno) {

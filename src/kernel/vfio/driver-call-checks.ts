@@ -4,23 +4,18 @@ import type { Task } from '../task.ts';
 import { VFIO_PIN_PAGES_MAX_ENTRIES } from '../uapi.ts';
 import type { Device } from './device.ts';
 
-/** The once-only flags of the open check, by caller: one for all up to 6.1, then one each. */
-const OPEN_CHECK: Readonly<Record<'pin' | 'unpin' | 'rw', SplatId>> = {
-  pin: 'C1',
-  unpin: 'C1-unpin',
-  rw: 'C1-rw',
-};
-
 /** vfio_assert_device_open: warns once (C1) when it is not. */
 function assertDeviceOpen(task: Task, device: Device, caller: 'pin' | 'unpin' | 'rw'): boolean {
   if (device.openCount > 0) return true;
-  task.warn(task.kernel.gen.openCheckPerCaller ? OPEN_CHECK[caller] : 'C1', { device: device.id });
+  // Up to 6.1 there is one once-only flag for all callers; where the check is inlined, one each.
+  const flag = task.kernel.gen.core.openCheckPerCaller && caller !== 'pin' ? caller : undefined;
+  task.warn('C1', { device: device.id }, flag);
   return false;
 }
 
 /** Whether the device may call at all: it is open, or (5.10) its group is in a container with an IOMMU. */
 function mayCall(task: Task, device: Device, caller: 'pin' | 'unpin' | 'rw'): boolean {
-  if (task.kernel.gen.driverCallsNeed === 'group') {
+  if (task.kernel.gen.core.driverCallsNeed === 'group') {
     if (device.iommu) return true;
     task.refuse('EINVAL', 'the group has no container with an IOMMU');
     return false;
@@ -42,12 +37,12 @@ function badCount(task: Task, npage: number): Errno {
 /** What vfio_pin_pages checks before type1 sees the call; null lets it through. */
 export function checkPin(task: Task, device: Device, npage: number): Errno | null {
   if (npage === 0) return task.refuse('EINVAL', 'npage is 0');
-  if (task.kernel.gen.driverCallsNeed === 'group' && countIsBad(npage)) return badCount(task, npage);
+  if (task.kernel.gen.core.driverCallsNeed === 'group' && countIsBad(npage)) return badCount(task, npage);
   if (!mayCall(task, device, 'pin')) {
-    if (task.kernel.gen.closedPinWarns) task.warn('C9', { device: device.id });
+    if (task.kernel.gen.core.closedPinWarns) task.warn('C9', { device: device.id });
     return 'EINVAL';
   }
-  if (task.kernel.gen.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) {
+  if (task.kernel.gen.core.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) {
     return task.refuse('EINVAL', 'the driver has no dma_unmap operation');
   }
   return countIsBad(npage) ? badCount(task, npage) : null;
@@ -58,7 +53,7 @@ export function checkPin(task: Task, device: Device, npage: number): Errno | nul
  * function has an answer; otherwise it warns and returns (`refused`).
  */
 export function checkUnpin(task: Task, device: Device, npage: number): Errno | 'refused' | null {
-  if (task.kernel.gen.unpinAnswers) {
+  if (task.kernel.gen.core.unpinAnswers) {
     if (npage === 0) return task.refuse('EINVAL', 'npage is 0');
     if (countIsBad(npage)) return badCount(task, npage);
     return mayCall(task, device, 'unpin') ? null : 'EINVAL';
@@ -68,11 +63,11 @@ export function checkUnpin(task: Task, device: Device, npage: number): Errno | '
     return 'refused';
   };
   const bad = npage === 0 || countIsBad(npage);
-  if (bad && task.kernel.gen.unpinChecksCountFirst) return warn('C2');
+  if (bad && task.kernel.gen.core.unpinChecksCountFirst) return warn('C2');
   if (!mayCall(task, device, 'unpin')) {
-    return task.kernel.gen.driverCallsNeed === 'open-device' ? warn('C3') : 'refused';
+    return task.kernel.gen.core.driverCallsNeed === 'open-device' ? warn('C3') : 'refused';
   }
-  if (task.kernel.gen.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) return warn('C10');
+  if (task.kernel.gen.core.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) return warn('C10');
   return bad ? warn('C2') : null;
 }
 

@@ -1,4 +1,4 @@
-import type { LogEntry } from '../splats.ts';
+import type { SplatEvent } from '../splats.ts';
 
 /** A mapping as it may be shown; addresses and size in bytes. */
 export interface MappingView {
@@ -42,7 +42,7 @@ export interface IommuView {
   /** Ids of the devices that are called back, in the order in which they are. */
   readonly devices: readonly string[];
   /** What holds one of its locks for ever. */
-  readonly wedgedBy: LogEntry | null;
+  readonly wedgedBy: SplatEvent | null;
   /** Lowest IOVA first. */
   mappings(): Iterable<MappingView>;
 }

@@ -6,7 +6,7 @@ import { checkPin, checkRw, checkUnpin } from './driver-call-checks.ts';
 
 /** The key a driver's IOVA becomes: the exact byte, or its page where pins are made by page frame (5.10). */
 export function pinKey(task: Task, iova: bigint): bigint {
-  return task.kernel.gen.pinsByPage ? iova & ~0xfffn : iova;
+  return task.kernel.gen.core.pinsByPage ? iova & ~0xfffn : iova;
 }
 
 /**

@@ -1,0 +1,70 @@
+import {
+  type LogEntry,
+  prWarnText,
+  SPLATS,
+  type Splat,
+  type SplatDetails,
+  type SplatEvent,
+  type SplatId,
+  type WarnEntry,
+} from './splats.ts';
+import { KernelBug, type Task } from './task.ts';
+
+/** A splat of the catalogue as the task's kernel has it. */
+export function splatOf({ kernel: { gen } }: Task, id: SplatId): Splat {
+  const site = gen.splats[id];
+  if (!site) throw new Error(`Linux ${gen.version} has no ${id}`);
+  return { id, ...SPLATS[id], ...site };
+}
+
+/**
+ * WARN_ON, or WARN_ON_ONCE, of which only the first one prints.
+ *
+ * @param caller where a function that is inlined into several callers has a flag in each: whose
+ */
+export function warn(task: Task, splat: Splat, details: SplatDetails, caller?: string): void {
+  const { kernel } = task;
+  if (splat.kind === 'WARN_ON_ONCE') {
+    const flag = caller === undefined ? splat.id : `${splat.id}-${caller}`;
+    if (kernel.fired.has(flag)) return;
+    kernel.fired.add(flag);
+  } else if (splat.kind !== 'WARN_ON') {
+    throw new Error(`${splat.id} is not a warning`);
+  }
+  kernel.taint.add('W');
+  report(task, splat, entryOf(splat, splat.kind), details);
+}
+
+/** BUG_ON: kills the task, which keeps its locks. */
+export function bug(task: Task, splat: Splat, details: SplatDetails): never {
+  task.kernel.taint.add('D');
+  throw new KernelBug(report(task, splat, entryOf(splat, 'BUG_ON'), details));
+}
+
+/** pr_warn of a limit in bytes. */
+export function prWarnLimit(task: Task, id: 'L1' | 'L2', limitBytes: bigint): void {
+  const splat = splatOf(task, id);
+  report(task, splat, { kind: 'PR_WARN', text: prWarnText(id, splat, limitBytes) }, {});
+}
+
+/** pr_warn of a driver's own, in words of its own. */
+export function printDriver(task: Task, module: string, text: string, details: SplatDetails): void {
+  report(task, { id: 'driver', function: '', module }, { kind: 'PR_WARN', text }, details);
+}
+
+function entryOf(splat: Splat, kind: WarnEntry['kind']): WarnEntry {
+  const { function: name, condition, file, line } = splat;
+  return { kind, function: name, condition, file, line: line! };
+}
+
+function report(
+  task: Task,
+  { id, function: name, module }: Pick<Splat, 'id' | 'function' | 'module'>,
+  entry: LogEntry,
+  details: SplatDetails,
+): SplatEvent {
+  const event: SplatEvent = { id, function: name, module, entry, details, callback: task.inDmaUnmap };
+  task.splats.push(event);
+  task.onSplat(event);
+  return event;
+}
