@@ -18,6 +18,7 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
       '/v1/batch',
       {
         bodyLimit: Number.MAX_SAFE_INTEGER,
+        config: { takes: [NDJSON_TYPE] },
         schema: {
           tags: ['trace'],
           operationId: 'batch',

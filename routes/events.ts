@@ -55,11 +55,13 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
         reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type(format.type);
         return reply.send(new EventStream(journal, filter, format));
       }
-      if (query.wait === '1') {
-        await waiting(request, query.timeoutMs, (over) => waitForEvent(journal, filter, over));
-      }
+      const late =
+        query.wait === '1'
+          ? await waiting(request, query.timeoutMs, (over) => waitForEvent(journal, filter, over))
+          : {};
       const page = journal.read(filter);
-      return journal.ended === null ? page : { ...page, ended: journal.ended };
+      const ended = journal.ended === null ? {} : { ended: journal.ended };
+      return { ...page, ...ended, ...(page.events.length === 0 ? late : {}) };
     },
   );
 }

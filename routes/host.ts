@@ -63,13 +63,14 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
     },
     async (request) => {
       const operation = rigOf(service, request).operations.get(request.params.operation);
+      let late = {};
       if (request.query.wait === '1' && !operation.started.answer) {
-        await waiting(request, request.query.timeoutMs, (over) =>
+        late = await waiting(request, request.query.timeoutMs, (over) =>
           Promise.race([answerTo(operation.started), once(over, 'abort')]),
         );
       }
       const { answer } = operation.started;
-      if (!answer) return { operation: operation.id, done: false };
+      if (!answer) return { operation: operation.id, done: false, ...late };
       return { operation: operation.id, done: true, answer: restReply(answer) };
     },
   );

@@ -11,7 +11,7 @@ import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
-const CompareBody = Type.Object(
+const Comparison = Type.Object(
   {
     scenario: ScenarioSchema,
     kernels: Type.Optional(
@@ -20,6 +20,9 @@ const CompareBody = Type.Object(
   },
   { additionalProperties: false },
 );
+const CompareBody = Type.Union([Comparison, ScenarioSchema], {
+  description: 'a trace, or {"scenario": a trace, "kernels"?: two or more kernel versions}',
+});
 
 /** The kernel generations and what tells them apart. */
 export function kernelRoutes(app: FastifyInstance, service: Service): void {
@@ -56,13 +59,14 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     ({ body }) => {
-      const scenario = scenarioOf(body.scenario);
+      const scenario = scenarioOf(body);
       if (scenario.steps.length > service.config.compareSteps) {
         throw Refused.tooLarge(
           `the scenario has ${scenario.steps.length} steps; a comparison takes at most ${service.config.compareSteps}`,
         );
       }
-      const generations = body.kernels?.map((version) => service.generation(version)) ?? GENERATIONS;
+      const kernels = 'scenario' in body ? body.kernels : undefined;
+      const generations = kernels?.map((version) => service.generation(version)) ?? GENERATIONS;
       return {
         id: scenario.id,
         kernels: generations.map(({ version }) => version),

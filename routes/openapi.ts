@@ -1,3 +1,6 @@
+import { RigName } from '../schemas/values.ts';
+import { DEFAULT_RIG } from '../src/rig/rigs.ts';
+
 /** A JSON object of an OpenAPI document. */
 type Json = { [field: string]: unknown };
 
@@ -10,8 +13,9 @@ const FOR_NO_RIG = /^\/v1\/(rigs|compare|calls)(\/|$)/;
 const RIG_PARAMETER = {
   name: 'X-Rig',
   in: 'header',
-  description: 'the rig the request is for, made on first use; without it the one named default',
-  schema: { type: 'string', pattern: '^[a-z0-9][a-z0-9._-]{0,62}$', default: 'default' },
+  description:
+    'the rig the request is for; a POST or PUT makes it where there is none yet, a GET or DELETE is answered 404; without it the one named default',
+  schema: { type: 'string', pattern: RigName.pattern, default: DEFAULT_RIG },
 };
 
 /**

@@ -133,6 +133,12 @@ export function noSuchRoute(method: string, url: string): Reply {
   return problem(404, 'no-such-route', 'No such route', `${method} ${url} is not served`);
 }
 
+/** A request with a method that its path does not take. */
+export function wrongMethod(method: string, url: string, allowed: readonly string[]): Reply {
+  const detail = `${method} ${url} is not served; ${allowed.join(', ')} ${allowed.length > 1 ? 'are' : 'is'}`;
+  return problem(405, 'method-not-allowed', 'Method not allowed', detail);
+}
+
 /** A request that the HTTP server itself refuses, with its status. */
 export function badHttp(status: number, detail: string): Reply {
   const slug: RefusalSlug = status === 413 ? 'too-large' : 'invalid-request';

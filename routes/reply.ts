@@ -12,11 +12,17 @@ export const PROBLEM_RESPONSE = {
   content: { 'application/problem+json': { schema: Problem } },
 };
 
+/** JSON as answers have it: each ends its line, so that a terminal's prompt does not stand behind it. */
+export const jsonLine = (data: unknown): string => `${JSON.stringify(data)}\n`;
+
 /** Sends a reply; a problem with its media type and the request's id. */
 export function send(request: FastifyRequest, reply: FastifyReply, { status, body }: Reply): FastifyReply {
   reply.code(status);
   if (status < 400) return reply.send(status === 204 ? undefined : body);
-  return reply.type('application/problem+json; charset=utf-8').send({ ...body, instance: request.id });
+  return reply
+    .type('application/problem+json; charset=utf-8')
+    .serializer(jsonLine)
+    .send({ ...body, instance: request.id });
 }
 
 /** A call's answer as its route gives it: with the route's success status. */

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { Id } from '../schemas/values.ts';
+import { RigName } from '../schemas/values.ts';
 import { RigView } from '../schemas/views.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
@@ -19,7 +19,7 @@ export function rigRoutes(app: FastifyInstance, service: Service): void {
       schema: {
         tags,
         summary: 'drops a rig',
-        params: Type.Object({ rig: Id }),
+        params: Type.Object({ rig: RigName }),
         response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
       },
     },

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { ScenarioSchema } from '../schemas/scenario.ts';
+import { ScenarioSchema, TraceSchema } from '../schemas/scenario.ts';
 import { NDJSON_TYPE } from '../schemas/values.ts';
 import { ReplayView } from '../schemas/views.ts';
 import { parseLine } from '../src/machine/validate.ts';
@@ -68,16 +68,17 @@ function routes(app: FastifyInstance, service: Service): void {
     (request, reply) => reply.type('text/plain; charset=utf-8').send(rigOf(service, request).host.dmesg()),
   );
 
-  app.post<{ Body: Static<typeof ScenarioSchema> | Lines }>(
+  app.post<{ Body: Static<typeof TraceSchema> | Lines }>(
     '/v1/replay',
     {
       bodyLimit: service.config.replayBodyLimit,
+      config: { takes: ['application/json', NDJSON_TYPE] },
       schema: {
         tags,
         operationId: 'replay',
         summary: 'runs traces on fresh hosts and answers what differed: one as JSON, or many as NDJSON',
         body: {
-          content: { 'application/json': { schema: ScenarioSchema }, [NDJSON_TYPE]: { schema: Type.Any() } },
+          content: { 'application/json': { schema: TraceSchema }, [NDJSON_TYPE]: { schema: Type.Any() } },
         },
         response: { 200: ReplayView, '4xx': PROBLEM_RESPONSE },
       },

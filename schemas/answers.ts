@@ -5,6 +5,12 @@ export const Hex = Type.String({ pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$' });
 /** A number of things. */
 export const Count = Type.Integer();
 
+/** What an answer adds whose request waited in vain. */
+export const WaitedInVain = {
+  timedOut: Type.Optional(Type.Literal(true, { description: 'what was waited for has not come in time' })),
+  timeoutMs: Type.Optional(Type.Integer({ description: 'with timedOut: how long was waited, milliseconds' })),
+};
+
 /** What the kernel printed because of a call. */
 export const LogEntry = Type.Object(
   {

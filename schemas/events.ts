@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { AdvisoryEntry, Hex, SplatReport } from './answers.ts';
+import { AdvisoryEntry, Hex, SplatReport, WaitedInVain } from './answers.ts';
 
 /** What every entry of the journal may say of its surroundings. */
 const Where = { container: Type.Optional(Type.String()), device: Type.Optional(Type.String()) };
@@ -110,5 +110,6 @@ export const EventPage = Type.Object({
   truncated: Type.Boolean({ description: 'entries after `since` have been dropped already' }),
   next: Type.Integer({ description: 'seq to ask from next' }),
   ended: Type.Optional(Type.String({ description: 'why there will be no more' })),
+  ...WaitedInVain,
 });
 export type EventPage = Static<typeof EventPage>;

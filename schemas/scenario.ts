@@ -53,3 +53,10 @@ export const ScenarioSchema = Type.Object(
   { additionalProperties: false, title: 'Scenario' },
 );
 export type ScenarioSchema = Static<typeof ScenarioSchema>;
+
+/** What is taken for a trace: one, or one inside an object, as a comparison is asked for. */
+export const TraceSchema = Type.Union(
+  [ScenarioSchema, Type.Object({ scenario: ScenarioSchema }, { additionalProperties: false })],
+  { description: 'a trace, or {"scenario": a trace}' },
+);
+export type TraceSchema = Static<typeof TraceSchema>;

@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import { Count, Hex, SplatReport } from './answers.ts';
+import { Count, Hex, SplatReport, WaitedInVain } from './answers.ts';
 import { FaultFields } from './faults.ts';
 import { Expect } from './scenario.ts';
 
@@ -156,6 +156,7 @@ export const OperationView = Type.Object({
       { description: 'what the call would have been answered' },
     ),
   ),
+  ...WaitedInVain,
 });
 
 /** A field in which a step of a replay differed from its expectation. */

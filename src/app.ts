@@ -8,6 +8,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify';
+import { AllowedMethods } from '../routes/allowed-methods.ts';
 import { batchRoutes } from '../routes/batch.ts';
 import { callRoutes } from '../routes/calls.ts';
 import { eventRoutes } from '../routes/events.ts';
@@ -15,8 +16,8 @@ import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { metricsRoutes } from '../routes/metrics.ts';
 import { finishOpenApi } from '../routes/openapi.ts';
-import { badHttp, errorReply, noSuchRoute } from '../routes/replies.ts';
-import { send } from '../routes/reply.ts';
+import { badHttp, errorReply, noSuchRoute, wrongMethod } from '../routes/replies.ts';
+import { jsonLine, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
 import { rigRoutes } from '../routes/rigs.ts';
 import { snapshotRoutes } from '../routes/snapshot.ts';
@@ -28,6 +29,13 @@ import { Refused } from './machine/refused.ts';
 import { checker } from './machine/validate.ts';
 import type { Service } from './service.ts';
 import { VERSION } from './version.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Media types of bodies that a route takes; application/json where it does not say. */
+    takes?: readonly string[];
+  }
+}
 
 /** Longest request id a client may choose, characters. */
 const REQUEST_ID_MAX = 128;
@@ -55,6 +63,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
       return typeof chosen === 'string' && chosen.length <= REQUEST_ID_MAX ? chosen : `req-${++requests}`;
     },
   });
+  const allowed = new AllowedMethods(app);
   useStrictValidation(app);
   useStrictJson(app);
   app.addHook('onRequest', (request, reply, done) => {
@@ -70,7 +79,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
     done();
   });
   app.addHook('preClose', () => service.close());
-  useProblems(app);
+  useProblems(app, allowed);
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
@@ -107,7 +116,7 @@ function useStrictValidation(app: FastifyInstance): void {
       return error ? { error } : { value };
     };
   });
-  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.setReplySerializer(jsonLine);
   app.addHook('onRoute', (route) => {
     if (!route.url.startsWith('/v1') || route.schema?.querystring) return;
     route.schema = { ...route.schema, querystring: NoQuery };
@@ -141,7 +150,7 @@ function whyNoJson(body: string): string {
   }
 }
 
-function useProblems(app: FastifyInstance): void {
+function useProblems(app: FastifyInstance, allowed: AllowedMethods): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const known = error instanceof Refused ? errorReply(error) : requestError(error, request);
     if (known.status >= 500 && !(error instanceof Refused)) {
@@ -152,7 +161,12 @@ function useProblems(app: FastifyInstance): void {
     }
     return send(request, reply, known);
   });
-  app.setNotFoundHandler((request, reply) => send(request, reply, noSuchRoute(request.method, request.url)));
+  app.setNotFoundHandler((request, reply) => {
+    const { method, url } = request;
+    const methods = allowed.of(url.split('?', 1)[0]!);
+    if (methods.length === 0) return send(request, reply, noSuchRoute(method, url));
+    return send(request, reply.header('allow', methods.join(', ')), wrongMethod(method, url, methods));
+  });
 }
 
 /** What Fastify itself refuses (a body too large, broken JSON) as a problem; anything else is our fault. */
@@ -165,7 +179,8 @@ function requestError(error: FastifyError, request: FastifyRequest) {
   }
   if (status === 415) {
     const type = request.headers['content-type'] ?? 'missing';
-    return badHttp(status, `content-type is ${type}, but must be application/json`);
+    const { takes = ['application/json'] } = request.routeOptions.config;
+    return badHttp(status, `content-type is ${type}, but must be ${takes.join(' or ')}`);
   }
   return badHttp(status, error.message);
 }

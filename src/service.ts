@@ -1,4 +1,4 @@
-import { Id } from '../schemas/values.ts';
+import { RigName } from '../schemas/values.ts';
 import type { HostView } from '../schemas/views.ts';
 import { type Config, hostLimits } from './config.ts';
 import { Host } from './host/host.ts';
@@ -17,7 +17,7 @@ import { WebhookCaller } from './webhook/caller.ts';
 /** Operations kept, finished ones included, as a multiple of the calls that may be under way. */
 const OPERATIONS_PER_PENDING = 4;
 
-const checkRigName = validator(Id);
+const checkRigName = validator(RigName);
 
 /** A logger that makes others with fields of their own, as pino's does. */
 interface ServiceLogger extends HostLogger {
@@ -76,11 +76,20 @@ export class Service {
     );
   }
 
-  /** The rig of a name, made where there is none yet; the default one where none is named. */
-  rigOf(name: string | undefined): Rig {
+  /**
+   * The rig of a name; the default one where none is named.
+   *
+   * @param make whether it is made where there is none yet; the default one always is
+   * @throws Refused where it is no name, or there is no such rig and it is not to be made
+   */
+  rigOf(name: string | undefined, make: boolean): Rig {
     if (name === undefined) return this.rigs.use(DEFAULT_RIG);
     checkRigName(name, 'x-rig');
-    return this.rigs.use(name);
+    if (make || name === DEFAULT_RIG || this.rigs.has(name)) return this.rigs.use(name);
+    throw new Refused(
+      'not-found',
+      `there is no rig "${name}" (x-rig), and only to look at it makes none: a call does, and GET /v1/rigs lists those there are`,
+    );
   }
 
   /** A generation by its version. */

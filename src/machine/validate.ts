@@ -21,6 +21,12 @@ function variantOf(schema: TSchema, value: unknown): TSchema | null {
   const [only, ...others] = variants.filter((variant) => variant.type !== 'null');
   if (only?.type === 'object' && others.length === 0 && !Array.isArray(value)) return only;
   const { type } = (value ?? {}) as { type?: unknown };
+  // Told apart by what they must have, where not by a type; what fits none is held against the first.
+  if (knownTypes(schema).length === 0) {
+    const objects = Array.isArray(value) ? [] : variants.filter((variant) => variant.type === 'object');
+    const has = (name: string) => Object.hasOwn(value as object, name);
+    return objects.find(({ required }) => required?.some(has)) ?? objects[0] ?? null;
+  }
   if (type === undefined) return null;
   return variants.find((variant) => variant.properties?.type?.const === type) ?? null;
 }

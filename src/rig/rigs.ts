@@ -23,6 +23,10 @@ export class Rigs {
     private readonly clock: () => number = () => performance.now(),
   ) {}
 
+  has(name: string): boolean {
+    return this.byName.has(name);
+  }
+
   /** The rig of a name, made where there is none yet. */
   use(name: string): Rig {
     const now = this.clock();

@@ -176,6 +176,8 @@ describe('GET of an operation', () => {
     expect(await ok(rig.get(`operations/${operation}?wait=1&timeoutMs=1`))).toEqual({
       operation,
       done: false,
+      timedOut: true,
+      timeoutMs: 1,
     });
   });
 

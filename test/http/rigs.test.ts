@@ -51,20 +51,63 @@ test('a deleted rig is gone, and made anew on its next use', async () => {
   await rig.http('POST', '/v1/containers', {}, as('gone'));
   expect((await rig.http('DELETE', '/v1/rigs/gone')).status).toBe(204);
   expect((await rig.http('DELETE', '/v1/rigs/gone')).status).toBe(404);
-  expect((await rig.http('GET', '/v1/containers', undefined, as('gone'))).body.containers).toEqual([]);
+  expect((await rig.http('POST', '/v1/containers', {}, as('gone'))).body.container).toBe('c0');
 });
 
 test('a name that is no id is refused, and rigs beyond the limit are', async () => {
   const { status, body } = await rig.http('GET', '/v1', undefined, as('No Rig'));
   expect([status, body.detail]).toEqual([
     400,
-    expect.stringContaining('x-rig is "No Rig", but must be an id'),
+    expect.stringContaining('x-rig is "No Rig", but must be a name'),
   ]);
   await rig.app.close();
   rig = await startService({ maxRigs: 2 });
-  expect((await rig.http('GET', '/v1', undefined, as('a'))).status).toBe(200);
-  expect((await rig.http('GET', '/v1', undefined, as('b'))).status).toBe(200);
-  expect((await rig.http('GET', '/v1', undefined, as('c'))).status).toBe(429);
+  expect((await rig.http('POST', '/v1/reset', {}, as('a'))).status).toBe(204);
+  expect((await rig.http('POST', '/v1/reset', {}, as('b'))).status).toBe(204);
+  expect((await rig.http('POST', '/v1/reset', {}, as('c'))).status).toBe(429);
+});
+
+test('a name may have capitals, as names of tests do, and tells rigs apart by them', async () => {
+  for (const name of ['UnmapTest.PinsLeft', 'unmaptest.pinsleft']) {
+    expect((await rig.http('POST', '/v1/containers', {}, as(name))).body.container).toBe('c0');
+  }
+  expect((await rig.http('GET', '/v1', undefined, as('UnmapTest.PinsLeft'))).body.rig).toBe(
+    'UnmapTest.PinsLeft',
+  );
+  expect((await rig.http('GET', '/v1/trace', undefined, as('UnmapTest.PinsLeft'))).body.id).toBe(
+    'UnmapTest.PinsLeft',
+  );
+  expect((await rig.http('DELETE', '/v1/rigs/UnmapTest.PinsLeft')).status).toBe(204);
+  const { body } = await rig.http('GET', '/v1/rigs');
+  expect((body.rigs as { rig: string }[]).map((one) => one.rig)).toEqual(['unmaptest.pinsleft']);
+});
+
+test.each([
+  ['GET', '/v1'],
+  ['GET', '/v1/containers'],
+  ['GET', '/v1/containers/c0/mappings'],
+  ['GET', '/v1/events'],
+  ['GET', '/v1/trace'],
+  ['GET', '/v1/dmesg'],
+  ['GET', '/v1/snapshot'],
+  ['GET', '/v1/kernels'],
+  ['HEAD', '/v1'],
+  ['DELETE', '/v1/containers/c0'],
+])('%s %s of a rig that is not there is answered 404 and makes none', async (method, url) => {
+  const { statusCode, body } = await rig.app.inject({
+    method: method as 'GET',
+    url,
+    headers: as('mistyped'),
+  });
+  expect(statusCode).toBe(404);
+  if (method !== 'HEAD') expect(JSON.parse(body).detail).toContain('there is no rig "mistyped"');
+  expect((await rig.http('GET', '/v1/rigs')).body.rigs).toEqual([]);
+});
+
+test('the default rig is always there, also by its name', async () => {
+  expect((await rig.http('GET', '/v1')).body.rig).toBe('default');
+  await rig.http('DELETE', '/v1/rigs/default');
+  expect((await rig.http('GET', '/v1', undefined, as('default'))).body.rig).toBe('default');
 });
 
 test('log lines name their rig', async () => {

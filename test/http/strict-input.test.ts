@@ -686,10 +686,6 @@ describe('ids and routes', () => {
     ['GET', '/v1/nothing'],
     ['GET', '/nothing'],
     ['GET', '/v2/containers'],
-    ['PUT', '/v1/containers'],
-    ['PATCH', '/v1/containers/c0'],
-    ['GET', '/v1/containers/c0/map-dma'],
-    ['POST', '/v1/containers/c0/iommu-info'],
     ['POST', '/v1/containers/c0/pin-pages'],
     ['POST', '/v1/containers/c0/map-dma/'],
     ['POST', '/v1/Containers'],
@@ -697,6 +693,22 @@ describe('ids and routes', () => {
   ])('%s %s, which no route serves, is answered 404 without errno', async (method, url) => {
     const answer = await refused(() => rig.request(method, url));
     expectProblem(answer, { status: 404, slug: 'no-such-route', detail: [method, url] });
+  });
+
+  test.each([
+    ['PUT', '/v1/containers', 'GET, HEAD, POST'],
+    ['PATCH', '/v1/containers/c0', 'DELETE, GET, HEAD'],
+    ['GET', '/v1/containers/c0/map-dma', 'POST'],
+    ['DELETE', '/v1/containers/c0/map-dma?x=1', 'POST'],
+    ['POST', '/v1/containers/c0/iommu-info', 'GET, HEAD'],
+    ['DELETE', '/v1/snapshot', 'GET, HEAD, PUT'],
+    ['OPTIONS', '/health', 'GET, HEAD'],
+    ['POST', '/docs/static/index.css', 'GET, HEAD'],
+    ['POST', '/', 'GET, HEAD'],
+  ])('%s %s, which takes other methods, is answered 405 with those it takes', async (method, url, allow) => {
+    const answer = await refused(() => rig.request(method, url));
+    expectProblem(answer, { status: 405, slug: 'method-not-allowed', detail: [method, url, allow] });
+    expect(answer.headers.allow).toBe(allow);
   });
 
   test.each([
