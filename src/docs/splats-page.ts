@@ -12,6 +12,7 @@ const UNREACHABLE = [
   'L4: a signal while a removal waits for a device to be closed; here `remove-device` is EBUSY instead of waiting.',
   'X1: only Linux 6.1.0, before the fix of 6.1.16; the recorded kernel is 6.1.192.',
   'G1, G3, G4: no sequence of calls reaches them.',
+  '`WARN_ON(vgpu->nr_cache_entries)` of GVT-g (`intel_vgpu_close_device`, kvmgt.c:716 in 6.12, :717 in 7.2): the cache has\n  just been emptied; only a page mapped on another CPU in between would show.',
 ];
 
 /** docs/splats.md: every splat this host can report, with where each kernel has it. */

@@ -1,4 +1,5 @@
 import { type CallName, stackOf } from '../../schemas/calls.ts';
+import type { MdevDriver } from '../kernel/driver.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { type LogEntry, MASKED_TASK, type SplatEvent } from '../kernel/splats.ts';
 import type { CallTask } from '../machine/call-task.ts';
@@ -16,7 +17,7 @@ interface ConsoleEntry {
   readonly module: string;
   readonly call: string;
   readonly current: Current;
-  /** Type of the driver whose callback was running, as a function's prefix. */
+  /** The driver's function whose callback was running. */
   readonly callback: string | undefined;
   /** Of a DEADLOCK: who runs each of its tasks. */
   readonly tasks: readonly Current[];
@@ -71,7 +72,7 @@ function withOffset(line: string, name: string, module: string, gen: Generation)
 
 function frames(at: string, call: string, callback: string | undefined, gen: Generation): string[] {
   const path = stackOf(call as CallName);
-  const within = callback === undefined ? [] : [`${callback}_dma_unmap`, ...gen.console.callbackFrames];
+  const within = callback === undefined ? [] : [callback, ...gen.console.callbackFrames];
   return [at, ...within, ...path].filter((name, i, all) => name !== all[i - 1]);
 }
 
@@ -87,6 +88,11 @@ function frame(name: string): string {
   for (const char of name) hash = (hash * 31 + char.charCodeAt(0)) >>> 0;
   const size = 0x80 + (hash % 0x400);
   return `${name}+0x${(hash % size).toString(16)}/0x${size.toString(16)}`;
+}
+
+/** The name of a driver's dma_unmap. */
+function dmaUnmapOf({ dmaUnmapFunction, config }: MdevDriver): string {
+  return dmaUnmapFunction ?? `${config?.type.replaceAll('-', '_')}_dma_unmap`;
 }
 
 /** Splats the console keeps. */
@@ -106,7 +112,7 @@ export class Console implements MachineListener {
       module,
       call: task.call,
       current: currentOf(task),
-      callback: callback?.driver.config?.type.replaceAll('-', '_'),
+      callback: callback?.driver && dmaUnmapOf(callback.driver),
       tasks: tasks.map((one) => currentOf(one as CallTask)),
       taint: [...task.kernel.taint],
     });

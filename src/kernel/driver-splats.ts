@@ -107,28 +107,6 @@ export const DRIVER_SPLATS = {
     line: 458,
     effect: 'interrupts are disabled; the new pin leaks',
   },
-  G5: {
-    id: 'G5',
-    module: 'kvmgt',
-    reachedBy: 'a page whose unpin does not answer 1',
-    kind: 'WARN_ON',
-    function: 'gvt_unpin_guest_page',
-    condition: 'ret != 1',
-    file: 'drivers/gpu/drm/i915/gvt/kvmgt.c',
-    line: 166,
-    effect: 'the next page is unpinned (up to 5.19)',
-  },
-  G2: {
-    id: 'G2',
-    module: 'kvmgt',
-    reachedBy: '`remove-device` of an open vGPU',
-    kind: 'WARN_ON_ONCE',
-    function: 'intel_vgpu_remove',
-    condition: 'vgpu->attached',
-    file: 'drivers/gpu/drm/i915/gvt/kvmgt.c',
-    line: 1507,
-    effect: 'the device is not unregistered',
-  },
 } as const satisfies Record<string, Splat>;
 
 export type DriverSplatId = keyof typeof DRIVER_SPLATS;

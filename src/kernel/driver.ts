@@ -59,6 +59,8 @@ export type PinResult = Errno | readonly number[];
 export interface MdevDriver {
   /** Whether the driver has a dma_unmap operation. Does not change while its device is open. */
   readonly hasDmaUnmap: boolean;
+  /** The name of that operation in the kernel's source; where there is none, it is made of the driver's type. */
+  readonly dmaUnmapFunction?: string;
   /** What the client asked for. With bugOnInvalidation its dma_unmap is a BUG_ON(1). */
   readonly config?: { readonly type: string; readonly bugOnInvalidation?: boolean };
   /** What may be shown of the configuration, where that is not all of it. */

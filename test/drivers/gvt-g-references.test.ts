@@ -218,6 +218,36 @@ describe('what an unpin finds gone', () => {
     expect(logOf(body)).toEqual(['vfio_iommu_type1_unpin_pages']);
   });
 
+  test('the console says where: in the module kvmgt, at its own line', () => {
+    const rig = robbed('5.10');
+    rig.do('close-device', { device: 'gpu' });
+    const lines = rig.host.dmesg();
+    expect(lines).toMatch(
+      /WARNING: .* at drivers\/gpu\/drm\/i915\/gvt\/kvmgt\.c:166 gvt_unpin_guest_page\+.* \[kvmgt\]/,
+    );
+    expect(lines).toContain('Modules linked in: kvmgt vfio_iommu_type1');
+  });
+
+  test.each([
+    ['5.10', 'intel_vgpu_iommu_notifier'],
+    ['6.1', 'intel_vgpu_dma_unmap'],
+  ])('the console of %s names the callback as its source does', (version, name) => {
+    const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, version);
+    rig.map(0, MIB);
+    rig.map(MIB, MIB);
+    mapPage(rig, 0, '2M');
+    for (let page = 1; page < 512; page++) {
+      rig.do('unpin-pages', { device: 'gpu', iova: page * 4096, npage: 1 });
+    }
+    rig.unmap(MIB, MIB);
+    expect(rig.unmap(0, MIB).status).toBe(200);
+    const frames = rig.host
+      .dmesg()
+      .split('\n')
+      .map((line) => /\] {2}(\w+)\+0x/.exec(line)?.[1]);
+    expect(frames).toContain(name);
+  });
+
   test('the driver of 5.10 on 6.1, where unpin has no answer, does not warn', () => {
     const rig = new DriverRig({ gpu: { type: 'gvt-g', variant: 'notifier' } }, '6.1');
     rig.map(0, 2 * MIB);

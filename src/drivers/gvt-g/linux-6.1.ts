@@ -3,6 +3,7 @@ import type { DriverApi } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { addressOf } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
+import { REMOVED_WHILE_OPEN } from './splats.ts';
 import { Vgpu } from './vgpu.ts';
 
 /** The callback era: all pages of an entry are unpinned in one call, also when (emptyUnpin) that is none: C2. */
@@ -21,10 +22,10 @@ export class Vgpu61 extends Vgpu {
     this.attached = false;
   }
 
-  /** intel_vgpu_remove: returns early, with a warning (G2), while the vGPU is open; it stays registered. */
+  /** intel_vgpu_remove: returns early, with a warning, while the vGPU is open; it stays registered. */
   *remove(api: DriverApi): KernelStep<Errno | null> {
     if (!this.attached) return null;
-    api.warn('G2');
+    api.warn(REMOVED_WHILE_OPEN);
     return api.refuse('EBUSY', 'the vGPU is open, and stays registered');
   }
 

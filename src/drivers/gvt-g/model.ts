@@ -1,11 +1,13 @@
 import { type GvtGConfig, gvtG } from '../../../schemas/drivers/gvt-g.ts';
 import { hex, isPageAligned, TOP_PAGE } from '../../kernel/pages.ts';
+import type { Splat } from '../../kernel/splats.ts';
 import { treeOf, WrongShape } from '../../kernel/tree-shape.ts';
 import { type Broken, type Model, notAscending, throughFile, throughGuest } from '../model.ts';
 import { VgpuDoubleShift } from './double-shift.ts';
 import { Vgpu510 } from './linux-5.10.ts';
 import { Vgpu61 } from './linux-6.1.ts';
 import { Vgpu612 } from './linux-6.12.ts';
+import { REMOVED_WHILE_OPEN, UNPINNED_NOTHING } from './splats.ts';
 import { GTT_ENTRIES_MAX, type Vgpu } from './vgpu.ts';
 
 /** A kernel's driver, and what its configuration says unless the client names something else. */
@@ -13,12 +15,13 @@ interface Era {
   readonly Vgpu: new (config: GvtGConfig) => Vgpu;
   readonly variant: NonNullable<GvtGConfig['variant']>;
   readonly emptyUnpin: boolean;
+  readonly splats: readonly Splat[];
 }
 
 const ERAS = {
-  '5.10': { Vgpu: Vgpu510, variant: 'notifier', emptyUnpin: true },
-  '6.1': { Vgpu: Vgpu61, variant: 'callback', emptyUnpin: true },
-  '6.12': { Vgpu: Vgpu612, variant: 'callback', emptyUnpin: false },
+  '5.10': { Vgpu: Vgpu510, variant: 'notifier', emptyUnpin: true, splats: [UNPINNED_NOTHING] },
+  '6.1': { Vgpu: Vgpu61, variant: 'callback', emptyUnpin: true, splats: [REMOVED_WHILE_OPEN] },
+  '6.12': { Vgpu: Vgpu612, variant: 'callback', emptyUnpin: false, splats: [] },
 } as const satisfies Record<string, Era>;
 
 /** The driver of a variant on a kernel whose own it is not. */
@@ -51,9 +54,9 @@ export const gvtGModel: Model<typeof gvtG, Vgpu, Era> = {
   type: 'gvt-g',
   schemas: gvtG,
   eras: ERAS,
-  create(asked, { Vgpu, ...era }) {
-    const config = { ...era, ...asked };
-    return new (config.variant === era.variant ? Vgpu : VARIANTS[config.variant])(config);
+  create(asked, { Vgpu, variant, emptyUnpin }) {
+    const config = { variant, emptyUnpin, ...asked };
+    return new (config.variant === variant ? Vgpu : VARIANTS[config.variant])(config);
   },
   calls: {
     'gvt-map-page': {
@@ -86,6 +89,7 @@ export const gvtGModel: Model<typeof gvtG, Vgpu, Era> = {
       },
     },
   },
+  splats: ({ splats }) => splats,
   derived: ['entries'],
   checkState(_vgpu, { cache, dmaAddrs, gtt }) {
     const ascending = notAscending(

@@ -32,6 +32,7 @@ export const GTT_ENTRIES_MAX = 2 ** 20;
  */
 export abstract class Vgpu implements MdevDriver {
   readonly hasDmaUnmap = true;
+  readonly dmaUnmapFunction: string = 'intel_vgpu_dma_unmap';
   readonly ownLock: Lock = new Lock('cache_lock');
   /** Whether it is attached to its guest: from open_device on. */
   protected attached = false;
