@@ -1,9 +1,11 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readTraces } from '../trace-files/traces.ts';
+import { withCallsTable } from './calls-table.ts';
+import { withKernelFunctions } from './kernel-functions.ts';
 import { kernelsPage, TRACES } from './kernels-page.ts';
 import { splatsPage } from './splats-page.ts';
 
-/** The generated pages by path; each is made in the repository's root. */
+/** The pages that are generated, or have a generated part, by path; each is made in the repository's root. */
 export const PAGES: Readonly<Record<string, () => string>> = {
   'docs/kernels.md': () =>
     kernelsPage((id) => {
@@ -11,4 +13,6 @@ export const PAGES: Readonly<Record<string, () => string>> = {
       return existsSync(path) ? readTraces(path)[0]! : null;
     }),
   'docs/splats.md': splatsPage,
+  'docs/ARCHITECTURE.md': () => withKernelFunctions(readFileSync('docs/ARCHITECTURE.md', 'utf8')),
+  'README.md': () => withCallsTable(readFileSync('README.md', 'utf8')),
 };

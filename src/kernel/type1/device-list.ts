@@ -14,7 +14,7 @@ export function* registerDevice(task: Task, iommu: Iommu, device: Device): Kerne
   });
 }
 
-/** vfio_iommu_type1_unregister_device, or _unregister_notifier, of a device that is being closed. */
+/** vfio_iommu_type1_unregister_device or vfio_iommu_type1_unregister_notifier, of a device that is being closed. */
 export function* unregisterDevice(task: Task, iommu: Iommu, device: Device): KernelStep<void> {
   yield* changeList(task, iommu, device, () => {
     iommu.deviceList.splice(iommu.deviceList.indexOf(device), 1);
