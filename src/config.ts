@@ -82,6 +82,13 @@ const SETTINGS = {
   },
   panicOnWarn: { flag: 'panic-on-warn', help: 'a WARN_ON ends the process with exit code 70', ...flag },
   panicOnOops: { flag: 'panic-on-oops', help: 'a BUG_ON ends the process with exit code 70', ...flag },
+  processMemory: {
+    flag: 'process-memory',
+    rule: '"emulated" or "real"',
+    help: 'whether create-process may take a pid: "real" gives clients the memory of processes of the same user',
+    parse: (text: string) => text,
+    schema: Type.Union([Type.Literal('emulated'), Type.Literal('real')]),
+  },
   webhookAllow: {
     flag: 'webhook-allow',
     rule: WEBHOOK_ALLOW_RULE,
@@ -130,6 +137,7 @@ export const DEFAULT_CONFIG: Config = {
   seedFile: '',
   panicOnWarn: false,
   panicOnOops: false,
+  processMemory: 'emulated',
   webhookAllow: DEFAULT_WEBHOOK_ALLOW,
   maxRigs: 1024,
   rigIdleSeconds: 0,

@@ -61,6 +61,7 @@ export class Service {
       log,
       webhooks: this.webhooks,
       delays: true,
+      realMemory: config.processMemory === 'real',
       metrics: this.metrics,
       onPanic: (reason) => {
         log.fatal({ panic: reason }, `Kernel panic - not syncing: ${reason}`);
@@ -128,6 +129,7 @@ export class Service {
       kernel: kernel.gen.version,
       release: kernel.gen.release,
       taint: [...kernel.taint],
+      processMemory: this.config.processMemory,
       parameters: {
         dmaEntryLimit: kernel.dmaEntryLimit,
         warnOnPinnedUnmap: kernel.warnOnPinnedUnmap,

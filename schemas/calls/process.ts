@@ -6,7 +6,16 @@ import { call } from './entry.ts';
 export const processCalls = {
   'create-process': call({
     on: 'host',
-    args: { process: Type.Optional(Id) },
+    args: {
+      process: Type.Optional(Id),
+      pid: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          maximum: 2 ** 22,
+          description: 'a process of this machine whose memory it has: an integer from 1 to 4194304',
+        }),
+      ),
+    },
     answer: { process: Type.String() },
     rest: { method: 'POST', url: '/v1/processes', status: 201 },
   }),

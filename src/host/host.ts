@@ -17,6 +17,7 @@ import type { HostLogger } from './kernel-log.ts';
 import type { HostLimits } from './limits.ts';
 import type { HostListener } from './listener.ts';
 import { LogWriter } from './log-writer.ts';
+import { RealMemory } from './real-memory.ts';
 import { TraceRecorder } from './recorder.ts';
 import { Waiting } from './waiting.ts';
 import { Webhooks } from './webhooks.ts';
@@ -31,6 +32,8 @@ export interface HostOptions {
   readonly webhooks: WebhookCaller | null;
   /** Whether faults that delay a call do so. */
   readonly delays: boolean;
+  /** Whether a process may have the memory of a real one. */
+  readonly realMemory?: boolean;
   /** Called when a splat meets panicOnWarn or panicOnOops, after its line was written. */
   readonly onPanic: (reason: string) => void;
   /** Told what happens, to count it. */
@@ -70,7 +73,7 @@ export class Host {
 
   /** @param fromNothing whether the machine stays as it is made; where not, its trace has no beginning */
   private make(gen: Generation, fromNothing: boolean): Current {
-    const { limits, policy, log, webhooks, delays, metrics, onPanic } = this.options;
+    const { limits, policy, log, webhooks, delays, metrics, onPanic, realMemory } = this.options;
     const journal = new Journal(limits.journal);
     const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing);
     const console = new Console(journal);
@@ -91,6 +94,9 @@ export class Host {
       listeners,
       ...(webhooks ? { refusesWebhook: (url: string) => webhooks.refuses(url) } : {}),
       delay: delays ? wait : undefined,
+      realMemory: realMemory
+        ? (pid, id) => RealMemory.of(pid, (fact) => trace.learnt(id(), fact))
+        : undefined,
     });
     return { machine, journal, trace, console, waiting };
   }

@@ -6,6 +6,8 @@ import type { MachineListener } from '../machine/listener.ts';
 import { redactCall } from '../machine/redact.ts';
 import { expectationOf, observationOf, plainExpectation, type Shown } from '../replay/observe.ts';
 import type { Scenario, Step } from '../replay/scenario.ts';
+import { MemorySteps } from './memory-steps.ts';
+import type { MemoryFact } from './real-memory.ts';
 
 /** A call that is under way, in the trace. */
 interface Recorded {
@@ -28,6 +30,8 @@ export class TraceRecorder implements MachineListener {
   /** The step of the call that runs; null where it is not written down. */
   private running: Step | null = null;
   private readonly waiting = new Map<CallTask, Recorded>();
+  /** What has been said of the memory of real processes. */
+  private readonly memories = new Map<string, MemorySteps>();
   private asyncCount = 0;
   /** Steps that were not written down any more. */
   private dropped = 0;
@@ -107,6 +111,20 @@ export class TraceRecorder implements MachineListener {
     };
   }
 
+  /** The call that runs has learnt something of a real process's memory: the steps before it say so. */
+  learnt(process: string, fact: MemoryFact): void {
+    const memory = this.memories.get(process) ?? new MemorySteps(process);
+    this.memories.set(process, memory);
+    const steps = memory.of(fact);
+    if (steps.length === 0) return;
+    if (this.steps.length + steps.length > this.capacity) {
+      this.dropped += steps.length;
+      return;
+    }
+    const at = this.running ? this.steps.lastIndexOf(this.running) : this.steps.length;
+    this.steps.splice(at, 0, ...steps);
+  }
+
   private add(step: Step): boolean {
     if (this.steps.length >= this.capacity) {
       this.dropped++;
@@ -117,10 +135,13 @@ export class TraceRecorder implements MachineListener {
   }
 }
 
-/** A call as a trace has it: without secrets, and with a driver that needs nobody outside. */
+/** A call as a trace has it: without secrets, and with a driver and memory that need nobody outside. */
 function portable(call: CallObject): CallObject {
   const driver = call.driver as { type?: string; openDevice?: boolean; closeDevice?: boolean } | undefined;
-  if (driver?.type !== 'webhook') return { ...redactCall(call) };
+  if (driver?.type !== 'webhook') {
+    const { pid: _pid, ...rest } = redactCall(call);
+    return rest as CallObject;
+  }
   const { openDevice, closeDevice } = driver;
   return {
     ...call,

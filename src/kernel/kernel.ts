@@ -1,9 +1,11 @@
 import type { AdvisoryKind } from './advisories.ts';
 import type { DriverApi, MdevDriver, NotifyResult } from './driver.ts';
 import { TaskDriverApi } from './driver-api.ts';
+import { EmulatedMemory } from './emulated-memory.ts';
 import type { Errno } from './errno.ts';
 import type { Generation } from './generations/generation.ts';
 import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
+import type { ProcessMemory } from './memory.ts';
 import { Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
 import { PROPOSALS } from './splats.ts';
@@ -66,8 +68,9 @@ export class Kernel {
     return [...this.fired].sort();
   }
 
-  createProcess(id: string): Process {
-    const process = new Process(id, this.processCount++, this.limits.residentPages);
+  /** Makes a process; its memory is emulated unless given. */
+  createProcess(id: string, memory: ProcessMemory = new EmulatedMemory(this.limits.residentPages)): Process {
+    const process = new Process(id, this.processCount++, memory);
     this.processes.set(id, process);
     return process;
   }

@@ -4,6 +4,7 @@ import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
+import type { ProcessMemory } from '../kernel/memory.ts';
 import type { Process } from '../kernel/process.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import type { Container } from '../kernel/vfio/container.ts';
@@ -35,6 +36,11 @@ export interface MachineOptions {
    * webhooks: complete-callback stands in for them.
    */
   readonly refusesWebhook?: (url: string) => string | null;
+  /**
+   * The memory of a real process; null where there is none, or it cannot be had. `id` tells whose it is here. A
+   * machine without it has emulated memory only.
+   */
+  readonly realMemory?: ((pid: number, id: () => string) => ProcessMemory | null) | undefined;
   /** Makes the faults wait that delay a call. */
   readonly delay?: Delay | undefined;
 }
@@ -217,6 +223,24 @@ export class Machine {
   /** Why a webhook's URL can never be called, in words; null when it may be. */
   refusesWebhook(url: string): string | null {
     return this.options.refusesWebhook?.(url) ?? null;
+  }
+
+  /**
+   * Refuses a pid where memory is emulated only.
+   *
+   * @throws Refused
+   */
+  refuseRealMemory(): void {
+    if (this.options.realMemory) return;
+    throw new Refused(
+      'no-real-memory',
+      'pid gives clients the memory of a process of this machine, which this service does not: it was not started with PROCESS_MEMORY=real',
+    );
+  }
+
+  /** The memory of a real process; null where there is none. `id` tells whose it will be here. */
+  realMemory(pid: number, id: () => string): ProcessMemory | null {
+    return this.options.realMemory?.(pid, id) ?? null;
   }
 
   private containerOf(call: CallObject): string | undefined {

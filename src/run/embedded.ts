@@ -25,7 +25,13 @@ const TRACE_STEPS = 1_000_000;
 export async function embedded(folder: string, kernel: string): Promise<Target> {
   const socket = join(folder, 'socket');
   const log = pino({ level: 'silent' });
-  const config = { ...DEFAULT_CONFIG, kernel: kernel as never, socket, maxTrace: TRACE_STEPS };
+  const config = {
+    ...DEFAULT_CONFIG,
+    kernel: kernel as never,
+    socket,
+    processMemory: 'real' as const,
+    maxTrace: TRACE_STEPS,
+  };
   const panic = () => undefined;
   const app = await buildApp(new Service(config, { log, panic }), log);
   await app.listen({ path: socket });

@@ -12,10 +12,11 @@ export function restoreProcess(
   limits: KernelLimits,
   where: string,
 ): void {
+  const memory = process.emulated!;
   process.setMemlock(saved.memlock === null ? null : BigInt(saved.memlock));
   process.lockedVm = saved.lockedVm;
   for (const [i, { start, size, prot }] of saved.regions.entries()) {
-    const errno = process.addRegion(BigInt(start), BigInt(size), prot);
+    const errno = memory.addRegion(BigInt(start), BigInt(size), prot);
     if (!errno) continue;
     const why = errno === 'EEXIST' ? 'overlaps another region' : 'reaches beyond 2^64';
     throw wrong(`${where}/regions/${i}`, `(${start}, size ${size}) ${why}`);
@@ -36,6 +37,6 @@ export function restoreProcess(
       throw wrong(`${where}/contents/${i}/content`, `has ${bytes.length} bytes, but must have ${PAGE_SIZE}`);
     }
     // A copy of its own: a small Buffer shares its memory with others.
-    process.restorePage(pageOf(BigInt(page)), typeof bytes === 'number' ? bytes : new Uint8Array(bytes));
+    memory.restorePage(pageOf(BigInt(page)), typeof bytes === 'number' ? bytes : new Uint8Array(bytes));
   }
 }

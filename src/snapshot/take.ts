@@ -6,13 +6,15 @@ import {
   type Snapshot,
 } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
+import { regionBytes } from '../kernel/emulated-memory.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';
-import { type Process, regionBytes } from '../kernel/process.ts';
+import type { Process } from '../kernel/process.ts';
 import { type1Container } from '../kernel/type1/index.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 import type { Group } from '../kernel/vfio/group.ts';
 import type { Machine } from '../machine/machine.ts';
+import { Refused } from '../machine/refused.ts';
 import { canonical } from './canonical.ts';
 import { saveDriver } from './drivers.ts';
 import { saveLock } from './locks.ts';
@@ -25,6 +27,7 @@ import { saveContainer } from './take-container.ts';
  * Journal, trace, operations and console are not in it.
  *
  * @param secrets whether the secrets of webhooks are in it; without them it cannot be restored where there are any
+ * @throws Refused where a process has the memory of a real one
  */
 export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
   const { kernel, faults, counters, policy } = machine;
@@ -64,15 +67,22 @@ function byId<T extends { id: string }>(objects: ReadonlyMap<string, T>): T[] {
 }
 
 function saveProcess(process: Process): SavedProcess {
+  const memory = process.emulated;
+  if (!memory) {
+    throw new Refused(
+      'real-memory',
+      `process "${process.id}" has the memory of a real process: a snapshot has no place for it`,
+    );
+  }
   return {
     process: process.id,
     memlock: process.memlock === null ? null : hex(process.memlock),
     lockedVm: process.lockedVm,
-    regions: process.regions.map((region) => {
+    regions: memory.regions.map((region) => {
       const { start, size } = regionBytes(region);
       return { start: hex(start), size: hex(size), prot: region.prot };
     }),
-    contents: process.residentPages().map(([page, content]) => ({
+    contents: memory.residentPages().map(([page, content]) => ({
       page: hexAddress(page),
       content: typeof content === 'number' ? content : base64(content),
     })),

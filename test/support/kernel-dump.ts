@@ -1,8 +1,9 @@
 import type { MdevDriver } from '../../src/kernel/driver.ts';
+import { regionBytes } from '../../src/kernel/emulated-memory.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import type { Lock } from '../../src/kernel/lock.ts';
 import { addressOf, hex, hexAddress } from '../../src/kernel/pages.ts';
-import { type Process, regionBytes } from '../../src/kernel/process.ts';
+import type { Process } from '../../src/kernel/process.ts';
 import { NIL } from '../../src/kernel/rb-links.ts';
 import { splatReport } from '../../src/kernel/splat-report.ts';
 import type { Task } from '../../src/kernel/task.ts';
@@ -49,11 +50,11 @@ function dumpProcess(process: Process) {
     memlock: process.memlock === null ? 'unlimited' : hex(process.memlock),
     capIpcLock: process.capIpcLock,
     lockedVm: process.lockedVm,
-    regions: process.regions.map((region) => {
+    regions: process.emulated!.regions.map((region) => {
       const { start, size } = regionBytes(region);
       return { start: hex(start), size: hex(size), prot: region.prot };
     }),
-    contents: process.residentPages().map(([page, content]) => ({
+    contents: process.emulated!.residentPages().map(([page, content]) => ({
       page: hexAddress(page),
       content: typeof content === 'number' ? content : Buffer.from(content).toString('base64'),
     })),

@@ -1,6 +1,6 @@
 import type { Errno } from '../errno.ts';
+import { PROT_READ, PROT_WRITE } from '../memory.ts';
 import { addressOf, hexAddress } from '../pages.ts';
-import { PROT_READ, PROT_WRITE } from '../process.ts';
 import type { Task } from '../task.ts';
 import { IOMMU_WRITE } from '../uapi.ts';
 import type { Iommu } from './iommu.ts';

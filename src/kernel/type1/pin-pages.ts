@@ -1,7 +1,8 @@
 import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
+import { PROT_READ, PROT_WRITE } from '../memory.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
-import { PROT_READ, PROT_WRITE, ZERO_PFN } from '../process.ts';
+import { ZERO_PFN } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { IOMMU_WRITE } from '../uapi.ts';

@@ -1,7 +1,7 @@
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
+import { PROT_READ, PROT_WRITE } from '../../kernel/memory.ts';
 import { TOP } from '../../kernel/pages.ts';
 import type { Process } from '../../kernel/process.ts';
-import { PROT_READ, PROT_WRITE } from '../../kernel/process.ts';
 import { address, type CallHandlers, ok } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
 
@@ -12,19 +12,29 @@ export const processCalls: CallHandlers<
   'create-process': (m, _host, args) => {
     const { processes } = m.kernel;
     if (processes.size >= m.limits.processes) throw Refused.tooMany('processes', m.limits.processes);
-    return function* () {
+    if (args.pid !== undefined) m.refuseRealMemory();
+    return function* (task) {
       if (args.process !== undefined && processes.has(args.process)) return 'EEXIST';
-      return { process: m.kernel.createProcess(m.newId('p', args.process, processes)).id };
+      let id = '';
+      const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
+      if (memory === null)
+        return task.refuse('ESRCH', `there is no process ${args.pid} whose memory can be had`);
+      id = m.newId('p', args.process, processes);
+      return { process: m.kernel.createProcess(id, memory).id };
     };
   },
   'add-memory-region': (m, process, args) => {
     const prot = flagWord(args.prot, PROT_FLAGS);
-    if (process.regions.length >= m.limits.regions) {
+    const memory = process.emulated;
+    if (!memory) {
+      throw Refused.badRequest(`the regions of process "${process.id}" are what a real process has mapped`);
+    }
+    if (memory.regions.length >= m.limits.regions) {
       throw Refused.tooMany('memory regions', m.limits.regions);
     }
     return function* () {
       if ((prot & ~(PROT_READ | PROT_WRITE)) !== 0) return 'EINVAL';
-      return ok(process.addRegion(address(args.start), address(args.size), prot));
+      return ok(memory.addRegion(address(args.start), address(args.size), prot));
     };
   },
   'set-memlock': (_m, process, args) => {

@@ -1,0 +1,33 @@
+import type { Errno } from './errno.ts';
+
+/** PROT_READ and PROT_WRITE of memory. */
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+
+/** What a process has at its addresses: emulated, or that of a real process. */
+export interface ProcessMemory {
+  /**
+   * How many of the pages [page, page+count) a page fault would find accessible, from the first one up to the first
+   * that is not: one of the bits of `anyOf` (PROT_*) must be set.
+   */
+  accessiblePages(page: number, count: number, anyOf: number): number;
+
+  /**
+   * How many of the pages [page, page+count) are the shared zero page: memory that nobody ever wrote. An aligned
+   * 2 MiB of it is one huge zero page, which is memory like any other (mem-00008, mem-00036).
+   */
+  zeroPages(page: number, count: number): number;
+
+  /** Copies bytes out. The range must be accessible. */
+  read(address: bigint, length: number): Uint8Array;
+
+  /**
+   * Copies bytes in. The range must be writable.
+   *
+   * @returns why not, with nothing written: ENOMEM where the pages would be more than the host holds
+   */
+  write(address: bigint, data: Uint8Array): Errno | null;
+
+  /** Sets `length` bytes to one value; refused as write is. */
+  fill(address: bigint, length: number, byte: number): Errno | null;
+}
