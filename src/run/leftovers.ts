@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { VfioHostClient } from '../client/index.ts';
+import { type VfioHostClient, VfioHostError } from '../client/index.ts';
 
 /** How often it is looked whether somebody still has files of a run open, milliseconds. */
 const LOOK_MS = 100;
@@ -33,17 +33,28 @@ export async function untilNobodyHas(run: string, tell: (pids: readonly number[]
   for (; pids.length > 0; pids = holders(run)) await sleep(LOOK_MS);
 }
 
+/** What became of what a program left open, in order, in words. */
+export interface Leftovers {
+  readonly closed: string[];
+  /** What could not be closed, each with the reason: the lock it needs is held for ever. */
+  readonly stuck: string[];
+}
+
 /**
  * Closes what is still open, because whoever had it was killed: devices, then groups, then containers, each from
  * the last to the first, as programs open them the other way round.
- *
- * @returns what was closed, in order, in words
  */
-export async function closeLeftovers(client: VfioHostClient): Promise<string[]> {
+export async function closeLeftovers(client: VfioHostClient): Promise<Leftovers> {
   const closed: string[] = [];
+  const stuck: string[] = [];
   const attempt = async (what: string, close: () => Promise<unknown>) => {
-    await close();
-    closed.push(what);
+    try {
+      await close();
+      closed.push(what);
+    } catch (error) {
+      if (!(error instanceof VfioHostError)) throw error;
+      stuck.push(`${what}: ${error.message}`);
+    }
   };
   const devices = (await all(client.devices())).reverse();
   for (const { device, openCount } of devices) {
@@ -57,7 +68,7 @@ export async function closeLeftovers(client: VfioHostClient): Promise<string[]> 
   for (const { container, open } of (await all(client.containers())).reverse()) {
     if (open) await attempt(`container ${container}`, () => client.container(container).closeContainer());
   }
-  return closed;
+  return { closed, stuck };
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { accountLines, findings, readAccount } from './account.ts';
 import { runProgram } from './child.ts';
 import { embedded, running, type Target } from './embedded.ts';
-import { closeLeftovers, untilNobodyHas } from './leftovers.ts';
+import { closeLeftovers, type Leftovers, untilNobodyHas } from './leftovers.ts';
 import { library } from './library.ts';
 import type { DeviceSpec } from './spec.ts';
 import { makeFolder, type ShownDevice } from './sysfs.ts';
@@ -34,7 +34,7 @@ export interface Prepared {
   /** The folder of the run: what stands in for /sys and /dev/vfio, and the library's account. */
   readonly folder: string;
   /** Waits until nobody has files of the run open, and closes what was left open; says what, in order. */
-  settle(say: (line: string) => void): Promise<string[]>;
+  settle(say: (line: string) => void): Promise<Leftovers>;
   /** Ends the run: nothing of it is left. */
   close(): Promise<void>;
 }
@@ -89,12 +89,13 @@ export async function run(options: RunOptions, say: (line: string) => void): Pro
   try {
     const { target, folder, env } = prepared;
     const ended = await runProgram(options.program, env);
-    const closed = await prepared.settle(say);
+    const { closed, stuck } = await prepared.settle(say);
     const { kernel } = await target.client.request('GET', '/v1');
     say(`${options.program[0]} on ${kernel}: ${ended.how}`);
     for (const line of accountLines(readAccount(join(folder, 'account')))) say(line);
     for (const line of await findings(target)) say(line);
     if (closed.length > 0) say(`closed after its end: ${closed.join(', ')}`);
+    for (const what of stuck) say(`never closed: ${what}`);
     if (options.trace !== undefined) say(await saveTrace(target, options.trace));
     return ended.code;
   } finally {
