@@ -134,6 +134,9 @@ export const HostView = Type.Object({
   kernel: Type.String(),
   release: Type.String(),
   taint: Type.Array(Type.String()),
+  processMemory: Type.Union([Type.Literal('emulated'), Type.Literal('real')], {
+    description: 'whether create-process may take a pid',
+  }),
   parameters: Type.Object({
     dmaEntryLimit: Count,
     warnOnPinnedUnmap: Type.Boolean(),
