@@ -14,12 +14,18 @@ export const WaitedInVain = {
 /** What the kernel printed because of a call. */
 export const LogEntry = Type.Object(
   {
-    kind: Type.String({ description: 'WARN_ON, WARN_ON_ONCE, BUG_ON, PR_WARN or DEADLOCK' }),
+    kind: Type.String({
+      description: 'WARN_ON, WARN_ON_ONCE, BUG_ON, PR_ERR, PR_WARN, PR_NOTICE, PR_INFO or DEADLOCK',
+    }),
     function: Type.Optional(Type.String()),
     condition: Type.Optional(Type.String()),
     file: Type.Optional(Type.String()),
     line: Type.Optional(Type.Integer()),
-    text: Type.Optional(Type.String({ description: 'with PR_WARN, in place of the four before' })),
+    text: Type.Optional(
+      Type.String({
+        description: 'with PR_ERR, PR_WARN, PR_NOTICE and PR_INFO, in place of the four before',
+      }),
+    ),
     tasks: Type.Optional(
       Type.Array(
         Type.Object({

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Driver } from './drivers/index.ts';
 import { FaultFields } from './faults.ts';
+import { IommuProperties } from './iommu.ts';
 import { Count, Exact, Hex64, integer, nullable, object, Positive31 } from './saved.ts';
 import { Base64, Byte, Id } from './values.ts';
 
@@ -24,7 +25,7 @@ const Number31 = integer(0, 2 ** 31 - 1, '0 to 2^31-1');
 /** Number of the next id; low enough to be counted on from. */
 const NextId = integer(0, 2 ** 48, '0 to 2^48');
 /** Limit of mappings, as the parameter dma_entry_limit has it. */
-const Entries = integer(0, 2 ** 22, '0 to 4194304');
+const Entries = integer(0, 2 ** 32 - 1, '0 to 4294967295');
 
 /** What a dead or deadlocked task printed last. */
 const Splat = Type.Union(
@@ -160,6 +161,8 @@ export type SavedContainer = Static<typeof SavedContainer>;
 const SavedGroup = object({
   group: Type.String({ pattern: '^g(?:0|[1-9][0-9]{0,14})$', description: 'g and a number' }),
   emulated: Type.Boolean(),
+  /** Of a group behind an IOMMU other than the default. */
+  iommu: Type.Optional(IommuProperties),
   fdOpen: Type.Boolean(),
   fileOpen: Type.Boolean(),
   /** Only pins make its pages dirty; null without a type1 instance, where it means nothing. */
@@ -194,6 +197,8 @@ export const SNAPSHOT_VERSION = 1;
 
 const State = object({
   parameters: object({
+    /** Absent: false. */
+    allowUnsafeInterrupts: Type.Optional(Type.Boolean()),
     dmaEntryLimit: Entries,
     panicOnOops: Type.Boolean(),
     panicOnWarn: Type.Boolean(),

@@ -22,12 +22,32 @@ export const RigName = Type.String({
   description: 'a name: 1 to 63 of A-Z a-z 0-9 . _ - with a letter or digit first',
 });
 
+/** One of these words: the union, its description and its type in one. */
+export function oneOf<const T extends readonly string[]>(...words: T) {
+  const literals = words.map((word) => Type.Literal(word)) as unknown as TLiteral<T[number]>[];
+  const listed = words.map((word) => `"${word}"`);
+  const last = listed.pop();
+  return Type.Union(literals, { description: `${listed.join(', ')} or ${last}` });
+}
+
 /** A 32-bit signed integer. */
 export const Int32 = Type.Integer({
   minimum: -(2 ** 31),
   maximum: 2 ** 31 - 1,
   description: 'a 32-bit signed integer',
 });
+
+/** What an ioctl's argument may be, in words. */
+export const UNSIGNED_LONG = 'an unsigned long: a string 0x…, or an integer from -2^31 to 2^53-1';
+
+/** An ioctl's unsigned long; a negative number stands for the one with the same low bits. */
+export const UnsignedLong = Type.Union(
+  [
+    Type.String({ pattern: '^0x[0-9a-fA-F]{1,16}$' }),
+    Type.Integer({ minimum: -(2 ** 31), maximum: MAX_SAFE }),
+  ],
+  { description: UNSIGNED_LONG },
+);
 
 /** A 32-bit unsigned integer. */
 export const UInt32 = Type.Integer({

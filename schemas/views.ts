@@ -1,6 +1,7 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { Count, Hex, SplatReport, WaitedInVain } from './answers.ts';
 import { FaultFields } from './faults.ts';
+import { IommuProperties } from './iommu.ts';
 import { Expect } from './scenario.ts';
 
 /** An object whose fields depend on the driver. */
@@ -54,6 +55,15 @@ export const DeviceFields = {
   kind: Type.String({ description: 'mdev or vfio-pci' }),
   driver: Type.Optional(OfDriver('its configuration')),
   state: Type.Optional(OfDriver('what the driver remembers')),
+  iommu: Type.Optional(
+    Type.Object(
+      {
+        ...IommuProperties.properties,
+        recorded: Type.Boolean({ description: 'whether one like it was recorded; false: from public facts' }),
+      },
+      { description: 'the IOMMU it was asked to lie behind' },
+    ),
+  ),
   openCount: Count,
   groupOpen: Type.Boolean(),
   container: OrNull(Type.String()),

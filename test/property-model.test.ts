@@ -37,7 +37,7 @@ function emulate(host: Host, call: Call) {
     invalidations,
     log: log.map((entry) => ({
       kind: entry.kind,
-      what: entry.kind === 'PR_WARN' ? entry.text : entry.condition,
+      what: 'text' in entry ? entry.text : entry.condition,
     })),
   };
 }

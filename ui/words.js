@@ -82,7 +82,7 @@ export function lineOf(event) {
   switch (event.kind) {
     case 'splat': {
       const splat = event.splat ?? {};
-      if (splat.kind === 'PR_WARN') return { name: 'PR_WARN', text: splat.text, more: '', tone: 'warn' };
+      if (splat.text !== undefined) return { name: splat.kind, text: splat.text, more: '', tone: 'warn' };
       if (splat.kind === 'DEADLOCK') {
         return { name: 'DEADLOCK', text: splat.condition, more: '', tone: 'fatal' };
       }

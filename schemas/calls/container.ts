@@ -1,6 +1,15 @@
 import { Type } from '@sinclair/typebox';
 import { Count, Hex } from '../answers.ts';
-import { Address64, FlagWord, Id, Int32, MAP_FLAGS, UInt32, UNMAP_FLAGS } from '../values.ts';
+import {
+  Address64,
+  FlagWord,
+  Id,
+  MAP_FLAGS,
+  UInt32,
+  UNMAP_FLAGS,
+  UNSIGNED_LONG,
+  UnsignedLong,
+} from '../values.ts';
 import { call } from './entry.ts';
 import { ioctl } from './stacks.ts';
 
@@ -27,8 +36,13 @@ export const containerCalls = {
     on: 'container',
     args: {
       type: Type.Union(
-        [Int32, Type.Literal('type1'), Type.Literal('type1v2'), Type.Literal('type1-nesting')],
-        { description: '"type1", "type1v2", "type1-nesting", or a 32-bit signed integer' },
+        [
+          ...UnsignedLong.anyOf,
+          Type.Literal('type1'),
+          Type.Literal('type1v2'),
+          Type.Literal('type1-nesting'),
+        ],
+        { description: `"type1", "type1v2", "type1-nesting", or ${UNSIGNED_LONG}` },
       ),
     },
     stack: ioctl('vfio_iommu_type1_attach_group', 'vfio_fops_unl_ioctl'),
@@ -36,7 +50,7 @@ export const containerCalls = {
   'check-extension': call({
     on: 'container',
     reads: true,
-    args: { extension: Int32 },
+    args: { extension: UnsignedLong },
     answer: { value: Count },
   }),
   'iommu-info': call({

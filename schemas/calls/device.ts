@@ -3,6 +3,7 @@ import { Count, Hex } from '../answers.ts';
 import { CallbackReturnFields } from '../drivers/external.ts';
 import { Driver } from '../drivers/index.ts';
 import { synthetic } from '../drivers/synthetic.ts';
+import { IommuArgument } from '../iommu.ts';
 import { Address64, Base64, Byte, FlagWord, Id, Int32, Length, PROT_FLAGS } from '../values.ts';
 import { DeviceFields } from '../views.ts';
 import { call } from './entry.ts';
@@ -18,6 +19,7 @@ export const deviceCalls = {
         Type.Union([Type.Literal('mdev'), Type.Literal('vfio-pci')], { description: '"mdev" or "vfio-pci"' }),
       ),
       driver: Type.Optional(Driver),
+      iommu: Type.Optional(IommuArgument),
     },
     answer: DeviceFields,
     rest: { method: 'POST', url: '/v1/devices', status: 201 },

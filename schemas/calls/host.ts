@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { FaultFields } from '../faults.ts';
+import { Address64 } from '../values.ts';
 import { call } from './entry.ts';
 
 /** Calls on the host itself. */
@@ -7,9 +8,8 @@ export const hostCalls = {
   'set-parameters': call({
     on: 'host',
     args: {
-      dmaEntryLimit: Type.Optional(
-        Type.Integer({ minimum: 0, maximum: 2 ** 22, description: 'an integer from 0 to 4194304' }),
-      ),
+      dmaEntryLimit: Type.Optional(Address64),
+      allowUnsafeInterrupts: Type.Optional(Type.Boolean()),
       panicOnWarn: Type.Optional(Type.Boolean()),
       panicOnOops: Type.Optional(Type.Boolean()),
       warnOnPinnedUnmap: Type.Optional(Type.Boolean()),

@@ -33,7 +33,7 @@ function consoleText(shown: ConsoleEntry, gen: Generation): string[] {
 
 function lines({ entry, module, call, current, callback, tasks, taint }: ConsoleEntry, gen: Generation) {
   const first = consoleLine(entry, current, gen);
-  if (entry.kind === 'PR_WARN') return [first.replace(MASKED_TASK, `${current.comm} (${current.pid})`)];
+  if ('text' in entry) return [first.replace(MASKED_TASK, `${current.comm} (${current.pid})`)];
   if (entry.kind === 'DEADLOCK') {
     return entry.tasks.flatMap(({ call: its, device, holds, waitsFor }, i) => [
       `INFO: task ${tasks[i]!.comm}:${tasks[i]!.pid} blocked for more than 120 seconds.`,

@@ -28,7 +28,10 @@ export function currentOf({ container, thread, kernel }: CallTask): Current {
 /** First line a real console shows for a splat, so that log scrapers made for it match. */
 export function consoleLine(entry: LogEntry, { comm, pid }: Current, gen: Generation): string {
   switch (entry.kind) {
+    case 'PR_ERR':
     case 'PR_WARN':
+    case 'PR_NOTICE':
+    case 'PR_INFO':
       return entry.text;
     case 'BUG_ON':
       return `kernel BUG at ${entry.file}:${entry.line}!`;

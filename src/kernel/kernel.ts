@@ -4,6 +4,8 @@ import { TaskDriverApi } from './driver-api.ts';
 import { EmulatedMemory } from './emulated-memory.ts';
 import type { Errno } from './errno.ts';
 import type { Generation } from './generations/generation.ts';
+import type { IommuHardware } from './iommu/hardware.ts';
+import { DEFAULT_IOMMU } from './iommu/presets.ts';
 import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
 import type { ProcessMemory } from './memory.ts';
 import { Process } from './process.ts';
@@ -42,6 +44,8 @@ export class Kernel {
   readonly scheduler: Scheduler = new Scheduler();
   /** Module parameter dma_entry_limit; counts for instances made from now on. */
   dmaEntryLimit = DMA_ENTRY_LIMIT;
+  /** Module parameter allow_unsafe_interrupts, looked at whenever a group behind an IOMMU is attached. */
+  allowUnsafeInterrupts = false;
   /** The thread's proposal: warn after a round that leaves pins (P2). */
   warnOnPinnedUnmap = false;
   /** Fault injection: whether the next callback to a device returns without the driver having seen it. */
@@ -81,8 +85,14 @@ export class Kernel {
     return container;
   }
 
-  createDevice(id: string, kind: 'mdev' | 'vfio-pci', driver: MdevDriver, groupId: string): Device {
-    return this.restoreDevice(id, this.deviceCount++, kind, driver, groupId);
+  createDevice(
+    id: string,
+    kind: 'mdev' | 'vfio-pci',
+    driver: MdevDriver,
+    groupId: string,
+    iommu: IommuHardware = DEFAULT_IOMMU,
+  ): Device {
+    return this.restoreDevice(id, this.deviceCount++, kind, driver, groupId, iommu);
   }
 
   /** A device with the number it had. */
@@ -92,8 +102,9 @@ export class Kernel {
     kind: 'mdev' | 'vfio-pci',
     driver: MdevDriver,
     groupId: string,
+    iommu: IommuHardware = DEFAULT_IOMMU,
   ): Device {
-    const device = new Device(id, number, kind, driver, groupId);
+    const device = new Device(id, number, kind, driver, groupId, kind === 'mdev' ? null : iommu);
     this.deviceNames.set(number, id);
     this.devices.set(id, device);
     return device;

@@ -1,5 +1,6 @@
 import {
   type LogEntry,
+  type PrintedLevel,
   prWarnText,
   SPLATS,
   type Splat,
@@ -47,6 +48,17 @@ export function prWarnLimit(task: Task, id: 'L1' | 'L2', limitBytes: bigint): vo
   report(task, splat, { kind: 'PR_WARN', text: prWarnText(id, splat, limitBytes) }, {});
 }
 
+/**
+ * A line without a trace.
+ *
+ * @param module whose line it is, in metrics
+ * @param logged false: it is on the console, but in no call's `log`
+ */
+export function print(task: Task, kind: PrintedLevel, module: string, text: string, logged = true): void {
+  const splat = { id: module, function: '', module };
+  report(task, splat, { kind, text }, {}, logged);
+}
+
 /** pr_warn of a driver's own, in words of its own. */
 export function printDriver(task: Task, module: string, text: string, details: SplatDetails): void {
   report(task, { id: 'driver', function: '', module }, { kind: 'PR_WARN', text }, details);
@@ -62,9 +74,10 @@ function report(
   { id, function: name, module }: Pick<Splat, 'id' | 'function' | 'module'>,
   entry: LogEntry,
   details: SplatDetails,
+  logged = true,
 ): SplatEvent {
   const event: SplatEvent = { id, function: name, module, entry, details, callback: task.inDmaUnmap };
-  task.splats.push(event);
+  if (logged) task.splats.push(event);
   task.onSplat(event);
   return event;
 }

@@ -2,7 +2,10 @@ import type { Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
 
 /** What kind of line the kernel prints. DEADLOCK is this host's own: the kernel would just hang. */
-export type SplatKind = 'WARN_ON' | 'WARN_ON_ONCE' | 'BUG_ON' | 'PR_WARN' | 'DEADLOCK';
+export type SplatKind = 'WARN_ON' | 'WARN_ON_ONCE' | 'BUG_ON' | PrintedLevel | 'DEADLOCK';
+
+/** A line without a trace, by its level: pr_err, pr_warn, pr_notice or pr_info. */
+export type PrintedLevel = 'PR_ERR' | 'PR_WARN' | 'PR_NOTICE' | 'PR_INFO';
 
 /** What a splat says, wherever a kernel has it. */
 export interface SplatNote {
@@ -39,7 +42,7 @@ export interface WarnEntry {
   line: number;
 }
 export interface PrWarnEntry {
-  kind: 'PR_WARN';
+  kind: PrintedLevel;
   text: string;
 }
 /** A lock cycle: every task in it, with what it holds and what it waits for. */

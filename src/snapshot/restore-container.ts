@@ -1,10 +1,10 @@
 import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
+import { usableRanges } from '../kernel/iommu/hardware.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { offsetInPage, pageOf, TOP_PAGE } from '../kernel/pages.ts';
 import { ZERO_PFN } from '../kernel/process.ts';
 import { NIL, type TreeShape } from '../kernel/rb-links.ts';
 import { treeOf, WrongShape } from '../kernel/tree-shape.ts';
-import { USABLE } from '../kernel/type1/attach-group.ts';
 import { type1Container } from '../kernel/type1/index.ts';
 import { ALL_IOVA, type Iommu } from '../kernel/type1/iommu.ts';
 import { STOLEN_MAX } from '../kernel/type1/pin-shadow.ts';
@@ -91,7 +91,7 @@ function attachGroups(iommu: Iommu, container: Container, saved: SavedIommu, whe
   take(domainGroups, false, iommu.domainGroups, 'domainGroups');
   if (iommu.hasDomain && !saved.hadDomain)
     throw wrong(`${where}/hadDomain`, 'is false, but there is a domain');
-  if (saved.hadDomain) iommu.iovaList = iommu.hasDomain ? [...USABLE] : [ALL_IOVA];
+  if (saved.hadDomain) iommu.iovaList = iommu.hasDomain ? usableRanges(iommu.hardware) : [ALL_IOVA];
 }
 
 /** Devices that are called are open in the container, and listen. */

@@ -1,10 +1,12 @@
 import type { SavedDevice, SavedGroup, SnapshotState } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
 import { createDriver } from '../drivers/index.ts';
+import { DEFAULT_IOMMU } from '../kernel/iommu/presets.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { type1Container } from '../kernel/type1/index.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 import { Group } from '../kernel/vfio/group.ts';
+import { iommuOf } from '../machine/iommu.ts';
 import type { Machine } from '../machine/machine.ts';
 import { restoreDriver } from './drivers.ts';
 import { restoreLock } from './locks.ts';
@@ -43,7 +45,10 @@ export function restoreDevices(m: Machine, state: SnapshotState, where: string):
   }
   for (const { group, at } of saved.values()) {
     if (groups.has(group.group)) continue;
-    groups.set(group.group, fillGroup(kernel, new Group(group.group, group.emulated), group, at));
+    groups.set(
+      group.group,
+      fillGroup(kernel, new Group(group.group, group.emulated ? null : DEFAULT_IOMMU), group, at),
+    );
   }
   return groups;
 }
@@ -96,6 +101,7 @@ function fillGroup(kernel: Kernel, group: Group, saved: SavedGroup, where: strin
   if (saved.emulated && saved.pinnedPageDirtyScope === false) {
     throw wrong(`${where}/pinnedPageDirtyScope`, 'is false, but the group is emulated');
   }
+  if (saved.iommu) group.iommu = iommuOf(saved.iommu);
   group.fdOpen = saved.fdOpen;
   group.fileOpen = saved.fileOpen;
   group.pinnedPageDirtyScope = saved.pinnedPageDirtyScope ?? false;

@@ -72,6 +72,7 @@ function checkLimits({ limits }: Machine, state: SnapshotState, where: string): 
 /** Parameters, taint, once-only warnings and the numbers of the next ids. */
 function restoreHost({ kernel, policy, counters }: Machine, state: SnapshotState, where: string): void {
   const { parameters, next } = state;
+  kernel.allowUnsafeInterrupts = parameters.allowUnsafeInterrupts ?? false;
   kernel.dmaEntryLimit = parameters.dmaEntryLimit;
   kernel.warnOnPinnedUnmap = parameters.warnOnPinnedUnmap;
   policy.panicOnWarn = parameters.panicOnWarn;

@@ -13,6 +13,7 @@ import type { Process } from '../kernel/process.ts';
 import { type1Container } from '../kernel/type1/index.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 import type { Group } from '../kernel/vfio/group.ts';
+import { describeIommu } from '../machine/iommu.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { canonical } from './canonical.ts';
@@ -37,6 +38,7 @@ export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
     kernel: kernel.gen.version,
     state: {
       parameters: {
+        ...(kernel.allowUnsafeInterrupts ? { allowUnsafeInterrupts: true } : {}),
         dmaEntryLimit: kernel.dmaEntryLimit,
         panicOnOops: policy.panicOnOops,
         panicOnWarn: policy.panicOnWarn,
@@ -105,10 +107,11 @@ function numberOf({ id }: Group): number {
   return Number(id.slice(1));
 }
 
-function saveGroup({ id, emulated, fdOpen, fileOpen, container, lock, ...group }: Group): SavedGroup {
+function saveGroup({ id, emulated, iommu, fdOpen, fileOpen, container, lock, ...group }: Group): SavedGroup {
   return {
     group: id,
     emulated,
+    ...(iommu?.logged ? { iommu: describeIommu(iommu) } : {}),
     fdOpen,
     fileOpen,
     // Set anew by each attach; before, it means nothing.

@@ -1,5 +1,7 @@
 import type { DeviceView } from '../../schemas/views.ts';
+import { isRecorded } from '../kernel/iommu/presets.ts';
 import type { Device } from '../kernel/vfio/device.ts';
+import { describeIommu } from '../machine/iommu.ts';
 
 /** Items that a device's shown state has of each list. */
 const LISTED_STATE = 256;
@@ -13,6 +15,9 @@ export function describeDevice(device: Device): DeviceView {
     kind: device.kind,
     ...(driver.config ? { driver: driver.describe?.() ?? driver.config } : {}),
     ...(driver.state ? { state: driver.state(LISTED_STATE) } : {}),
+    ...(group.iommu?.logged
+      ? { iommu: { ...describeIommu(group.iommu), recorded: isRecorded(group.iommu) } }
+      : {}),
     openCount: device.openCount,
     groupOpen: group.fdOpen,
     container: group.container?.id ?? null,

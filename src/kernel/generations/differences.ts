@@ -207,6 +207,22 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     scenarios: ['late-pci-beyond-39'],
   },
   {
+    id: 'map-pieces',
+    title: 'The pieces in which a mapping is entered',
+    text:
+      '5.10 hands its IOMMU driver powers of two of pages, later kernels as many as lie together in memory: the line ' +
+      'about the width names another address.',
+    traits: ['type1.mapsPowersOfTwo'],
+    scenarios: ['width-late-straddle-57'],
+  },
+  {
+    id: 'scalable-coherency',
+    title: 'Coherency of an IOMMU in scalable mode',
+    text: 'On 5.10 an IOMMU in scalable mode counts as coherent: CHECK_EXTENSION of VFIO_DMA_CC_IOMMU is 1, later 0.',
+    traits: ['type1.scalableIsCoherent'],
+    scenarios: ['width-sm-info'],
+  },
+  {
     id: 'driver-models',
     title: 'vfio-ap, vfio-ccw and GVT-g',
     text:

@@ -72,6 +72,10 @@ export interface Type1Traits {
   readonly zeroPageReserved: boolean;
   /** What the IOMMU driver answers to a page its tables cannot reach (late-pci-top). */
   readonly beyondWidth: 'EFAULT' | 'ERANGE';
+  /** iommu_map cuts a mapping into powers of two of any size, not into the hardware's page sizes. */
+  readonly mapsPowersOfTwo: boolean;
+  /** An IOMMU in scalable mode counts as coherent (width-sm-info). */
+  readonly scalableIsCoherent: boolean;
   /** Page sizes of an IOMMU-backed domain, as a bitmap. */
   readonly iommuPageSizes: bigint;
 }

@@ -30,6 +30,8 @@ export const LINUX_5_10: Generation = {
     misalignedPinsCountAtAttach: false,
     zeroPageReserved: true,
     beyondWidth: 'EFAULT',
+    mapsPowersOfTwo: true,
+    scalableIsCoherent: true,
     iommuPageSizes: ANY_PAGE_SIZE,
   },
   drivers: '5.10',

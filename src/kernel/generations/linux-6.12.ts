@@ -29,6 +29,8 @@ export const LINUX_6_12: Generation = {
     misalignedPinsCountAtAttach: false,
     zeroPageReserved: false,
     beyondWidth: 'EFAULT',
+    mapsPowersOfTwo: false,
+    scalableIsCoherent: false,
     iommuPageSizes: 0x40201000n,
   },
   drivers: '6.12',

@@ -29,6 +29,8 @@ export const LINUX_7_2: Generation = {
     misalignedPinsCountAtAttach: true,
     zeroPageReserved: false,
     beyondWidth: 'ERANGE',
+    mapsPowersOfTwo: false,
+    scalableIsCoherent: false,
     iommuPageSizes: 0x40201000n,
   },
   drivers: '6.12',

@@ -1,21 +1,17 @@
 import type { Errno } from '../errno.ts';
+import { apertureEnd, type IommuHardware, usableRanges } from '../iommu/hardware.ts';
+import { printWidthExceeded } from '../iommu/intel.ts';
+import { addressOf, hex, hexAddress } from '../pages.ts';
+import { print } from '../printk.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Group } from '../vfio/group.ts';
-import type { IovaRange } from '../vfio/iommu-ops.ts';
 import { chargeMapping } from './charge-mapping.ts';
 import { ALL_IOVA, type Iommu } from './iommu.ts';
 import { removeAllMappings, unmapUnpinReaccount } from './remove-dma.ts';
 
-/** Aperture of the recorded (emulated Intel) IOMMU: 39 bits, in pages. */
-const APERTURE: IovaRange = { start: 0, end: 2 ** 27 };
-/** Its reserved region, the MSI window 0xfee00000-0xfeefffff, in pages. */
-const MSI_WINDOW: IovaRange = { start: 0xfee00, end: 0xfef00 };
-/** What is left of the aperture without the reserved region. */
-export const USABLE: readonly IovaRange[] = [
-  { start: APERTURE.start, end: MSI_WINDOW.start },
-  { start: MSI_WINDOW.end, end: APERTURE.end },
-];
+const NO_REMAPPING =
+  "vfio_iommu_type1_attach_group: No interrupt remapping support.  Use the module param 'allow_unsafe_interrupts' to enable VFIO IOMMU support on this platform";
 
 /**
  * vfio_iommu_type1_attach_group.
@@ -38,57 +34,105 @@ function doAttach(task: Task, iommu: Iommu, group: Group): Errno | null {
     group.pinnedPageDirtyScope = true;
     return null;
   }
-  // The recorded IOMMU has no nested translation, like every x86 one.
+  const hardware = group.iommu!;
   if (iommu.nesting)
     return task.refuse(task.kernel.gen.type1.nestingRefused, 'the IOMMU has no nested translation');
-  if (!iommu.hasDomain) {
-    const errno = attachDomain(task, iommu);
-    if (errno) return errno;
-  }
+  const errno = attachDomain(task, iommu, group, hardware);
+  if (errno) return errno;
   iommu.domainGroups.unshift(group);
-  iommu.iovaList = [...USABLE];
+  iommu.iovaList = usableRanges(iommu.hardware);
   group.pinnedPageDirtyScope = false;
   iommu.nonPinnedGroups++;
   return null;
 }
 
-/** The first group of a domain: the mappings there are must fit, and are replayed into it. */
-function attachDomain(task: Task, iommu: Iommu): Errno | null {
-  const { mappings } = iommu;
-  const last = iommu.iovaList.at(-1);
-  if (last && last.end > APERTURE.end && mappings.find(APERTURE.end, mappings.wrapEnd(last.end)) !== NIL) {
-    return task.refuse('EINVAL', 'a mapping lies beyond the aperture of the IOMMU (39 bits)');
-  }
-  if (mappings.find(MSI_WINDOW.start, MSI_WINDOW.end) !== NIL) {
-    return task.refuse('EINVAL', 'a mapping lies in the reserved region 0xfee00000-0xfeefffff');
-  }
-  return replay(task, iommu);
+/** Joins the domain of the groups whose IOMMUs are alike, or makes one, into which every mapping is replayed. */
+function attachDomain(task: Task, iommu: Iommu, group: Group, hardware: IommuHardware): Errno | null {
+  const refused =
+    refuseLocked(task, group, hardware) ??
+    checkAperture(task, iommu, hardware) ??
+    checkInterrupts(task, hardware);
+  if (refused) return refused;
+  if (iommu.domainGroups.some((other) => other.iommu!.key === hardware.key)) return null;
+  return replay(task, iommu, hardware);
 }
 
-/** vfio_iommu_replay: pins and charges every mapping for the new domain, or none. */
-function replay(task: Task, iommu: Iommu): Errno | null {
+/** device_is_rmrr_locked: what firmware maps one to one is not given to user space. */
+function refuseLocked(task: Task, group: Group, hardware: IommuHardware): Errno | null {
+  if (!hardware.reserved.some(({ type }) => type === 'direct')) return null;
+  const text =
+    'Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.';
+  const device = [...task.kernel.devices.values()].find((one) => one.group === group);
+  print(task, 'PR_WARN', 'intel_iommu', `vfio-pci ${device?.id}: ${text}`, hardware.logged);
+  return task.refuse('EPERM', 'the device has a reserved region that is mapped directly for firmware (RMRR)');
+}
+
+/** vfio_iommu_aper_conflict and vfio_iommu_resv_conflict: the mappings there are must fit. */
+function checkAperture(task: Task, iommu: Iommu, hardware: IommuHardware): Errno | null {
+  const { mappings } = iommu;
+  const end = apertureEnd(hardware);
+  const last = iommu.iovaList.at(-1);
+  if (last && last.end > end && mappings.find(end, mappings.wrapEnd(last.end)) !== NIL) {
+    return task.refuse(
+      'EINVAL',
+      `a mapping lies beyond the aperture of the IOMMU (${hardware.addressWidth} bits)`,
+    );
+  }
+  for (const { start, end: regionEnd, type } of hardware.reserved) {
+    const slot = mappings.find(start, mappings.wrapEnd(regionEnd));
+    if (slot === NIL) continue;
+    const range = `${hexAddress(start)}-${hex(addressOf(regionEnd) - 1n)}`;
+    return task.refuse(
+      'EINVAL',
+      `the mapping ${mappings.describe(slot)} lies in the reserved region ${range} (${type})`,
+    );
+  }
+  if (usableRanges([...iommu.hardware, hardware]).length > 0) return null;
+  return task.refuse('EINVAL', 'no IOVA is usable behind all IOMMUs of the container');
+}
+
+/** Without interrupt remapping a device could forge interrupts (noir-plain-1). */
+function checkInterrupts(task: Task, hardware: IommuHardware): Errno | null {
+  if (hardware.interruptRemapping || task.kernel.allowUnsafeInterrupts) return null;
+  print(task, 'PR_WARN', 'vfio_iommu_type1', NO_REMAPPING);
+  return task.refuse('EPERM', 'the IOMMU has no interrupt remapping, and allow_unsafe_interrupts is off');
+}
+
+/** vfio_iommu_replay: enters every mapping into the new domain, pinning and charging what no domain has yet. */
+function replay(task: Task, iommu: Iommu, hardware: IommuHardware): Errno | null {
   const { mappings, process } = iommu;
   const before = process.lockedVm;
+  const first = !iommu.hasDomain;
   let errno: Errno | null = null;
   for (const slot of mappings.inOrder()) {
     // A loop up to an end that wraps to 0 does nothing: no page is mapped or charged (late-pci-top).
     if (mappings.end(slot) === 0) continue;
-    errno = chargeMapping(task, iommu, slot);
-    if (!errno && mappings.iova[slot]! + mappings.size[slot]! > APERTURE.end) {
-      errno = task.refuse(
-        task.kernel.gen.type1.beyondWidth,
-        `${mappings.describe(slot)} is beyond the aperture (39 bits)`,
-      );
-    }
+    errno = (first ? chargeMapping(task, iommu, slot) : null) ?? enterDomain(task, iommu, slot, hardware);
     if (errno) break;
   }
   if (errno) {
     process.lockedVm = before;
-    for (const slot of mappings.inOrder()) iommu.takeReservedPages(slot);
+    if (first) for (const slot of mappings.inOrder()) iommu.takeReservedPages(slot);
     return errno;
   }
   for (const slot of mappings.inOrder()) mappings.setIommuMapped(slot, true);
   return null;
+}
+
+/** iommu_map of one mapping: what the tables of this IOMMU cannot reach is refused by its driver. */
+export function enterDomain(task: Task, iommu: Iommu, slot: number, hardware: IommuHardware): Errno | null {
+  const { mappings } = iommu;
+  const size = mappings.size[slot]!;
+  const iova = mappings.iova[slot]!;
+  if (iova + size > apertureEnd(hardware)) {
+    const intel = hardware.vendor === 'intel';
+    if (intel) printWidthExceeded(task, hardware, { iova, vaddr: mappings.vaddr[slot]!, size });
+    return task.refuse(
+      intel ? task.kernel.gen.type1.beyondWidth : 'ERANGE',
+      `the mapping ${mappings.describe(slot)} is beyond the aperture of the IOMMU (${hardware.addressWidth} bits)`,
+    );
+  }
+  return hardware.mapErrno ? task.refuse(hardware.mapErrno, 'the IOMMU fails every map') : null;
 }
 
 /** vfio_iommu_type1_detach_group. The last group takes every mapping with it (W6 where pins are left). */
@@ -104,13 +148,13 @@ export function* detachGroup(task: Task, iommu: Iommu, group: Group): KernelStep
 }
 
 function detachDomainGroup(task: Task, iommu: Iommu, group: Group): void {
-  const lastOfDomain = iommu.domainGroups.length === 1;
-  if (lastOfDomain) {
+  const lastOfAll = iommu.domainGroups.length === 1;
+  if (lastOfAll) {
     if (iommu.emulatedGroups.length === 0) removeAllMappings(task, iommu);
     else unmapUnpinReaccount(iommu);
   }
   iommu.domainGroups.splice(iommu.domainGroups.indexOf(group), 1);
-  if (lastOfDomain) iommu.iovaList = [ALL_IOVA];
+  iommu.iovaList = lastOfAll ? [ALL_IOVA] : usableRanges(iommu.hardware);
   if (group.pinnedPageDirtyScope) return;
   iommu.nonPinnedGroups--;
   if (!iommu.dirtyTracking) return;

@@ -1,4 +1,5 @@
 import type { Generation } from '../generations/generation.ts';
+import { isCoherent } from '../iommu/hardware.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { VFIO_DMA_CC_IOMMU, VFIO_UNMAP_ALL, VFIO_UPDATE_VADDR } from '../uapi.ts';
 import type { IommuInfo } from '../vfio/iommu-ops.ts';
@@ -34,8 +35,8 @@ export function* checkExtension(task: Task, iommu: Iommu, extension: number): Ke
   yield* task.lock(iommu.lock);
   task.unlock(iommu.lock);
   if (extension === VFIO_UPDATE_VADDR) return iommu.emulatedGroups.length === 0 ? 1 : 0;
-  // The recorded IOMMU does not enforce coherency; without a domain there is nothing to enforce.
-  return iommu.hasDomain ? 0 : 1;
+  // Without a domain there is nothing to enforce.
+  return iommu.hardware.every((hardware) => isCoherent(hardware, iommu.gen)) ? 1 : 0;
 }
 
 /** vfio_iommu_type1_check_extension before SET_IOMMU: 1 or 0. */

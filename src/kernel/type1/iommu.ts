@@ -1,5 +1,6 @@
 import type { Errno } from '../errno.ts';
 import type { Generation } from '../generations/generation.ts';
+import { type IommuHardware, pageSizesOf } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
 import { addressOf, TOP_PAGE } from '../pages.ts';
@@ -41,7 +42,7 @@ export class Iommu {
   readonly deviceList: Device[] = [];
   /** Attached groups without an IOMMU, newest first. */
   readonly emulatedGroups: Group[] = [];
-  /** Groups of the one IOMMU domain, newest first; empty: no domain. */
+  /** Groups behind IOMMUs, newest first; those whose IOMMUs are alike share a domain. Empty: no domain. */
   readonly domainGroups: Group[] = [];
   /** Usable IOVA; empty: anything goes, because there never was a domain. */
   iovaList: IovaRange[] = [];
@@ -87,9 +88,14 @@ export class Iommu {
     return this.domainGroups.length > 0;
   }
 
+  /** The IOMMU of each domain. */
+  get hardware(): IommuHardware[] {
+    return [...new Map(this.domainGroups.map(({ iommu }) => [iommu!.key, iommu!])).values()];
+  }
+
   /** `pgsize_bitmap`. */
   get pageSizes(): bigint {
-    return this.hasDomain ? this.gen.type1.iommuPageSizes : ANY_PAGE_SIZE;
+    return this.hardware.reduce((sizes, iommu) => sizes & pageSizesOf(iommu, this.gen), ANY_PAGE_SIZE);
   }
 
   /** is_invalid_reserved_pfn: the page frame is neither charged nor given back. */

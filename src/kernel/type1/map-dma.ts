@@ -4,6 +4,7 @@ import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_VADDR, VFIO_DMA_MAP_FLAG_WRITE } from '../uapi.ts';
 import type { MapDmaArgs } from '../vfio/iommu-ops.ts';
+import { enterDomain } from './attach-group.ts';
 import { chargeMapping } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
 import { removeMapping } from './remove-dma.ts';
@@ -129,7 +130,8 @@ function inIovaList(iommu: Iommu, start: number, end: number): boolean {
 
 /** vfio_pin_map_dma: pins every page of a new mapping for the domain and charges it. */
 function pinMapDma(task: Task, iommu: Iommu, slot: number): Errno | null {
-  const errno = chargeMapping(task, iommu, slot);
+  let errno = chargeMapping(task, iommu, slot);
+  for (const hardware of iommu.hardware) errno ??= enterDomain(task, iommu, slot, hardware);
   if (errno === null) iommu.mappings.setIommuMapped(slot, true);
   return errno;
 }

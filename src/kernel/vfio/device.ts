@@ -1,5 +1,6 @@
 import type { MdevDriver } from '../driver.ts';
 import type { Errno } from '../errno.ts';
+import type { IommuHardware } from '../iommu/hardware.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Container } from './container.ts';
 import { putContainer } from './container-file.ts';
@@ -16,6 +17,7 @@ export class Device {
 
   /**
    * @param number counter, from 0; what pins remember of their holder
+   * @param iommu what it lies behind; null for an mdev
    */
   constructor(
     readonly id: string,
@@ -23,8 +25,9 @@ export class Device {
     readonly kind: 'mdev' | 'vfio-pci',
     readonly driver: MdevDriver,
     groupId: string,
+    iommu: IommuHardware | null,
   ) {
-    this.group = new Group(groupId, kind === 'mdev');
+    this.group = new Group(groupId, iommu);
   }
 
   /** The container its driver's calls go to: the one it was opened through, or else its group's. */

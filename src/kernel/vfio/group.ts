@@ -1,4 +1,5 @@
 import type { Errno } from '../errno.ts';
+import type { IommuHardware } from '../iommu/hardware.ts';
 import { Lock } from '../lock.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { VFIO_GROUP_FLAGS_CONTAINER_SET, VFIO_GROUP_FLAGS_VIABLE } from '../uapi.ts';
@@ -25,10 +26,15 @@ export class Group {
 
   constructor(
     readonly id: string,
-    /** True for an mdev (VFIO_EMULATED_IOMMU), false for a device behind the IOMMU. */
-    readonly emulated: boolean,
+    /** What its devices lie behind; null for mdevs (VFIO_EMULATED_IOMMU). */
+    public iommu: IommuHardware | null,
   ) {
     this.lock = new Lock(`group ${id} group_lock`);
+  }
+
+  /** Whether its devices are mdevs (VFIO_EMULATED_IOMMU). */
+  get emulated(): boolean {
+    return this.iommu === null;
   }
 }
 

@@ -124,14 +124,15 @@ export const containerCalls: CallHandlers<
     };
   },
   'set-iommu': (_m, container, args) => {
-    const type = typeof args.type === 'number' ? args.type : IOMMU_TYPES[args.type];
+    const type =
+      args.type in IOMMU_TYPES ? IOMMU_TYPES[args.type as keyof typeof IOMMU_TYPES] : Number(args.type);
     return function* (task) {
       return ok(yield* setIommu(task, container, type));
     };
   },
   'check-extension': (_m, container, args) => {
     return function* (task) {
-      const value = yield* checkExtension(task, container, args.extension);
+      const value = yield* checkExtension(task, container, Number(args.extension));
       return typeof value === 'string' ? value : { value };
     };
   },

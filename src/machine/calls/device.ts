@@ -20,6 +20,7 @@ import { vfioDmaRw } from '../../kernel/vfio/vfio-main.ts';
 import { describeDevice } from '../../views/device.ts';
 import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from '../call-handler.ts';
 import { callbackReturn } from '../callback-return.ts';
+import { iommuOf } from '../iommu.ts';
 import { Refused } from '../refused.ts';
 
 /** A call on a device's group that answers an errno or nothing. */
@@ -114,11 +115,21 @@ export const deviceCalls: CallHandlers<
       const refused = m.refusesWebhook(args.driver.url);
       if (refused) throw Refused.badRequest(`body/driver/url ${args.driver.url} ${refused}`);
     }
+    if (kind === 'mdev' && args.iommu !== undefined) {
+      throw Refused.badRequest('body/iommu is given, but an mdev lies behind no IOMMU');
+    }
+    const iommu = iommuOf(args.iommu);
     if (devices.size >= m.limits.devices) throw Refused.tooMany('devices', m.limits.devices);
     return function* () {
       if (args.device !== undefined && devices.has(args.device)) return 'EEXIST';
       const id = m.newId('d', args.device, devices);
-      const device = m.kernel.createDevice(id, kind, createDriver(args.driver, m.kernel.gen), m.newGroupId());
+      const device = m.kernel.createDevice(
+        id,
+        kind,
+        createDriver(args.driver, m.kernel.gen),
+        m.newGroupId(),
+        iommu,
+      );
       return describeDevice(device);
     };
   },

@@ -2,11 +2,20 @@ import { type CallHandlers, NOTHING } from '../call-handler.ts';
 import { checkFault } from '../faults.ts';
 import { Refused } from '../refused.ts';
 
+/** The largest value of the parameter dma_entry_limit, an unsigned int. */
+const UINT_MAX = 2n ** 32n - 1n;
+
 /** Calls on the host itself. */
 export const hostCalls: CallHandlers<'set-parameters' | 'add-fault' | 'remove-fault'> = {
   'set-parameters': (m, _host, args) =>
-    function* () {
-      if (args.dmaEntryLimit !== undefined) m.kernel.dmaEntryLimit = args.dmaEntryLimit;
+    function* (task) {
+      const { dmaEntryLimit } = args;
+      if (dmaEntryLimit !== undefined && BigInt(dmaEntryLimit) > UINT_MAX) {
+        return task.refuse('ERANGE', `dmaEntryLimit ${dmaEntryLimit} is more than an unsigned int holds`);
+      }
+      if (dmaEntryLimit !== undefined) m.kernel.dmaEntryLimit = Number(dmaEntryLimit);
+      if (args.allowUnsafeInterrupts !== undefined)
+        m.kernel.allowUnsafeInterrupts = args.allowUnsafeInterrupts;
       if (args.panicOnWarn !== undefined) m.policy.panicOnWarn = args.panicOnWarn;
       if (args.panicOnOops !== undefined) m.policy.panicOnOops = args.panicOnOops;
       if (args.warnOnPinnedUnmap !== undefined) m.kernel.warnOnPinnedUnmap = args.warnOnPinnedUnmap;

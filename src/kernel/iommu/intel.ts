@@ -1,0 +1,47 @@
+import { addressOf } from '../pages.ts';
+import { print } from '../printk.ts';
+import type { Task } from '../task.ts';
+import type { IommuHardware } from './hardware.ts';
+
+/** Pages of a transparent huge page: within one the host's memory is contiguous. */
+const HUGE_PAGES = 512;
+
+/** A mapping that is entered into a domain, in pages. */
+export interface Entered {
+  readonly iova: number;
+  readonly vaddr: number;
+  readonly size: number;
+}
+
+/**
+ * intel_iommu_map of a mapping that reaches beyond the width: the line that the driver prints up to 6.12. It names the
+ * end of the piece that does not fit. A piece is one page size (5.10: any power of two, width-late-straddle-57), or
+ * as many pages as are contiguous in memory.
+ */
+export function printWidthExceeded(task: Task, iommu: IommuHardware, mapping: Entered): void {
+  const { gen } = task.kernel;
+  if (gen.type1.beyondWidth !== 'EFAULT') return;
+  const end = 2 ** (iommu.addressWidth - 12);
+  let at = 0;
+  let reached = mapping.iova;
+  do {
+    const contiguous = Math.min(mapping.size - at, HUGE_PAGES - ((mapping.vaddr + at) % HUGE_PAGES));
+    at += gen.type1.mapsPowersOfTwo ? powerOfTwo(mapping, at, contiguous) : contiguous;
+    reached = mapping.iova + at;
+  } while (at < mapping.size && reached <= end);
+  const address = addressOf(reached).toString(16);
+  print(
+    task,
+    'PR_ERR',
+    'intel_iommu',
+    `DMAR: intel_iommu_map: iommu width (${iommu.addressWidth}) is not sufficient for the mapped address (${address})`,
+    iommu.logged,
+  );
+}
+
+/** iommu_pgsize where every power of two is a page size: the largest that both addresses and the rest allow. */
+function powerOfTwo({ iova, vaddr }: Entered, at: number, most: number): number {
+  let pages = 1;
+  while (pages * 2 <= most && (iova + at) % (pages * 2) === 0 && (vaddr + at) % (pages * 2) === 0) pages *= 2;
+  return pages;
+}

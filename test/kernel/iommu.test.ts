@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest';
+import type { IommuArgument } from '../../schemas/iommu.ts';
+import type { Host } from '../../src/host/host.ts';
+import { newHost, SILENT } from '../support/host.ts';
+
+/** A container c0 whose vfio-pci devices d0, d1… lie behind these IOMMUs; the errno of each set-container. */
+function machine(version: string, iommus: readonly IommuArgument[], before: object[] = []) {
+  const host = newHost(SILENT, version);
+  const run = (call: object) => answer(host, call);
+  run({ call: 'open-container', container: 'c0' });
+  const mdev = { type: 'synthetic', onDmaUnmap: 'unpin-range' };
+  run({ call: 'create-device', device: 'm', driver: mdev });
+  run({ call: 'open-group', device: 'm' });
+  run({ call: 'set-container', device: 'm', container: 'c0' });
+  run({ call: 'set-iommu', container: 'c0', type: 3 });
+  for (const call of before) run(call);
+  const joined = iommus.map((iommu, i) => {
+    const device = `d${i}`;
+    run({ call: 'create-device', device, kind: 'vfio-pci', iommu });
+    run({ call: 'open-group', device });
+    return run({ call: 'set-container', device, container: 'c0' });
+  });
+  return { run, joined };
+}
+
+function answer(host: Host, call: object): Record<string, unknown> {
+  const { end, log, why } = host.start(call as never).answer!;
+  const value = end.how === 'returned' ? end.value : end.how;
+  return { ...(typeof value === 'string' ? { errno: value, why } : value), log };
+}
+
+const ranges = (iommu: IommuArgument) => {
+  const { run } = machine('6.1', [iommu]);
+  const { iovaRanges, pageSizes } = run({ call: 'iommu-info', container: 'c0' });
+  return { iovaRanges, pageSizes };
+};
+
+describe('the usable IOVA of an IOMMU', () => {
+  test('intel-57 reaches 2^57', () => {
+    expect(ranges('intel-57').iovaRanges).toEqual([
+      ['0x0', '0xfedfffff'],
+      ['0xfef00000', '0x1ffffffffffffff'],
+    ]);
+  });
+  test('amd has a hole below 1 TiB', () => {
+    expect(ranges('amd')).toEqual({
+      pageSizes: '0xffffff7ffffff000',
+      iovaRanges: [
+        ['0x0', '0xfedfffff'],
+        ['0xfef00000', '0xfcffffffff'],
+        ['0x10000000000', '0xffffffffffff'],
+      ],
+    });
+  });
+  test('arm-smmu keeps a window for its software MSI', () => {
+    expect(ranges('arm-smmu').iovaRanges).toEqual([
+      ['0x0', '0x7ffffff'],
+      ['0x8100000', '0xffffffffffff'],
+    ]);
+  });
+  test('virtio reaches 2^64', () => {
+    expect(ranges('virtio').iovaRanges).toEqual([
+      ['0x0', '0xfedfffff'],
+      ['0xfef00000', '0xffffffffffffffff'],
+    ]);
+  });
+  test('parts override the preset', () => {
+    const reserved = [{ start: '0x1000', end: '0x1fff', type: 'reserved' as const }];
+    expect(ranges({ preset: 'intel-48', addressWidth: 32, pageSizes: '0x1000', reserved })).toEqual({
+      pageSizes: '0x1000',
+      iovaRanges: [
+        ['0x0', '0xfff'],
+        ['0x2000', '0xffffffff'],
+      ],
+    });
+  });
+});
+
+describe('two IOMMUs in one container', () => {
+  test('ranges and page sizes are the intersection, and go with the one that leaves', () => {
+    const { run, joined } = machine('6.1', ['intel-39', 'arm-smmu']);
+    expect(joined.map(({ errno }) => errno)).toEqual([undefined, undefined]);
+    expect(run({ call: 'iommu-info', container: 'c0' })).toMatchObject({
+      pageSizes: '0x40201000',
+      iovaRanges: [
+        ['0x0', '0x7ffffff'],
+        ['0x8100000', '0xfedfffff'],
+        ['0xfef00000', '0x7fffffffff'],
+      ],
+    });
+    run({ call: 'unset-container', device: 'd0' });
+    expect(run({ call: 'iommu-info', container: 'c0' }).iovaRanges).toEqual([
+      ['0x0', '0x7ffffff'],
+      ['0x8100000', '0xffffffffffff'],
+    ]);
+  });
+
+  test('no common range is EINVAL', () => {
+    const reserved = [{ start: '0x0', end: '0x7fffffffff', type: 'reserved' as const }];
+    const { joined } = machine('6.1', ['intel-39', { preset: 'intel-48', reserved }]);
+    expect(joined[1]).toMatchObject({
+      errno: 'EINVAL',
+      why: 'no IOVA is usable behind all IOMMUs of the container',
+    });
+  });
+
+  test('a mapping is charged once for both', () => {
+    const map = { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 0x3000, flags: 3 };
+    const { run } = machine('6.1', ['intel-39', 'amd'], [map]);
+    run({ ...map, iova: 0x10000 });
+    const host = run({ call: 'unmap-dma', container: 'c0', iova: 0, size: 0x20000 });
+    expect(host.size).toBe('0x6000');
+  });
+});
+
+test('an IOMMU whose maps fail: map-dma answers its errno, and nothing is mapped or charged', () => {
+  const { run } = machine('6.1', [{ mapErrno: 'ENOMEM' }]);
+  const map = { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 0x3000, flags: 3 };
+  expect(run(map)).toMatchObject({ errno: 'ENOMEM', why: 'the IOMMU fails every map' });
+  expect(run({ call: 'unmap-dma', container: 'c0', iova: 0, size: 0x3000 }).size).toBe('0x0');
+});
+
+test('a device with an RMRR is not given to user space: EPERM, and its line', () => {
+  const reserved = [{ start: '0x1000', end: '0x1fff', type: 'direct' as const }];
+  const { joined } = machine('6.1', [{ reserved }]);
+  expect(joined[0]).toMatchObject({
+    errno: 'EPERM',
+    log: [{ kind: 'PR_WARN', text: expect.stringContaining('vfio-pci d0: Device is ineligible') }],
+  });
+});
+
+test('the DMAR line of the default IOMMU is on the console, and in no log', () => {
+  const map = { call: 'map-dma', container: 'c0', iova: '0x8000000000', vaddr: 0, size: 0x1000, flags: 3 };
+  const host = newHost();
+  const run = (call: object) => answer(host, call);
+  run({ call: 'open-container', container: 'c0' });
+  run({ call: 'create-device', device: 'm', driver: { type: 'synthetic', onDmaUnmap: 'unpin-range' } });
+  run({ call: 'open-group', device: 'm' });
+  run({ call: 'set-container', device: 'm', container: 'c0' });
+  run({ call: 'set-iommu', container: 'c0', type: 3 });
+  run(map);
+  run({ call: 'create-device', device: 'd', kind: 'vfio-pci' });
+  run({ call: 'open-group', device: 'd' });
+  expect(run({ call: 'set-container', device: 'd', container: 'c0' })).toMatchObject({
+    errno: 'EFAULT',
+    log: [],
+  });
+  expect(host.dmesg()).toContain('DMAR: intel_iommu_map: iommu width (39) is not sufficient');
+});
