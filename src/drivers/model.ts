@@ -2,6 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox';
 import type { DriverSchemas } from '../../schemas/drivers/model.ts';
 import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
+import type { DriverKernels } from '../kernel/generations/generation.ts';
 import type { Splat } from '../kernel/splats.ts';
 import type { KernelStep } from '../kernel/task.ts';
 
@@ -74,11 +75,15 @@ interface WrongState {
 /** For a model that is the same on every kernel. */
 export const ONE_ERA: Readonly<Record<string, null>> = { '0': null };
 
-/** The era that a kernel version has: of those read, the newest that is not newer. */
+/**
+ * The era that a kernel has: of those read, the newest that is not newer. A model that is of no driver of the
+ * kernel's tree has one.
+ */
 export function eraOf<E>(
   { type, eras }: { type: string; eras: Readonly<Record<string, E>> },
-  version: string,
+  drivers: DriverKernels,
 ): E {
+  const version = Object.entries(drivers).find(([model]) => model === type)?.[1] ?? '0';
   const known = Object.keys(eras).filter((from) => !isBefore(version, from));
   if (known.length === 0) throw new Error(`${type} has no era for Linux ${version}`);
   return eras[known.reduce((newest, from) => (isBefore(newest, from) ? from : newest))]!;

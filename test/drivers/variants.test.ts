@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
+import { differencesBetween } from '../../src/kernel/generations/differences.ts';
 import { GENERATIONS } from '../../src/kernel/generations/index.ts';
 import { hostOf } from '../support/host.ts';
 
@@ -39,6 +40,20 @@ const VARIANTS: Record<string, Record<string, object>> = {
   '6.12': RANGE,
   '7.2': RANGE,
 };
+
+test.each([
+  ['5.10', '6.1', ['driver-models', 'gvt-g-callback']],
+  ['6.1', '6.12', ['driver-models', 'gvt-g-page-tracking']],
+  ['5.10', '6.12', ['driver-models', 'gvt-g-callback', 'gvt-g-page-tracking']],
+  ['6.12', '5.10', ['driver-models', 'gvt-g-callback', 'gvt-g-page-tracking']],
+  ['6.12', '7.2', []],
+])('between %s and %s the drivers differ in %j', (from, to, ids) => {
+  const [a, b] = [from, to].map((version) => GENERATIONS.find((gen) => gen.version === version)!);
+  const found = differencesBetween(a!, b!).filter(({ traits }) =>
+    traits.some((t) => t.startsWith('drivers')),
+  );
+  expect(found.map(({ id }) => id)).toEqual(ids);
+});
 
 describe('a driver without a variant gets the one of its host’s kernel', () => {
   test.each([

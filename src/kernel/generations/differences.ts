@@ -1,5 +1,5 @@
 import type { SplatId, SplatSites } from '../splats.ts';
-import type { ConsoleTraits, CoreTraits, Generation, Type1Traits } from './generation.ts';
+import type { ConsoleTraits, CoreTraits, DriverKernels, Generation, Type1Traits } from './generation.ts';
 import { GENERATIONS } from './index.ts';
 
 /** One value of a generation: of one of its groups (`type1.channel`), or by itself. */
@@ -7,7 +7,7 @@ type Trait =
   | `core.${keyof CoreTraits}`
   | `type1.${keyof Type1Traits}`
   | `console.${keyof ConsoleTraits}`
-  | 'drivers'
+  | `drivers.${keyof DriverKernels}`
   | 'splats';
 
 /** One difference between kernel generations, as a user should know it. */
@@ -19,6 +19,11 @@ export interface KernelDifference {
   readonly text: string;
   /** The traits of a generation that make it. */
   readonly traits: readonly Trait[];
+  /**
+   * The recorded kernel that it came with, where the traits stand for more than one difference: a driver's do, as it
+   * changed with several kernels.
+   */
+  readonly since?: string;
   /** Recordings that show it. */
   readonly scenarios: readonly string[];
 }
@@ -224,12 +229,33 @@ export const DIFFERENCES: readonly KernelDifference[] = [
   },
   {
     id: 'driver-models',
-    title: 'vfio-ap, vfio-ccw and GVT-g',
+    title: 'vfio-ap and vfio-ccw',
     text:
       'The drivers themselves changed: notifiers before 6.0; vfio-ap unpins one page in 6.0 and 6.1 and walks its ' +
-      'queues from 6.2 on; vfio-ccw reads channel programs with dma_rw from 6.3 on; GVT-g no longer unpins 0 pages ' +
-      'from 6.6 on. A device that asks for no variant gets the one of its host’s kernel.',
-    traits: ['drivers'],
+      'queues from 6.2 on; vfio-ccw reads channel programs with dma_rw from 6.3 on. A device that asks for no variant ' +
+      'gets the one of its host’s kernel.',
+    traits: ['drivers.vfio-ap', 'drivers.vfio-ccw'],
+    scenarios: [],
+  },
+  {
+    id: 'gvt-g-callback',
+    title: 'GVT-g hears of unmaps by callback',
+    text:
+      'Up to 5.19 GVT-g unpins page by page and warns where an unpin does not answer 1. From 6.0 on it unpins all pages ' +
+      'of an entry in one call, also where that is none (which warns), and warns once when it is removed while open.',
+    traits: ['drivers.gvt-g'],
+    since: '6.1',
+    scenarios: [],
+  },
+  {
+    id: 'gvt-g-page-tracking',
+    title: 'GVT-g after the rework of page tracking',
+    text:
+      'From 6.6 on GVT-g no longer unpins 0 pages where a pin failed at its first page, which warned each time; a ' +
+      'dma-buf that wants a page of a vGPU without a guest is EINVAL instead of ENODEV; and its removal while open is ' +
+      'left to VFIO, without a warning of its own.',
+    traits: ['drivers.gvt-g'],
+    since: '6.12',
     scenarios: [],
   },
   {
@@ -250,9 +276,18 @@ export const DIFFERENCES: readonly KernelDifference[] = [
 
 /** The differences between two generations. */
 export function differencesBetween(from: Generation, to: Generation): KernelDifference[] {
-  return DIFFERENCES.filter(({ traits }) =>
-    traits.some((trait) => traitOf(from, trait) !== traitOf(to, trait)),
+  const between = versionsBetween(from, to);
+  return DIFFERENCES.filter(
+    ({ traits, since }) =>
+      (since === undefined || between.includes(since)) &&
+      traits.some((trait) => traitOf(from, trait) !== traitOf(to, trait)),
   );
+}
+
+/** The recorded kernels after the older of two generations, up to the newer. */
+function versionsBetween(from: Generation, to: Generation): string[] {
+  const [a, b] = [from, to].map(({ version }) => GENERATIONS.findIndex((gen) => gen.version === version));
+  return GENERATIONS.slice(Math.min(a!, b!) + 1, Math.max(a!, b!) + 1).map(({ version }) => version);
 }
 
 /** A generation with one difference taken from another. */

@@ -13,11 +13,18 @@ export interface Generation {
   readonly containerOf: 'type1';
   readonly core: CoreTraits;
   readonly type1: Type1Traits;
-  /** The kernel whose drivers the driver models are. */
-  readonly drivers: string;
+  /** The kernel whose driver each driver model is. */
+  readonly drivers: DriverKernels;
   readonly console: ConsoleTraits;
   /** Where each splat of VFIO is; null: this kernel does not have it. */
   readonly splats: SplatSites;
+}
+
+/** For each model of a driver of the kernel's tree, the version it is of. */
+export interface DriverKernels {
+  readonly 'vfio-ap': string;
+  readonly 'vfio-ccw': string;
+  readonly 'gvt-g': string;
 }
 
 /** VFIO's core: what a driver's calls are checked for, and when a device is registered. */
