@@ -1,9 +1,7 @@
-import type { Advisory } from '../../src/kernel/advisories.ts';
 import type { MdevDriver } from '../../src/kernel/driver.ts';
 import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
 import { Kernel } from '../../src/kernel/kernel.ts';
 import { PAGE_SIZE } from '../../src/kernel/pages.ts';
-import type { SplatEvent } from '../../src/kernel/splats.ts';
 import { type KernelStep, Task } from '../../src/kernel/task.ts';
 import type { Type1 } from '../../src/kernel/type1/type1.ts';
 import {
@@ -30,16 +28,6 @@ const idleDriver: MdevDriver = {
   *closeDevice(): KernelStep<void> {},
   *dmaUnmap(): KernelStep<void> {},
 };
-
-/** A call that makes the kernel print nothing and finds nothing. */
-class QuietTask extends Task {
-  override onSplat({ entry }: SplatEvent): void {
-    throw new Error(`the kernel printed ${JSON.stringify(entry)}`);
-  }
-  override onAdvisory({ kind }: Advisory): void {
-    throw new Error(`the kernel found ${kind}`);
-  }
-}
 
 /** Address of a page, bytes. */
 export function addressOfPage(page: number): bigint {
@@ -71,36 +59,38 @@ export class Rig {
   }
 
   private run(call: string, step: (task: Task) => KernelStep<unknown>): void {
-    const task = new QuietTask(this.kernel, call, undefined);
+    const task = new Task(this.kernel, call, undefined);
     this.kernel.scheduler.run(task, step(task));
-    if (task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
+    if (isLoud(task) || task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
   }
 
   map(args: MapDmaArgs): void {
-    const task = new QuietTask(this.kernel, 'map-dma', undefined);
+    const task = new Task(this.kernel, 'map-dma', undefined);
     this.kernel.scheduler.run(task, mapDma(task, this.container, args));
-    if (task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
+    if (isLoud(task) || task.end?.how !== 'returned' || task.end.value !== null) throw failed(task);
   }
 
   unmap(args: UnmapDmaArgs): void {
-    const task = new QuietTask(this.kernel, 'unmap-dma', undefined);
+    const task = new Task(this.kernel, 'unmap-dma', undefined);
     this.kernel.scheduler.run(task, unmapDma(task, this.container, args));
-    if (task.end?.how !== 'returned' || typeof task.end.value === 'string') throw failed(task);
+    if (isLoud(task) || task.end?.how !== 'returned' || typeof task.end.value === 'string')
+      throw failed(task);
   }
 
   /** Pins `npage` pages from `iova` (bytes) on. */
   pin(iova: bigint, npage: number): void {
-    const task = new QuietTask(this.kernel, 'pin-pages', 'd0');
+    const task = new Task(this.kernel, 'pin-pages', 'd0');
     const step = vfioPinPages(task, this.device, iova, npage, READ_WRITE);
     this.kernel.scheduler.run(task, step);
-    if (task.end?.how !== 'returned' || typeof task.end.value === 'string') throw failed(task);
+    if (isLoud(task) || task.end?.how !== 'returned' || typeof task.end.value === 'string')
+      throw failed(task);
   }
 
   /** Unpins `npage` pages from `iova` (bytes) on. */
   unpin(iova: bigint, npage: number): void {
-    const task = new QuietTask(this.kernel, 'unpin-pages', 'd0');
+    const task = new Task(this.kernel, 'unpin-pages', 'd0');
     this.kernel.scheduler.run(task, vfioUnpinPages(task, this.device, iova, npage));
-    if (task.end?.how !== 'returned') throw failed(task);
+    if (isLoud(task) || task.end?.how !== 'returned') throw failed(task);
   }
 }
 
@@ -115,6 +105,13 @@ export function unmapArgs(page: number): UnmapDmaArgs {
   return { iova: addressOfPage(page), size: PAGE, flags: 0 };
 }
 
+/** Whether a call made the kernel print something, or found something. */
+function isLoud({ splats, advisories }: Task): boolean {
+  return splats.length > 0 || advisories.length > 0;
+}
+
 function failed(task: Task): Error {
-  return new Error(`${task.call} ended with ${JSON.stringify(task.end)}`);
+  const { call, end, splats } = task;
+  const printed = JSON.stringify(splats.map(({ entry }) => entry));
+  return new Error(`${call} ended with ${JSON.stringify(end)}, and printed ${printed}`);
 }

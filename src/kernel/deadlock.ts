@@ -54,7 +54,7 @@ export function reportDeadlock(cycle: readonly Task[]): SplatEvent {
     callback: null,
     tasks: cycle,
   };
-  for (const task of cycle) task.splats.push(event);
+  for (const task of cycle) task.noteSplat(event);
   for (const task of cycle) {
     task.adviseBug('callback-deadlock', 0n, task.device === undefined ? [] : [task.device]);
   }

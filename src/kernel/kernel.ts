@@ -1,4 +1,3 @@
-import type { AdvisoryKind } from './advisories.ts';
 import type { DriverApi, MdevDriver, NotifyResult } from './driver.ts';
 import { TaskDriverApi } from './driver-api.ts';
 import { EmulatedMemory } from './emulated-memory.ts';
@@ -6,7 +5,6 @@ import type { Errno } from './errno.ts';
 import type { Generation } from './generations/generation.ts';
 import type { IommuHardware } from './iommu/hardware.ts';
 import { DEFAULT_IOMMU } from './iommu/presets.ts';
-import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
 import type { ProcessMemory } from './memory.ts';
 import { Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
@@ -112,16 +110,6 @@ export class Kernel {
 
   deviceName(number: number): string {
     return this.deviceNames.get(number)!;
-  }
-
-  advise(task: Task, kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void {
-    const advisory = task.advisories.note(kind, devices, iova, text);
-    if (advisory) task.onAdvisory(advisory);
-  }
-
-  adviseBug(task: Task, id: KernelBugId, iova: bigint, devices: readonly string[] = []): void {
-    const text = `${KERNEL_BUGS[id].title} (${KERNEL_BUGS_PAGE}#${id})`;
-    this.advise(task, `KERNEL_BUG:${id}`, devices, iova, text);
   }
 
   /** Runs the device's dma_unmap within the task; or the BUG_ON (P1) that its driver asked for. */

@@ -77,7 +77,7 @@ function report(
   logged = true,
 ): SplatEvent {
   const event: SplatEvent = { id, function: name, module, entry, details, callback: task.inDmaUnmap };
-  if (logged) task.splats.push(event);
+  if (logged) task.noteSplat(event);
   task.onSplat(event);
   return event;
 }

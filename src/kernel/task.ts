@@ -2,7 +2,7 @@ import { type Advisory, type AdvisoryKind, AdvisoryList } from './advisories.ts'
 import type { CallbackReturn, Invalidation, PendingCallback } from './callback.ts';
 import type { Errno } from './errno.ts';
 import type { Kernel } from './kernel.ts';
-import type { KernelBugId } from './kernel-bugs.ts';
+import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
 import { type Lock, Wedged } from './lock.ts';
 import { bug, prWarnLimit, splatOf, warn } from './printk.ts';
 import type { Splat, SplatDetails, SplatEvent, SplatId } from './splats.ts';
@@ -30,15 +30,17 @@ export type TaskEnd<T = unknown> =
   | { how: 'crashed'; error: unknown };
 
 const NOTHING_SAID: CallbackReturn = {};
+const NONE: never[] = [];
 
 /**
  * One call on its way through the kernel (`current`): what it printed, whom it called, which locks it holds. It
  * carries its kernel, so that a kernel function needs nothing else of what is around it.
  */
 export class Task {
-  readonly splats: SplatEvent[] = [];
-  readonly advisories: AdvisoryList = new AdvisoryList();
-  readonly invalidations: Invalidation[] = [];
+  // Lists that most tasks leave empty are made when something is noted.
+  private printed: SplatEvent[] = NONE;
+  private findings: AdvisoryList | null = null;
+  private called: Invalidation[] = NONE;
   readonly held: Lock[] = [];
   /** Why the call was refused last, in words: which value broke which rule. */
   why: string | null = null;
@@ -65,6 +67,29 @@ export class Task {
     readonly device: string | undefined,
     readonly byDriver: boolean = false,
   ) {}
+
+  /** What it made the kernel print. */
+  get splats(): readonly SplatEvent[] {
+    return this.printed;
+  }
+  noteSplat(event: SplatEvent): void {
+    if (this.printed === NONE) this.printed = [event];
+    else this.printed.push(event);
+  }
+
+  /** Findings the kernel does not make. */
+  get advisories(): readonly Advisory[] {
+    return this.findings ? this.findings.list() : NONE;
+  }
+
+  /** Deliveries of dma_unmap, in order. */
+  get invalidations(): readonly Invalidation[] {
+    return this.called;
+  }
+  noteInvalidation(invalidation: Invalidation): void {
+    if (this.called === NONE) this.called = [invalidation];
+    else this.called.push(invalidation);
+  }
 
   /** The kernel printed something because of the task. */
   onSplat(_event: SplatEvent): void {}
@@ -143,11 +168,14 @@ export class Task {
 
   /** Notes a finding the kernel itself does not make; `iova` is the first it is about, bytes. */
   advise(kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void {
-    this.kernel.advise(this, kind, devices, iova, text);
+    this.findings ??= new AdvisoryList();
+    const advisory = this.findings.note(kind, devices, iova, text);
+    if (advisory) this.onAdvisory(advisory);
   }
 
   /** Notes that the answer shows a bug of this kernel generation. */
-  adviseBug(id: KernelBugId, iova: bigint, devices?: readonly string[]): void {
-    this.kernel.adviseBug(this, id, iova, devices);
+  adviseBug(id: KernelBugId, iova: bigint, devices: readonly string[] = []): void {
+    const text = `${KERNEL_BUGS[id].title} (${KERNEL_BUGS_PAGE}#${id})`;
+    this.advise(`KERNEL_BUG:${id}`, devices, iova, text);
   }
 }

@@ -65,7 +65,7 @@ const NONE: readonly never[] = [];
 /** What an ended task is answered. */
 export function answerOf(task: Task): Answer {
   const { call, splats, invalidations, why } = task;
-  const advisories = task.advisories.list();
+  const advisories = task.advisories;
   return {
     call,
     end: endOf(task.end as TaskEnd<CallResult>),

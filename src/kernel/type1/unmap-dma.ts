@@ -198,7 +198,7 @@ class Unmap {
   private *deliver(device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
     const { task, iommu } = this;
     const attempt = this.retries + 1;
-    task.invalidations.push({ device: device.id, iova, length, attempt, round: this.round });
+    task.noteInvalidation({ device: device.id, iova, length, attempt, round: this.round });
     iommu.shadow.callbackStarts(device, pageOf(iova));
     const result = yield* task.kernel.dmaUnmap(task, device, iova, length);
     iommu.shadow.callbackEnds(task, iommu, device, this.lastSlot);
