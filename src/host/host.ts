@@ -47,6 +47,8 @@ interface Current {
   readonly journal: Journal;
   readonly trace: TraceRecorder;
   readonly console: Console;
+  /** The memories of real processes that it has. */
+  readonly memories: RealMemory[];
 }
 
 /** One emulated host: a machine with its journal, trace, console, log lines, metrics and webhooks. */
@@ -78,6 +80,7 @@ export class Host {
     const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing);
     const console = new Console(journal);
     const waiting = new Waiting();
+    const memories: RealMemory[] = [];
     // The journal comes first: the others name its entries.
     const listeners: HostListener[] = [
       new JournalWriter(journal),
@@ -95,10 +98,14 @@ export class Host {
       ...(webhooks ? { refusesWebhook: (url: string) => webhooks.refuses(url) } : {}),
       delay: delays ? wait : undefined,
       realMemory: realMemory
-        ? (pid, id) => RealMemory.of(pid, (fact) => trace.learnt(id(), fact))
+        ? (pid, id) => {
+            const memory = RealMemory.of(pid, (fact) => trace.learnt(id(), fact));
+            if (memory) memories.push(memory);
+            return memory;
+          }
         : undefined,
     });
-    return { machine, journal, trace, console, waiting };
+    return { machine, journal, trace, console, waiting, memories };
   }
 
   /** Everything back to the start: ids from 0, once-only warnings armed, parameters as configured. */
@@ -135,15 +142,20 @@ export class Host {
   }
 
   private replace(next: Current, reason: string, why: string): void {
-    this.machine.abandon(why);
-    this.journal.end(reason);
+    this.end(reason, why);
     this.current = next;
   }
 
-  /** Ends the host: calls under way are answered with a problem, readers of the journal are told. */
-  close(why: string): void {
+  /** Calls under way are answered with a problem, readers of the journal are told. */
+  private end(reason: string, why: string): void {
     this.machine.abandon(why);
-    this.journal.end(why);
+    this.journal.end(reason);
+    for (const memory of this.current.memories) memory.close();
+  }
+
+  /** Ends the host, with its calls under way. */
+  close(why: string): void {
+    this.end(why, why);
   }
 
   /**

@@ -1,7 +1,6 @@
-import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Errno } from '../kernel/errno.ts';
 import { PROT_READ, PROT_WRITE, type ProcessMemory } from '../kernel/memory.ts';
-import { pageOf } from '../kernel/pages.ts';
 
 /** A part of a real address space: pages, PROT_*. */
 export interface Area {
@@ -18,28 +17,42 @@ export type MemoryFact =
 /** Areas that page faults of others do not find: the kernel's own. */
 const KERNEL_AREAS = /\[(vvar|vvar_vclock|vsyscall)\]$/;
 
+/** Address of a page in hex, without what is within the page. */
+const PAGE_DIGITS = 3;
+
+/** What maps is read into, piece by piece; it grows with the longest. */
+let buffer: Buffer = Buffer.alloc(64 * 1024);
+
 /**
  * The memory of a process of this machine: what /proc/PID/maps says, and /proc/PID/mem has. Nothing of it is kept:
- * the process changes it as it likes. Once it has ended, no page is there.
+ * the process changes it as it likes. The files are opened once, so that they are those of this very memory: once
+ * the process has ended, or runs another program, no page is there.
  */
 export class RealMemory implements ProcessMemory {
   private constructor(
-    private readonly pid: number,
-    /** When it was started: another process may get its number. */
-    private readonly startTime: string,
+    private readonly maps: number,
+    private readonly mem: number,
     private readonly tell: (fact: MemoryFact) => void,
   ) {}
 
   /**
-   * The memory of a process; null where there is none, or it is not ours to read.
+   * The memory of a process; null where there is none, or it is not ours to have.
    *
    * @param tell told what is learnt of it
    */
   static of(pid: number, tell: (fact: MemoryFact) => void): RealMemory | null {
-    const startTime = startTimeOf(pid);
-    if (startTime === null) return null;
-    const memory = new RealMemory(pid, startTime, tell);
-    return memory.openMem('r', () => true) === null ? null : memory;
+    const maps = open(`/proc/${pid}/maps`, 'r');
+    if (maps === null) return null;
+    const mem = open(`/proc/${pid}/mem`, 'r+');
+    if (mem !== null) return new RealMemory(maps, mem, tell);
+    closeSync(maps);
+    return null;
+  }
+
+  /** Lets the files go. */
+  close(): void {
+    closeSync(this.maps);
+    closeSync(this.mem);
   }
 
   accessiblePages(page: number, count: number, anyOf: number): number {
@@ -60,72 +73,67 @@ export class RealMemory implements ProcessMemory {
 
   /** The areas that have a page in [from, to), lowest first. */
   private areas(from: number, to: number): Area[] {
+    const text = this.readMaps();
     const found: Area[] = [];
-    for (const line of this.maps().split('\n')) {
-      const match = /^([0-9a-f]+)-([0-9a-f]+) ([r-])([w-])/.exec(line);
-      if (!match || KERNEL_AREAS.test(line)) continue;
-      const start = pageOf(BigInt(`0x${match[1]}`));
-      const end = pageOf(BigInt(`0x${match[2]}`));
-      if (end <= from) continue;
+    for (let at = 0, end = text.indexOf('\n'); end >= 0; at = end + 1, end = text.indexOf('\n', at)) {
+      const dash = text.indexOf('-', at);
+      const blank = text.indexOf(' ', dash);
+      const last = Number.parseInt(text.slice(dash + 1, blank - PAGE_DIGITS), 16);
+      if (last <= from) continue;
+      const start = Number.parseInt(text.slice(at, dash - PAGE_DIGITS), 16);
       if (start >= to) break;
-      const prot = (match[3] === 'r' ? PROT_READ : 0) | (match[4] === 'w' ? PROT_WRITE : 0);
-      found.push({ start, size: end - start, prot });
+      if (KERNEL_AREAS.test(text.slice(blank, end))) continue;
+      const prot = (text[blank + 1] === 'r' ? PROT_READ : 0) | (text[blank + 2] === 'w' ? PROT_WRITE : 0);
+      found.push({ start, size: last - start, prot });
     }
     return found;
   }
 
-  private maps(): string {
-    if (startTimeOf(this.pid) !== this.startTime) return '';
-    try {
-      return readFileSync(`/proc/${this.pid}/maps`, 'latin1');
-    } catch {
-      return '';
+  private readMaps(): string {
+    let size = 0;
+    for (;;) {
+      if (size === buffer.length) buffer = Buffer.concat([buffer], buffer.length * 2);
+      const n = readSync(this.maps, buffer, size, buffer.length - size, size);
+      if (n === 0) return buffer.toString('latin1', 0, size);
+      size += n;
     }
   }
 
   /** Copies bytes out; what cannot be read is zero. */
   read(address: bigint, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
-    this.openMem('r', (fd) => readSync(fd, bytes, 0, length, address));
+    try {
+      readSync(this.mem, bytes, 0, length, address);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+    }
     this.tell({ at: address, bytes });
     return bytes;
   }
 
   /** @returns EFAULT where it cannot be written */
   write(address: bigint, data: Uint8Array): Errno | null {
-    // @types/node has no bigint for it; node itself takes one, and a number is exact below 2^53.
-    const position = Number(address);
-    return this.openMem('r+', (fd) => writeSync(fd, data, 0, data.length, position)) === data.length
-      ? null
-      : 'EFAULT';
+    try {
+      // Addresses of programs are below 2^47, where a number is exact.
+      return writeSync(this.mem, data, 0, data.length, Number(address)) === data.length ? null : 'EFAULT';
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+      return 'EFAULT';
+    }
   }
 
   fill(address: bigint, length: number, byte: number): Errno | null {
     return this.write(address, new Uint8Array(length).fill(byte));
   }
-
-  /** What `use` returns; null where the memory cannot be opened, or used so. */
-  private openMem<T>(mode: 'r' | 'r+', use: (fd: number) => T): T | null {
-    if (startTimeOf(this.pid) !== this.startTime) return null;
-    let fd: number | null = null;
-    try {
-      fd = openSync(`/proc/${this.pid}/mem`, mode);
-      return use(fd);
-    } catch {
-      return null;
-    } finally {
-      if (fd !== null) closeSync(fd);
-    }
-  }
 }
 
-/** When a process was started, in clock ticks since boot (field 22 of its stat); null where there is none. */
-function startTimeOf(pid: number): string | null {
+/** Opens a file of a process; null where there is none of it, or it is not ours. */
+function open(path: string, flags: string): number | null {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name in parentheses may have blanks and parentheses of its own.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
+    return openSync(path, flags);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return null;
+    throw error;
   }
 }
