@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { GTT_ENTRIES_MAX, type Vgpu } from '../../src/drivers/gvt-g/vgpu.ts';
 import { GENERATIONS } from '../../src/kernel/generations/index.ts';
+import { hostFrom, textOf } from '../snapshot/restored.ts';
 import { b1, bugOf, DriverRig, logOf } from '../support/driver-rig.ts';
 
 const MIB = 0x100000;
@@ -58,6 +60,16 @@ describe.each(VERSIONS)('references by DMA address (M8): %s', (version) => {
     expect(unmapPage(rig, { gfn: 0x500 })).toMatchObject({ found: true, ref: 0 });
     expect(unmapPage(rig, { gfn: 0x600 })).toMatchObject({ found: true, ref: 0 });
     expect(keys(rig)).toEqual([]);
+  });
+
+  test('a snapshot keeps which of three is the root', () => {
+    const rig = gvtRig(version);
+    for (const i of [4, 5, 6]) rig.map(i * MIB, 0x1000, 0x5000);
+    for (const i of [4, 5, 6]) mapPage(rig, i * 0x100);
+    const restored = hostFrom(textOf(rig.host));
+    expect(textOf(restored)).toBe(textOf(rig.host));
+    const { answer } = restored.start({ call: 'gvt-unmap-page', device: 'gpu', gfn: 0x400 });
+    expect(answer?.end).toMatchObject({ value: { gfn: '0x500', ref: 0 } });
   });
 
   test('an entry outlives the unmap of its page, and drops the page that comes after it', () => {
@@ -184,6 +196,13 @@ describe.each(VERSIONS)('a dma-buf and VFIO_DEVICE_RESET (M2): %s', (version) =>
     rig.do('close-device', { device: 'gpu' });
     expect(rig.errno('gvt-reset', { device: 'gpu' })).toBe('EBADF');
   });
+});
+
+test('page tables that are full take no more entries', () => {
+  const rig = gvtRig('6.1');
+  (rig.host.machine.device('gpu').driver as Vgpu).gtt.count = GTT_ENTRIES_MAX;
+  expect(() => mapPage(rig, 5)).toThrow(expect.objectContaining({ kind: 'too-many' }));
+  expect(keys(rig)).toEqual([]);
 });
 
 describe('what an unpin finds gone', () => {

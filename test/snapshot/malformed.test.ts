@@ -114,6 +114,10 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['queues that are not the matrix', 'queues', (s) => s.devices[1].driverState.queues.pop()],
   ['an empty queue of answers', 'injected', (s) => (s.devices[2].driverState.injected.halt = [])],
   ['a cache out of order', 'cache/1', (s) => s.devices[3].driverState.cache.reverse()],
+  ['DMA addresses out of order', 'dmaAddrs/1/gfn', (s) => s.devices[3].driverState.dmaAddrs.reverse()],
+  ['a page without DMA address', 'dmaAddrs must', (s) => s.devices[3].driverState.dmaAddrs.pop()],
+  ['a DMA address of no page', 'dmaAddrs/0/gfn', (s) => (s.devices[3].driverState.dmaAddrs[0].gfn = '0x99')],
+  ['a red root of DMA addresses', 'dmaAddrs/0/red', (s) => (s.devices[3].driverState.dmaAddrs[0].red = true)],
   [
     'a lock of a driver without one',
     'driverLock',
