@@ -5,10 +5,11 @@ import type { Invalidation } from '../kernel/callback.ts';
 import { hex } from '../kernel/pages.ts';
 import { splatReport } from '../kernel/splat-report.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
-import { advisoryEntry, errnoOf } from '../machine/answer.ts';
+import { advisoryEntry } from '../machine/answer.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { FaultEffect } from '../machine/faults.ts';
 import { redactCall } from '../machine/redact.ts';
+import { CallRecord } from './call-record.ts';
 import type { Journal } from './journal.ts';
 import type { HostListener } from './listener.ts';
 
@@ -17,22 +18,15 @@ export class JournalWriter implements HostListener {
   constructor(private readonly journal: Journal) {}
 
   called(task: CallTask): void {
-    const { container, device, reqId, object } = task;
-    task.seq = this.journal.append({
-      seq: 0,
-      kind: 'call',
-      container,
-      device,
-      reqId,
-      call: redactCall(object),
-    });
+    const record = CallRecord.of(task);
+    task.record = record;
+    this.journal.appendCall(record);
   }
 
   ended(task: CallTask): void {
-    const { seq: cause, container, device } = task;
-    const answer = task.answer!;
-    const { how } = answer.end;
-    this.journal.append({ seq: 0, kind: 'answer', cause, container, device, how, errno: errnoOf(answer) });
+    const record = recordOf(task);
+    record.end(task);
+    this.journal.appendAnswer(record);
   }
 
   fault(call: CallObject, effect: FaultEffect): void {
@@ -43,7 +37,7 @@ export class JournalWriter implements HostListener {
     task.invalidationSeq = this.journal.append({
       seq: 0,
       kind: 'invalidation',
-      cause: task.seq,
+      cause: recordOf(task).seq,
       container: task.container,
       device,
       iova: hex(iova),
@@ -54,19 +48,27 @@ export class JournalWriter implements HostListener {
   }
 
   splat(task: CallTask, event: SplatEvent): void {
-    const { seq: cause, container, device } = task;
+    const { container, device } = task;
+    const cause = recordOf(task).seq;
     this.journal.append({ seq: 0, kind: 'splat', cause, container, device, splat: splatReport(event) });
   }
 
   advisory(task: CallTask, advisory: Advisory): void {
-    const { seq: cause, container, device } = task;
+    const { container, device } = task;
+    const cause = recordOf(task).seq;
     const entry = advisoryEntry(advisory, task.call);
     this.journal.append({ seq: 0, kind: 'advisory', cause, container, device, advisory: entry });
   }
 
   webhook(task: CallTask, webhook: WebhookReport): void {
-    const { seq: cause, container } = task;
+    const { container } = task;
+    const cause = recordOf(task).seq;
     const { device } = webhook;
     this.journal.append({ seq: 0, kind: 'webhook', cause, container, device, webhook });
   }
+}
+
+/** What the writer keeps of a call, for itself and for the listeners after it. */
+export function recordOf(task: CallTask): CallRecord {
+  return task.record as CallRecord;
 }

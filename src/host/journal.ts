@@ -1,4 +1,5 @@
 import type { EventPage, JournalEvent } from '../../schemas/events.ts';
+import { CallRecord } from './call-record.ts';
 
 /** An entry as it is made: a field without a value is one that is not there. */
 type Made<E> = E extends unknown
@@ -21,7 +22,8 @@ export interface EventFilter {
 
 /** Everything that happened on a host, in a ring of bounded length. */
 export class Journal {
-  private readonly ring: JournalEvent[] = [];
+  /** A call's record is in it twice: where the call began, and where it was answered. */
+  private readonly ring: (JournalEvent | CallRecord)[] = [];
   private head = 0;
   private lastSeq = 0;
   private readonly listeners = new Set<() => void>();
@@ -44,14 +46,31 @@ export class Journal {
   /** Appends an entry and returns its seq. */
   append(event: NewEvent): number {
     const entry = event as JournalEvent;
-    entry.seq = ++this.lastSeq;
+    entry.seq = this.lastSeq + 1;
+    return this.push(entry);
+  }
+
+  /** A call begins. */
+  appendCall(record: CallRecord): void {
+    record.seq = this.lastSeq + 1;
+    this.push(record);
+  }
+
+  /** A call is answered. */
+  appendAnswer(record: CallRecord): void {
+    record.answerSeq = this.lastSeq + 1;
+    this.push(record);
+  }
+
+  private push(entry: JournalEvent | CallRecord): number {
+    this.lastSeq++;
     if (this.ring.length < this.capacity) this.ring.push(entry);
     else {
       this.ring[this.head] = entry;
       this.head = (this.head + 1) % this.capacity;
     }
-    this.tell();
-    return entry.seq;
+    if (this.listeners.size > 0) this.tell();
+    return this.lastSeq;
   }
 
   /** Ends the journal: whoever waits for more is told. */
@@ -77,17 +96,27 @@ export class Journal {
     const from = Math.max(filter.since + 1, oldest);
     let seq = from;
     for (; seq <= this.lastSeq && events.length < filter.limit; seq++) {
-      const event = this.ring[(this.head + seq - oldest) % this.ring.length]!;
-      if (matches(event, filter)) events.push(event);
+      const entry = this.ring[(this.head + seq - oldest) % this.ring.length]!;
+      if (!matches(entry, seq, filter)) continue;
+      events.push(entry instanceof CallRecord ? entry.event(seq) : entry);
     }
     return { events, truncated: filter.since + 1 < oldest, next: seq - 1 };
   }
 }
 
-function matches(event: JournalEvent, { kind, container, device }: EventFilter): boolean {
+function matches(
+  entry: JournalEvent | CallRecord,
+  seq: number,
+  { kind, container, device }: EventFilter,
+): boolean {
   return (
-    (kind === undefined || event.kind === kind) &&
-    (container === undefined || event.container === container) &&
-    (device === undefined || event.device === device)
+    (kind === undefined || kindOf(entry, seq) === kind) &&
+    (container === undefined || entry.container === container) &&
+    (device === undefined || entry.device === device)
   );
+}
+
+function kindOf(entry: JournalEvent | CallRecord, seq: number): JournalEvent['kind'] {
+  if (!(entry instanceof CallRecord)) return entry.kind;
+  return entry.seq === seq ? 'call' : 'answer';
 }

@@ -1,18 +1,23 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
-import type { Answer } from '../machine/answer.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
 import { redactCall } from '../machine/redact.ts';
-import { expectationOf, observationOf, plainExpectation, type Shown } from '../replay/observe.ts';
-import type { Scenario, Step } from '../replay/scenario.ts';
+import {
+  expectationOf,
+  observationOf,
+  plainExpectation,
+  plainExpectationOf,
+  type Shown,
+} from '../replay/observe.ts';
+import type { Expectation, Scenario, Step } from '../replay/scenario.ts';
+import { CallRecord } from './call-record.ts';
+import { recordOf } from './journal-writer.ts';
 import { MemorySteps } from './memory-steps.ts';
 import type { MemoryFact } from './real-memory.ts';
 
 /** A call that is under way, in the trace. */
 interface Recorded {
-  /** Null where the trace is as long as it may be. */
-  readonly step: Step | null;
   /** What its await is for. */
   readonly name: string;
   /** Callbacks and log lines the step and its awaits have shown already. */
@@ -25,10 +30,11 @@ interface Recorded {
  * did is a `manual` driver with a complete-callback step.
  */
 export class TraceRecorder implements MachineListener {
-  private readonly steps: Step[] = [];
-  private readonly unsettled: Step[] = [];
-  /** The step of the call that runs; null where it is not written down. */
-  private running: Step | null = null;
+  /** A call whose record says all of it is written out when the trace is read. */
+  private readonly steps: (Step | CallRecord)[] = [];
+  private readonly unsettled: (Step | CallRecord)[] = [];
+  /** Place of the step of the call that runs; -1 where it is not written down. */
+  private running = -1;
   private readonly waiting = new Map<CallTask, Recorded>();
   /** What has been said of the memory of real processes. */
   private readonly memories = new Map<string, MemorySteps>();
@@ -50,40 +56,42 @@ export class TraceRecorder implements MachineListener {
 
   /** Its step takes its place in the order. */
   called(task: CallTask): void {
-    const step = portable(task.object) as Step;
-    this.running = this.add(step) ? step : null;
+    this.running = this.add(recordOf(task)) ? this.steps.length - 1 : -1;
   }
 
   /** The step of a call that waits is one that is not waited for. */
   waits(task: CallTask): void {
-    const recorded: Recorded = { step: this.running, name: `a${this.asyncCount++}`, shown: nothingShown() };
-    this.waiting.set(task, recorded);
-    const { step, name, shown } = recorded;
-    if (!step) return;
-    step.async = name;
-    step.expect = expectationOf(observationOf(null, task.delivered(), shown, 0));
-    this.unsettled.push(step);
+    const name = `a${this.asyncCount++}`;
+    const shown = nothingShown();
+    this.waiting.set(task, { name, shown });
+    this.write({
+      ...portable(task.object),
+      async: name,
+      expect: expectationOf(observationOf(null, task.delivered(), shown, 0)),
+    });
   }
 
   /** A call that waited is answered where its await is. */
   ended(task: CallTask): void {
-    const answer = task.answer!;
-    const recorded = this.waiting.get(task);
-    this.waiting.delete(task);
+    const waited = this.waiting.get(task);
     // A call that was given up was not answered by the kernel.
-    if (answer.end.how === 'crashed') return;
-    if (!recorded) this.expect(this.running, answer, nothingShown());
-    else {
-      const step: Step = { call: 'await', of: recorded.name };
+    const crashed = task.end?.how === 'crashed';
+    if (waited) {
+      this.waiting.delete(task);
+      if (crashed) return;
+      const step: Step = { call: 'await', of: waited.name, expect: expectationFor(task, waited.shown) };
       this.add(step);
-      this.expect(step, answer, recorded.shown);
-    }
+      this.unsettled.push(step);
+    } else if (crashed) this.write(portable(task.object));
+    else if (recordOf(task).value === null) {
+      this.write({ ...portable(task.object), expect: expectationFor(task, nothingShown()) });
+    } else if (this.running >= 0) this.unsettled.push(recordOf(task));
   }
 
-  private expect(step: Step | null, answer: Answer, shown: Shown): void {
-    if (!step) return;
-    const plain = shown.invalidations === 0 && shown.log === 0 ? plainExpectation(answer) : null;
-    step.expect = plain ?? expectationOf(observationOf(answer, answer.invalidations, shown, 0));
+  /** Writes out the step of the call that runs. */
+  private write(step: Step): void {
+    if (this.running < 0) return;
+    this.steps[this.running] = step;
     this.unsettled.push(step);
   }
 
@@ -99,14 +107,17 @@ export class TraceRecorder implements MachineListener {
     const { unsettled } = this;
     if (unsettled.length === 0) return;
     const lockedPages = this.lockedPages();
-    for (const { expect } of unsettled) if (expect && !expect.killed) expect.lockedPages = lockedPages;
+    for (const one of unsettled) {
+      if (one instanceof CallRecord) one.lockedPages = lockedPages;
+      else if (one.expect && !one.expect.killed) one.expect.lockedPages = lockedPages;
+    }
     unsettled.length = 0;
   }
 
   /** The trace so far, and whether it was cut: such a trace does not replay on a fresh host. */
   trace(id: string, kernel: string): { scenario: Scenario; truncated: boolean } {
     return {
-      scenario: { id, kernel, steps: [...this.steps] },
+      scenario: { id, kernel, steps: this.steps.map(written) },
       truncated: this.dropped > 0 || !this.fromNothing,
     };
   }
@@ -121,11 +132,12 @@ export class TraceRecorder implements MachineListener {
       this.dropped += steps.length;
       return;
     }
-    const at = this.running ? this.steps.lastIndexOf(this.running) : this.steps.length;
+    const at = this.running >= 0 ? this.running : this.steps.length;
     this.steps.splice(at, 0, ...steps);
+    if (this.running >= 0) this.running += steps.length;
   }
 
-  private add(step: Step): boolean {
+  private add(step: Step | CallRecord): boolean {
     if (this.steps.length >= this.capacity) {
       this.dropped++;
       return false;
@@ -155,4 +167,18 @@ function portable(call: CallObject): CallObject {
 
 function nothingShown(): Shown {
   return { invalidations: 0, log: 0 };
+}
+
+/** What a call that has ended came to, in the terms of a recording. */
+function expectationFor(task: CallTask, shown: Shown): Expectation {
+  const answer = task.answer!;
+  const plain = shown.invalidations === 0 && shown.log === 0 ? plainExpectation(answer) : null;
+  return plain ?? expectationOf(observationOf(answer, answer.invalidations, shown, 0));
+}
+
+/** A step as a reader gets it. */
+function written(step: Step | CallRecord): Step {
+  if (!(step instanceof CallRecord)) return step;
+  const { object, value, lockedPages } = step;
+  return { ...portable(object), expect: { ...plainExpectationOf(value!), lockedPages } };
 }

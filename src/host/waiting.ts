@@ -10,7 +10,7 @@ export class Waiting implements HostListener {
   }
 
   ended(task: CallTask): void {
-    this.since.delete(task);
+    if (this.since.size > 0) this.since.delete(task);
   }
 
   /** Each with how long it has waited, milliseconds, in the order in which they began to. */

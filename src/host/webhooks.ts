@@ -6,6 +6,7 @@ import { answerTo, type CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { type Delivered, readAnswer } from '../webhook/delivery.ts';
+import { recordOf } from './journal-writer.ts';
 import type { HostListener } from './listener.ts';
 
 /** How long a callback may take unless its device says otherwise, milliseconds. */
@@ -37,6 +38,7 @@ export class Webhooks implements MachineListener {
   }
 
   ended(task: CallTask): void {
+    if (this.deliveries.size === 0) return;
     this.deliveries.get(task)?.abort();
     this.deliveries.delete(task);
   }
@@ -96,7 +98,7 @@ function payloadOf(task: CallTask, callback: PendingCallback, deadlineMs: number
         }
       : {}),
     // Of the journal entry that is delivered.
-    seq: invalidation ? task.invalidationSeq : task.seq,
+    seq: invalidation ? task.invalidationSeq : recordOf(task).seq,
     deadlineMs,
   };
 }

@@ -25,8 +25,7 @@ export class Scheduler {
   run(task: Task, step: KernelStep<unknown>): void {
     task.step = step;
     if (this.stopped.size > 0) task.thread = this.freeThread();
-    this.ready.push(task);
-    this.drain();
+    this.drain(task);
   }
 
   /** The lowest number of a thread that no task under way runs in. */
@@ -42,8 +41,7 @@ export class Scheduler {
     if (!task.callback) throw new Error('the task is not in a callback');
     task.callback = null;
     task.callbackReturn = answer;
-    this.ready.push(task);
-    this.drain();
+    this.drain(task);
   }
 
   /** mutex_unlock: hands the lock to the first waiter, which goes on after the current task stops. */
@@ -69,11 +67,15 @@ export class Scheduler {
     }
   }
 
-  private drain(): void {
-    if (this.running) return;
+  /** Runs a task and whatever it lets go on; from inside another task's run, when that has stopped. */
+  private drain(first: Task): void {
+    if (this.running) {
+      this.ready.push(first);
+      return;
+    }
     this.running = true;
     try {
-      for (let task = this.ready.shift(); task; task = this.ready.shift()) this.advance(task);
+      for (let task: Task | undefined = first; task; task = this.ready.shift()) this.advance(task);
     } finally {
       this.running = false;
     }
@@ -112,7 +114,7 @@ export class Scheduler {
 
   private finish(task: Task, end: TaskEnd): void {
     task.step = null;
-    this.stopped.delete(task);
+    if (this.stopped.size > 0) this.stopped.delete(task);
     task.end = end;
     task.waitsFor = null;
     task.callback = null;

@@ -5,7 +5,7 @@ import { hex } from '../kernel/pages.ts';
 import { type SplatReport, splatReport } from '../kernel/splat-report.ts';
 import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
 import type { Task, TaskEnd } from '../kernel/task.ts';
-import { type CallBody, type CallResult, NOTHING } from './call-handler.ts';
+import { type CallBody, type CallResult, LazyBody, NOTHING } from './call-handler.ts';
 
 /** One callback as an answer shows it. */
 export interface InvalidationEntry {
@@ -27,7 +27,7 @@ export interface AdvisoryEntry {
 
 /** How a call ended; a splat is the one that killed it, or that holds what it needs for ever. */
 export type AnswerEnd =
-  | { readonly how: 'returned'; readonly value: CallResult }
+  | { readonly how: 'returned'; readonly value: Errno | CallBody }
   | { readonly how: 'killed' | 'wedged'; readonly splat: SplatReport }
   | { readonly how: 'deadlocked'; readonly errno: Errno; readonly splat: SplatReport }
   | { readonly how: 'crashed'; readonly error: unknown };
@@ -77,8 +77,12 @@ export function answerOf(task: Task): Answer {
   };
 }
 
+/** How a call ended, with the fields of its answer. */
 function endOf(end: TaskEnd<CallResult>): AnswerEnd {
-  return 'splat' in end ? { ...end, splat: splatReport(end.splat) } : end;
+  if ('splat' in end) return { ...end, splat: splatReport(end.splat) };
+  if (end.how !== 'returned') return end;
+  const { value } = end;
+  return value instanceof LazyBody ? { how: 'returned', value: value.fields() } : { how: 'returned', value };
 }
 
 /** The errno a call answered; null when it succeeded or did not return. */

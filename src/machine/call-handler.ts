@@ -9,11 +9,28 @@ import type { Machine } from './machine.ts';
 /** What a call answers on success: JSON fields. */
 export type CallBody = Record<string, unknown>;
 
-/** An errno, or the fields of the answer. */
-export type CallResult = Errno | CallBody;
+/** The fields of an answer that are made when somebody looks at them. */
+export abstract class LazyBody {
+  /** Whether it is so small that it may be kept as long as a journal or a trace keeps it. */
+  abstract readonly isSmall: boolean;
+  abstract fields(): CallBody;
+}
+
+/** What a call answers: an errno, or the fields of the answer. */
+export type CallResult = Errno | CallBody | LazyBody;
+
+/**
+ * A call that is ready to run and is its own answer: for the calls that are made most, one object and the kernel's own
+ * generator is all there is of them.
+ */
+export abstract class DirectCall<T> extends LazyBody {
+  abstract run(task: Task): KernelStep<T>;
+  /** What the call answers, from what the kernel's function returned. */
+  abstract answer(value: T): CallResult;
+}
 
 /** A call that has been looked up and checked, ready to run as a task. */
-export type PreparedCall = (task: Task) => KernelStep<CallResult>;
+export type PreparedCall = ((task: Task) => KernelStep<CallResult>) | DirectCall<unknown>;
 
 /** What a call is made on; of a fault its id, of the host nothing. */
 export interface Targets {

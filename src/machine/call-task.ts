@@ -2,10 +2,11 @@ import type { CallObject } from '../../schemas/calls.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { PendingCallback } from '../kernel/callback.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
-import { Task } from '../kernel/task.ts';
+import { type KernelStep, Task } from '../kernel/task.ts';
 import { type Answer, answerOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
+import type { DirectCall, PreparedCall } from './call-handler.ts';
 import type { Machine } from './machine.ts';
-import { isByDriver } from './table.ts';
+import type { KnownCall } from './table.ts';
 
 /** A call that was started: answered already, or under way. */
 export interface StartedCall {
@@ -26,11 +27,14 @@ export function answerTo(started: StartedCall): Promise<Answer> {
 export class CallTask extends Task implements StartedCall {
   /** The container it acts on when it begins, if any. */
   container: string | undefined;
-  /** Its seq in the journal, and that of its last callback; 0 where nobody keeps one. */
-  seq = 0;
+  /** What a listener keeps of it; null where none does. */
+  record: object | null = null;
+  /** Seq of its last callback in the journal; 0 where nobody keeps one. */
   invalidationSeq = 0;
   /** How many of its callbacks the machine's listeners have been told of. */
   told = 0;
+  /** What makes its answer from what the kernel's function returns, where that is not the answer itself. */
+  private direct: DirectCall<unknown> | null = null;
   private made: Answer | null = null;
   private waiters: ((answer: Answer) => void)[] | null = null;
 
@@ -38,11 +42,13 @@ export class CallTask extends Task implements StartedCall {
     readonly machine: Machine,
     /** The call itself. */
     readonly object: CallObject,
+    /** What is known of such calls. */
+    readonly known: KnownCall,
     /** Id of the request that made it, if one did. */
     readonly reqId: string | undefined,
   ) {
     const device = typeof object.device === 'string' ? object.device : undefined;
-    super(machine.kernel, object.call, device, isByDriver(object));
+    super(machine.kernel, object.call, device, known.byDriver);
   }
 
   get answer(): Answer | null {
@@ -74,7 +80,16 @@ export class CallTask extends Task implements StartedCall {
     this.machine.callback(this, callback);
   }
 
+  /** The kernel's part of the call. */
+  begin(prepared: PreparedCall): KernelStep<unknown> {
+    if (typeof prepared === 'function') return prepared(this);
+    this.direct = prepared;
+    return prepared.run(this);
+  }
+
   override onEnd(): void {
+    const { end, direct } = this;
+    if (direct && end!.how === 'returned') end!.value = direct.answer(end!.value);
     this.machine.ended(this);
     this.tellWaiters();
   }

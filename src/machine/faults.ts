@@ -67,6 +67,7 @@ export class Faults {
 
   /** What happens to a call instead, or null. Counts it in every rule that matches; the first that strikes wins. */
   strike(call: CallObject): FaultEffect | null {
+    if (this.byId.size === 0) return null;
     const on = { device: call.device, container: call.container };
     let effect: FaultEffect | null = null;
     for (const state of this.byId.values()) {

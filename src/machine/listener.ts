@@ -31,3 +31,23 @@ export interface MachineListener {
   /** Nothing moves any more until the next call, or until a callback returns. */
   quiet?(): void;
 }
+
+/** Those that listen to each kind of event, in order. */
+export type Listeners = { readonly [E in keyof MachineListener]-?: readonly MachineListener[] };
+
+/** Sorts listeners by what they listen to, once: most events have two or three. */
+export function listenersOf(all: readonly MachineListener[]): Listeners {
+  const to = (event: keyof MachineListener) => all.filter((listener) => listener[event] !== undefined);
+  return {
+    called: to('called'),
+    fault: to('fault'),
+    invalidated: to('invalidated'),
+    callback: to('callback'),
+    returned: to('returned'),
+    splat: to('splat'),
+    advisory: to('advisory'),
+    waits: to('waits'),
+    ended: to('ended'),
+    quiet: to('quiet'),
+  };
+}

@@ -1,4 +1,4 @@
-import type { CallObject } from '../../schemas/calls.ts';
+import type { CallObject, Convenience } from '../../schemas/calls.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import type { Errno } from '../kernel/errno.ts';
@@ -14,9 +14,9 @@ import type { PreparedCall } from './call-handler.ts';
 import { CallTask, type StartedCall } from './call-task.ts';
 import { type FaultEffect, Faults } from './faults.ts';
 import { MACHINE_LIMITS, type MachineLimits } from './limits.ts';
-import type { MachineListener } from './listener.ts';
+import { type Listeners, listenersOf, type MachineListener } from './listener.ts';
 import { Refused } from './refused.ts';
-import { isByDriver, isConvenience, prepareCall, targetId } from './table.ts';
+import { knownCall } from './table.ts';
 
 /** Parameters of the host that are not the kernel's module parameters. */
 export interface PanicPolicy {
@@ -55,7 +55,7 @@ export class Machine {
   readonly faults: Faults;
   /** Numbers of the next ids of containers, devices, groups and processes. */
   readonly counters = { c: 0, d: 0, g: 0, p: 1 };
-  private readonly listeners: readonly MachineListener[];
+  private readonly listeners: Listeners;
   /** Calls that wait for a lock or a callback. */
   private readonly waiting = new Set<CallTask>();
   /** Calls that a fault delays, with what prevents their start. */
@@ -69,7 +69,7 @@ export class Machine {
     private readonly options: MachineOptions = {},
   ) {
     this.policy = { panicOnWarn: false, panicOnOops: false, ...options.policy };
-    this.listeners = options.listeners ?? [];
+    this.listeners = listenersOf(options.listeners ?? []);
     this.faults = new Faults(limits.faults);
     this.kernel = new Kernel(gen, limits);
     this.kernel.dropsCallback = (device) =>
@@ -83,14 +83,15 @@ export class Machine {
    * @throws Refused when it names what is not there; nothing has changed then
    */
   start(call: CallObject, reqId?: string): StartedCall {
-    if (isConvenience(call.call)) {
-      return new Sequence(this, call.call, CONVENIENCES[call.call](this, call), reqId);
+    const known = knownCall(call.call)!;
+    if (known.isConvenience) {
+      return new Sequence(this, known.name, CONVENIENCES[known.name as Convenience](this, call), reqId);
     }
-    if (this.waiting.size >= this.limits.pendingCalls && !isByDriver(call)) {
+    if (this.waiting.size >= this.limits.pendingCalls && !known.byDriver) {
       throw Refused.tooMany('calls under way', this.limits.pendingCalls);
     }
-    const prepared = prepareCall(this, call);
-    const task = new CallTask(this, call, reqId);
+    const prepared = known.prepare(this, call);
+    const task = new CallTask(this, call, known, reqId);
     const effect = this.faults.strike(call);
     if (effect) this.strike(task, prepared, effect);
     else this.run(task, prepared);
@@ -99,7 +100,7 @@ export class Machine {
 
   /** A fault strikes a call: it fails before it does anything, or begins when its time has come. */
   private strike(task: CallTask, prepared: PreparedCall, effect: FaultEffect): void {
-    for (const listener of this.listeners) listener.fault?.(task.object, effect);
+    for (const listener of this.listeners.fault) listener.fault!(task.object, effect);
     const { delay } = this.options;
     if ('errno' in effect) this.run(task, failing(effect.fault, effect.errno));
     else if (!delay) this.run(task, prepared);
@@ -115,7 +116,7 @@ export class Machine {
     this.delayed.delete(task);
     let prepared: PreparedCall;
     try {
-      prepared = prepareCall(this, task.object);
+      prepared = task.known.prepare(this, task.object);
     } catch (error) {
       task.giveUp(error as Error);
       this.settle();
@@ -127,12 +128,12 @@ export class Machine {
   /** Runs a call as a task, as far as it goes. */
   private run(task: CallTask, prepared: PreparedCall): void {
     const { listeners } = this;
-    task.container = this.containerOf(task.object);
-    for (const listener of listeners) listener.called?.(task);
-    this.kernel.scheduler.run(task, prepared(task));
+    task.container = this.containerOf(task);
+    for (const listener of listeners.called) listener.called!(task);
+    this.kernel.scheduler.run(task, task.begin(prepared));
     if (task.end === null) {
       this.waiting.add(task);
-      for (const listener of listeners) listener.waits?.(task);
+      for (const listener of listeners.waits) listener.waits!(task);
     }
     this.settle();
   }
@@ -141,7 +142,7 @@ export class Machine {
   resume(task: CallTask, answer: CallbackReturn): void {
     const { callback } = task;
     if (!callback) return;
-    for (const listener of this.listeners) listener.returned?.(task, callback, answer);
+    for (const listener of this.listeners.returned) listener.returned!(task, callback, answer);
     this.kernel.scheduler.resume(task, answer);
     this.settle();
   }
@@ -149,26 +150,26 @@ export class Machine {
   /** The kernel printed something because of a call. */
   splat(task: CallTask, event: SplatEvent): void {
     this.tellCallbacks(task);
-    for (const listener of this.listeners) listener.splat?.(task, event);
+    for (const listener of this.listeners.splat) listener.splat!(task, event);
   }
 
   /** A call has a finding that the kernel does not make, for the first time. */
   advisory(task: CallTask, advisory: Advisory): void {
     this.tellCallbacks(task);
-    for (const listener of this.listeners) listener.advisory?.(task, advisory);
+    for (const listener of this.listeners.advisory) listener.advisory!(task, advisory);
   }
 
   /** A call stopped in a callback to the outside. */
   callback(task: CallTask, callback: PendingCallback): void {
     this.tellCallbacks(task);
-    for (const listener of this.listeners) listener.callback?.(task, callback);
+    for (const listener of this.listeners.callback) listener.callback!(task, callback);
   }
 
   /** A call's task has ended. */
   ended(task: CallTask): void {
-    this.waiting.delete(task);
-    this.tellCallbacks(task);
-    for (const listener of this.listeners) listener.ended?.(task);
+    if (this.waiting.size > 0) this.waiting.delete(task);
+    if (task.told < task.invalidations.length) this.tellCallbacks(task);
+    for (const listener of this.listeners.ended) listener.ended!(task);
   }
 
   /** Does something that starts calls, as soon as the kernel's work is done. */
@@ -178,8 +179,8 @@ export class Machine {
 
   /** The kernel's work is done for now. */
   private settle(): void {
-    for (const listener of this.listeners) listener.quiet?.();
-    for (let action = this.later.shift(); action; action = this.later.shift()) action();
+    for (const listener of this.listeners.quiet) listener.quiet!();
+    while (this.later.length > 0) this.later.shift()!();
   }
 
   /** Tells the listeners of the callbacks a call has made since they were last told. */
@@ -187,7 +188,7 @@ export class Machine {
     const { invalidations } = task;
     while (task.told < invalidations.length) {
       const invalidation = invalidations[task.told++]!;
-      for (const listener of this.listeners) listener.invalidated?.(task, invalidation);
+      for (const listener of this.listeners.invalidated) listener.invalidated!(task, invalidation);
     }
   }
 
@@ -243,10 +244,10 @@ export class Machine {
     return this.options.realMemory?.(pid, id) ?? null;
   }
 
-  private containerOf(call: CallObject): string | undefined {
-    if (typeof call.container === 'string') return call.container;
-    const id = targetId(call);
-    return id === undefined ? undefined : this.kernel.devices.get(id)?.group.container?.id;
+  private containerOf({ object, known, device }: CallTask): string | undefined {
+    if (typeof object.container === 'string') return object.container;
+    if (known.on !== 'device') return undefined;
+    return this.kernel.devices.get(device!)?.group.container?.id;
   }
 
   process(id: string): Process {

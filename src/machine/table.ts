@@ -1,13 +1,11 @@
 import { Type } from '@sinclair/typebox';
 import {
   CALL_NAMES,
-  type CallEntry,
   type CallName,
   type CallObject,
   type CallTarget,
   type Convenience,
   callEntry,
-  isCallName,
 } from '../../schemas/calls.ts';
 import { Id } from '../../schemas/values.ts';
 import type { CallHandler, CallHandlers, PreparedCall, Targets } from './call-handler.ts';
@@ -29,50 +27,71 @@ const HANDLERS: CallHandlers<Exclude<CallName, Convenience>> = {
 };
 
 /** A call, ready to be checked and made. */
-class PreparedEntry {
-  readonly entry: CallEntry;
-  /** Its code; null for one that is made of others. */
-  readonly handler: CallHandler<CallName> | null;
+export class KnownCall {
+  /** What it is made on. */
+  readonly on: CallTarget;
+  /** Whether a driver makes it: what is under way might not end without it. */
+  readonly byDriver: boolean;
+  /** Whether it is made of others. */
+  readonly isConvenience: boolean;
   /** Throws a Refused that names the value and the rule where a value is not its arguments. */
   readonly checkArgs: (args: unknown, where: string) => void;
   /** Whether a value is the call in full: its name, its object's id, and every argument. */
   readonly isWhole: (call: CallObject) => boolean;
+  private readonly handler: CallHandler<CallName> | null;
 
-  constructor(name: CallName) {
-    this.entry = callEntry(name);
+  constructor(readonly name: CallName) {
+    const { on, by, of, args } = callEntry(name);
+    this.on = on;
+    this.byDriver = by === 'driver';
+    this.isConvenience = of !== undefined;
     this.handler = (HANDLERS as Partial<Record<CallName, CallHandler<CallName>>>)[name] ?? null;
-    const { on, args } = this.entry;
     const target = on === 'host' ? {} : { [on]: Id };
     const properties = { call: Type.Literal(name), ...target, ...args.properties };
     this.checkArgs = validator(args);
     this.isWhole = predicate(Type.Object(properties, { additionalProperties: false }));
   }
+
+  /**
+   * Makes a checked call ready to run.
+   *
+   * @throws Refused when an id names nothing or a rule is broken that no schema can say
+   */
+  prepare(machine: Machine, call: CallObject): PreparedCall {
+    if (!this.handler) throw new Error(`${this.name} is made of other calls`);
+    return this.handler(machine, this.target(machine, call) as never, call as never);
+  }
+
+  /** What a call is made on. */
+  private target(machine: Machine, call: CallObject): Targets[CallTarget] {
+    switch (this.on) {
+      case 'host':
+        return null;
+      case 'process':
+        return machine.process(call.process as string);
+      case 'container':
+        return machine.container(call.container as string);
+      case 'device':
+        return machine.device(call.device as string);
+      case 'fault':
+        return call.fault as string;
+    }
+  }
 }
 
-const TABLE = new Map<string, PreparedEntry>(CALL_NAMES.map((name) => [name, new PreparedEntry(name)]));
+const TABLE = new Map<string, KnownCall>(CALL_NAMES.map((name) => [name, new KnownCall(name)]));
 
-const checkId = validator(Id);
+/** The call of a name; undefined where there is none. */
+export function knownCall(name: unknown): KnownCall | undefined {
+  return TABLE.get(name as string);
+}
 
 /** Throws a Refused that names the value and the rule where a value is not the arguments of a call. */
 export function checkArgs(name: CallName, args: unknown, where: string): void {
   TABLE.get(name)!.checkArgs(args, where);
 }
 
-/** The id of the object a call is made on; undefined for a call on the host. */
-export function targetId(call: CallObject): string | undefined {
-  const { on } = TABLE.get(call.call)!.entry;
-  return on === 'host' ? undefined : (call[on] as string);
-}
-
-/** Whether a call is made of others. */
-export function isConvenience(name: string): name is Convenience {
-  return TABLE.get(name)?.entry.of !== undefined;
-}
-
-/** Whether what is under way might not end without this call: a driver makes it. */
-export function isByDriver({ call }: CallObject): boolean {
-  return TABLE.get(call)?.entry.by === 'driver';
-}
+const checkId = validator(Id);
 
 /**
  * Checks a call object in full: its name, its object's id, and every argument. For calls that come as one
@@ -85,46 +104,17 @@ export function checkCall(value: unknown): CallObject {
     throw Refused.badRequest('a call must be a JSON object');
   }
   const call = value as CallObject;
-  if (!isCallName(call.call)) {
-    throw Refused.badRequest(`call ${JSON.stringify(call.call)} is not a call of this host`);
-  }
-  if (!TABLE.get(call.call)!.isWhole(call)) refuseParts(call.call, call);
+  const known = knownCall(call.call);
+  if (!known) throw Refused.badRequest(`call ${JSON.stringify(call.call)} is not a call of this host`);
+  if (!known.isWhole(call)) refuseParts(known, call);
   return call;
 }
 
 /** Says what is wrong with a call, part by part. */
-function refuseParts(name: CallName, { call: _call, ...args }: CallObject): void {
-  const { on } = TABLE.get(name)!.entry;
+function refuseParts({ name, on, checkArgs: check }: KnownCall, { call: _call, ...args }: CallObject): void {
   if (on !== 'host') {
     checkId(args[on], `${name}/${on}`);
     delete args[on];
   }
-  checkArgs(name, args, name);
-}
-
-/**
- * Makes a checked call ready to run.
- *
- * @throws Refused when an id names nothing or a rule is broken that no schema can say
- */
-export function prepareCall(machine: Machine, call: CallObject): PreparedCall {
-  const { entry, handler } = TABLE.get(call.call)!;
-  if (!handler) throw new Error(`${call.call} is made of other calls`);
-  return handler(machine, targetOf(machine, entry.on, call) as never, call as never);
-}
-
-/** What a call is made on. */
-function targetOf(machine: Machine, on: CallTarget, call: CallObject): Targets[CallTarget] {
-  switch (on) {
-    case 'host':
-      return null;
-    case 'process':
-      return machine.process(call.process as string);
-    case 'container':
-      return machine.container(call.container as string);
-    case 'device':
-      return machine.device(call.device as string);
-    case 'fault':
-      return call.fault as string;
-  }
+  check(args, name);
 }

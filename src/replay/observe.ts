@@ -1,4 +1,5 @@
 import { type Answer, bodyOf, errnoOf } from '../machine/answer.ts';
+import { type CallResult, LazyBody } from '../machine/call-handler.ts';
 import { fnv1a64, infoOf, PLAIN_FIELDS } from './compare.ts';
 import type { Expectation, Observation } from './scenario.ts';
 
@@ -39,11 +40,18 @@ export function observationOf(
 /** The expectation of a call that returned, printed nothing and called nobody; null where more is to be said. */
 export function plainExpectation({ end, log, invalidations }: Answer): Expectation | null {
   if (end.how !== 'returned' || log.length > 0 || invalidations.length > 0) return null;
-  if (typeof end.value === 'string') return { errno: end.value };
-  if (end.value.data !== undefined || end.value.dmaAvail !== undefined) return null;
+  const { value } = end;
+  if (typeof value === 'object' && (value.data !== undefined || value.dmaAvail !== undefined)) return null;
+  return plainExpectationOf(value);
+}
+
+/** The expectation of a call that answered this, with nothing beside it. */
+export function plainExpectationOf(value: CallResult): Expectation {
+  if (typeof value === 'string') return { errno: value };
+  const body = value instanceof LazyBody ? value.fields() : value;
   const expect: Expectation = { errno: null };
   for (const field of PLAIN_FIELDS) {
-    if (end.value[field] !== undefined) Object.assign(expect, { [field]: end.value[field] });
+    if (body[field] !== undefined) Object.assign(expect, { [field]: body[field] });
   }
   return expect;
 }

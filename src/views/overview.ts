@@ -1,4 +1,5 @@
 import type { DeviceLine, PendingLine, RigOverview } from '../../schemas/page.ts';
+import { recordOf } from '../host/journal-writer.ts';
 import { hex } from '../kernel/pages.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 import type { CallTask } from '../machine/call-task.ts';
@@ -31,10 +32,10 @@ function deviceLine(shown: Device): DeviceLine {
 }
 
 function pendingLine(task: CallTask, waitingMs: number): PendingLine {
-  const { seq, object, container, device, invalidations } = task;
+  const { object, container, device, invalidations } = task;
   const last = invalidations.at(-1);
   return {
-    seq,
+    seq: recordOf(task).seq,
     call: redactCall(object),
     ...(container === undefined ? {} : { container }),
     ...(device === undefined ? {} : { device }),

@@ -1,4 +1,5 @@
 import { flagWord, IOMMU_TYPES, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
+import type { Errno } from '../../kernel/errno.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import {
@@ -22,6 +23,7 @@ import type {
   IommuInfo,
   MapDmaArgs,
   UnmapDmaArgs,
+  UnmapDmaResult,
   UserBitmap,
 } from '../../kernel/vfio/iommu-ops.ts';
 import {
@@ -29,6 +31,7 @@ import {
   type CallBody,
   type CallHandlers,
   type CallResult,
+  DirectCall,
   ok,
   type PreparedCall,
 } from '../call-handler.ts';
@@ -38,18 +41,60 @@ import { Refused } from '../refused.ts';
 /** Dirty page indexes an answer lists; above, only the bitmap. */
 const LISTED_DIRTY_PAGES = 4096;
 
-// Generator functions of the module's own: one made for each call would cost as much as the call.
-function* map(task: Task, container: Container, args: MapDmaArgs): KernelStep<CallResult> {
-  const errno = yield* mapDma(task, container, args);
-  return errno ?? { iova: hex(args.iova), size: hex(args.size) };
+/** VFIO_IOMMU_MAP_DMA. */
+class MapDma extends DirectCall<Errno | null> {
+  override readonly isSmall = true;
+
+  constructor(
+    private readonly container: Container,
+    private readonly args: MapDmaArgs,
+  ) {
+    super();
+  }
+
+  override run(task: Task): KernelStep<Errno | null> {
+    return mapDma(task, this.container, this.args);
+  }
+
+  override answer(errno: Errno | null): CallResult {
+    return errno ?? this;
+  }
+
+  override fields(): CallBody {
+    return { iova: hex(this.args.iova), size: hex(this.args.size) };
+  }
 }
 
-function* unmap(task: Task, container: Container, args: UnmapDmaArgs): KernelStep<CallResult> {
-  const result = yield* unmapDma(task, container, args);
-  if (typeof result === 'string') return result;
-  if (result.errno) return result.errno;
-  const size = hex(result.size);
-  return result.bitmap ? { size, ...bitmapBody(result.bitmap) } : { size };
+/** VFIO_IOMMU_UNMAP_DMA. */
+class UnmapDma extends DirectCall<UnmapDmaResult> {
+  private result: Exclude<UnmapDmaResult, Errno> | null = null;
+
+  constructor(
+    private readonly container: Container,
+    private readonly args: UnmapDmaArgs,
+  ) {
+    super();
+  }
+
+  override run(task: Task): KernelStep<UnmapDmaResult> {
+    return unmapDma(task, this.container, this.args);
+  }
+
+  override answer(result: UnmapDmaResult): CallResult {
+    if (typeof result === 'string') return result;
+    if (result.errno) return result.errno;
+    this.result = result;
+    return this;
+  }
+
+  override get isSmall(): boolean {
+    return !this.result?.bitmap;
+  }
+
+  override fields(): CallBody {
+    const { size, bitmap } = this.result!;
+    return bitmap ? { size: hex(size), ...bitmapBody(bitmap) } : { size: hex(size) };
+  }
 }
 
 /** Refuses a bitmap that no answer could carry, before the call does anything. */
@@ -147,7 +192,7 @@ export const containerCalls: CallHandlers<
     const size = address(args.size);
     const flags = flagWord(args.flags, MAP_FLAGS);
     const mapArgs = { iova, vaddr: address(args.vaddr), size, flags };
-    return (task) => map(task, container, mapArgs);
+    return new MapDma(container, mapArgs);
   },
   'unmap-dma': (m, container, args) => {
     const iova = address(args.iova);
@@ -157,7 +202,7 @@ export const containerCalls: CallHandlers<
     if (wantsBitmap) checkBitmapSize(m, size);
     const range = { iova, size, flags };
     const unmapArgs = args.pageSize === undefined ? range : { ...range, pageSize: address(args.pageSize) };
-    return (task) => unmap(task, container, unmapArgs);
+    return new UnmapDma(container, unmapArgs);
   },
   'dirty-start': (_m, container) => dirtyCall(container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, null),
   'dirty-stop': (_m, container) => dirtyCall(container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, null),

@@ -3,7 +3,7 @@ import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
 import { ExternalDriver } from '../../drivers/external/driver.ts';
 import { createDriver } from '../../drivers/index.ts';
 import { SyntheticDriver } from '../../drivers/synthetic/driver.ts';
-import type { DmaAccess } from '../../kernel/driver.ts';
+import type { DmaAccess, PinResult, UnpinResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
@@ -18,7 +18,16 @@ import {
 } from '../../kernel/vfio/group.ts';
 import { vfioDmaRw } from '../../kernel/vfio/vfio-main.ts';
 import { describeDevice } from '../../views/device.ts';
-import { address, type CallHandlers, type CallResult, ok, type PreparedCall } from '../call-handler.ts';
+import {
+  address,
+  type CallBody,
+  type CallHandlers,
+  type CallResult,
+  DirectCall,
+  NOTHING,
+  ok,
+  type PreparedCall,
+} from '../call-handler.ts';
 import { callbackReturn } from '../callback-return.ts';
 import { iommuOf } from '../iommu.ts';
 import { Refused } from '../refused.ts';
@@ -56,32 +65,80 @@ function accessOf(args: CallArgs<'dma-rw'>): DmaAccess {
   return { write: new Uint8Array(length).fill(fill) };
 }
 
-// Generator functions of the module's own: one made for each call would cost as much as the call.
-function* pin(task: Task, device: Device, iova: bigint, npage: number, prot: number): KernelStep<CallResult> {
-  const { driver } = device;
-  const api = task.kernel.driverApi(task, device);
-  const result = yield* driver.pinPages
-    ? driver.pinPages(api, iova, npage, prot)
-    : api.pinPages(iova, npage, prot);
-  if (typeof result === 'string') return result;
-  const key = api.keyOf(iova);
-  const page = pageOf(key);
-  const offset = offsetInPage(key);
-  return {
-    pinned: result.length,
-    pages: result.map((pfn, i) => ({
-      iova: hexAddress(wrapPage(page + i), offset),
-      pfn: `0x${pfn.toString(16)}`,
-    })),
-  };
+/** vfio_pin_pages, made by the device's driver. */
+class PinPages extends DirectCall<PinResult> {
+  override readonly isSmall = false;
+  /** Of the first pin. */
+  private key = 0n;
+  private pfns: readonly number[] = [];
+
+  constructor(
+    private readonly device: Device,
+    private readonly iova: bigint,
+    private readonly npage: number,
+    private readonly prot: number,
+  ) {
+    super();
+  }
+
+  override run(task: Task): KernelStep<PinResult> {
+    const { driver } = this.device;
+    const api = task.kernel.driverApi(task, this.device);
+    this.key = api.keyOf(this.iova);
+    return driver.pinPages
+      ? driver.pinPages(api, this.iova, this.npage, this.prot)
+      : api.pinPages(this.iova, this.npage, this.prot);
+  }
+
+  override answer(result: PinResult): CallResult {
+    if (typeof result === 'string') return result;
+    this.pfns = result;
+    return this;
+  }
+
+  override fields(): CallBody {
+    const page = pageOf(this.key);
+    const offset = offsetInPage(this.key);
+    return {
+      pinned: this.pfns.length,
+      pages: this.pfns.map((pfn, i) => ({
+        iova: hexAddress(wrapPage(page + i), offset),
+        pfn: `0x${pfn.toString(16)}`,
+      })),
+    };
+  }
 }
 
-function* unpin(task: Task, device: Device, iova: bigint, npage: number): KernelStep<CallResult> {
-  const { driver } = device;
-  const api = task.kernel.driverApi(task, device);
-  const result = yield* driver.unpinPages ? driver.unpinPages(api, iova, npage) : api.unpinPages(iova, npage);
-  if (typeof result === 'string') return result;
-  return result === null ? {} : { unpinned: result };
+/** vfio_unpin_pages, made by the device's driver. */
+class UnpinPages extends DirectCall<UnpinResult> {
+  override readonly isSmall = true;
+  private unpinned: number | null = null;
+
+  constructor(
+    private readonly device: Device,
+    private readonly iova: bigint,
+    private readonly npage: number,
+  ) {
+    super();
+  }
+
+  override run(task: Task): KernelStep<UnpinResult> {
+    const { driver } = this.device;
+    const api = task.kernel.driverApi(task, this.device);
+    return driver.unpinPages
+      ? driver.unpinPages(api, this.iova, this.npage)
+      : api.unpinPages(this.iova, this.npage);
+  }
+
+  override answer(result: UnpinResult): CallResult {
+    if (typeof result === 'string') return result;
+    this.unpinned = result;
+    return this;
+  }
+
+  override fields(): CallBody {
+    return this.unpinned === null ? NOTHING : { unpinned: this.unpinned };
+  }
 }
 
 /** Calls on a device and its group. */
@@ -166,11 +223,11 @@ export const deviceCalls: CallHandlers<
   'pin-pages': (_m, device, args) => {
     const iova = address(args.iova);
     const prot = flagWord(args.prot, PROT_FLAGS);
-    return (task) => pin(task, device, iova, args.npage, prot);
+    return new PinPages(device, iova, args.npage, prot);
   },
   'unpin-pages': (_m, device, args) => {
     const iova = address(args.iova);
-    return (task) => unpin(task, device, iova, args.npage);
+    return new UnpinPages(device, iova, args.npage);
   },
   'dma-rw': (_m, device, args) => {
     const access = accessOf(args);
