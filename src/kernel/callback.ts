@@ -16,7 +16,7 @@ export interface Invalidation {
 /** What a driver outside is called for. */
 export type CallbackName = 'dma-unmap' | 'open-device' | 'close-device';
 
-/** A callback that waits for the world outside the kernel. */
+/** A callback that is pending outside the kernel. */
 export interface PendingCallback {
   /**
    * `held`: a synthetic driver's callback that stopped before it did anything.
@@ -29,7 +29,7 @@ export interface PendingCallback {
   readonly invalidation: Invalidation | null;
 }
 
-/** What a driver outside answered: nothing much, unless it says so. */
+/** What a driver outside answered; nothing where it just returned. */
 export interface CallbackReturn {
   /** open-device: the errno it fails with. */
   errno?: Errno;

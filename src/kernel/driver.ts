@@ -20,7 +20,7 @@ export interface DriverApi {
   unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult>;
   /** The key that a pin of an IOVA has: the exact byte, or its page where pins are made by page frame. */
   keyOf(iova: bigint): bigint;
-  /** Stops the task until the world outside lets the callback go on; what it answered. */
+  /** Stops the task until the callback is resumed from outside; what it was answered. */
   waitOutside(mode: 'held' | 'outside', call: CallbackName): KernelStep<CallbackReturn>;
   /** vfio_dma_rw: the bytes read (none for a write), or an errno. */
   dmaRw(iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array>;

@@ -3,7 +3,7 @@ import { PROT_WRITE, type ProcessMemory } from './memory.ts';
 import { addressOf, isPageAligned, offsetInPage, PAGE_SIZE, pageOf, TOP } from './pages.ts';
 
 /** A part of a process's address space that is valid memory. */
-export interface MemoryRegion {
+interface MemoryRegion {
   /** First page. */
   readonly start: number;
   /** Size in pages. */

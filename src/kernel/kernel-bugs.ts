@@ -1,5 +1,5 @@
 /** A bug of a kernel generation itself (not the BUG_ON): the answer is the kernel's, an advisory says so. */
-export interface KernelBugNote {
+interface KernelBugNote {
   readonly id: string;
   readonly title: string;
   readonly text: string;

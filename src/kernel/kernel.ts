@@ -28,7 +28,7 @@ const CONTAINER_PROVIDERS: Readonly<Record<Generation['containerOf'], ContainerP
 };
 
 /** Default of the module parameter dma_entry_limit. */
-export const DMA_ENTRY_LIMIT = 65535;
+const DMA_ENTRY_LIMIT = 65535;
 
 /**
  * One emulated kernel: its objects by id, its parameters, its taint and the state of its once-only warnings.

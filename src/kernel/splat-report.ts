@@ -5,7 +5,7 @@ import type { LogEntry, SplatDetails, SplatEvent } from './splats.ts';
 export type SplatReport = LogEntry & SplatSubject;
 
 /** What a splat was about, in the same form. */
-export interface SplatSubject {
+interface SplatSubject {
   readonly device?: string;
   readonly container?: string;
   readonly iova?: string;

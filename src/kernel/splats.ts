@@ -2,13 +2,13 @@ import type { Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
 
 /** What kind of line the kernel prints. DEADLOCK is this host's own: the kernel would just hang. */
-export type SplatKind = 'WARN_ON' | 'WARN_ON_ONCE' | 'BUG_ON' | PrintedLevel | 'DEADLOCK';
+type SplatKind = 'WARN_ON' | 'WARN_ON_ONCE' | 'BUG_ON' | PrintedLevel | 'DEADLOCK';
 
 /** A line without a trace, by its level: pr_err, pr_warn, pr_notice or pr_info. */
 export type PrintedLevel = 'PR_ERR' | 'PR_WARN' | 'PR_NOTICE' | 'PR_INFO';
 
 /** What a splat says, wherever a kernel has it. */
-export interface SplatNote {
+interface SplatNote {
   readonly kind: SplatKind;
   readonly condition: string;
   /** What the kernel does next. */
@@ -41,7 +41,7 @@ export interface WarnEntry {
   file: string;
   line: number;
 }
-export interface PrWarnEntry {
+interface PrWarnEntry {
   kind: PrintedLevel;
   text: string;
 }

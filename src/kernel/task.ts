@@ -9,7 +9,7 @@ import type { Splat, SplatDetails, SplatEvent, SplatId } from './splats.ts';
 import type { Device } from './vfio/device.ts';
 
 /** Where a kernel operation stops: at a lock somebody holds, or in a callback to the outside. */
-export type Suspension = { wait: Lock; shared?: boolean } | { callback: PendingCallback };
+type Suspension = { wait: Lock; shared?: boolean } | { callback: PendingCallback };
 
 /** A kernel operation that may stop on its way. Built-in drivers run inside it; it is resumed with no value. */
 export type KernelStep<T> = Generator<Suspension, T, void>;
@@ -114,7 +114,7 @@ export class Task {
     return true;
   }
 
-  /** mutex_lock. Throws Wedged where the owner will never let go. */
+  /** mutex_lock. Throws Wedged where the owner never unlocks it. */
   *lock(lock: Lock): KernelStep<void> {
     if (this.tryLock(lock)) return;
     if (lock.wedgedBy) throw new Wedged(lock, lock.wedgedBy);
@@ -133,7 +133,7 @@ export class Task {
   }
 
   /**
-   * mutex_lock within another lock. Where the owner will never let go the task hangs with all it holds, and so
+   * mutex_lock within another lock. Where the owner never unlocks it the task hangs with all it holds, and so
    * does whoever needs any of that.
    */
   *lockNested(lock: Lock): KernelStep<void> {

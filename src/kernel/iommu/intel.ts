@@ -7,7 +7,7 @@ import type { IommuHardware } from './hardware.ts';
 const HUGE_PAGES = 512;
 
 /** A mapping that is entered into a domain, in pages. */
-export interface Entered {
+interface Entered {
   readonly iova: number;
   readonly vaddr: number;
   readonly size: number;

@@ -50,7 +50,7 @@ export class UserBitmap {
 }
 
 /** Equal 64-bit words in a row: index of the first, how many, and the two halves of each. */
-export interface WordRun {
+interface WordRun {
   readonly word: number;
   readonly count: number;
   readonly low: number;

@@ -21,7 +21,7 @@ export type Type1Type = 1 | 3 | 6;
 export const ALL_IOVA: IovaRange = { start: 0, end: TOP_PAGE };
 
 /** Something an instance reports to, for a retry counter that must notice when its mapping goes. */
-export interface MappingWatcher {
+interface MappingWatcher {
   forget(slot: number): void;
 }
 

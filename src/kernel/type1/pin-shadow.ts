@@ -49,7 +49,7 @@ export class PinShadow {
     );
   }
 
-  /** A device let go a reference that was another's (its number). */
+  /** A device dropped a reference that was another's (its number). */
   foreignUnpin(task: Task, device: Device, owner: number, page: number, offset: number): void {
     const name = task.kernel.deviceName(owner);
     if (this.stolen.size < STOLEN_MAX) this.stolen.add(`${owner} ${page} ${offset}`);

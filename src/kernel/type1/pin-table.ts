@@ -140,7 +140,7 @@ export class PinTable extends RbLinks {
    * One reference less, dropped by `device`.
    *
    * @returns the number of the device whose reference it was: `device` where it holds one, otherwise the
-   *   earliest other holder, whose reference the kernel has just let go without a word
+   *   earliest other holder, whose reference the kernel has just dropped silently
    */
   put(slot: number, device: number): number {
     this.refCount[slot]!--;
