@@ -1,3 +1,6 @@
+import type { Static } from '@sinclair/typebox';
+import type { SplatReport } from './answers.ts';
+
 // What the page's own routes answer (`GET /ui/…`); the page's scripts take their types from here.
 
 /** A device that holds pins, and how many of a page. */
@@ -27,7 +30,7 @@ export interface LayoutAnswer {
     /** How often an unmap visits one mapping at most. */
     attempts: number;
   };
-  wedged: null | object;
+  wedged: null | Static<typeof SplatReport>;
   /** Whether all mappings and pins are in it. */
   complete: boolean;
   /** The bits of a mapping's `flags`. */

@@ -32,10 +32,10 @@ export class Calls {
   /** The call that an entry belongs to; undefined where the page does not know it. @param {JournalEvent} event @param {number} now */
   take(event, now) {
     if (event.kind === 'call') {
-      const { seq, call = {}, container, device } = event;
+      const { seq, call, container, device } = event;
       return this.#bySeq.get(seq) ?? this.#add(seq, call, container, device, now);
     }
-    if (event.cause === undefined) return undefined;
+    if (!('cause' in event)) return undefined;
     const call = this.#bySeq.get(event.cause);
     if (event.kind === 'answer' && call) {
       this.#bySeq.delete(call.seq);

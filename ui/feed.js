@@ -52,8 +52,8 @@ export async function follow(rig, since, signal, take) {
     let end = null;
     for (const line of lines) {
       if (line === '') continue;
-      const event = /** @type {JournalEvent} */ (JSON.parse(line));
-      if (event.kind === 'end') end = event.reason ?? 'it ended';
+      const event = /** @type {JournalEvent | { kind: 'end', reason: string }} */ (JSON.parse(line));
+      if (event.kind === 'end') end = event.reason;
       else events.push(event);
     }
     if (events.length > 0) take(events);

@@ -3,9 +3,9 @@
 import { element } from './dom.js';
 import { lineOf } from './words.js';
 
-/** @typedef {import('./words.js').JournalEvent} JournalEvent */
+/** @typedef {import('./words.js').LogLine} LogLine */
 /** @typedef {import('./calls.js').Call} Call */
-/** @typedef {{ event: JournalEvent, call: Call | undefined }} Entry an entry of the journal, and the call it belongs to */
+/** @typedef {{ event: LogLine, call: Call | undefined }} Entry an entry of the journal, and the call it belongs to */
 /** @typedef {{ text: string, kinds: Set<string>, container: string, device: string }} Wanted */
 
 /** Entries kept, and the newest of them that are in the page. */
@@ -75,7 +75,12 @@ export class Log {
     if (event.kind === 'note') return true;
     if (!kinds.has(event.kind)) return false;
     if (container !== '' && event.container !== container) return false;
-    if (device !== '' && event.device !== device && !event.advisory?.devices.includes(device)) return false;
+    if (
+      device !== '' &&
+      event.device !== device &&
+      !(event.kind === 'advisory' && event.advisory.devices.includes(device))
+    )
+      return false;
     if (text === '') return true;
     const { name, text: says, more } = lineOf(event);
     const where = `${event.container ?? ''} ${event.device ?? ''}`;

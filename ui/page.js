@@ -48,6 +48,8 @@ export class Page {
   #rounds = new Rounds();
   /** @type {RigOverview | null} */
   #overview = null;
+  /** Names of the calls that change nothing. @type {Set<string>} */
+  #reads = new Set();
   /** The rig as a whole, asked again when it may have changed. @type {Poll | null} */
   #poll = null;
   #rig = '';
@@ -120,6 +122,8 @@ export class Page {
   /** Shows the rig; returns the entry of its journal to go on from, or null where there is no such rig. */
   async #begin() {
     const signal = AbortSignal.any([this.#watching.signal, this.#session.signal]);
+    const { calls } = await getJson('/v1/calls', null, signal);
+    for (const { call, reads } of calls) if (reads) this.#reads.add(call);
     /** @type {RigOverview | null} */
     const overview = await getJson('/ui/rig', this.#rig, signal);
     this.#gone = overview === null;
@@ -170,9 +174,14 @@ export class Page {
       const call = this.#calls.take(event, now);
       const round = this.#rounds.take(event, call);
       if (round !== undefined) changed.add(round);
-      if (event.kind === 'answer' || event.kind === 'splat') this.#poll?.want(event.seq);
-      const matters = event.kind === 'answer' || event.kind === 'invalidation' || event.kind === 'splat';
-      if (event.container !== undefined && matters) this.#cards.get(event.container)?.touched(event.seq);
+      const changes = event.kind === 'answer' && !(call && this.#reads.has(call.name));
+      if (changes || event.kind === 'splat') this.#poll?.want(event.seq);
+      if (
+        event.container !== undefined &&
+        (changes || event.kind === 'invalidation' || event.kind === 'splat')
+      ) {
+        this.#cards.get(event.container)?.touched(event.seq);
+      }
       return { event, call };
     });
     this.#showCalls(changed);

@@ -21,7 +21,8 @@ export class RigMenu {
     select.addEventListener('change', () => onChoose(select.value));
     for (const kind of ['pointerdown', 'focus']) select.addEventListener(kind, () => this.#look());
     setInterval(() => {
-      if (document.visibilityState === 'visible' && document.activeElement !== select) this.#look();
+      // An open menu is not changed under the pointer.
+      if (document.visibilityState === 'visible') this.#look(document.activeElement !== select);
     }, LOOK_MS);
   }
 
@@ -31,17 +32,18 @@ export class RigMenu {
     this.#look();
   }
 
-  async #look() {
+  /** @param {boolean} show whether the menu may change */
+  async #look(show = true) {
     try {
       const { rigs } = await getJson('/v1/rigs', null, AbortSignal.timeout(LOOK_MS));
-      this.#show(rigs);
-      this.onList(rigs.map((/** @type {{ rig: string }} */ { rig }) => rig));
+      if (show) this.#show(rigs);
+      this.onList(rigs.map((/** @type {import('./words.js').RigView} */ { rig }) => rig));
     } catch {
       // The page says elsewhere that it is not connected.
     }
   }
 
-  /** @param {{ rig: string }[]} rigs */
+  /** @param {import('./words.js').RigView[]} rigs */
   #show(rigs) {
     const select = this.#select;
     const states = new Map(rigs.map((one) => [one.rig, rigInWords(one)]));

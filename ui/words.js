@@ -1,15 +1,11 @@
 // What the page says: addresses, sizes and journal entries in words. No DOM.
 
-/**
- * An entry of the journal.
- * @typedef {{
- *   seq: number, kind: string, cause?: number, container?: string, device?: string,
- *   call?: Record<string, any>, how?: string, errno?: string | null,
- *   iova?: string, length?: string, attempt?: number, round?: number,
- *   splat?: Record<string, any>, advisory?: Record<string, any>, webhook?: Record<string, any>,
- *   reason?: string
- * }} JournalEvent
- */
+/** @typedef {import('../schemas/events.ts').JournalEvent} JournalEvent */
+/** @typedef {import('../schemas/views.ts').RigView} RigView */
+/** @typedef {import('@sinclair/typebox').Static<typeof import('../schemas/answers.ts').LogEntry>} LogEntry */
+/** @typedef {import('@sinclair/typebox').Static<typeof import('../schemas/answers.ts').SplatReport>} SplatReport */
+/** @typedef {{ name: string, text: string, more: string, tone: 'calm' | 'note' | 'warn' | 'fatal' }} Line */
+/** @typedef {JournalEvent | { seq: number, kind: 'note', reason: string }} LogLine an entry, or a line of the page's own */
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 
@@ -67,33 +63,45 @@ function plain(value) {
   return text.length > 48 ? `${text.slice(0, 45)}…` : text;
 }
 
-/** How a call ended. @param {JournalEvent} event */
+/** How a call ended. @param {{ how: string, errno: string | null }} answer */
 export function endInWords({ how, errno }) {
-  if (errno) return errno;
-  return how === 'returned' || how === undefined ? 'ok' : how;
+  return errno ?? (how === 'returned' ? 'ok' : how);
+}
+
+/** Pins named in a splat's line. */
+const PINS_NAMED = 3;
+
+/** @param {SplatReport} splat @returns {Line} */
+function splatLine({ kind, text, condition = '', function: where, file, line, pinCount = 0, pins = [] }) {
+  if (text !== undefined) return { name: kind, text, more: '', tone: 'warn' };
+  if (kind === 'DEADLOCK') return { name: kind, text: condition, more: '', tone: 'fatal' };
+  const named = pins.slice(0, PINS_NAMED).map(({ iova, devices }) => {
+    const holders = devices.map(({ device }) => device).join(', ');
+    return holders === '' ? iova : `${iova} of ${holders}`;
+  });
+  const left = pinCount > 0 ? [`${counted(pinCount, 'pin')} left: ${named.join('; ')}`] : [];
+  const more = [`${where}() ${file}:${line}`, ...left].join(' · ');
+  return { name: kind, text: condition, more, tone: kind === 'BUG_ON' ? 'fatal' : 'warn' };
+}
+
+/** @param {{ call: string, [argument: string]: unknown }} call @returns {Line} */
+function callLine({ call, container: _c, device: _d, ...args }) {
+  const text = Object.entries(args).map(([name, value]) => `${name}=${plain(value)}`);
+  return { name: call, text: text.join(' '), more: '', tone: 'calm' };
 }
 
 /**
  * An entry's line in the log: what it is called, what it says, what stands below it, and how bad it is.
- * @param {JournalEvent} event
- * @returns {{ name: string, text: string, more: string, tone: 'calm' | 'note' | 'warn' | 'fatal' }}
+ * @param {LogLine} event
+ * @returns {Line}
  */
 export function lineOf(event) {
   switch (event.kind) {
-    case 'splat': {
-      const splat = event.splat ?? {};
-      if (splat.text !== undefined) return { name: splat.kind, text: splat.text, more: '', tone: 'warn' };
-      if (splat.kind === 'DEADLOCK') {
-        return { name: 'DEADLOCK', text: splat.condition, more: '', tone: 'fatal' };
-      }
-      const tone = splat.kind === 'BUG_ON' ? 'fatal' : 'warn';
-      const where = `${splat.function}() ${splat.file}:${splat.line}`;
-      return { name: splat.kind, text: splat.condition, more: where, tone };
-    }
+    case 'splat':
+      return splatLine(event.splat);
     case 'advisory': {
-      const { kind, text, iova, call, devices } = event.advisory ?? {};
-      const more = [call, ...(devices ?? []), iova].filter(Boolean).join(' · ');
-      return { name: String(kind), text: String(text), more, tone: 'note' };
+      const { kind, text, iova, call, devices } = event.advisory;
+      return { name: kind, text, more: [call, ...devices, iova].join(' · '), tone: 'note' };
     }
     case 'invalidation':
       return {
@@ -103,27 +111,20 @@ export function lineOf(event) {
         tone: 'calm',
       };
     case 'webhook': {
-      const { outcome, reason } = event.webhook ?? {};
-      return {
-        name: 'webhook',
-        text: [outcome, reason].filter(Boolean).join(': '),
-        more: '',
-        tone: outcome === 'returned' ? 'calm' : 'warn',
-      };
+      const { outcome, reason } = event.webhook;
+      const text = reason === undefined ? outcome : `${outcome}: ${reason}`;
+      return { name: 'webhook', text, more: '', tone: outcome === 'returned' ? 'calm' : 'warn' };
     }
-    case 'call': {
-      const { call, container: _c, device: _d, ...args } = event.call ?? {};
-      const text = Object.entries(args)
-        .map(([name, value]) => `${name}=${plain(value)}`)
-        .join(' ');
-      return { name: String(call), text, more: '', tone: 'calm' };
-    }
+    case 'call':
+      return callLine(event.call);
+    case 'note':
+      return { name: event.kind, text: event.reason, more: '', tone: 'calm' };
     default:
-      return { name: event.kind, text: event.reason ?? '', more: '', tone: 'calm' };
+      return { name: event.kind, text: '', more: '', tone: 'calm' };
   }
 }
 
-/** Why a container is wedged, in one sentence. @param {Record<string, any>} splat */
+/** Why a container is wedged, in one sentence. @param {LogEntry} splat */
 export function wedgeInWords(splat) {
   if (splat.kind === 'DEADLOCK') return `DEADLOCK: ${splat.condition}`;
   return `${splat.kind}(${splat.condition}) in ${splat.function}(), ${splat.file}:${splat.line}`;
@@ -131,7 +132,7 @@ export function wedgeInWords(splat) {
 
 /**
  * How a rig is, for the menu.
- * @param {Record<string, any>} rig as `GET /v1/rigs` lists it
+ * @param {Pick<RigView, 'kernel' | 'containers' | 'wedged' | 'pendingCalls' | 'taint'>} rig
  */
 export function rigInWords({ kernel, containers, wedged, pendingCalls, taint }) {
   const parts = [`Linux ${kernel}`, counted(containers, 'container')];

@@ -22,7 +22,7 @@ const call = (seq: number, name: string, more: object = {}): Event => ({
   seq,
   kind: 'call',
   container: 'c0',
-  call: { call: name, container: 'c0', ...more },
+  call: Object.assign({ call: name, container: 'c0' }, more),
 });
 const answer = (cause: number, how = 'returned', errno: string | null = null): Event => ({
   seq: 900 + cause,
@@ -41,6 +41,7 @@ const callback = (cause: number, iova: string, attempt: number, device = 'd0'): 
   iova,
   length: '0x1000',
   attempt,
+  round: 1,
 });
 
 test('a call is under way until its answer, and knows how it ended', () => {

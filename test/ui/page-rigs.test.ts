@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
 import { ok, synthetic } from '../http/rig.ts';
-import { paste, says, usePage } from './page.ts';
+import { PATIENCE, paste, says, usePage } from './page.ts';
 
 const at = usePage();
 
@@ -41,10 +41,9 @@ test('a rig that is deleted while the page asks about it is no error', async () 
     await gone;
     await route.continue();
   });
-  for (let i = 0; i < 3; i++)
-    await ok(at.rig.post(`containers/c${i}/check-extension`, { extension: 1 }, other));
+  for (let i = 0; i < 3; i++) await at.rig.post(`containers/c${i}/set-iommu`, { type: 1 }, other);
   await ok(at.rig.post('containers', {}, other));
-  await expect.poll(() => held).toBeGreaterThan(1);
+  await expect.poll(() => held, PATIENCE).toBeGreaterThan(1);
   await ok(at.rig.del('rigs/night-2'));
   letGo();
   await says(at.page.locator('#state[data-state=gone]'), 'no such rig');

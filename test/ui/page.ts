@@ -67,6 +67,9 @@ export function usePage(): PageRig {
   return made;
 }
 
+/** How long expect.poll waits: as long as everything else here. */
+export const PATIENCE = { timeout: 30_000 };
+
 /** Waits until an element says something. */
 export async function says(where: Locator, text: string | RegExp): Promise<void> {
   await where.filter({ hasText: text }).first().waitFor();

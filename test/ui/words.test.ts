@@ -43,7 +43,16 @@ test('a rig is said with what needs looking at, and without what does not', () =
 
 describe('a line of the log', () => {
   test('a callback names its attempt, whatever the engine allows', () => {
-    const event = { seq: 1, kind: 'invalidation', iova: '0x0', length: '0x1000', attempt: 55, round: 2 };
+    const event = {
+      seq: 9,
+      kind: 'invalidation' as const,
+      cause: 1,
+      device: 'd0',
+      iova: '0x0',
+      length: '0x1000',
+      attempt: 55,
+      round: 2,
+    };
     expect(lineOf(event)).toMatchObject({
       name: 'dma_unmap',
       text: '0x0 + 0x1000',
@@ -53,12 +62,19 @@ describe('a line of the log', () => {
 
   test('a BUG_ON names its place and a DEADLOCK its locks', () => {
     const bug = { kind: 'BUG_ON', function: 'f', condition: 'x > 10', file: 'a.c', line: 3 };
-    expect(lineOf({ seq: 1, kind: 'splat', splat: bug })).toEqual({
+    expect(lineOf({ seq: 9, kind: 'splat', cause: 1, splat: bug })).toEqual({
       name: 'BUG_ON',
       text: 'x > 10',
       more: 'f() a.c:3',
       tone: 'fatal',
     });
+    const d0 = { device: 'd0', count: 1 };
+    const pins = [
+      { iova: '0x1000', pfn: '0x1', refCount: 1, devices: [d0] },
+      { iova: '0x5000', pfn: '0x2', refCount: 2, devices: [d0, { device: 'd1', count: 1 }] },
+    ];
+    const left = lineOf({ seq: 9, kind: 'splat', cause: 1, splat: { ...bug, pinCount: 2, pins } });
+    expect(left.more).toBe('f() a.c:3 · 2 pins left: 0x1000 of d0; 0x5000 of d0, d1');
     expect(wedgeInWords(bug)).toBe('BUG_ON(x > 10) in f(), a.c:3');
     expect(wedgeInWords({ kind: 'DEADLOCK', condition: 'a holds b' })).toBe('DEADLOCK: a holds b');
   });
