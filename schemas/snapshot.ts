@@ -3,7 +3,7 @@ import { Driver } from './drivers/index.ts';
 import { FaultFields } from './faults.ts';
 import { IommuProperties } from './iommu.ts';
 import { Count, Exact, Hex64, integer, nullable, object, Positive31 } from './saved.ts';
-import { Base64, Byte, Id } from './values.ts';
+import { Base64, Byte, GroupId, Id, oneOf } from './values.ts';
 
 /** The same of a host page frame's number or address, which may have a digit more. */
 const Frame = Type.String({
@@ -159,7 +159,7 @@ const SavedContainer = object({
 export type SavedContainer = Static<typeof SavedContainer>;
 
 const SavedGroup = object({
-  group: Type.String({ pattern: '^g(?:0|[1-9][0-9]{0,14})$', description: 'g and a number' }),
+  group: GroupId,
   emulated: Type.Boolean(),
   /** Of a group behind an IOMMU other than the default. */
   iommu: Type.Optional(IommuProperties),
@@ -175,7 +175,9 @@ const SavedDevice = object({
   device: Id,
   number: Number31,
   kind: Type.Union([Type.Literal('mdev'), Type.Literal('vfio-pci')], { description: '"mdev" or "vfio-pci"' }),
-  group: Type.String(),
+  group: GroupId,
+  /** Absent: its VFIO driver. */
+  boundTo: Type.Optional(oneOf('none', 'pci-stub', 'other')),
   openCount: Number31,
   /** Null for a vfio-pci device. */
   driver: nullable(Driver, 'null, or a driver'),

@@ -16,6 +16,12 @@ export const Id = Type.String({
   description: 'an id: 1 to 63 of a-z 0-9 . _ - with a letter or digit first',
 });
 
+/** Id of a group, which may have capitals. */
+export const GroupId = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$',
+  description: 'an id: 1 to 63 of A-Z a-z 0-9 . _ - with a letter or digit first',
+});
+
 /** Name of a rig: an id that may have capitals, as names of tests do. */
 export const RigName = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$',

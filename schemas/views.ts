@@ -3,6 +3,7 @@ import { Count, Hex, SplatReport, WaitedInVain } from './answers.ts';
 import { FaultFields } from './faults.ts';
 import { IommuProperties } from './iommu.ts';
 import { Expect } from './scenario.ts';
+import { oneOf } from './values.ts';
 
 /** An object whose fields depend on the driver. */
 const OfDriver = (description: string) => Type.Object({}, { additionalProperties: true, description });
@@ -53,6 +54,7 @@ export const DeviceFields = {
   device: Type.String(),
   group: Type.String(),
   kind: Type.String({ description: 'mdev or vfio-pci' }),
+  boundTo: Type.Optional(oneOf('vfio-pci', 'none', 'pci-stub', 'other')),
   driver: Type.Optional(OfDriver('its configuration')),
   state: Type.Optional(OfDriver('what the driver remembers')),
   iommu: Type.Optional(

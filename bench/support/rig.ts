@@ -47,10 +47,12 @@ export class Rig {
     const kernel = new Kernel(LINUX_6_1, limits);
     kernel.dmaEntryLimit = entryLimit;
     this.kernel = kernel;
-    this.device = kernel.createDevice('d0', 'mdev', idleDriver, 'g0');
+    this.device = kernel.createDevice('d0', 'mdev', idleDriver, kernel.groupOf('g0', null));
     const container = kernel.openContainer('c0', kernel.processes.get('p0')!);
     const { group } = this.device;
-    openGroup(group);
+    this.run('open-group', function* (task) {
+      return openGroup(task, group);
+    });
     this.run('set-container', (task) => setContainer(task, group, container));
     this.run('set-iommu', (task) => setIommu(task, container, VFIO_TYPE1v2_IOMMU));
     this.run('open-device', (task) => openDevice(task, this.device));

@@ -4,10 +4,24 @@ import { CallbackReturnFields } from '../drivers/external.ts';
 import { Driver } from '../drivers/index.ts';
 import { synthetic } from '../drivers/synthetic.ts';
 import { IommuArgument } from '../iommu.ts';
-import { Address64, Base64, Byte, FlagWord, Id, Int32, Length, PROT_FLAGS } from '../values.ts';
+import {
+  Address64,
+  Base64,
+  Byte,
+  FlagWord,
+  GroupId,
+  Id,
+  Int32,
+  Length,
+  oneOf,
+  PROT_FLAGS,
+} from '../values.ts';
 import { DeviceFields } from '../views.ts';
 import { call } from './entry.ts';
 import { driverThread, ioctl, release } from './stacks.ts';
+
+/** What a device behind an IOMMU is bound to. */
+const Binding = oneOf('vfio-pci', 'none', 'pci-stub', 'other');
 
 /** Calls on a device and its group. */
 export const deviceCalls = {
@@ -19,11 +33,14 @@ export const deviceCalls = {
         Type.Union([Type.Literal('mdev'), Type.Literal('vfio-pci')], { description: '"mdev" or "vfio-pci"' }),
       ),
       driver: Type.Optional(Driver),
+      group: Type.Optional(GroupId),
+      boundTo: Type.Optional(Binding),
       iommu: Type.Optional(IommuArgument),
     },
     answer: DeviceFields,
     rest: { method: 'POST', url: '/v1/devices', status: 201 },
   }),
+  'bind-device': call({ on: 'device', args: { to: Binding } }),
   'remove-device': call({
     on: 'device',
     rest: { method: 'DELETE', url: '/v1/devices/:device', status: 204 },

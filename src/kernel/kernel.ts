@@ -4,7 +4,6 @@ import { EmulatedMemory } from './emulated-memory.ts';
 import type { Errno } from './errno.ts';
 import type { Generation } from './generations/generation.ts';
 import type { IommuHardware } from './iommu/hardware.ts';
-import { DEFAULT_IOMMU } from './iommu/presets.ts';
 import type { ProcessMemory } from './memory.ts';
 import { Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
@@ -14,6 +13,7 @@ import { TYPE1_CONTAINER } from './type1/index.ts';
 import type { IommuLimits } from './type1/iommu.ts';
 import type { Container } from './vfio/container.ts';
 import { Device } from './vfio/device.ts';
+import { Group } from './vfio/group.ts';
 import type { ContainerProvider } from './vfio/iommu-ops.ts';
 
 /** What one host may use up. */
@@ -83,14 +83,14 @@ export class Kernel {
     return container;
   }
 
-  createDevice(
-    id: string,
-    kind: 'mdev' | 'vfio-pci',
-    driver: MdevDriver,
-    groupId: string,
-    iommu: IommuHardware = DEFAULT_IOMMU,
-  ): Device {
-    return this.restoreDevice(id, this.deviceCount++, kind, driver, groupId, iommu);
+  /** The group of that id, where a device of it is there already; otherwise a new one. */
+  groupOf(id: string, iommu: IommuHardware | null): Group {
+    for (const { group } of this.devices.values()) if (group.id === id) return group;
+    return new Group(id, iommu);
+  }
+
+  createDevice(id: string, kind: 'mdev' | 'vfio-pci', driver: MdevDriver, group: Group): Device {
+    return this.restoreDevice(id, this.deviceCount++, kind, driver, group);
   }
 
   /** A device with the number it had. */
@@ -99,10 +99,9 @@ export class Kernel {
     number: number,
     kind: 'mdev' | 'vfio-pci',
     driver: MdevDriver,
-    groupId: string,
-    iommu: IommuHardware = DEFAULT_IOMMU,
+    group: Group,
   ): Device {
-    const device = new Device(id, number, kind, driver, groupId, kind === 'mdev' ? null : iommu);
+    const device = new Device(id, number, kind, driver, group);
     this.deviceNames.set(number, id);
     this.devices.set(id, device);
     return device;

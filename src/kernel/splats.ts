@@ -163,6 +163,12 @@ export const SPLATS = {
     effect: 'nothing is unpinned',
     reachedBy: 'an unpin by a driver without dma_unmap',
   },
+  C11: {
+    kind: 'BUG_ON',
+    condition: 'vfio_group_nb_verify(group, dev)',
+    effect: 'the task that binds is dead, and the device stays locked',
+    reachedBy: 'a host driver that is bound to a device whose group is in use',
+  },
   L1: {
     kind: 'PR_WARN',
     condition: 'locked_vm + pages > RLIMIT_MEMLOCK, in map or replay, without CAP_IPC_LOCK',

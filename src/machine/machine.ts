@@ -284,7 +284,10 @@ export class Machine {
   }
 
   newGroupId(): string {
-    return `g${this.counters.g++}`;
+    let id: string;
+    do id = `g${this.counters.g++}`;
+    while ([...this.kernel.devices.values()].some(({ group }) => group.id === id));
+    return id;
   }
 }
 

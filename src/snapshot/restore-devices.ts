@@ -34,29 +34,30 @@ export function restoreDevices(m: Machine, state: SnapshotState, where: string):
     const at = `${where}/devices/${i}`;
     const its = saved.get(device.group);
     if (!its) throw wrong(`${at}/group`, `is "${device.group}", which is no group of the snapshot`);
-    if (groups.has(device.group))
-      throw wrong(`${at}/group`, `is "${device.group}", which has another device`);
     if (kernel.deviceNames.has(device.number)) {
       throw wrong(`${at}/number`, `is ${device.number}, which is a former device's too`);
     }
-    const { group } = restoreDevice(m, device, at);
-    fillGroup(kernel, group, its.group, its.at);
+    const group = groups.get(device.group) ?? groupOf(kernel, its.group, its.at);
     groups.set(group.id, group);
+    if (group.emulated !== (device.kind === 'mdev') || (group.emulated && group.devices.length > 0)) {
+      throw wrong(`${at}/group`, `is "${device.group}", which has no place for it`);
+    }
+    restoreDevice(m, device, group, at);
   }
   for (const { group, at } of saved.values()) {
     if (groups.has(group.group)) continue;
-    groups.set(
-      group.group,
-      fillGroup(kernel, new Group(group.group, group.emulated ? null : DEFAULT_IOMMU), group, at),
-    );
+    groups.set(group.group, groupOf(kernel, group, at));
   }
   return groups;
 }
 
 function checkGroups({ groups, next }: SnapshotState, where: string): void {
-  const numbers = groups.map(({ group }) => Number(group.slice(1)));
-  checkAscending(numbers, `${where}/groups`);
-  const last = numbers.at(-1) ?? -1;
+  checkDifferent(
+    groups.map(({ group }) => group),
+    `${where}/groups`,
+  );
+  const numbers = groups.map(({ group }) => (/^g\d{1,15}$/.test(group) ? Number(group.slice(1)) : -1));
+  const last = Math.max(-1, ...numbers);
   if (last >= next.group)
     throw wrong(`${where}/next/group`, `is ${next.group}, but there is a group g${last}`);
 }
@@ -68,7 +69,7 @@ function checkNumbers(devices: readonly { number: number }[], count: number, whe
   if (last >= count) throw wrong(where, `has the number ${last}, but next/deviceNumber is ${count}`);
 }
 
-function restoreDevice(m: Machine, saved: SavedDevice, where: string): Device {
+function restoreDevice(m: Machine, saved: SavedDevice, group: Group, where: string): Device {
   const config = saved.driver;
   if ((config === null) !== (saved.kind === 'vfio-pci')) {
     throw wrong(`${where}/driver`, 'must be there for an mdev, and null for a vfio-pci device');
@@ -88,20 +89,19 @@ function restoreDevice(m: Machine, saved: SavedDevice, where: string): Device {
   restoreDriver(driver, saved.driverState, `${where}/driverState`);
   if (driver.ownLock) restoreLock(kernel, driver.ownLock, saved.driverLock, `${where}/driverLock`);
   else if (saved.driverLock) throw wrong(`${where}/driverLock`, 'must be null: the driver has no lock');
-  const device = kernel.restoreDevice(saved.device, saved.number, saved.kind, driver, saved.group);
+  const device = kernel.restoreDevice(saved.device, saved.number, saved.kind, driver, group);
+  device.boundTo = saved.boundTo ?? 'vfio-pci';
   device.openCount = saved.openCount;
   return device;
 }
 
-function fillGroup(kernel: Kernel, group: Group, saved: SavedGroup, where: string): Group {
-  if (saved.emulated !== group.emulated) {
-    throw wrong(`${where}/emulated`, `is ${saved.emulated}, but its device is of the other kind`);
-  }
+function groupOf(kernel: Kernel, saved: SavedGroup, where: string): Group {
+  const iommu = saved.iommu ? iommuOf(saved.iommu) : DEFAULT_IOMMU;
+  const group = new Group(saved.group, saved.emulated ? null : iommu);
   if (saved.fdOpen && !saved.fileOpen) throw wrong(`${where}/fileOpen`, 'is false, but fdOpen is true');
   if (saved.emulated && saved.pinnedPageDirtyScope === false) {
     throw wrong(`${where}/pinnedPageDirtyScope`, 'is false, but the group is emulated');
   }
-  if (saved.iommu) group.iommu = iommuOf(saved.iommu);
   group.fdOpen = saved.fdOpen;
   group.fileOpen = saved.fileOpen;
   group.pinnedPageDirtyScope = saved.pinnedPageDirtyScope ?? false;
@@ -135,7 +135,7 @@ export function settleDevices(
     if (openCount === 0) continue;
     const { container } = group;
     if (!container?.iommu) throw wrong(at, `is ${openCount}, but "${id}" is in no container with an iommu`);
-    group.containerUsers = 1 + openCount;
+    group.containerUsers = Math.max(1, group.containerUsers) + openCount;
     device.openedThrough = container;
     // Only a task that hangs on its way leaves an open device that listens out of the list.
     const { lock, deviceListLock, deviceList } = type1Container(container).iommu!;

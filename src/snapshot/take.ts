@@ -100,11 +100,7 @@ function groupsOf(kernel: Kernel): Group[] {
   const groups = new Set<Group>();
   for (const { group } of kernel.devices.values()) groups.add(group);
   for (const container of kernel.containers.values()) for (const group of container.groups) groups.add(group);
-  return [...groups].sort((a, b) => numberOf(a) - numberOf(b));
-}
-
-function numberOf({ id }: Group): number {
-  return Number(id.slice(1));
+  return [...groups].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 function saveGroup({ id, emulated, iommu, fdOpen, fileOpen, container, lock, ...group }: Group): SavedGroup {
@@ -129,6 +125,7 @@ function saveDevice(device: Device, secrets: boolean): SavedDevice {
     number: device.number,
     kind: device.kind,
     group: device.group.id,
+    ...(device.boundTo === 'vfio-pci' ? {} : { boundTo: device.boundTo }),
     openCount: device.openCount,
     driver: config === undefined ? null : canonical(hidden ? { ...config, secret: REDACTED } : config),
     driverState: saveDriver(driver),

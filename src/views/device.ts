@@ -13,6 +13,7 @@ export function describeDevice(device: Device): DeviceView {
     device: device.id,
     group: group.id,
     kind: device.kind,
+    ...(device.kind === 'mdev' ? {} : { boundTo: device.boundTo }),
     ...(driver.config ? { driver: driver.describe?.() ?? driver.config } : {}),
     ...(driver.state ? { state: driver.state(LISTED_STATE) } : {}),
     ...(group.iommu?.logged

@@ -51,6 +51,9 @@ const LIFE: Refusal[] = [
     429,
   ),
 
+  refusal('bind-device', 'an mdev', GROUP, { device: 'd0', to: 'none' }, 400),
+  refusal('bind-device', 'no such device', [], { device: 'd0', to: 'none' }, 404),
+
   refusal('remove-device', 'open', V2, D0, 'EBUSY'),
   refusal('remove-device', 'the lock of its container is held for ever', WEDGED, { device: 'd1' }, 'wedged'),
   refusal('remove-device', 'no such device', [], D0, 404),

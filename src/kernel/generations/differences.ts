@@ -212,6 +212,16 @@ export const DIFFERENCES: readonly KernelDifference[] = [
     scenarios: ['late-pci-beyond-39'],
   },
   {
+    id: 'dma-owner',
+    title: 'A host driver in a shared group',
+    text:
+      'From 5.19 on a group that joins a container claims its DMA: with a host driver among its devices set-container ' +
+      'is EPERM, and a host driver that binds later is EBUSY. Before, only opening a device looks (EINVAL), and a host ' +
+      'driver that binds to a group in use is a BUG of the task that binds.',
+    traits: ['core.claimsDmaOwner'],
+    scenarios: ['group-mf-two-other', 'group-mf-rebind-other-in-container'],
+  },
+  {
     id: 'map-pieces',
     title: 'The pieces in which a mapping is entered',
     text:

@@ -39,6 +39,11 @@ export interface CoreTraits {
   readonly pinNeedsDmaUnmap: boolean;
   /** vfio_unpin_pages looks at the count before it looks whether the device is open. */
   readonly unpinChecksCountFirst: boolean;
+  /**
+   * A group's DMA is claimed when it joins a container (5.19): a host driver among its devices is refused there, and
+   * refused itself afterwards. Before, opening a device looks, and a host driver that binds later is a BUG.
+   */
+  readonly claimsDmaOwner: boolean;
   /** vfio_unpin_pages answers a count or an errno; otherwise nothing. */
   readonly unpinAnswers: boolean;
   /** Pins are made by page frame number: an offset in the page cannot be expressed. */

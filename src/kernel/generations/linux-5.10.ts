@@ -1,6 +1,6 @@
 import { ANY_PAGE_SIZE } from '../type1/page-sizes.ts';
 import type { Generation } from './generation.ts';
-import { absent, at, TYPE1 } from './sites.ts';
+import { absent, at, TYPE1, VFIO } from './sites.ts';
 
 /** Linux 5.10.262 (Debian bullseye): the notifier era. */
 export const LINUX_5_10: Generation = {
@@ -13,6 +13,7 @@ export const LINUX_5_10: Generation = {
     closedPinWarns: false,
     pinNeedsDmaUnmap: false,
     unpinChecksCountFirst: true,
+    claimsDmaOwner: false,
     unpinAnswers: true,
     pinsByPage: true,
     registersBeforeOpen: false,
@@ -51,6 +52,7 @@ export const LINUX_5_10: Generation = {
     C3: absent,
     C9: absent,
     C10: absent,
+    C11: at('vfio_iommu_group_notifier', VFIO, 698),
     L1: at('vfio_pin_pages_remote', TYPE1, null),
     L2: at('vfio_pin_page_external', TYPE1, null),
   },

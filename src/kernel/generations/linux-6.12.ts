@@ -1,5 +1,5 @@
 import type { Generation } from './generation.ts';
-import { at, CONTAINER, TYPE1, VFIO_MAIN } from './sites.ts';
+import { absent, at, CONTAINER, TYPE1, VFIO_MAIN } from './sites.ts';
 
 /** Linux 6.12.107 (Debian trixie). */
 export const LINUX_6_12: Generation = {
@@ -12,6 +12,7 @@ export const LINUX_6_12: Generation = {
     closedPinWarns: true,
     pinNeedsDmaUnmap: true,
     unpinChecksCountFirst: false,
+    claimsDmaOwner: true,
     unpinAnswers: false,
     pinsByPage: false,
     registersBeforeOpen: true,
@@ -51,6 +52,7 @@ export const LINUX_6_12: Generation = {
     C3: at('vfio_unpin_pages', VFIO_MAIN, 1640),
     C9: at('vfio_pin_pages', VFIO_MAIN, 1601),
     C10: at('vfio_unpin_pages', VFIO_MAIN, 1642),
+    C11: absent,
     L1: at('vfio_pin_pages_remote', TYPE1, null),
     L2: at('vfio_pin_page_external', TYPE1, null),
   },

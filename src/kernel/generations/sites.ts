@@ -8,6 +8,7 @@ interface SourceFile {
 
 export const TYPE1: SourceFile = { file: 'drivers/vfio/vfio_iommu_type1.c', module: 'vfio_iommu_type1' };
 export const CONTAINER: SourceFile = { file: 'drivers/vfio/container.c', module: 'vfio' };
+export const VFIO: SourceFile = { file: 'drivers/vfio/vfio.c', module: 'vfio' };
 export const VFIO_MAIN: SourceFile = { file: 'drivers/vfio/vfio_main.c', module: 'vfio' };
 
 /** The kernel has the splat in this function, at this line; null for what prints no line. */

@@ -1,11 +1,16 @@
 import type { MdevDriver } from '../driver.ts';
 import type { Errno } from '../errno.ts';
-import type { IommuHardware } from '../iommu/hardware.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Container } from './container.ts';
 import { putContainer } from './container-file.ts';
-import { closeGroup, Group, releaseGroup } from './group.ts';
+import { closeGroup, type Group, releaseGroup } from './group.ts';
 import type { IommuAccess } from './iommu-ops.ts';
+
+/**
+ * What a device is bound to: vfio-pci; nothing; pci-stub, which does no DMA; or a host driver (`other`), which makes
+ * its group not viable.
+ */
+export type Binding = 'vfio-pci' | 'none' | 'pci-stub' | 'other';
 
 /** A device (struct vfio_device) with its driver; a vfio-pci device has none that listens. */
 export class Device {
@@ -13,21 +18,25 @@ export class Device {
   openCount = 0;
   /** The container its files were opened through; null while none is open. */
   openedThrough: Container | null = null;
-  readonly group: Group;
+  /** What it is bound to; an mdev is bound to its driver always. */
+  boundTo: Binding = 'vfio-pci';
 
   /**
    * @param number counter, from 0; what pins remember of their holder
-   * @param iommu what it lies behind; null for an mdev
    */
   constructor(
     readonly id: string,
     readonly number: number,
     readonly kind: 'mdev' | 'vfio-pci',
     readonly driver: MdevDriver,
-    groupId: string,
-    iommu: IommuHardware | null,
+    readonly group: Group,
   ) {
-    this.group = new Group(groupId, iommu);
+    group.devices.push(this);
+  }
+
+  /** Whether a VFIO driver has it: it can be opened. */
+  get isBound(): boolean {
+    return this.boundTo === 'vfio-pci';
   }
 
   /** The container its driver's calls go to: the one it was opened through, or else its group's. */
@@ -60,10 +69,24 @@ export function* openDevice(task: Task, device: Device): KernelStep<Errno | null
 
 function* openThroughGroup(task: Task, device: Device): KernelStep<Errno | null> {
   const { container } = device.group;
+  // Which is looked at first decides the errno (group-mf-three-other).
+  const { claimsDmaOwner } = task.kernel.gen.core;
+  if (claimsDmaOwner && !device.isBound) return refuseUnbound(task, device);
   if (!container) return task.refuse('EINVAL', 'the group has no container with an IOMMU');
+  if (!claimsDmaOwner) {
+    if (!container.iommu) return task.refuse('EINVAL', 'the group has no container with an IOMMU');
+    if (!device.group.viable)
+      return task.refuse('EINVAL', 'the group is not viable: a device of it has a host driver');
+    if (!device.isBound) return refuseUnbound(task, device);
+  }
   const errno = yield* container.openDevice(task, device);
   if (!errno) device.openedThrough ??= container;
   return errno;
+}
+
+function refuseUnbound(task: Task, { id, boundTo }: Device): Errno {
+  const binding = boundTo === 'none' ? 'nothing' : boundTo === 'other' ? 'a host driver' : boundTo;
+  return task.refuse('ENODEV', `${id} is bound to ${binding}, not to vfio-pci`);
 }
 
 /**
@@ -107,6 +130,7 @@ export function* removeDevice(task: Task, device: Device): KernelStep<Errno | nu
   if (errno) return errno;
   if (device.openCount > 0) return task.refuse('EBUSY', 'the device is open');
   if (group.fdOpen) yield* closeGroup(task, group);
+  group.devices.splice(group.devices.indexOf(device), 1);
   kernel.devices.delete(device.id);
   return null;
 }

@@ -5,11 +5,14 @@ import type { KernelStep, Task } from '../task.ts';
 import { VFIO_GROUP_FLAGS_CONTAINER_SET, VFIO_GROUP_FLAGS_VIABLE } from '../uapi.ts';
 import type { Container } from './container.ts';
 import { putContainer } from './container-file.ts';
+import type { Device } from './device.ts';
 
 const GROUP_CLOSED = "the group's file is closed";
 
-/** An IOMMU group with its one device (struct vfio_group). */
+/** An IOMMU group (struct vfio_group) with its devices; an mdev is alone in its. */
 export class Group {
+  /** In the order in which they were made. */
+  readonly devices: Device[] = [];
   container: Container | null = null;
   /** 0 without a container; 1 with one, plus one for each open device file that holds it. */
   containerUsers = 0;
@@ -32,18 +35,42 @@ export class Group {
     this.lock = new Lock(`group ${id} group_lock`);
   }
 
+  /** Whether /dev/vfio has it: a device of it has a VFIO driver. */
+  get hasNode(): boolean {
+    return this.devices.some((device) => device.isBound);
+  }
+
+  /** vfio_group_viable: no device of it has a host driver, which would do DMA of its own. */
+  get viable(): boolean {
+    return this.devices.every(({ boundTo }) => boundTo !== 'other');
+  }
+
   /** Whether its devices are mdevs (VFIO_EMULATED_IOMMU). */
   get emulated(): boolean {
     return this.iommu === null;
   }
 }
 
-/** vfio_group_fops_open. EBUSY while the group's file exists, be it only for a device that is still open. */
-export function openGroup(group: Group): Errno | null {
-  if (group.fileOpen) return 'EBUSY';
+/**
+ * vfio_group_fops_open.
+ *
+ * @returns ENOENT where no device of the group has a VFIO driver; EBUSY while the group's file exists, be it only for
+ *   a device that is still open
+ */
+export function openGroup(task: Task, group: Group): Errno | null {
+  if (!group.hasNode)
+    return task.refuse('ENOENT', `no device of group ${group.id} is bound to a VFIO driver`);
+  if (group.fileOpen) return task.refuse('EBUSY', fileHeldBy(group));
   group.fileOpen = true;
   group.fdOpen = true;
   return null;
+}
+
+/** Who holds a group's file, in words. */
+function fileHeldBy({ id, fdOpen, devices }: Group): string {
+  if (fdOpen) return `the file of group ${id} is open`;
+  const open = devices.filter(({ openCount }) => openCount > 0).map((device) => device.id);
+  return `the file of group ${id} was closed, but ${open.join(' and ')}, opened through it, still holds it`;
 }
 
 /**
@@ -85,11 +112,19 @@ export function* setContainer(task: Task, group: Group, container: Container): K
   if (!group.fdOpen) return task.refuse('EBADF', GROUP_CLOSED);
   if (!container.open) return task.refuse('EBADF', "the container's file is closed");
   yield* task.lock(group.lock);
-  const errno = group.container
-    ? task.refuse('EINVAL', `the group is in container ${group.container.id} already`)
-    : yield* container.attachGroup(task, group);
+  const errno = refuseSetContainer(task, group) ?? (yield* container.attachGroup(task, group));
   task.unlock(group.lock);
   return errno;
+}
+
+/** iommu_group_claim_dma_owner, from 5.19 on: a group with a host driver among its devices is not to be had. */
+function refuseSetContainer(task: Task, group: Group): Errno | null {
+  if (group.container) {
+    return task.refuse('EINVAL', `the group is in container ${group.container.id} already`);
+  }
+  if (group.viable || !task.kernel.gen.core.claimsDmaOwner) return null;
+  const other = group.devices.find(({ boundTo }) => boundTo === 'other')!;
+  return task.refuse('EPERM', `${other.id}, in the same group, is bound to a host driver`);
 }
 
 /** VFIO_GROUP_UNSET_CONTAINER: EBADF, EINVAL without a container, otherwise what the container answers. */
@@ -109,8 +144,10 @@ export function* unsetContainer(task: Task, group: Group): KernelStep<Errno | nu
 export function* groupStatus(task: Task, group: Group): KernelStep<Errno | number> {
   if (!group.fdOpen) return task.refuse('EBADF', GROUP_CLOSED);
   yield* task.lock(group.lock);
-  const viable = group.dmaOwnerClaimed ? 0 : VFIO_GROUP_FLAGS_VIABLE;
-  const flags = group.container ? VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET : viable;
+  const viable = group.viable && !group.dmaOwnerClaimed;
+  const owned = group.container !== null && task.kernel.gen.core.claimsDmaOwner;
+  const flags =
+    (viable || owned ? VFIO_GROUP_FLAGS_VIABLE : 0) | (group.container ? VFIO_GROUP_FLAGS_CONTAINER_SET : 0);
   task.unlock(group.lock);
   return flags;
 }

@@ -1,4 +1,5 @@
 import type { CallArgs } from '../../../schemas/calls.ts';
+import type { IommuArgument } from '../../../schemas/iommu.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
 import { ExternalDriver } from '../../drivers/external/driver.ts';
 import { createDriver } from '../../drivers/index.ts';
@@ -7,6 +8,7 @@ import type { DmaAccess, PinResult, UnpinResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
+import { bindDevice } from '../../kernel/vfio/bind.ts';
 import { closeDevice, type Device, openDevice, removeDevice } from '../../kernel/vfio/device.ts';
 import {
   closeGroup,
@@ -30,6 +32,7 @@ import {
 } from '../call-handler.ts';
 import { callbackReturn } from '../callback-return.ts';
 import { iommuOf } from '../iommu.ts';
+import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
 
 /** A call on a device's group that answers an errno or nothing. */
@@ -141,9 +144,31 @@ class UnpinPages extends DirectCall<UnpinResult> {
   }
 }
 
+/** A group that others are in already must be of PCI devices behind the same IOMMU. */
+function checkGroup(
+  m: Machine,
+  kind: string,
+  args: { group?: string; boundTo?: string; iommu?: IommuArgument },
+) {
+  if (kind === 'mdev' && args.boundTo !== undefined) {
+    throw Refused.badRequest('body/boundTo is given, but an mdev is bound to its driver');
+  }
+  const other = [...m.kernel.devices.values()].find(({ group }) => group.id === args.group);
+  if (!other) return;
+  if (kind === 'mdev' || other.kind === 'mdev') {
+    throw Refused.badRequest(
+      `body/group ${args.group} has ${other.id} in it, and an mdev is alone in its group`,
+    );
+  }
+  if (args.iommu !== undefined && iommuOf(args.iommu).key !== other.group.iommu?.key) {
+    throw Refused.badRequest(`body/iommu is not that of ${other.id}, which is in the same group`);
+  }
+}
+
 /** Calls on a device and its group. */
 export const deviceCalls: CallHandlers<
   | 'create-device'
+  | 'bind-device'
   | 'remove-device'
   | 'open-group'
   | 'close-group'
@@ -177,17 +202,25 @@ export const deviceCalls: CallHandlers<
     }
     const iommu = iommuOf(args.iommu);
     if (devices.size >= m.limits.devices) throw Refused.tooMany('devices', m.limits.devices);
-    return function* () {
+    checkGroup(m, kind, args);
+    return function* (task) {
       if (args.device !== undefined && devices.has(args.device)) return 'EEXIST';
       const id = m.newId('d', args.device, devices);
-      const device = m.kernel.createDevice(
-        id,
-        kind,
-        createDriver(args.driver, m.kernel.gen),
-        m.newGroupId(),
-        iommu,
-      );
+      const group = m.kernel.groupOf(args.group ?? m.newGroupId(), kind === 'mdev' ? null : iommu);
+      const device = m.kernel.createDevice(id, kind, createDriver(args.driver, m.kernel.gen), group);
+      if (args.boundTo !== undefined) {
+        device.boundTo = 'none';
+        const errno = bindDevice(task, device, args.boundTo);
+        if (errno) return errno;
+      }
       return describeDevice(device);
+    };
+  },
+  'bind-device': (_m, device, args) => {
+    if (device.kind === 'mdev')
+      throw Refused.badRequest(`bind-device is for PCI devices; "${device.id}" is an mdev`);
+    return function* (task) {
+      return ok(bindDevice(task, device, args.to));
     };
   },
   'remove-device': (_m, device) => {
@@ -196,8 +229,8 @@ export const deviceCalls: CallHandlers<
     };
   },
   'open-group': (_m, device) =>
-    onGroup(device, function* (group) {
-      return openGroup(group);
+    onGroup(device, function* (group, task) {
+      return openGroup(task, group);
     }),
   'close-group': (_m, device) => onGroup(device, (group, task) => closeGroup(task, group)),
   'set-container': (m, device, args) => {
