@@ -1,5 +1,11 @@
 FROM node:24-slim AS builder
 WORKDIR /app
+# The library of `vfio-host run`, for programs of any image with glibc 2.34 or newer.
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends gcc libc6-dev \
+  && rm -rf /var/lib/apt/lists/*
+COPY preload ./preload
+RUN cc -O2 -Wall -shared -fPIC -fvisibility=hidden -pthread -o preload/libvfio-host.so preload/*.c -ldl
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json ./
@@ -20,6 +26,7 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY --from=builder /app/node_modules ./node_modules
 COPY --from=builder /app/dist ./dist
+COPY --from=builder /app/preload/libvfio-host.so ./preload/
 COPY ui ./ui
 # The bracket makes openapi.json optional: a pattern may match nothing, a plain name may not.
 COPY package.json LICENSE openapi.jso[n] ./

@@ -22,7 +22,7 @@ struct connection {
 	size_t size;
 };
 
-static struct connection pool[CONNECTIONS];
+static struct connection pool[CONNECTIONS] = { [0 ... CONNECTIONS - 1] = { .fd = -1 } };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
 static char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -38,8 +38,6 @@ bool http_configure(const char *url, const char *rig)
 	char token[300] = "", named[128] = "";
 	const char *secret = getenv("VFIO_HOST_TOKEN");
 
-	for (int i = 0; i < CONNECTIONS; i++)
-		pool[i].fd = -1;
 	if (!strncmp(url, "unix:", 5)) {
 		if (strlen(url + 5) >= sizeof(socket_path))
 			return false;

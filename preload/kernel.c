@@ -36,6 +36,51 @@ bool kernel_at_least(unsigned major, unsigned minor)
 	return version >= (major << 16 | minor);
 }
 
+/* The program's name as an id: what the kernel calls it in its log. */
+static void name_of_program(char *name, size_t size)
+{
+	FILE *file = REAL(fopen)("/proc/self/comm", "re");
+	size_t n = file ? fread(name, 1, size - 1, file) : 0;
+
+	if (file)
+		fclose(file);
+	name[n] = 0;
+	name[strcspn(name, "\n")] = 0;
+	for (char *at = name; *at; at++) {
+		if (*at >= 'A' && *at <= 'Z')
+			*at += 'a' - 'A';
+		else if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789._-", *at) || (at == name && strchr("._-", *at)))
+			*at = 'x';
+	}
+}
+
+/* A process with this one's memory, called as the program is, with a number where there is one of that name. */
+static bool create_process(void)
+{
+	char name[32], body[160];
+	bool made = false;
+	int error = 0;
+
+	name_of_program(name, sizeof(name));
+	if (!*name)
+		strcpy(name, "program");
+	for (int i = 1; i < 100 && !made && (i == 1 || error == EEXIST); i++) {
+		struct reply reply;
+		char number[16] = "";
+
+		if (i > 1)
+			snprintf(number, sizeof(number), "-%d", i);
+		snprintf(body, sizeof(body), "{\"process\":\"%s%s\",\"pid\":%d}", name, number, (int)getpid());
+		http_call(&reply, "POST", "/v1/processes", body);
+		made = reply.status < 300;
+		if (made)
+			json_string(json_get(reply.body, "process"), process, sizeof(process));
+		error = json_u64(json_get(reply.body, "errnoNumber"));
+		reply_end(&reply);
+	}
+	return made;
+}
+
 /* A process that a service with real memory makes of us; p0 where it has none. */
 static void make_process(void)
 {
@@ -50,13 +95,8 @@ static void make_process(void)
 	strcpy(process, "p0");
 	if (!real_memory)
 		return;
-	snprintf(body, sizeof(body), "{\"pid\":%d}", (int)getpid());
-	http_call(&reply, "POST", "/v1/processes", body);
-	if (settle(&reply) == 0)
-		json_string(json_get(reply.body, "process"), process, sizeof(process));
-	else
+	if (!create_process())
 		say("the service cannot reach this program's memory: addresses are not checked");
-	reply_end(&reply);
 	if (!memlock || !*memlock)
 		return;
 	snprintf(path, sizeof(path), "/v1/processes/%s/set-memlock", process);

@@ -8,6 +8,12 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <features.h>
+/* From 2.38 on glibc has strtoul and sscanf under new names, which a library that is built there would ask an older one for. */
+#undef __GLIBC_USE_C2X_STRTOL
+#define __GLIBC_USE_C2X_STRTOL 0
+#undef __GLIBC_USE_C23_STRTOL
+#define __GLIBC_USE_C23_STRTOL 0
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -52,7 +52,7 @@ export async function runCommand(args: readonly string[], err: (line: string) =>
         wedged,
         program,
       },
-      (line) => err(`vfio-host: ${line}`),
+      (line) => err(line.startsWith(' ') ? line : `vfio-host: ${line}`),
     );
   } catch (error) {
     if (!(error instanceof LibraryError)) throw error;

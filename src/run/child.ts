@@ -16,6 +16,21 @@ const NOT_EXECUTABLE = 126;
 const PASSED = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const;
 const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
 
+/** Signals by which somebody wants this process to end. */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Does something that ends earlier when this process is told to end, rather than with it. */
+export async function untilSignalled<T>(work: (signalled: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  for (const signal of ENDING) process.on(signal, abort);
+  try {
+    return await work(controller.signal);
+  } finally {
+    for (const signal of ENDING) process.off(signal, abort);
+  }
+}
+
 /** Runs a program with this process's input and output, passes signals on, and waits for its end. */
 export function runProgram([file, ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
   const child = spawn(file!, args, { env, stdio: 'inherit' });

@@ -26,11 +26,21 @@ function openFiles(pid: string): string[] {
   }
 }
 
-/** Waits until no process has files of the run open: what a program left running may still use them. */
-export async function untilNobodyHas(run: string, tell: (pids: readonly number[]) => void): Promise<void> {
+/**
+ * Waits until no process has files of the run open: what a program left running may still use them.
+ *
+ * @param enough ends the waiting
+ */
+export async function untilNobodyHas(
+  run: string,
+  tell: (pids: readonly number[]) => void,
+  enough: AbortSignal,
+): Promise<void> {
   let pids = holders(run);
   if (pids.length > 0) tell(pids);
-  for (; pids.length > 0; pids = holders(run)) await sleep(LOOK_MS);
+  for (; pids.length > 0 && !enough.aborted; pids = holders(run)) {
+    await sleep(LOOK_MS, undefined, { signal: enough }).catch(() => {});
+  }
 }
 
 /** What became of what a program left open, in order, in words. */

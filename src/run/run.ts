@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { accountLines, findings, readAccount } from './account.ts';
-import { runProgram } from './child.ts';
+import { runProgram, untilSignalled } from './child.ts';
 import { embedded, running, type Target } from './embedded.ts';
 import { closeLeftovers, type Leftovers, untilNobodyHas } from './leftovers.ts';
 import { library } from './library.ts';
@@ -33,8 +33,8 @@ export interface Prepared {
   readonly env: NodeJS.ProcessEnv;
   /** The folder of the run: what stands in for /sys and /dev/vfio, and the library's account. */
   readonly folder: string;
-  /** Waits until nobody has files of the run open, and closes what was left open; says what, in order. */
-  settle(say: (line: string) => void): Promise<Leftovers>;
+  /** Waits until nobody has files of the run open, or it is `enough`, and closes what was left open; says what. */
+  settle(say: (line: string) => void, enough?: AbortSignal): Promise<Leftovers>;
   /** Ends the run: nothing of it is left. */
   close(): Promise<void>;
 }
@@ -68,10 +68,10 @@ export async function prepare(options: RunOptions): Promise<Prepared> {
     target,
     folder,
     env: environment(target, folder, preload, options),
-    async settle(say) {
-      await untilNobodyHas(name, (pids) =>
-        say(`waiting for process ${pids.join(', ')}, which has files of the run open`),
-      );
+    async settle(say, enough = new AbortController().signal) {
+      const tell = (pids: readonly number[]) =>
+        say(`waiting for process ${pids.join(', ')}, which has files of the run open`);
+      await untilNobodyHas(name, tell, enough);
       return closeLeftovers(target.client);
     },
     close,
@@ -89,7 +89,7 @@ export async function run(options: RunOptions, say: (line: string) => void): Pro
   try {
     const { target, folder, env } = prepared;
     const ended = await runProgram(options.program, env);
-    const { closed, stuck } = await prepared.settle(say);
+    const { closed, stuck } = await untilSignalled((enough) => prepared.settle(say, enough));
     const { kernel } = await target.client.request('GET', '/v1');
     say(`${options.program[0]} on ${kernel}: ${ended.how}`);
     for (const line of accountLines(readAccount(join(folder, 'account')))) say(line);

@@ -89,6 +89,22 @@ static void forks(void)
 	show_free("opener-exited");
 }
 
+/* A program that never asks for /dev/vfio: its own descriptors are left alone in a child, 0 among them. */
+static void strangers(void)
+{
+	close(0);
+	show("stdin", open("/dev/null", O_RDONLY));
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(fcntl(0, F_GETFD) == 0 ? 0 : 1);
+	int status;
+
+	waitpid(child, &status, 0);
+	show("stdin-in-child", WEXITSTATUS(status));
+	show("closed", close(0));
+}
+
 static void execs(char *self)
 {
 	int g = open(GROUP, O_RDWR), h, go[2];
@@ -233,6 +249,8 @@ int main(int argc, char **argv)
 		dups();
 	if (!strcmp(part, "forks"))
 		forks();
+	if (!strcmp(part, "strangers"))
+		strangers();
 	if (!strcmp(part, "execs"))
 		execs(argv[0]);
 	if (!strcmp(part, "messages"))

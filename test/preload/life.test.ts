@@ -21,6 +21,7 @@ const PARTS: Record<string, string[]> = {
     'then-closed ok',
     'opener-exited ok',
   ],
+  strangers: ['stdin 0', 'stdin-in-child 0', 'closed 0'],
   execs: [
     'status-after-exec 0',
     'open-after-exec EBUSY',
