@@ -1,4 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { DRIVER_EFFECTS, DRIVER_EXPECTED } from './drivers/index.ts';
+import { optional } from './values.ts';
 
 /** An object of any fields; what it has of T is looked at. */
 const Loose = <T extends object>() => Type.Unsafe<T>(Type.Object({}, { additionalProperties: true }));
@@ -25,6 +27,13 @@ export const Expect = Type.Object(
     invalidations: Type.Optional(Type.Array(Loose<{ device: string; iova: string; length: string }>())),
     log: Type.Optional(Type.Array(Loose<Record<string, unknown>>())),
     lockedPages: Type.Optional(Type.Integer()),
+    /** What driver models did, and answered. */
+    ...optional(DRIVER_EFFECTS),
+    ...optional(DRIVER_EXPECTED),
+    /** States of their devices after the step, by id. */
+    devices: Type.Optional(Type.Record(Type.String(), Loose<Record<string, unknown>>())),
+    /** What a recorded kernel printed; to read, not compared. */
+    kernelLog: Type.Optional(Type.Array(Type.String())),
   },
   { additionalProperties: false, title: 'Expectation' },
 );
@@ -45,6 +54,8 @@ export const ScenarioSchema = Type.Object(
   {
     id: Type.Optional(Type.String({ maxLength: 200 })),
     kernel: Type.Optional(Type.String({ maxLength: 16 })),
+    /** What a recorded kernel printed when the process ended; to read. */
+    logAfterExit: Type.Optional(Type.Array(Type.String())),
     steps: Type.Array(StepSchema, {
       maxItems: STEPS_MAX,
       description: `an array of at most ${STEPS_MAX} steps`,

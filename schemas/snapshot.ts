@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { Driver } from './drivers/index.ts';
+import { DRIVER_HOSTS, Driver } from './drivers/index.ts';
 import { FaultFields } from './faults.ts';
 import { IommuProperties } from './iommu.ts';
 import { Count, Exact, Hex64, integer, nullable, object, Positive31 } from './saved.ts';
@@ -232,6 +232,8 @@ const State = object({
   devices: Type.Array(SavedDevice),
   /** Devices that are gone but hold references, by number. */
   formerDevices: Type.Array(object({ number: Number31, device: Id })),
+  /** What the devices of each driver model share, by its type. */
+  models: object(DRIVER_HOSTS),
   /** By id. */
   containers: Type.Array(SavedContainer),
 });

@@ -1,4 +1,13 @@
-import { Kind, type Static, type TLiteral, type TUnion, Type, TypeRegistry } from '@sinclair/typebox';
+import {
+  Kind,
+  type Static,
+  type TLiteral,
+  type TOptional,
+  type TProperties,
+  type TUnion,
+  Type,
+  TypeRegistry,
+} from '@sinclair/typebox';
 
 /** The largest integer a JSON number may carry here: beyond it a double is not exact. */
 export const MAX_SAFE = Number.MAX_SAFE_INTEGER;
@@ -128,3 +137,9 @@ export const Length = Type.Integer({
 
 /** The value of one byte. */
 export const Byte = Type.Integer({ minimum: 0, maximum: 255, description: 'an integer from 0 to 255' });
+
+/** The same properties, each of which may be left out. */
+export function optional<P extends TProperties>(properties: P): { [F in keyof P]: TOptional<P[F]> } {
+  const entries = Object.entries(properties).map(([field, schema]) => [field, Type.Optional(schema)]);
+  return Object.fromEntries(entries) as { [F in keyof P]: TOptional<P[F]> };
+}

@@ -17,8 +17,8 @@ call POST /v1/containers/c0/map-dma \
 call POST /v1/containers/c0/map-dma \
   '{"iova": "0x40000", "vaddr": "0x40000", "size": "0x1000", "flags": ["read", "write"]}'
 
-say 'One format-1 CCW: read (02), no flags (00), 16 bytes (0010), to 0x00015000.'
-call POST /v1/processes/p0/write-memory '{"vaddr": "0x40000", "data": "AgAAEAABUAA="}'
+say 'One format-1 CCW: read (02), held by its suspend flag (02), 16 bytes (0010), to 0x00015000.'
+call POST /v1/processes/p0/write-memory '{"vaddr": "0x40000", "data": "AgIAEAABUAA="}'
 call POST /v1/devices/ccw/ccw-start '{"program": "0x40000"}'
 
 say 'The unmap of the 16 pages. The driver looks at 0x10000 only.'

@@ -21,8 +21,8 @@ story() {
     '{"iova": "0x10000", "vaddr": "0x10000", "size": "0x10000", "flags": ["read", "write"]}'
   call POST /v1/containers/c0/map-dma \
     '{"iova": "0x40000", "vaddr": "0x40000", "size": "0x1000", "flags": ["read", "write"]}'
-  say 'One CCW: write (01), 256 bytes (0100), from 0x00010000. Its I/O does not end here.'
-  call POST /v1/processes/p0/write-memory '{"vaddr": "0x40000", "data": "AQABAAABAAA="}'
+  say 'One CCW: write (01), held by its suspend flag (02), 256 bytes (0100), from 0x00010000.'
+  call POST /v1/processes/p0/write-memory '{"vaddr": "0x40000", "data": "AQIBAAABAAA="}'
   call POST /v1/devices/ccw/ccw-start '{"program": "0x40000"}'
   call POST /v1/containers/c0/unmap-dma '{"iova": "0x10000", "size": "0x10000"}'
 }

@@ -21,8 +21,8 @@ call POST /v1/containers/c0/map-dma \
 call POST /v1/containers/c0/map-dma \
   '{"iova": "0x40000", "vaddr": "0x40000", "size": "0x1000", "flags": ["read", "write"]}'
 
-say 'One CCW: read, 16 bytes, to 0x00015000. A NIB at 0x14008. Frame 0x1f.'
-call POST /v1/processes/p0/write-memory '{"vaddr": "0x40000", "data": "AgAAEAABUAA="}'
+say 'One CCW: read, held (flag 02), 16 bytes, to 0x00015000. A NIB at 0x14008. Frame 0x1f.'
+call POST /v1/processes/p0/write-memory '{"vaddr": "0x40000", "data": "AgIAEAABUAA="}'
 call POST /v1/devices/ccw/ccw-start '{"program": "0x40000"}'
 call POST /v1/devices/ap/ap-enable-interrupt '{"apqn": 1, "nib": "0x14008", "isc": 3}'
 call POST /v1/devices/gpu/gvt-map-page '{"gfn": "0x1f", "size": "4K"}'

@@ -20,8 +20,8 @@ story() {
     '{"iova": "0x10000", "vaddr": "0x10000", "size": "0x10000", "flags": ["read", "write"]}'
   call POST /v1/containers/c0/map-dma \
     '{"iova": "0x40000", "vaddr": "0x40000", "size": "0x1000", "flags": ["read", "write"]}'
-  say 'One CCW: read, 16 bytes, to 0x00010000. And frame 0x18.'
-  call POST /v1/processes/p0/write-memory '{"vaddr": "0x40000", "data": "AgAAEAABAAA="}'
+  say 'One CCW: read, held (flag 02), 16 bytes, to 0x00010000. And frame 0x18.'
+  call POST /v1/processes/p0/write-memory '{"vaddr": "0x40000", "data": "AgIAEAABAAA="}'
   call POST /v1/devices/ccw/ccw-start '{"program": "0x40000"}'
   call POST /v1/devices/gpu/gvt-map-page '{"gfn": "0x18", "size": "4K"}'
   call POST /v1/devices/ccw/ccw-inject "{\"operation\": \"quiesce\", \"times\": $1}"

@@ -1,5 +1,7 @@
 import { type TObject, type TProperties, Type } from '@sinclair/typebox';
 import { AdvisoryEntry, InvalidationEntry, LogEntry, SplatReport } from '../answers.ts';
+import { DRIVER_EFFECTS } from '../drivers/index.ts';
+import { optional } from '../values.ts';
 
 /** What a call is made on; its id is an argument of the same name. */
 export type CallTarget = 'host' | 'process' | 'container' | 'device' | 'fault';
@@ -19,6 +21,7 @@ const SideEffects = {
     Type.Array(SplatReport, { description: 'the WARNs and the BUG of `log` with what they were about' }),
   ),
   advisories: Type.Optional(Type.Array(AdvisoryEntry)),
+  ...optional(DRIVER_EFFECTS),
 };
 
 /** All that is to be known of a call but its code. */

@@ -5,6 +5,14 @@ import { call } from './entry.ts';
 
 /** Calls on the host itself. */
 export const hostCalls = {
+  /** The process sleeps: deferred work of the driver models has time. */
+  sleep: call({
+    on: 'host',
+    args: {
+      milliseconds: Type.Integer({ minimum: 0, maximum: 60_000, description: 'an integer from 0 to 60000' }),
+    },
+    rest: { method: 'POST', url: '/v1/sleep', status: 200 },
+  }),
   'set-parameters': call({
     on: 'host',
     args: {

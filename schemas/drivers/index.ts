@@ -1,4 +1,5 @@
-import { type Static, Type } from '@sinclair/typebox';
+import { type Static, type TProperties, Type } from '@sinclair/typebox';
+import { nullable } from '../saved.ts';
 import { manual, webhook } from './external.ts';
 import { gvtG } from './gvt-g.ts';
 import type { DriverCallSchema, DriverSchemas } from './model.ts';
@@ -30,6 +31,52 @@ export const Driver = Type.Union(SCHEMAS.map(({ config }) => config) as unknown 
   description: `a driver with "type" ${TYPES.slice(0, -1).join(', ')} or ${TYPES.at(-1)}`,
 });
 export type Driver = Static<typeof Driver>;
+
+const Hex = Type.String({ pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$' });
+
+/** A call that a driver model made into VFIO. */
+const VfioCall = Type.Object(
+  {
+    op: Type.String({ description: 'pin, unpin or dma-rw' }),
+    device: Type.String(),
+    iova: Type.Optional(Hex),
+    iovas: Type.Optional(Type.Array(Hex, { description: 'in place of iova, up to 5.19' })),
+    npage: Type.Optional(Type.Integer()),
+    length: Type.Optional(Type.Integer()),
+    ret: Type.Optional(Type.Integer({ description: 'as in C; absent where the function is void' })),
+    by: Type.Optional(Type.String({ description: '"worker": from a workqueue' })),
+  },
+  { title: 'VfioCall' },
+);
+
+type Of<S, F extends string> = All<S extends { [K in F]: infer P } ? P : Record<never, never>>;
+
+const CommonEffects = {
+  vfio: Type.Array(VfioCall, { description: 'calls that driver models made into VFIO, in order' }),
+  unpinnedNotHeld: Type.Array(Type.Object({ device: Type.String(), iova: Hex, npage: Type.Integer() }), {
+    description: 'pages a driver model gave back that it did not hold',
+  }),
+};
+
+/** What driver models do within a call, which the answer of any call may have. */
+export const DRIVER_EFFECTS = Object.assign(
+  {},
+  CommonEffects,
+  ...SCHEMAS.map((schemas: DriverSchemas) => schemas.effects),
+) as typeof CommonEffects & Of<(typeof SCHEMAS)[number], 'effects'>;
+
+/** Fields of the models' answers that expectations have. */
+export const DRIVER_EXPECTED = Object.assign(
+  {},
+  ...SCHEMAS.map((schemas: DriverSchemas) => schemas.expected),
+) as Of<(typeof SCHEMAS)[number], 'expected'>;
+
+/** What the devices of each model share on a host, as a snapshot has it; null where it is as on a fresh host. */
+export const DRIVER_HOSTS: TProperties = Object.fromEntries(
+  SCHEMAS.flatMap(({ config, host }: DriverSchemas) =>
+    host ? [[config.properties.type.const, nullable(host, 'null, or what the devices share')]] : [],
+  ),
+);
 
 /** The calls that only the devices of one model have, by name. */
 export type DriverCalls = All<(typeof SCHEMAS)[number]['calls']>;

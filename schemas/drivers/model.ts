@@ -15,6 +15,14 @@ export interface DriverSchemas {
   /** What create-device takes: an object whose `type` names the model. */
   readonly config: TSchema & { readonly properties: { readonly type: TLiteral<string> } };
   readonly calls: Readonly<Record<string, DriverCallSchema>>;
+  /** What its devices do within any call, in the call's answer besides what all calls have. */
+  readonly effects?: TProperties;
+  /** Fields of its calls' answers that a trace's expectations have, besides those of the kernel's calls. */
+  readonly expected?: TProperties;
+  /** Fields of a device's state that a trace's expectations have, under `devices`. */
+  readonly shown?: readonly string[];
+  /** What all its devices of a host share, as a snapshot has it. */
+  readonly host?: TSchema;
   /** What the driver remembers, as a snapshot has it; null where that is nothing. */
   readonly state: TSchema | null;
 }

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { Count, Hex64, injected, object, Positive31 } from '../saved.ts';
-import { Address64 } from '../values.ts';
+import { Count, Hex64, injected, nullable, object } from '../saved.ts';
+import { Address64, Byte, Id } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
 
 const Hex = Type.String({ pattern: '^0x' });
@@ -22,10 +22,49 @@ export type CcwState = Static<typeof CcwState>;
 const OPERATIONS = ['disable', 'quiesce', 'enable', 'start', 'halt', 'clear'] as const;
 export type CcwOperation = (typeof OPERATIONS)[number];
 
+export type CcwErrno = Static<typeof CcwErrno>;
 const CcwErrno = Type.Union(
   [Type.Literal('EIO'), Type.Literal('EBUSY'), Type.Literal('ENODEV'), Type.Literal('EACCES')],
   { description: '"EIO", "EBUSY", "ENODEV" or "EACCES"' },
 );
+
+/** The ORB of a START, where it is not the usual: format-1 CCWs, prefetch, suspend allowed, IDAWs of format 2 for 4 KiB. */
+const Orb = Type.Object(
+  {
+    fmt: Type.Optional(Type.Union([Type.Literal(0), Type.Literal(1)], { description: '0 or 1' })),
+    pfch: Type.Optional(Type.Boolean()),
+    spnd: Type.Optional(Type.Boolean()),
+    c64: Type.Optional(Type.Boolean()),
+    i2k: Type.Optional(Type.Boolean()),
+    b: Type.Optional(Type.Boolean({ description: 'transport mode' })),
+  },
+  { additionalProperties: false },
+);
+
+/** What the SCSW of the I/O region asks for. */
+const IoFunction = Type.Union(
+  [
+    Type.Literal('start'),
+    Type.Literal('halt'),
+    Type.Literal('clear'),
+    Type.Literal('none'),
+    Type.Literal('start+halt'),
+  ],
+  { description: '"start", "halt", "clear", "none" or "start+halt"' },
+);
+
+const Interrupts = {
+  interrupts: Type.Integer({ description: 'how often the I/O eventfd was signalled' }),
+};
+/** The subchannel status word of the I/O region. */
+const Scsw = Type.Object({
+  fctl: Type.Integer(),
+  actl: Type.Integer(),
+  stctl: Type.Integer(),
+  deviceStatus: Hex,
+  subchannelStatus: Hex,
+  count: Type.Integer(),
+});
 
 /** What a vfio-ccw device answers: its state, and the runs of pages its channel program has pinned. */
 const Subchannel = {
@@ -33,6 +72,29 @@ const Subchannel = {
   pinned: Type.Array(Type.Object({ iova: Hex, npage: Type.Integer() })),
   pinnedPages: Type.Integer(),
 };
+
+/** A place in a queue, from 0. */
+const Place = nullable(Count, 'an integer from 0 to 2^53-1, or null');
+
+const SavedScsw = object({
+  fctl: Byte,
+  actl: Byte,
+  stctl: Byte,
+  deviceStatus: Byte,
+  subchannelStatus: Byte,
+  count: Count,
+  cc: Byte,
+});
+
+const SavedSubchannel = object({
+  number: Count,
+  enabled: Type.Boolean(),
+  lpm: Byte,
+  unregistering: Type.Union([Type.Literal('no'), Type.Literal('scheduled'), Type.Literal('done')], {
+    description: '"no", "scheduled" or "done"',
+  }),
+  scsw: SavedScsw,
+});
 
 /** vfio_ccw: `notifier` up to 5.19, `callback-first-page` as first posted, `range` 6.0, `range-deferred` 6.1.192. */
 export const vfioCcw = {
@@ -56,8 +118,19 @@ export const vfioCcw = {
     ),
   }),
   calls: {
-    'ccw-start': { args: args({ program: Address64 }), answer: Subchannel },
-    'ccw-interrupt': { args: args({}), answer: Subchannel },
+    'ccw-start': {
+      args: args({
+        program: Address64,
+        orb: Type.Optional(Orb),
+        function: Type.Optional(IoFunction),
+      }),
+      answer: Subchannel,
+    },
+    'ccw-interrupt': {
+      args: args({}),
+      answer: { ...Interrupts, scsw: Type.Optional(Scsw), ...Subchannel },
+    },
+    'ccw-no-interrupt': { args: args({}), answer: { ...Interrupts, ...Subchannel } },
     'ccw-halt': { args: args({}), answer: Subchannel },
     'ccw-clear': { args: args({}), answer: Subchannel },
     'ccw-reset': { args: args({}), answer: Subchannel },
@@ -82,19 +155,59 @@ export const vfioCcw = {
       }),
     },
   },
+  effects: {
+    fsmEvents: Type.Array(Type.Array(Type.String(), { minItems: 2, maxItems: 2 }), {
+      description: 'of FSMs: the state before, and the event',
+    }),
+    interruptsSignalled: Type.Record(Type.String(), Type.Integer(), {
+      description: 'how often the I/O eventfd of a device was signalled while nobody waited for it',
+    }),
+  },
+  expected: {
+    interrupts: Type.Integer(),
+    /** The recordings have the address in it (`cpa`), which may be the host's: it is not compared. */
+    scsw: Type.Object({}, { additionalProperties: true }),
+  },
+  shown: ['fsm', 'pinned'],
+  host: object({
+    warnedPrefetch: Type.Boolean(),
+    /** Those that lost their device, earliest first. */
+    former: Type.Array(object({ device: Id, subchannel: SavedSubchannel })),
+  }),
   state: object({
     fsm: CcwState,
-    active: Type.Boolean(),
-    workQueued: Type.Boolean(),
     callbacksSinceWork: Count,
-    /** Runs of pages its channel program has pinned, in the order in which they are unpinned. */
-    pinned: Type.Array(object({ iova: Hex64, npage: Positive31 })),
     injected: injected(
       OPERATIONS,
       Type.Array(CcwErrno, { minItems: 1, maxItems: 1024, description: 'an array of 1 to 1024 errnos' }),
     ),
+    subchannel: SavedSubchannel,
+    /** The program that holds pages. */
+    program: nullable(
+      object({
+        orb: object({
+          cpa: Count,
+          fmt: Type.Union([Type.Literal(0), Type.Literal(1)], { description: '0 or 1' }),
+          pfch: Type.Boolean(),
+          spnd: Type.Boolean(),
+          c64: Type.Boolean(),
+          i2k: Type.Boolean(),
+          b: Type.Boolean(),
+        }),
+        /** Keys of the pages of each CCW that has some, in the order in which they are unpinned. */
+        arrays: Type.Array(Type.Array(Hex64)),
+      }),
+      'null, or {orb, arrays}',
+    ),
+    /** The last interrupt's status, and what of it is in the I/O region. */
+    irb: nullable(SavedScsw, 'null, or a subchannel status word'),
+    region: nullable(SavedScsw, 'null, or a subchannel status word'),
+    /** Places of its work in the driver's workqueue, which all devices share. */
+    queue: object({ io: Place, notoper: Place, unregister: Place }),
   }),
 } satisfies DriverSchemas;
 
 export type VfioCcwConfig = Static<typeof vfioCcw.config>;
 export type VfioCcwState = Static<typeof vfioCcw.state>;
+export type ChannelSubsystemState = Static<typeof vfioCcw.host>;
+export type SubchannelState = Static<typeof SavedSubchannel>;

@@ -1,11 +1,14 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
+import { TaskDriverApi } from '../kernel/driver-api.ts';
 import { DRIVER_SPLATS } from '../kernel/driver-splats.ts';
-import type { Generation } from '../kernel/generations/index.ts';
+import type { Errno } from '../kernel/errno.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { Splat } from '../kernel/splats.ts';
+import type { KernelStep, Task } from '../kernel/task.ts';
 import { manualModel, webhookModel } from './external/model.ts';
 import { gvtGModel } from './gvt-g/model.ts';
-import { type DriverModel, eraOf } from './model.ts';
+import { type DriverModel, eraOf, type ModelHost } from './model.ts';
 import { mbochsModel, mdpyModel, mttyModel } from './samples/model.ts';
 import { syntheticModel } from './synthetic/model.ts';
 import { vfioApModel } from './vfio-ap/model.ts';
@@ -32,11 +35,45 @@ export function modelOf(driver: MdevDriver): DriverModel | undefined {
   return driver.config && BY_TYPE.get(driver.config.type);
 }
 
-/** The driver a client asked for, in the era of the kernel unless it names a variant; none is a vfio-pci device's. */
-export function createDriver(config: Driver | undefined, gen: Generation): MdevDriver {
+/**
+ * The driver a client asked for, in the era of the kernel unless it names a variant; none is a vfio-pci device's.
+ *
+ * @param id the device's
+ * @returns the errno of the mdev's create, where the driver refuses
+ */
+export function createDriver(kernel: Kernel, config: Driver | undefined, id: string): MdevDriver | Errno {
   if (!config) return new VfioPciDriver();
   const model = BY_TYPE.get(config.type)!;
-  return model.create(config, eraOf(model, gen.drivers));
+  return model.create(config, eraOf(model, kernel.gen.drivers), id, hostOf(kernel, model));
+}
+
+/** What all devices of a model share on a host. */
+function hostOf({ modelHosts }: Kernel, { type, newHost }: DriverModel): object | undefined {
+  if (newHost && !modelHosts.has(type)) modelHosts.set(type, newHost());
+  return modelHosts.get(type);
+}
+
+/** Deferred work of the driver models has time: the process sleeps. */
+export function* giveTime({ modelHosts, devices }: Kernel, task: Task): KernelStep<void> {
+  const forDevice = (id: string) => new TaskDriverApi(task, devices.get(id)!);
+  for (const host of modelHosts.values()) yield* (host as ModelHost).idle({ forDevice });
+}
+
+/** What the devices of the models share, by type; null where it is as on a fresh host. */
+export function saveModelHosts({ modelHosts }: Kernel): Record<string, object | null> {
+  const shared = MODELS.filter(({ newHost }) => newHost);
+  return Object.fromEntries(shared.map(({ type }) => [type, modelHosts.get(type)?.save() ?? null]));
+}
+
+/** Makes a fresh kernel's models remember what their devices share, as it was saved and has been checked. */
+export function restoreModelHosts({ modelHosts }: Kernel, saved: Readonly<Record<string, unknown>>): void {
+  for (const { type, newHost } of MODELS) {
+    const state = saved[type];
+    if (!newHost || state === null) continue;
+    const host = newHost();
+    host.restore(state as never);
+    modelHosts.set(type, host);
+  }
 }
 
 /** The warnings of all models in all their eras. */

@@ -29,6 +29,16 @@ export interface DriverCall<D extends MdevDriver = MdevDriver, A = object> {
   run(driver: D, api: DriverApi, args: A): KernelStep<DriverAnswer>;
 }
 
+/** What all devices of a model share on a host. */
+export interface ModelHost {
+  /** Deferred work has time. */
+  idle(devices: Pick<DriverApi, 'forDevice'>): KernelStep<unknown>;
+  /** Null where it is as on a fresh host. */
+  save(): object | null;
+  /** Of a fresh one, from a snapshot that has been checked. */
+  restore(saved: never): void;
+}
+
 /** A driver that a client can give to an mdev: all that the house knows of it is here and in its schemas. */
 export interface DriverModel {
   /** The `type` of its configuration. */
@@ -36,7 +46,16 @@ export interface DriverModel {
   readonly schemas: DriverSchemas;
   /** Its eras by the kernel each was read from; a kernel in between has the one before it. */
   readonly eras: Readonly<Record<string, unknown>>;
-  create(config: object, era: unknown): MdevDriver;
+  /** What all its devices of a host share (the hardware, say), where there is something; made once a host. */
+  newHost?(): ModelHost;
+  /**
+   * The driver of a device.
+   *
+   * @param id the device's
+   * @param host what newHost made
+   * @returns the errno of the mdev's create, where the driver refuses
+   */
+  create(config: object, era: unknown, id: string, host: unknown): MdevDriver | Errno;
   readonly calls: Readonly<Record<string, DriverCall>>;
   /** The warnings of its driver's own code, as one era has them; ids are different over all models. */
   splats?(era: unknown): readonly Splat[];
@@ -51,11 +70,17 @@ export interface DriverModel {
 }
 
 /** A model as its folder writes it: with the types of its schemas, its driver and its eras. */
-export interface Model<S extends DriverSchemas, D extends MdevDriver = MdevDriver, E = null> {
+export interface Model<
+  S extends DriverSchemas,
+  D extends MdevDriver = MdevDriver,
+  E = null,
+  H extends ModelHost | undefined = undefined,
+> {
   readonly type: Static<S['config']['properties']['type']>;
   readonly schemas: S;
   readonly eras: Readonly<Record<string, E>>;
-  create(config: Static<S['config']>, era: E): D;
+  newHost?(): NonNullable<H>;
+  create(config: Static<S['config']>, era: E, id: string, host: H): D | Errno;
   readonly calls: {
     readonly [N in keyof S['calls'] & string]: DriverCall<D, Static<S['calls'][N]['args']>>;
   };

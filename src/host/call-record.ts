@@ -29,13 +29,14 @@ export class CallRecord {
   }
 
   /** The call has ended. */
-  end({ end, splats, invalidations }: CallTask): void {
+  end({ end, splats, invalidations, effects }: CallTask): void {
     this.how = end!.how;
     if (end!.how === 'deadlocked') this.errno = end!.errno;
     if (end!.how !== 'returned') return;
     const value = end!.value as CallResult;
     if (typeof value === 'string') this.errno = value;
-    if (isSmall(value) && splats.length === 0 && invalidations.length === 0) this.value = value;
+    const isAll = splats.length === 0 && invalidations.length === 0 && !effects;
+    if (isAll && isSmall(value)) this.value = value;
   }
 
   /** Its journal entry with this seq. */

@@ -1,8 +1,10 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
 import { redactCall } from '../machine/redact.ts';
+import { deviceStates } from '../replay/devices.ts';
 import {
   expectationOf,
   observationOf,
@@ -35,6 +37,8 @@ export class TraceRecorder implements MachineListener {
   private readonly unsettled: (Step | CallRecord)[] = [];
   /** Place of the step of the call that runs; -1 where it is not written down. */
   private running = -1;
+  /** Steps that are to tell the states of devices, once nothing moves. */
+  private readonly changed: { step: Step; kernel: Kernel; devices: ReadonlySet<string> }[] = [];
   private readonly waiting = new Map<CallTask, Recorded>();
   /** What has been said of the memory of real processes. */
   private readonly memories = new Map<string, MemorySteps>();
@@ -82,9 +86,12 @@ export class TraceRecorder implements MachineListener {
       const step: Step = { call: 'await', of: waited.name, expect: expectationFor(task, waited.shown) };
       this.add(step);
       this.unsettled.push(step);
+      this.tellStates(task, step);
     } else if (crashed) this.write(portable(task.object));
     else if (recordOf(task).value === null) {
-      this.write({ ...portable(task.object), expect: expectationFor(task, nothingShown()) });
+      const step: Step = { ...portable(task.object), expect: expectationFor(task, nothingShown()) };
+      this.write(step);
+      this.tellStates(task, step);
     } else if (this.running >= 0) this.unsettled.push(recordOf(task));
   }
 
@@ -112,6 +119,21 @@ export class TraceRecorder implements MachineListener {
       else if (one.expect && !one.expect.killed) one.expect.lockedPages = lockedPages;
     }
     unsettled.length = 0;
+    for (const { step, kernel, devices } of this.changed.splice(0)) {
+      const states = deviceStates(kernel, devices);
+      if (Object.keys(states).length > 0 && !step.expect!.killed) {
+        Object.assign(step.expect!, { devices: states, log: step.expect!.log ?? [] });
+      }
+    }
+  }
+
+  /** The step tells the states of the driver models' devices that the call had to do with. */
+  private tellStates({ kernel, device, effects, invalidations }: CallTask, step: Step): void {
+    if (!effects) return;
+    const devices = new Set((effects.vfio ?? []).map((call) => call.device));
+    for (const called of invalidations) devices.add(called.device);
+    if (device !== undefined) devices.add(device);
+    this.changed.push({ step, kernel, devices });
   }
 
   /** The trace so far, and whether it was cut: such a trace does not replay on a fresh host. */

@@ -1,5 +1,5 @@
 import type { CallbackName, CallbackReturn } from './callback.ts';
-import type { DmaAccess, DriverApi, MdevDriver, PinResult, UnpinResult } from './driver.ts';
+import type { DmaAccess, DriverApi, DriverEffects, MdevDriver, PinResult, UnpinResult } from './driver.ts';
 import { DRIVER_SPLATS, type DriverSplatId } from './driver-splats.ts';
 import type { Errno } from './errno.ts';
 import type { KernelBugId } from './kernel-bugs.ts';
@@ -64,6 +64,19 @@ export class TaskDriverApi implements DriverApi {
 
   refuse(errno: Errno, why: string): Errno {
     return this.task.refuse(errno, why);
+  }
+
+  get effects(): DriverEffects {
+    this.task.effects ??= {};
+    return this.task.effects;
+  }
+
+  isOpen(): boolean {
+    return this.device.openCount > 0;
+  }
+
+  forDevice(id: string): DriverApi {
+    return new TaskDriverApi(this.task, this.task.kernel.devices.get(id)!);
   }
 
   lock(lock: Lock): KernelStep<void> {

@@ -34,10 +34,45 @@ export interface DriverApi {
   adviseBug(id: KernelBugId, iova: bigint): void;
   /** Notes why a call is refused, in words, and returns the errno. */
   refuse(errno: Errno, why: string): Errno;
+  /** What the driver models have done within the task so far. */
+  readonly effects: DriverEffects;
+  /** Whether the device's file is open. */
+  isOpen(): boolean;
+  /** The same for another device of the driver's: for work that is done within whatever task comes along. */
+  forDevice(id: string): DriverApi;
   /** mutex_lock, mutex_trylock and mutex_unlock of a lock of the driver's own. */
   lock(lock: Lock): KernelStep<void>;
   tryLock(lock: Lock): boolean;
   unlock(lock: Lock): void;
+}
+
+/** A call that a driver model made into VFIO, as answers list it. */
+export interface VfioCall {
+  readonly op: 'pin' | 'unpin' | 'dma-rw';
+  readonly device: string;
+  /** Key of the first page, or address of the first byte. */
+  readonly iova?: string;
+  /** Where the call takes a list of page frames (up to 5.19). */
+  readonly iovas?: readonly string[];
+  readonly npage?: number;
+  /** Bytes. */
+  readonly length?: number;
+  /** What it returned, as C does; absent where the function is void. */
+  readonly ret?: number;
+  /** Made by the thread of a workqueue, which the task gave time. */
+  readonly by?: 'worker';
+}
+
+/** What driver models did within a task, as the answer shows it: each field where there is something to tell. */
+export interface DriverEffects {
+  /** Calls into VFIO, in order. */
+  vfio?: VfioCall[];
+  /** Pages a driver gave back that it did not hold: somebody else's. */
+  unpinnedNotHeld?: { device: string; iova: string; npage: number }[];
+  /** vfio-ccw: state and event, at each event of an FSM. */
+  fsmEvents?: [state: string, event: string][];
+  /** vfio-ccw: how often each device's I/O eventfd was signalled. */
+  interruptsSignalled?: Record<string, number>;
 }
 
 /** One access of dma_rw: bytes to write, or how many to read. */

@@ -54,6 +54,8 @@ export class Kernel {
   readonly fired = new Set<string>();
   /** Ids of devices by number, also of those that are gone: pins may still be theirs. */
   readonly deviceNames = new Map<number, string>();
+  /** What all devices of a driver model share, by the model's type: its hardware, its workqueue. */
+  readonly modelHosts = new Map<string, { save(): object | null }>();
   /** Devices made so far: the next one's number. */
   deviceCount = 0;
   private processCount = 0;

@@ -1,5 +1,6 @@
 import { type Advisory, type AdvisoryKind, AdvisoryList } from './advisories.ts';
 import type { CallbackReturn, Invalidation, PendingCallback } from './callback.ts';
+import type { DriverEffects } from './driver.ts';
 import type { Errno } from './errno.ts';
 import type { Kernel } from './kernel.ts';
 import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
@@ -42,6 +43,8 @@ export class Task {
   private findings: AdvisoryList | null = null;
   private called: Invalidation[] = NONE;
   readonly held: Lock[] = [];
+  /** What driver models did within the task; null where that is nothing. */
+  effects: DriverEffects | null = null;
   /** Why the call was refused last, in words: which value broke which rule. */
   why: string | null = null;
   /** The device whose dma_unmap runs within the task. */

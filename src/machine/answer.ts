@@ -1,5 +1,6 @@
 import type { Advisory, AdvisoryKind } from '../kernel/advisories.ts';
 import type { Invalidation } from '../kernel/callback.ts';
+import type { DriverEffects } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { hex } from '../kernel/pages.ts';
 import { type SplatReport, splatReport } from '../kernel/splat-report.ts';
@@ -41,6 +42,8 @@ export interface Answer {
   readonly splats: readonly SplatReport[];
   readonly invalidations: readonly InvalidationEntry[];
   readonly advisories: readonly AdvisoryEntry[];
+  /** What driver models did; null where that is nothing. */
+  readonly effects: DriverEffects | null;
   /** Why it was refused, in words. */
   readonly why: string | null;
 }
@@ -64,7 +67,7 @@ const NONE: readonly never[] = [];
 
 /** What an ended task is answered. */
 export function answerOf(task: Task): Answer {
-  const { call, splats, invalidations, why } = task;
+  const { call, splats, invalidations, effects, why } = task;
   const advisories = task.advisories;
   return {
     call,
@@ -73,6 +76,7 @@ export function answerOf(task: Task): Answer {
     splats: splats.length === 0 ? NONE : splats.filter(isAboutSomething).map(splatReport),
     invalidations: invalidations.length === 0 ? NONE : invalidations.map(invalidationEntry),
     advisories: advisories.length === 0 ? NONE : advisories.map((advisory) => advisoryEntry(advisory, call)),
+    effects,
     why,
   };
 }
@@ -98,21 +102,23 @@ export function sideEffects({
   log,
   splats,
   advisories,
-}: Pick<Answer, 'invalidations' | 'log' | 'splats' | 'advisories'>): Record<string, unknown> {
+  effects,
+}: Pick<Answer, 'invalidations' | 'log' | 'splats' | 'advisories' | 'effects'>): Record<string, unknown> {
   return {
     ...(invalidations.length > 0 ? { invalidations } : {}),
     ...(log.length > 0 ? { log } : {}),
     ...(splats.length > 0 ? { splats } : {}),
     ...(advisories.length > 0 ? { advisories } : {}),
+    ...effects,
   };
 }
 
 /** The fields of a call's answer on success, with its side effects; of any other answer none. */
 export function bodyOf(answer: Answer): CallBody {
-  const { end, call, log, advisories, invalidations } = answer;
+  const { end, call, log, advisories, invalidations, effects } = answer;
   if (end.how !== 'returned' || typeof end.value === 'string') return NOTHING;
   // An unmap always says whom it called, be it nobody.
   if (call === 'unmap-dma') return { ...end.value, invalidations, ...sideEffects(answer) };
-  if (log === NONE && advisories === NONE && invalidations === NONE) return end.value;
+  if (log === NONE && advisories === NONE && invalidations === NONE && !effects) return end.value;
   return { ...end.value, ...sideEffects(answer) };
 }

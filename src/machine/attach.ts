@@ -1,4 +1,5 @@
 import type { CallObject, Convenience } from '../../schemas/calls.ts';
+import type { DriverEffects } from '../kernel/driver.ts';
 import type { SplatReport } from '../kernel/splat-report.ts';
 import type { LogEntry } from '../kernel/splats.ts';
 import type { AdvisoryEntry, Answer, InvalidationEntry } from './answer.ts';
@@ -75,6 +76,7 @@ export class Sequence implements StartedCall {
   private readonly splats: SplatReport[] = [];
   private readonly invalidations: InvalidationEntry[] = [];
   private readonly advisories: AdvisoryEntry[] = [];
+  private effects: DriverEffects | null = null;
 
   constructor(
     private readonly machine: Machine,
@@ -125,6 +127,7 @@ export class Sequence implements StartedCall {
     this.splats.push(...answer.splats);
     this.invalidations.push(...answer.invalidations);
     this.advisories.push(...answer.advisories);
+    if (answer.effects) this.effects = this.effects ? joined(this.effects, answer.effects) : answer.effects;
     this.at++;
     this.next();
   }
@@ -141,7 +144,7 @@ export class Sequence implements StartedCall {
 
   /** Its own answer: no part was refused. */
   private answered(): Answer {
-    const { name, log, splats, invalidations, advisories } = this;
+    const { name, log, splats, invalidations, advisories, effects } = this;
     return {
       call: name,
       end: { how: 'returned', value: this.plan.body },
@@ -149,6 +152,7 @@ export class Sequence implements StartedCall {
       splats,
       invalidations,
       advisories,
+      effects,
       why: null,
     };
   }
@@ -158,6 +162,16 @@ export class Sequence implements StartedCall {
     for (const tell of this.waiters) tell(answer);
     this.waiters = [];
   }
+}
+
+/** What driver models did in two calls, one after the other. */
+function joined(first: DriverEffects, second: DriverEffects): DriverEffects {
+  const all: Record<string, unknown> = { ...first };
+  for (const [field, value] of Object.entries(second)) {
+    const before = all[field];
+    all[field] = Array.isArray(before) ? [...before, ...(value as unknown[])] : value;
+  }
+  return all;
 }
 
 /** Whether the machine is gone, and with it what could be taken back. */

@@ -1,3 +1,4 @@
+import { DRIVER_EXPECTED } from '../../schemas/drivers/index.ts';
 import { type Answer, bodyOf, errnoOf } from '../machine/answer.ts';
 import { type CallResult, LazyBody } from '../machine/call-handler.ts';
 import { fnv1a64, infoOf, PLAIN_FIELDS } from './compare.ts';
@@ -18,6 +19,7 @@ export function observationOf(
   invalidations: readonly unknown[],
   shown: Shown,
   lockedPages: number,
+  devices: Observation['devices'] = {},
 ): Observation {
   const log = answer ? answer.log : [];
   const how = answer?.end.how;
@@ -30,6 +32,8 @@ export function observationOf(
     body: answer ? bodyOf(answer) : {},
     invalidations: invalidations.slice(shown.invalidations),
     log: log.slice(shown.log),
+    effects: (answer?.effects ?? {}) as Observation['effects'],
+    devices,
     lockedPages,
   };
   shown.invalidations = invalidations.length;
@@ -38,8 +42,8 @@ export function observationOf(
 }
 
 /** The expectation of a call that returned, printed nothing and called nobody; null where more is to be said. */
-export function plainExpectation({ end, log, invalidations }: Answer): Expectation | null {
-  if (end.how !== 'returned' || log.length > 0 || invalidations.length > 0) return null;
+export function plainExpectation({ end, log, invalidations, effects }: Answer): Expectation | null {
+  if (end.how !== 'returned' || log.length > 0 || invalidations.length > 0 || effects) return null;
   const { value } = end;
   if (typeof value === 'object' && (value.data !== undefined || value.dmaAvail !== undefined)) return null;
   return plainExpectationOf(value);
@@ -49,12 +53,21 @@ export function plainExpectation({ end, log, invalidations }: Answer): Expectati
 export function plainExpectationOf(value: CallResult): Expectation {
   if (typeof value === 'string') return { errno: value };
   const body = value instanceof LazyBody ? value.fields() : value;
-  const expect: Expectation = { errno: null };
-  for (const field of PLAIN_FIELDS) {
-    if (body[field] !== undefined) Object.assign(expect, { [field]: body[field] });
-  }
-  return expect;
+  return { errno: null, ...told(body) };
 }
+
+/** The fields of an answer that an expectation has as they are. */
+function told(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const fields = ANSWERED.filter((field) => body[field] !== undefined && !isListOfRuns(field, body[field]));
+  return Object.fromEntries(fields.map((field) => [field, body[field]]));
+}
+
+/** vfio-ccw's answers have what is pinned under the name that pin-pages has for a number. */
+function isListOfRuns(field: string, value: unknown): boolean {
+  return field === 'pinned' && typeof value !== 'number';
+}
+
+const ANSWERED = [...PLAIN_FIELDS, ...Object.keys(DRIVER_EXPECTED)];
 
 /** An observation in the terms of a recording. A call that would never return `hangs`. */
 export function expectationOf(seen: Observation & { hangs?: boolean }): Expectation {
@@ -64,9 +77,7 @@ export function expectationOf(seen: Observation & { hangs?: boolean }): Expectat
   if (seen.pending) expect.pending = true;
   else if (seen.killed) expect.killed = true;
   else expect.errno = seen.errno;
-  for (const field of PLAIN_FIELDS) {
-    if (body[field] !== undefined) Object.assign(expect, { [field]: body[field] });
-  }
+  Object.assign(expect, told(body), seen.effects);
   if (body.dmaAvail !== undefined) expect.info = infoOf(body);
   if (typeof body.data === 'string') expect.fnv1a64 = fnv1a64(Buffer.from(body.data, 'base64'));
   if (seen.invalidations.length > 0) expect.invalidations = seen.invalidations as never;

@@ -2,6 +2,7 @@ import type { StartedCall } from '../machine/call-task.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkCall } from '../machine/table.ts';
+import { deviceStates } from './devices.ts';
 import { expectationOf, observationOf, type Shown } from './observe.ts';
 import { callOf, type Expectation, type Observation, type Scenario, type Step } from './scenario.ts';
 
@@ -60,7 +61,13 @@ export class ScenarioRun {
   }
 
   private look({ started, shown }: Looked): Observation {
-    return observationOf(started.answer, started.delivered(), shown, this.machine.lockedPages);
+    return observationOf(
+      started.answer,
+      started.delivered(),
+      shown,
+      this.machine.lockedPages,
+      deviceStates(this.machine.kernel),
+    );
   }
 }
 

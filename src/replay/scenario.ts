@@ -27,6 +27,10 @@ export interface Observation {
   /** Callbacks since the call started, or since it was last looked at. */
   invalidations: unknown[];
   log: unknown[];
+  /** What driver models did. */
+  effects: Readonly<Record<string, unknown>>;
+  /** States of driver models' devices, by id. */
+  devices: Readonly<Record<string, Record<string, unknown>>>;
   /** The process's locked pages after the step. */
   lockedPages: number;
 }

@@ -1,5 +1,5 @@
 import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
-import { driverSplats } from '../drivers/index.ts';
+import { driverSplats, restoreModelHosts } from '../drivers/index.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import { ONCE_CALLERS, SPLATS, type SplatId } from '../kernel/splats.ts';
 import { checkFault, type FaultState } from '../machine/faults.ts';
@@ -44,6 +44,7 @@ export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): 
   restoreHost(m, state, at);
   restoreFaults(m, state, at);
   restoreProcesses(m, state, at);
+  restoreModelHosts(m.kernel, state.models);
   const groups = restoreDevices(m, state, at);
   checkDifferent(
     state.containers.map(({ container }) => container),

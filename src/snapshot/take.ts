@@ -6,6 +6,7 @@ import {
   type Snapshot,
 } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
+import { saveModelHosts } from '../drivers/index.ts';
 import { regionBytes } from '../kernel/emulated-memory.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';
@@ -59,6 +60,7 @@ export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
       groups: groupsOf(kernel).map(saveGroup),
       devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets)),
       formerDevices: formerDevices(kernel),
+      models: canonical(saveModelHosts(kernel)),
       containers: byId(kernel.containers).map(saveContainer),
     },
   };

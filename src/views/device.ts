@@ -4,7 +4,7 @@ import type { Device } from '../kernel/vfio/device.ts';
 import { describeIommu } from '../machine/iommu.ts';
 
 /** Items that a device's shown state has of each list. */
-const LISTED_STATE = 256;
+const LISTED_STATE = 1024;
 
 /** A device as GET shows it. */
 export function describeDevice(device: Device): DeviceView {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { driverCalls } from '../../schemas/calls/driver.ts';
 import { ok, type Rig, startRig } from '../http/rig.ts';
-import { ccw, DriverRig, poke, READ } from '../support/driver-rig.ts';
+import { CC, ccw, DriverRig, poke, READ, SUSPEND } from '../support/driver-rig.ts';
 
 const AP = { type: 'vfio-ap', variant: 'callback', queues: [1] };
 const CCW = { type: 'vfio-ccw', variant: 'range' };
@@ -15,6 +15,7 @@ const ARGS: Record<keyof typeof driverCalls, object> = {
   'ap-inject': { apqn: 1, instruction: 'tapq', responses: [0] },
   'ccw-start': { program: 0 },
   'ccw-interrupt': {},
+  'ccw-no-interrupt': {},
   'ccw-halt': {},
   'ccw-clear': {},
   'ccw-reset': {},
@@ -96,9 +97,10 @@ describe('what a device shows', () => {
   test('vfio-ccw: its state and pins; as many as are asked for', () => {
     const rig = new DriverRig({ ccw: CCW });
     rig.map(0x10000, 0x10000);
-    poke(rig, 0x10000, ccw(READ, 0x40, 8, 0x12000), ccw(READ, 0, 8, 0x14000));
+    poke(rig, 0x10000, ccw(READ, CC | SUSPEND, 8, 0x12000), ccw(READ, 0, 8, 0x14000));
     rig.do('ccw-start', { device: 'ccw', program: 0x10000 });
     rig.do('ccw-inject', { device: 'ccw', operation: 'enable' });
+    const scsw = { fctl: 4, actl: 1, stctl: 0, deviceStatus: 0, subchannelStatus: 0, count: 0, cc: 0 };
     expect(rig.host.machine.device('ccw').driver.state!(1)).toEqual({
       fsm: 'CP_PENDING',
       pinned: [{ iova: '0x12000', npage: 1 }],
@@ -107,6 +109,10 @@ describe('what a device shows', () => {
       workQueued: false,
       callbacksSinceWork: 0,
       injected: { enable: ['EIO'] },
+      subchannel: { number: 0, enabled: true, lpm: 0x80, unregistering: 'no', scsw },
+      irb: null,
+      region: null,
+      queue: { io: null, notoper: null, unregister: null },
     });
   });
 });

@@ -47,6 +47,7 @@ describe('the errno table', () => {
       splats: [],
       invalidations: [],
       advisories: [],
+      effects: null,
       why: 'so it is',
     });
     expect(reply).toMatchObject({

@@ -136,6 +136,8 @@ export const CD = 0x80;
 export const CC = 0x40;
 export const SKIP = 0x10;
 export const IDA = 0x04;
+/** The program is held at a CCW with it. */
+export const SUSPEND = 0x02;
 
 /** Writes a channel program, or any bytes, into the memory of p0. */
 export function poke(rig: DriverRig, vaddr: number, ...parts: Buffer[]): void {

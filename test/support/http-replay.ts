@@ -71,6 +71,10 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
     pending.set(step.async!, { operation: String(body.operation), invalidations: invalidations.length });
   }
   const { body: process } = await http('GET', '/v1/processes/p0');
+  const devices: Record<string, Record<string, unknown>> = {};
+  for (const device of Object.keys(step.expect?.devices ?? {})) {
+    devices[device] = (await http('GET', `/v1/devices/${device}`)).body.state as Record<string, unknown>;
+  }
   return {
     errno: (body.errno as string | undefined) ?? (status >= 400 && !body.killed ? `status ${status}` : null),
     killed: body.killed === true,
@@ -79,6 +83,8 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
     body,
     invalidations: invalidations.slice(seenBefore),
     log: (body.log ?? []) as unknown[],
+    effects: body,
+    devices,
     lockedPages: process.lockedPages as number,
   };
 }

@@ -108,6 +108,8 @@ export const HOST_REFUSALS: Refusal[] = [
   refusal('add-fault', 'on what is not a call', [], { ...FAIL, on: 'map' }, 400),
   refusal('remove-fault', 'no such fault', [], { fault: 'f' }, 404),
 
+  refusal('sleep', 'more than a minute', [], { milliseconds: 60_001 }, 400),
+  refusal('sleep', 'no time', [], {}, 400),
   refusal('set-parameters', 'a negative limit', [], { dmaEntryLimit: -1 }, 400),
   refusal('set-parameters', 'one good value and one bad', [], { dmaEntryLimit: 5, panicOnWarn: 'yes' }, 400),
 ];

@@ -1,185 +1,186 @@
-import type { DriverApi } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { hex, offsetInPage, PAGE_SIZE } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
-import { CCW_SIZE, type Ccw, isChained, isIdal, isTic, parseCcws, transfersData } from './ccw.ts';
-import {
-  keysOf,
-  type PageRun,
-  pageAligned,
-  pagesSpanned,
-  pinRuns,
-  runsOf,
-  touches,
-  unpinRuns,
-} from './page-array.ts';
+import { CCW_SIZE, type Ccw, isChain, isCpaWithinRange, isIdal, isTic, parseCcws } from './ccw.ts';
+import { idalIs2k, type Orb } from './orb.ts';
+import type { HardwareProgram } from './subchannel.ts';
+import type { Vdev } from './vdev.ts';
 
-/** CCWs of a segment. */
-const SEGMENT_CCWS_MAX = 256;
-/** Segments of a program (6.1.192; before, nothing but the stack limits them). */
-const SEGMENTS_MAX = 16;
-/** Size of an IDAW of format 2, bytes. */
-const IDAW_SIZE = 8;
+/** CCWs of a segment (CCWCHAIN_LEN_MAX). */
+const CHAIN_LENGTH_MAX = 256;
+/** Segments that are followed where the kernel itself counts none. */
+const CHAINS_MAX = 1024;
 
-/** How a channel program is read and its pages are named. */
-export interface ChannelProgramOptions {
-  /** Keys are those of whole pages (up to 5.19); otherwise as the CCW or IDAW has them. */
-  readonly wholePages: boolean;
-  /** Segments and IDA lists are read by pinning their pages for the moment (up to 6.2), or with dma_rw. */
-  readonly reads: 'pin' | 'dma-rw';
+/** The pages of one CCW (struct page_array): their keys, in order; none where nothing is transferred. */
+export interface PageArray {
+  keys: bigint[];
 }
 
-/** A run of CCWs that lie one after another in the guest's memory (struct ccwchain). */
-interface Segment {
-  readonly iova: bigint;
+/** A segment (struct ccwchain): CCWs that lie one after another in the guest's memory. */
+export interface Chain {
+  readonly iova: number;
   readonly ccws: readonly Ccw[];
-  /** What each CCW has pinned. */
-  readonly pinned: PageRun[][];
+  /** What each CCW has pinned, as far as it was translated. */
+  readonly arrays: PageArray[];
 }
 
 /**
- * A channel program (struct channel_program; spec section 5.2): a copy of the guest's CCWs, and the pages that
- * were pinned for them. CCWs have format 1, IDAWs format 2 with blocks of 4 KiB.
+ * A channel program (struct channel_program): a copy of the guest's CCWs, and the pages that are pinned for them.
+ * What the eras share; how memory is read, and how a CCW's pages are found and pinned, is in the era's file.
  */
-export class ChannelProgram {
-  private segments: Segment[] = [];
+export abstract class ChannelProgram implements HardwareProgram {
+  /** Whether there is a program. While it is being built, or given back, there is none. */
+  initialized = false;
+  protected chains: Chain[] = [];
+  protected orb: Orb | null = null;
 
-  constructor(private readonly options: ChannelProgramOptions) {}
-
-  /**
-   * cp_init: copies the program, segment by segment, following each TIC out of what is there already.
-   *
-   * @param iova of its first CCW
-   * @returns EINVAL for a segment or a program that is too long; what pinning or reading it was answered
-   */
-  *init(api: DriverApi, iova: bigint): KernelStep<Errno | null> {
-    const errno = yield* this.copySegment(api, iova);
-    if (errno) this.segments = [];
+  /** cp_init: copies the program, segment by segment, following each TIC out of what is there already. */
+  *init(vdev: Vdev, orb: Orb): KernelStep<Errno | null> {
+    if (this.initialized) return vdev.api.refuse('EBUSY', 'a channel program holds its pages still');
+    this.chains = [];
+    this.orb = orb;
+    const errno = yield* this.handleCcw(vdev, orb, orb.cpa);
+    if (errno) this.chains = [];
+    else this.initialized = true;
     return errno;
   }
 
-  /** cp_prefetch: pins what the CCWs transfer. After an errno the pages so far are still pinned. */
-  *prefetch(api: DriverApi): KernelStep<Errno | null> {
-    for (const { ccws, pinned } of this.segments) {
+  /** cp_prefetch: pins what the CCWs transfer. After an errno the pages of the CCWs before are still pinned. */
+  *prefetch(vdev: Vdev): KernelStep<Errno | null> {
+    for (const { ccws, arrays } of this.chains) {
       for (const ccw of ccws) {
-        if (isTic(ccw)) continue;
-        const errno = yield* this.fetch(api, ccw, pinned);
+        const array: PageArray = { keys: [] };
+        const errno = isTic(ccw) ? null : yield* this.fetchCcw(vdev, this.orb!, ccw, array);
         if (errno) return errno;
+        arrays.push(array);
       }
     }
     return null;
   }
 
-  /** cp_free: unpins everything. */
-  *free(api: DriverApi): KernelStep<void> {
-    const { segments } = this;
-    this.segments = [];
-    for (const { pinned } of segments) for (const runs of pinned) yield* unpinRuns(api, runs);
+  /** cp_free: gives every page back, in the order in which they were pinned. */
+  *free(vdev: Vdev): KernelStep<void> {
+    if (!this.initialized) return;
+    this.initialized = false;
+    const { chains } = this;
+    this.chains = [];
+    for (const { arrays } of chains) for (const array of arrays) yield* this.unpinFree(vdev, array);
   }
 
-  /** cp_iova_pinned: whether a page of [iova, iova+length) is pinned, by page number. */
-  pins(iova: bigint, length: bigint): boolean {
-    for (const run of this.runs()) if (touches(run, iova, length)) return true;
-    return false;
+  /** Every page array with pages, in order. */
+  *arrays(): Generator<PageArray, void, void> {
+    for (const { arrays } of this.chains) for (const array of arrays) if (array.keys.length > 0) yield array;
   }
 
-  /** Every run of pages that is pinned, in the order of the program. */
-  *runs(): Generator<PageRun, void, void> {
-    for (const { pinned } of this.segments) for (const runs of pinned) yield* runs;
-  }
+  /** The pages that are pinned, as the calls that pinned them. */
+  abstract runs(): { iova: bigint; npage: number }[];
 
   /** Takes over what a program has pinned: once it runs, nothing else of it is ever looked at. */
-  restore(runs: PageRun[]): void {
-    if (runs.length > 0) this.segments = [{ iova: 0n, ccws: [], pinned: [runs] }];
+  restore(orb: Orb, arrays: readonly bigint[][]): void {
+    this.orb = orb;
+    this.initialized = true;
+    this.chains = [{ iova: orb.cpa, ccws: [], arrays: arrays.map((keys) => ({ keys })) }];
   }
 
-  /** ccwchain_handle_ccw. */
-  private *copySegment(api: DriverApi, iova: bigint): KernelStep<Errno | null> {
+  /** What a snapshot has of it; null where there is no program. */
+  save(): { orb: Orb; arrays: bigint[][] } | null {
+    return this.initialized ? { orb: this.orb!, arrays: [...this.arrays()].map(({ keys }) => keys) } : null;
+  }
+
+  /** Segments a program may have. */
+  protected readonly chainsMax: number = CHAINS_MAX;
+
+  /** Copies bytes from the guest's memory: copy_from_iova, or vfio_dma_rw. */
+  protected abstract copyFromIova(vdev: Vdev, iova: bigint, length: number): KernelStep<Errno | Uint8Array>;
+
+  /** Finds a CCW's pages and pins them; an IDA list is read even where nothing is transferred. */
+  protected abstract fetchCcw(vdev: Vdev, orb: Orb, ccw: Ccw, array: PageArray): KernelStep<Errno | null>;
+
+  /** Gives a CCW's pages back. */
+  protected abstract unpinFree(vdev: Vdev, array: PageArray): KernelStep<void>;
+
+  /** Whether IDA lists of the ORB's format are understood (they all are from 6.3 on). */
+  protected understandsIdal(orb: Orb): boolean {
+    return !idalIs2k(orb);
+  }
+
+  /** ccwchain_handle_ccw and ccwchain_loop_tic: a segment, and those its TICs lead to, before the next TIC's. */
+  private *handleCcw(vdev: Vdev, orb: Orb, cpa: number): KernelStep<Errno | null> {
+    const open: { chain: Chain; next: number }[] = [];
+    let errno = yield* this.copyChain(vdev, orb, cpa, open);
+    while (!errno && open.length > 0) {
+      const top = open.at(-1)!;
+      const tic = top.chain.ccws[top.next++];
+      if (!tic) open.pop();
+      else if (isTic(tic) && !this.target(tic.cda)) errno = yield* this.copyChain(vdev, orb, tic.cda, open);
+    }
+    return errno;
+  }
+
+  private *copyChain(
+    vdev: Vdev,
+    orb: Orb,
+    cpa: number,
+    open: { chain: Chain; next: number }[],
+  ): KernelStep<Errno | null> {
     // The driver reads as much as a segment may have, whatever its length turns out to be.
-    const bytes = yield* this.read(api, iova, SEGMENT_CCWS_MAX * CCW_SIZE);
+    const bytes = yield* this.copyFromIova(vdev, BigInt(cpa), CHAIN_LENGTH_MAX * CCW_SIZE);
     if (typeof bytes === 'string') return bytes;
-    const ccws = parseCcws(bytes);
-    const length = segmentLength(ccws, iova);
-    if (length === null) {
-      return api.refuse('EINVAL', `the segment at ${hex(iova)} has more than ${SEGMENT_CCWS_MAX} CCWs`);
+    const ccws = parseCcws(bytes, orb.fmt);
+    const length = this.calcLength(vdev, orb, ccws, cpa);
+    if (typeof length === 'string') return length;
+    if (this.chains.length >= this.chainsMax) {
+      return vdev.api.refuse('EINVAL', `the channel program has more than ${this.chainsMax} segments`);
     }
-    if (this.segments.length >= SEGMENTS_MAX) {
-      return api.refuse('EINVAL', `the channel program has more than ${SEGMENTS_MAX} segments`);
-    }
-    const segment: Segment = { iova, ccws: ccws.slice(0, length), pinned: [] };
-    this.segments.push(segment);
-    for (const ccw of segment.ccws) {
-      if (!isTic(ccw) || this.segments.some((s) => contains(s.iova, s.ccws.length, ccw.cda))) continue;
-      const errno = yield* this.copySegment(api, ccw.cda);
-      if (errno) return errno;
-    }
+    const chain: Chain = { iova: cpa, ccws: ccws.slice(0, length), arrays: [] };
+    this.chains.push(chain);
+    open.push({ chain, next: 0 });
     return null;
   }
 
-  /** ccwchain_fetch_ccw: pins one CCW's pages. An IDA list is read even where nothing is transferred. */
-  private *fetch(api: DriverApi, ccw: Ccw, pinned: PageRun[][]): KernelStep<Errno | null> {
-    const bytes = Math.max(ccw.count, 1);
-    let keys: bigint[];
-    if (isIdal(ccw)) {
-      const idaws = yield* this.readIdal(api, ccw.cda, bytes);
-      if (typeof idaws === 'string') return idaws;
-      keys = idaws;
-    } else {
-      keys = keysOf(ccw.cda, bytes);
+  /** ccwchain_calc_length: up to a CCW that neither chains nor is a TIC back into the segment. */
+  private calcLength(vdev: Vdev, orb: Orb, ccws: readonly Ccw[], cpa: number): number | Errno {
+    for (const [i, ccw] of ccws.entries()) {
+      if (isIdal(ccw) && !this.understandsIdal(orb)) {
+        return vdev.api.refuse('EOPNOTSUPP', 'the ORB has IDAWs of format 1, or for 2 KiB each');
+      }
+      const loops = isTic(ccw) && isCpaWithinRange(ccw.cda, cpa, i + 1);
+      if (!isChain(ccw) && !loops) return i + 1;
     }
-    if (!transfersData(ccw)) return null;
-    const runs = runsOf(this.options.wholePages ? keys.map(pageAligned) : keys);
-    const frames = yield* pinRuns(api, runs);
-    if (typeof frames === 'string') return frames;
-    pinned.push(runs);
-    return null;
+    const where = hex(BigInt(cpa));
+    return vdev.api.refuse('EINVAL', `the segment at ${where} has more than ${CHAIN_LENGTH_MAX} CCWs`);
   }
 
-  /** Reads an IDA list: its first word says, by its offset in the page, how many there are. */
-  private *readIdal(api: DriverApi, iova: bigint, bytes: number): KernelStep<Errno | bigint[]> {
-    const first = yield* this.read(api, iova, IDAW_SIZE);
-    if (typeof first === 'string') return first;
-    const count = pagesSpanned(idawAt(first, 0), bytes);
-    const list = yield* this.read(api, iova, count * IDAW_SIZE);
-    if (typeof list === 'string') return list;
-    return Array.from({ length: count }, (_, i) => idawAt(list, i));
+  at(segment: number, index: number): Ccw | null {
+    return this.chains[segment]?.ccws[index] ?? null;
   }
 
-  /** copy_from_iova: through pins of the moment, for reading and writing, or dma_rw. */
-  private *read(api: DriverApi, iova: bigint, length: number): KernelStep<Errno | Uint8Array> {
-    if (this.options.reads === 'dma-rw') return yield* api.dmaRw(iova, { read: length });
-    const keys = keysOf(iova, length);
-    const runs = runsOf(this.options.wholePages ? keys.map(pageAligned) : keys);
-    const frames = yield* pinRuns(api, runs);
-    if (typeof frames === 'string') return frames;
-    const bytes = new Uint8Array(length);
-    let done = 0;
-    for (const frame of frames) {
-      const offset = done === 0 ? offsetInPage(iova) : 0;
-      const count = Math.min(PAGE_SIZE - offset, length - done);
-      bytes.set(api.readPinned(frame, offset, count), done);
-      done += count;
-    }
-    yield* unpinRuns(api, runs);
-    return bytes;
+  /** tic_target_chain_exists, ccwchain_fetch_tic: the first segment that an address lies in. */
+  target(cda: number): { segment: number; index: number } | null {
+    const segment = this.chains.findIndex(({ iova, ccws }) => isCpaWithinRange(cda, iova, ccws.length));
+    return segment < 0 ? null : { segment, index: (cda - this.chains[segment]!.iova) / CCW_SIZE };
   }
 }
 
-/** ccwchain_calc_length: up to a CCW that neither chains nor is a TIC back into the segment; null: too long. */
-function segmentLength(ccws: readonly Ccw[], iova: bigint): number | null {
-  for (const [i, ccw] of ccws.entries()) {
-    const length = i + 1;
-    const loops = isTic(ccw) && contains(iova, length, ccw.cda);
-    if (!isChained(ccw) && !loops) return length;
+/** Bytes of pinned pages, the first from its offset on. */
+export function copyPinned(vdev: Vdev, iova: bigint, length: number, pfns: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  for (const pfn of pfns) {
+    const offset = done === 0 ? offsetInPage(iova) : 0;
+    const count = Math.min(PAGE_SIZE - offset, length - done);
+    bytes.set(vdev.api.readPinned(pfn, offset, count), done);
+    done += count;
   }
-  return null;
+  return bytes;
 }
 
-/** is_cpa_within_range: whether an address is within `length` CCWs from `iova`, at most the last one's start. */
-function contains(iova: bigint, length: number, address: bigint): boolean {
-  return address >= iova && address <= iova + BigInt((length - 1) * CCW_SIZE);
+/** idal_nr_words and idal_2k_nr_words: blocks that [address, address+bytes) touches. */
+export function idawCount(address: bigint, bytes: number, blockSize: number): number {
+  return Math.ceil((Number(address % BigInt(blockSize)) + bytes) / blockSize);
 }
 
-function idawAt(list: Uint8Array, index: number): bigint {
-  return new DataView(list.buffer, list.byteOffset).getBigUint64(index * IDAW_SIZE);
+/** An IDAW of format 2. */
+export function idawAt(list: Uint8Array, index: number): bigint {
+  return new DataView(list.buffer, list.byteOffset).getBigUint64(index * 8);
 }

@@ -1,277 +1,337 @@
-import type {
-  CcwOperation,
-  CcwState,
-  VfioCcwConfig,
-  VfioCcwState,
-} from '../../../schemas/drivers/vfio-ccw.ts';
+import type { CcwState, VfioCcwConfig, VfioCcwState } from '../../../schemas/drivers/vfio-ccw.ts';
 import type { DriverApi, MdevDriver, NotifyResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { Lock } from '../../kernel/lock.ts';
-import { hex, PAGE_SIZE } from '../../kernel/pages.ts';
+import { hex } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
-import { Injected } from '../injected.ts';
-import { ChannelProgram } from './channel-program.ts';
+import type { ChannelProgram } from './channel-program.ts';
+import type { ChannelSubsystem, WorkKind, WorkOwner } from './channel-subsystem.ts';
+import { Cio } from './cio.ts';
+import type { Orb } from './orb.ts';
+import { restoreState, saveState } from './saved.ts';
+import { isFinal, isSolicited, type Scsw, type Subchannel } from './subchannel.ts';
+import { Vdev } from './vdev.ts';
 
-const PAGE = BigInt(PAGE_SIZE);
+/** Events of the driver's FSM, as its trace event names them. */
+export type CcwEvent = 'NOT_OPER' | 'IO_REQ' | 'INTERRUPT' | 'ASYNC_REQ' | 'OPEN' | 'CLOSE';
+
+/** The states' numbers in messages. */
+const STATE_NUMBER: Readonly<Record<CcwState, number>> = {
+  NOT_OPER: 0,
+  STANDBY: 1,
+  IDLE: 2,
+  CP_PROCESSING: 3,
+  CP_PENDING: 4,
+};
+
+/** What a write to the I/O region asks for: the ORB, and the SCSW's functions. */
+export interface IoRequest {
+  readonly orb: Orb;
+  readonly start: boolean;
+  readonly halt: boolean;
+  readonly clear: boolean;
+}
+
+/** Where a device is made: its id, its subchannel, and what it shares with the others of its host. */
+export interface Place {
+  readonly id: string;
+  readonly css: ChannelSubsystem;
+  readonly sch: Subchannel;
+}
 
 /**
- * vfio_ccw: one subchannel of s390 channel I/O (spec section 5.2). While a channel program runs, the pages it
- * touches are pinned.
+ * vfio_ccw: one subchannel of s390 channel I/O. While a channel program runs, the pages it touches are pinned.
  *
- * Variants: `notifier` (up to 5.19) and `callback-first-page` (as first posted) look only at the first page of
- * an invalidated range; `range` (6.0) at all of it; `range-deferred` (6.1.192) like it, but when the close of
- * its reset finds the subchannel not operational, the pages are unpinned from a workqueue. In a kernel that
- * work races with the rounds of the unmap. Here it runs when told: by `ccw-run-work`, or at the device's
- * `workAfterCallbacks`-th callback after it was queued; with neither, it is late and the BUG_ON is reached.
- *
- * Once NOT_OPER a subchannel stays so (a machine check report would bring it back; there is none here), but
- * for `notifier`, whose reset tries again. Every entry holds io_mutex, which only 6.1.192 does throughout:
- * the races of the earlier ones with their own callback are not modelled.
+ * Here is what the eras share: the regions, the FSM's requests, interrupts. An era's file has the rest, in the
+ * kernel's words. `io_mutex` (ownLock) is taken where the kernel takes it, and nowhere else.
  */
-export class VfioCcwDriver implements MdevDriver {
+export abstract class VfioCcwDriver implements MdevDriver, WorkOwner {
   readonly hasDmaUnmap = true;
-  private fsm: CcwState = 'STANDBY';
-  private readonly cp: ChannelProgram;
   readonly ownLock: Lock = new Lock('io_mutex');
-  /** Whether the subchannel is at work for a program: disabling it is answered EBUSY then. */
-  private active = false;
-  private workQueued = false;
-  private callbacksSinceWork = 0;
-  private readonly injected = new Injected<Errno>();
+  fsm: CcwState;
+  readonly cio: Cio;
+  /** Status of the last interrupt, and what of it is in the I/O region. */
+  irb: Scsw | null = null;
+  region: Scsw | null = null;
+  /** Callbacks since the work of a subchannel that is not operational was queued. */
+  callbacksSinceWork = 0;
+  /** References that the driver believes to hold, by key. */
+  readonly held = new Map<bigint, number>();
 
-  constructor(readonly config: VfioCcwConfig) {
-    this.cp = new ChannelProgram({
-      wholePages: config.variant === 'notifier',
-      reads: config.reads ?? 'pin',
-    });
+  constructor(
+    readonly config: VfioCcwConfig,
+    readonly place: Place,
+    readonly cp: ChannelProgram,
+    created: CcwState,
+  ) {
+    this.cio = new Cio(place.sch);
+    this.fsm = created;
   }
 
+  get id(): string {
+    return this.place.id;
+  }
+
+  abstract openDevice(api: DriverApi): KernelStep<Errno | null>;
+  abstract closeDevice(api: DriverApi): KernelStep<void>;
+  abstract remove(api: DriverApi, open: boolean): KernelStep<void>;
+  abstract dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<NotifyResult | void>;
+  /** The RESET ioctl (vfio_ccw_mdev_reset). */
+  abstract reset(api: DriverApi): KernelStep<Errno | null>;
+
   state(most: number): object {
-    return {
-      ...this.answer(most),
-      active: this.active,
-      workQueued: this.workQueued,
-      callbacksSinceWork: this.callbacksSinceWork,
-      injected: Object.fromEntries(this.injected.entries()),
-    };
+    return saveState(this, most);
   }
 
   restore(state: VfioCcwState): void {
-    this.fsm = state.fsm;
-    this.active = state.active;
-    this.workQueued = state.workQueued;
-    this.callbacksSinceWork = state.callbacksSinceWork;
-    this.cp.restore(state.pinned.map(({ iova, npage }) => ({ iova: BigInt(iova), npage })));
-    for (const [operation, errnos] of Object.entries(state.injected)) this.injected.add(operation, errnos);
+    restoreState(this, state);
   }
 
   /** What its calls answer: the FSM's state, and what the channel program has pinned. */
-  answer(most: number) {
-    const pinned: { iova: string; npage: number }[] = [];
-    let pinnedPages = 0;
-    for (const { iova, npage } of this.cp.runs()) {
-      pinnedPages += npage;
-      if (pinned.length < most) pinned.push({ iova: hex(iova), npage });
-    }
-    return { fsm: this.fsm, pinned, pinnedPages };
+  answer(most: number): { fsm: CcwState; pinned: { iova: string; npage: number }[]; pinnedPages: number } {
+    const runs = this.cp.runs();
+    return {
+      fsm: this.fsm,
+      pinned: runs.slice(0, most).map(({ iova, npage }) => ({ iova: hex(iova), npage })),
+      pinnedPages: runs.reduce((pages, { npage }) => pages + npage, 0),
+    };
   }
 
-  /** The next `times` times, an operation of the channel subsystem answers an errno. */
-  inject(operation: CcwOperation, errno: Errno, times: number): void {
-    this.injected.add(operation, new Array<Errno>(times).fill(errno));
+  /** The driver's struct vfio_device within a task. */
+  vdev(api: DriverApi, worker = false): Vdev {
+    return new Vdev(api, this.id, this.held, worker);
   }
 
-  /** How many failures wait for an operation. */
-  injectedCount(operation: CcwOperation): number {
-    return this.injected.count(operation);
-  }
-
-  /** vfio_ccw_mdev_open_device. */
-  *openDevice(api: DriverApi): KernelStep<Errno | null> {
-    yield* api.lock(this.ownLock);
-    if (this.fsm !== 'NOT_OPER') yield* this.fsmOpen(api);
-    api.unlock(this.ownLock);
-    return this.operational(api);
-  }
-
-  /** vfio_ccw_mdev_close_device. */
-  *closeDevice(api: DriverApi): KernelStep<void> {
-    yield* api.lock(this.ownLock);
-    if (this.config.variant !== 'notifier') {
-      yield* this.fsmClose(api);
-    } else {
-      if (this.fsm !== 'NOT_OPER' && !this.quiesceAndEnable()) this.fsm = 'STANDBY';
-      yield* this.cp.free(api);
-    }
-    api.unlock(this.ownLock);
-  }
-
-  *dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
-    yield* api.lock(this.ownLock);
-    const { workAfterCallbacks } = this.config;
-    if (this.workQueued && ++this.callbacksSinceWork === workAfterCallbacks) yield* this.work(api);
-    const result = yield* this.invalidate(api, iova, length);
-    api.unlock(this.ownLock);
-    return result;
-  }
-
-  private *invalidate(api: DriverApi, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
-    switch (this.config.variant) {
-      case 'notifier':
-        if (!this.cp.pins(iova, PAGE)) return;
-        if (this.quiesceAndEnable()) return 'NOTIFY_BAD';
-        yield* this.cp.free(api);
-        return;
-      case 'callback-first-page':
-        if (this.cp.pins(iova, PAGE)) yield* this.fsmReset(api);
-        return;
-      default:
-        if (this.cp.pins(iova, length)) yield* this.fsmReset(api);
-    }
-  }
-
-  /**
-   * A START written to the I/O region: copies the program, pins its pages, starts it.
-   *
-   * @param program guest-physical address (IOVA) of its first CCW
-   * @returns EAGAIN while another call is in the region; EBUSY while a program runs; EIO where the subchannel
-   *   is not enabled; what reading or pinning the program was answered; what starting it was answered
-   */
-  *start(api: DriverApi, program: bigint): KernelStep<Errno | null> {
+  /** vfio_ccw_mdev_write_io_region. */
+  *writeIoRegion(api: DriverApi, request: IoRequest): KernelStep<Errno | null> {
     if (!api.tryLock(this.ownLock)) return this.inUse(api);
-    const errno = this.ready(api) ?? (yield* this.ioRequest(api, program));
+    const vdev = this.vdev(api);
+    this.trace(vdev, 'IO_REQ');
+    const errno = yield* this.ioRequest(vdev, request);
     api.unlock(this.ownLock);
     return errno;
   }
 
-  /** fsm_io_request. */
-  private *ioRequest(api: DriverApi, program: bigint): KernelStep<Errno | null> {
-    if (this.fsm === 'CP_PENDING') return api.refuse('EBUSY', 'a channel program is running');
+  /** IO_REQ in each state: fsm_io_error, fsm_io_request, fsm_io_retry, fsm_io_busy. */
+  private *ioRequest(vdev: Vdev, request: IoRequest): KernelStep<Errno | null> {
+    switch (this.fsm) {
+      case 'NOT_OPER':
+      case 'STANDBY':
+        vdev.api.prWarn(`vfio-ccw: FSM: I/O request from state:${STATE_NUMBER[this.fsm]}`);
+        return vdev.api.refuse('EIO', `the subchannel is ${this.fsm}`);
+      case 'CP_PROCESSING':
+        return this.inUse(vdev.api);
+      case 'CP_PENDING':
+        return vdev.api.refuse('EBUSY', 'a channel program is running');
+      case 'IDLE':
+        return yield* this.fsmIoRequest(vdev, request);
+    }
+  }
+
+  private *fsmIoRequest(vdev: Vdev, { orb, start, halt, clear }: IoRequest): KernelStep<Errno | null> {
+    const { api } = vdev;
     this.fsm = 'CP_PROCESSING';
-    let errno = yield* this.cp.init(api, program);
-    errno ??= yield* this.cp.prefetch(api);
-    errno ??= this.perform(api, 'start');
-    if (errno) {
-      yield* this.cp.free(api);
-      this.fsm = 'IDLE';
-      return errno;
+    let errno: Errno | null = null;
+    if (start && orb.b) {
+      errno = api.refuse('EOPNOTSUPP', 'the ORB asks for transport mode');
+    } else if (start) {
+      errno = yield* this.runProgram(vdev, orb);
+      if (!errno) {
+        this.irq(vdev);
+        return null;
+      }
+    } else if (halt || clear) {
+      errno = api.refuse('EOPNOTSUPP', 'halt and clear are for the async command region');
     }
-    this.active = true;
-    this.fsm = 'CP_PENDING';
-    return null;
+    this.fsm = 'IDLE';
+    return errno;
   }
 
-  /**
-   * A HALT or CLEAR written to the async command region. The program's pages stay pinned until the interrupt
-   * that tells its end.
-   */
-  asyncCommand(api: DriverApi, operation: 'halt' | 'clear'): Errno | null {
-    if (this.ownLock.owner) return this.inUse(api);
-    return this.ready(api) ?? this.perform(api, operation);
+  private *runProgram(vdev: Vdev, orb: Orb): KernelStep<Errno | null> {
+    const { css, id } = this.place;
+    if (!orb.pfch && !this.cp.initialized && !css.warnedPrefetch) {
+      css.warnedPrefetch = true;
+      const what = 'Prefetching channel program even though prefetch not specified in ORB';
+      vdev.api.prWarn(`${this.driverName} ${id}: ${what}`);
+    }
+    const errno = yield* this.cp.init(vdev, orb);
+    if (errno) return errno;
+    const failed = (yield* this.cp.prefetch(vdev)) ?? this.fsmIoHelper(vdev, orb);
+    if (failed) yield* this.cp.free(vdev);
+    return failed;
   }
 
-  /** vfio_ccw_sch_io_todo: the final interrupt. Without a program that runs it changes nothing. */
-  *interrupt(api: DriverApi): KernelStep<void> {
-    yield* api.lock(this.ownLock);
-    this.active = false;
-    if (this.fsm === 'CP_PENDING') {
-      yield* this.cp.free(api);
-      this.fsm = 'IDLE';
+  /** The driver that an mdev's messages name. */
+  protected readonly driverName: string = 'vfio_ccw_mdev';
+
+  private fsmIoHelper(vdev: Vdev, orb: Orb): Errno | null {
+    const { sch } = this.place;
+    const { lpm } = sch;
+    const cc = this.cio.ssch(this.cp, orb.spnd, lpm);
+    switch (cc) {
+      case 0:
+        this.fsm = 'CP_PENDING';
+        return null;
+      case 1:
+      case 2:
+        return vdev.api.refuse('EBUSY', `SSCH was answered condition code ${cc}`);
+      case 3:
+        // The paths the ORB named are gone for good (finding 3).
+        sch.lpm &= ~lpm;
+        return vdev.api.refuse('ENODEV', 'SSCH was answered condition code 3: no path is left');
+      default:
+        return vdev.api.refuse(cc, 'the channel subsystem answered SSCH so');
     }
-    api.unlock(this.ownLock);
   }
 
-  /** The device's RESET ioctl. */
-  *reset(api: DriverApi): KernelStep<Errno | null> {
-    yield* api.lock(this.ownLock);
-    let errno: Errno | null;
-    if (this.config.variant === 'notifier') {
-      errno = this.quiesceAndEnable();
-      if (errno) api.refuse(errno, 'the subchannel could not be quiesced and enabled again');
-      else yield* this.cp.free(api);
-    } else {
-      yield* this.fsmReset(api);
-      errno = this.operational(api);
-    }
+  /** vfio_ccw_async_region_write. The program's pages stay pinned until the interrupt that tells its end. */
+  *writeAsyncRegion(api: DriverApi, command: 'halt' | 'clear'): KernelStep<Errno | null> {
+    if (!api.tryLock(this.ownLock)) return this.inUse(api);
+    const vdev = this.vdev(api);
+    this.trace(vdev, 'ASYNC_REQ');
+    const errno = this.asyncRequest(vdev, command);
     api.unlock(this.ownLock);
     return errno;
   }
 
-  /** Lets the queued work run; false when none is queued. */
-  *runWork(api: DriverApi): KernelStep<boolean> {
-    yield* api.lock(this.ownLock);
-    const queued = this.workQueued;
-    if (queued) yield* this.work(api);
-    api.unlock(this.ownLock);
-    return queued;
+  /** ASYNC_REQ in each state: fsm_async_error, fsm_async_request, fsm_async_retry. */
+  private asyncRequest(vdev: Vdev, command: 'halt' | 'clear'): Errno | null {
+    const { api } = vdev;
+    if (this.fsm === 'NOT_OPER' || this.fsm === 'STANDBY') {
+      api.prWarn(`vfio-ccw: FSM: ${command} request from state:${STATE_NUMBER[this.fsm]}`);
+      return api.refuse('EIO', `the subchannel is ${this.fsm}`);
+    }
+    if (this.fsm === 'CP_PROCESSING') return this.inUse(api);
+    const cc = command === 'halt' ? this.cio.hsch() : this.cio.csch();
+    if (cc === 0) this.irq(vdev);
+    if (typeof cc === 'string') return api.refuse(cc, `the channel subsystem answered ${command} so`);
+    if (cc === 0) return null;
+    const errno = cc === 3 ? 'ENODEV' : 'EBUSY';
+    return api.refuse(errno, `${command} was answered condition code ${cc}`);
   }
 
-  private *work(api: DriverApi): KernelStep<void> {
-    this.workQueued = false;
-    yield* this.cp.free(api);
-  }
-
-  /** vfio_ccw_mdev_reset from 6.0 on: FSM CLOSE, then OPEN. */
-  private *fsmReset(api: DriverApi): KernelStep<void> {
-    yield* this.fsmClose(api);
-    if (this.fsm !== 'NOT_OPER') yield* this.fsmOpen(api);
-  }
-
-  /** fsm_open. */
-  private *fsmOpen(api: DriverApi): KernelStep<void> {
-    if (this.injected.take('enable')) yield* this.fsmNotOper(api);
-    else this.fsm = 'IDLE';
-  }
-
-  /** fsm_close; nothing in NOT_OPER, where the event is ignored. */
-  private *fsmClose(api: DriverApi): KernelStep<void> {
-    if (this.fsm === 'NOT_OPER') return;
-    if (this.disable()) {
-      yield* this.fsmNotOper(api);
+  /** An interrupt is taken as soon as the subchannel's lock is free (vfio_ccw_sch_irq). */
+  protected irq(vdev: Vdev): void {
+    const scsw = this.cio.interrupt();
+    if (!scsw) return;
+    this.trace(vdev, 'INTERRUPT');
+    if (this.disregardsIrq()) {
+      // fsm_disabled_irq
+      this.cio.disable();
       return;
     }
-    this.fsm = 'STANDBY';
-    yield* this.cp.free(api);
+    // fsm_irq
+    this.irb = scsw;
+    this.place.css.queueWork(this, 'io');
   }
 
-  /** fsm_notoper. */
-  private *fsmNotOper(api: DriverApi): KernelStep<void> {
-    this.fsm = 'NOT_OPER';
-    if (this.config.variant === 'range-deferred') {
-      this.workQueued = true;
-      this.callbacksSinceWork = 0;
-    } else {
-      yield* this.cp.free(api);
+  /** Whether an interrupt is one of a subchannel that should be disabled. */
+  protected abstract disregardsIrq(): boolean;
+
+  *work(kind: WorkKind, api: Pick<DriverApi, 'forDevice'>): KernelStep<void> {
+    const vdev = this.vdev(api.forDevice(this.id), true);
+    if (kind === 'io') yield* this.schIoTodo(vdev);
+    else if (kind === 'notoper') yield* this.notoperTodo(vdev);
+    else this.unregister(vdev.api);
+  }
+
+  /** vfio_ccw_sch_io_todo: the interrupt's work. A final one gives the program's pages back. */
+  protected *schIoTodo(vdev: Vdev): KernelStep<void> {
+    const irb = this.irb!;
+    yield* vdev.api.lock(this.ownLock);
+    const finished = isSolicited(irb) && isFinal(irb) && this.fsm === 'CP_PENDING';
+    if (finished) yield* this.cp.free(vdev);
+    this.region = irb;
+    if (finished) this.fsm = 'IDLE';
+    vdev.api.unlock(this.ownLock);
+    vdev.signal();
+  }
+
+  /** vfio_ccw_notoper_todo. */
+  protected *notoperTodo(vdev: Vdev): KernelStep<void> {
+    yield* vdev.api.lock(this.ownLock);
+    yield* this.cp.free(vdev);
+    vdev.api.unlock(this.ownLock);
+  }
+
+  /** The subchannel is taken away: the user is asked to close the device (vfio_ccw_mdev_request). */
+  private unregister(api: DriverApi): void {
+    const { sch } = this.place;
+    sch.unregistering = 'done';
+    api.prWarn(`vfio_ccw ${sch.name}: MDEV: Unregistering`);
+    if (api.isOpen()) this.request(api);
+  }
+
+  /** css_sched_sch_todo(SCH_TODO_UNREG). */
+  protected scheduleUnregister(): void {
+    const { css, sch } = this.place;
+    if (sch.unregistering !== 'no') return;
+    sch.unregistering = 'scheduled';
+    css.queueWork(this, 'unregister');
+  }
+
+  /**
+   * The loop of vfio_ccw_sch_quiesce. Only EIO ends it; any other failure is overwritten by the disable that
+   * follows (finding 4 of the recordings).
+   */
+  protected *cancelUntilDisabled(vdev: Vdev): KernelStep<Errno | null> {
+    const { css, sch } = this.place;
+    let errno: Errno | null;
+    do {
+      if (this.cio.cancelHaltClear() === 'EIO') {
+        vdev.api.prWarn(`vfio_ccw: could not quiesce subchannel ${sch.name}!`);
+        return 'EIO';
+      }
+      this.irq(vdev);
+      yield* css.flush(vdev.api);
+      errno = this.cio.disable();
+    } while (errno === 'EBUSY');
+    return errno;
+  }
+
+  /** vfio_ccw_mdev_request, with no eventfd for it. */
+  protected request(api: DriverApi): void {
+    const what = 'No device request channel registered, blocked until released by user';
+    api.prWarn(`${this.driverName} ${this.id}: ${what}`);
+  }
+
+  /**
+   * The process waits for the I/O eventfd, and the workqueue has time. Where no interrupt is on its way the program
+   * that is held or runs ends now, well.
+   *
+   * @returns how often the eventfd was signalled
+   */
+  *interrupt(api: DriverApi): KernelStep<number> {
+    const vdev = this.vdev(api);
+    const { css, sch } = this.place;
+    if (!css.isQueued(this.id, 'io')) {
+      sch.finish();
+      this.irq(vdev);
     }
+    yield* css.flush(api);
+    return vdev.takeSignals();
   }
 
-  /** vfio_ccw_mdev_reset up to 5.19: quiesces and enables again. On failure NOT_OPER, with the pins in place. */
-  private quiesceAndEnable(): Errno | null {
-    const errno = this.disable() ?? this.injected.take('enable') ?? null;
-    this.fsm = errno ? 'NOT_OPER' : 'IDLE';
-    return errno;
+  /**
+   * The process waits, for nothing, and the workqueue has time.
+   *
+   * @returns how often the eventfd was signalled all the same
+   */
+  *noInterrupt(api: DriverApi): KernelStep<number> {
+    yield* this.place.css.flush(api);
+    return this.vdev(api).takeSignals();
   }
 
-  /** cio_disable_subchannel; vfio_ccw_sch_quiesce where it is busy. */
-  private disable(): Errno | null {
-    let errno = this.injected.take('disable') ?? (this.active ? 'EBUSY' : null);
-    if (errno === 'EBUSY') errno = this.injected.take('quiesce') ?? null;
-    if (!errno) this.active = false;
-    return errno;
+  /** The workqueue has time; false where nothing was queued. */
+  *runWork(api: DriverApi): KernelStep<boolean> {
+    return (yield* this.place.css.flush(api)) > 0;
   }
 
-  private perform(api: DriverApi, operation: CcwOperation): Errno | null {
-    const errno = this.injected.take(operation);
-    return errno ? api.refuse(errno, `the channel subsystem answered ${operation} so`) : null;
-  }
-
-  private ready(api: DriverApi): Errno | null {
-    if (this.fsm !== 'NOT_OPER' && this.fsm !== 'STANDBY') return null;
-    return api.refuse('EIO', `the subchannel is ${this.fsm}`);
-  }
-
-  private operational(api: DriverApi): Errno | null {
-    return this.fsm === 'NOT_OPER' ? api.refuse('EINVAL', 'the subchannel is not operational') : null;
+  /** trace_vfio_ccw_fsm_event: the state an event meets. */
+  protected trace(vdev: Vdev, event: CcwEvent): void {
+    const { effects } = vdev.api;
+    effects.fsmEvents ??= [];
+    effects.fsmEvents.push([this.fsm, event]);
   }
 
   private inUse(api: DriverApi): Errno {

@@ -1,10 +1,20 @@
-import { vfioCcw } from '../../../schemas/drivers/vfio-ccw.ts';
+import { type VfioCcwConfig, vfioCcw } from '../../../schemas/drivers/vfio-ccw.ts';
 import type { DriverApi } from '../../kernel/driver.ts';
-import type { Errno } from '../../kernel/errno.ts';
 import type { KernelStep } from '../../kernel/task.ts';
 import { checkInjected } from '../injected.ts';
 import { type DriverAnswer, type DriverCall, type Model, throughFile, throughGuest } from '../model.ts';
-import { VfioCcwDriver } from './driver.ts';
+import { ChannelSubsystem } from './channel-subsystem.ts';
+import type { IoRequest, Place, VfioCcwDriver } from './driver.ts';
+import { VfioCcw510 } from './linux-5.10.ts';
+import { VfioCcw60, VfioCcwAsPosted } from './linux-6.0.ts';
+import { ChannelProgram61, VfioCcw61 } from './linux-6.1.ts';
+import { ChannelProgram612 } from './linux-6.12.ts';
+import { DEFAULT_ORB } from './orb.ts';
+
+/** Runs of pinned pages that an answer lists. */
+const LISTED_RUNS = 1024;
+/** A channel program's address has 32 bits. */
+const PROGRAM_END = 1n << 32n;
 
 /** What a kernel has unless the client names a variant. */
 const ERAS = {
@@ -13,10 +23,20 @@ const ERAS = {
   '6.12': { variant: 'range-deferred', reads: 'dma-rw' },
 } as const;
 
-/** Runs of pinned pages that an answer lists. */
-const LISTED_RUNS = 1024;
-/** A channel program's address has 31 bits. */
-const PROGRAM_END = 1n << 31n;
+type Config = VfioCcwConfig & { reads: 'pin' | 'dma-rw' };
+
+/** The driver of each variant. */
+const VARIANTS = {
+  notifier: (config: Config, place: Place) => new VfioCcw510(config, place, config.reads),
+  'callback-first-page': (config: Config, place: Place) =>
+    new VfioCcwAsPosted(config, place, program(config)),
+  range: (config: Config, place: Place) => new VfioCcw60(config, place, program(config)),
+  'range-deferred': (config: Config, place: Place) => new VfioCcw61(config, place, program(config)),
+} as const;
+
+function program({ reads }: Config): ChannelProgram61 {
+  return reads === 'dma-rw' ? new ChannelProgram612() : new ChannelProgram61();
+}
 
 /** A call that answers the device's state, besides what `run` answers. */
 function stateful<A>(
@@ -32,41 +52,81 @@ function stateful<A>(
   };
 }
 
-function* done(errno: Errno | null): KernelStep<Errno | null> {
-  return errno;
+type StartArgs = {
+  program: string | number;
+  orb?: Partial<Omit<IoRequest['orb'], 'cpa'>>;
+  function?: 'start' | 'halt' | 'clear' | 'none' | 'start+halt';
+};
+
+function requestOf({ program, orb, function: asked = 'start' }: StartArgs): IoRequest {
+  return {
+    orb: { ...DEFAULT_ORB, ...orb, cpa: Number(program) },
+    start: asked === 'start' || asked === 'start+halt',
+    halt: asked === 'halt' || asked === 'start+halt',
+    clear: asked === 'clear',
+  };
 }
 
-export const vfioCcwModel: Model<typeof vfioCcw, VfioCcwDriver, (typeof ERAS)[keyof typeof ERAS]> = {
+/** The SCSW in the I/O region, as calls answer it; absent before the first interrupt. */
+function scswOf({ region }: VfioCcwDriver): object {
+  if (!region) return {};
+  const { fctl, actl, stctl, deviceStatus, subchannelStatus, count } = region;
+  const scsw = {
+    fctl,
+    actl,
+    stctl,
+    deviceStatus: hex2(deviceStatus),
+    subchannelStatus: hex2(subchannelStatus),
+  };
+  return { scsw: { ...scsw, count } };
+}
+
+function hex2(value: number): string {
+  return `0x${value.toString(16).padStart(2, '0')}`;
+}
+
+export const vfioCcwModel: Model<
+  typeof vfioCcw,
+  VfioCcwDriver,
+  (typeof ERAS)[keyof typeof ERAS],
+  ChannelSubsystem
+> = {
   type: 'vfio-ccw',
   schemas: vfioCcw,
   eras: ERAS,
-  create: (config, era) => new VfioCcwDriver({ ...era, ...config }),
+  newHost: () => new ChannelSubsystem(),
+  create: (config, era, id, css) => {
+    const made = { ...era, ...config };
+    const sch = css.subchannel(id, made.variant === 'notifier');
+    if (sch.unregistering !== 'no') return 'ENODEV';
+    return VARIANTS[made.variant](made, { id, css, sch });
+  },
   calls: {
     'ccw-start': {
-      ...stateful(throughFile, (driver, api, { program }: { program: string | number }) =>
-        driver.start(api, BigInt(program)),
-      ),
+      ...stateful(throughFile, (driver, api, args: StartArgs) => driver.writeIoRegion(api, requestOf(args))),
       check: (_driver, { program }) =>
-        BigInt(program) < PROGRAM_END ? null : `program ${program} is not an address below 2^31`,
+        BigInt(program) < PROGRAM_END ? null : `program ${program} is not an address below 2^32`,
     },
     'ccw-interrupt': stateful(throughGuest, function* (driver, api) {
-      yield* driver.interrupt(api);
-      return null;
+      return { interrupts: yield* driver.interrupt(api), ...scswOf(driver) };
     }),
-    'ccw-halt': stateful(throughFile, (driver, api) => done(driver.asyncCommand(api, 'halt'))),
-    'ccw-clear': stateful(throughFile, (driver, api) => done(driver.asyncCommand(api, 'clear'))),
+    'ccw-no-interrupt': stateful(throughGuest, function* (driver, api) {
+      return { interrupts: yield* driver.noInterrupt(api) };
+    }),
+    'ccw-halt': stateful(throughFile, (driver, api) => driver.writeAsyncRegion(api, 'halt')),
+    'ccw-clear': stateful(throughFile, (driver, api) => driver.writeAsyncRegion(api, 'clear')),
     'ccw-reset': stateful(throughFile, (driver, api) => driver.reset(api)),
     'ccw-run-work': stateful(throughGuest, function* (driver, api) {
       return { ran: yield* driver.runWork(api) };
     }),
     'ccw-inject': {
       way: throughGuest,
-      check: (driver, { operation, times = 1 }) => checkInjected(driver.injectedCount(operation), times),
+      check: (driver, { operation, times = 1 }) => checkInjected(driver.cio.injected.count(operation), times),
       *run(driver, _api, { operation, errno = 'EIO', times = 1 }) {
-        driver.inject(operation, errno, times);
+        driver.cio.injected.add(operation, new Array(times).fill(errno));
         return {};
       },
     },
   },
-  derived: ['pinnedPages'],
+  derived: ['pinned', 'pinnedPages', 'active', 'workQueued'],
 };

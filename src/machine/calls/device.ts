@@ -206,8 +206,10 @@ export const deviceCalls: CallHandlers<
     return function* (task) {
       if (args.device !== undefined && devices.has(args.device)) return 'EEXIST';
       const id = m.newId('d', args.device, devices);
+      const driver = createDriver(m.kernel, args.driver, id);
+      if (typeof driver === 'string') return task.refuse(driver, `the driver refuses to create "${id}"`);
       const group = m.kernel.groupOf(args.group ?? m.newGroupId(), kind === 'mdev' ? null : iommu);
-      const device = m.kernel.createDevice(id, kind, createDriver(args.driver, m.kernel.gen), group);
+      const device = m.kernel.createDevice(id, kind, driver, group);
       if (args.boundTo !== undefined) {
         device.boundTo = 'none';
         const errno = bindDevice(task, device, args.boundTo);

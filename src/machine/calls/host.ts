@@ -1,3 +1,4 @@
+import { giveTime } from '../../drivers/index.ts';
 import { type CallHandlers, NOTHING } from '../call-handler.ts';
 import { checkFault } from '../faults.ts';
 import { Refused } from '../refused.ts';
@@ -6,7 +7,13 @@ import { Refused } from '../refused.ts';
 const UINT_MAX = 2n ** 32n - 1n;
 
 /** Calls on the host itself. */
-export const hostCalls: CallHandlers<'set-parameters' | 'add-fault' | 'remove-fault'> = {
+export const hostCalls: CallHandlers<'sleep' | 'set-parameters' | 'add-fault' | 'remove-fault'> = {
+  /** The process sleeps: deferred work of the driver models has time. Here no time passes. */
+  sleep: (m) =>
+    function* (task) {
+      yield* giveTime(m.kernel, task);
+      return NOTHING;
+    },
   'set-parameters': (m, _host, args) =>
     function* (task) {
       const { dmaEntryLimit } = args;
