@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
 import { ComparisonView, KernelView } from '../schemas/views.ts';
 import { newIn } from '../src/kernel/generations/differences.ts';
-import { GENERATIONS } from '../src/kernel/generations/index.ts';
+import { channelOf, GENERATIONS } from '../src/kernel/generations/index.ts';
 import { Refused } from '../src/machine/refused.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import { compareKernels } from '../src/replay/compare-kernels.ts';
@@ -41,7 +41,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
         version: gen.version,
         release: gen.release,
         current: gen.version === rigOf(service, request).host.kernel.gen.version,
-        channel: gen.type1.channel,
+        channel: channelOf(gen),
         differs: newIn(gen).map(({ id, title, text }) => ({ id, title, text })),
       })),
     }),

@@ -35,6 +35,7 @@ const OF_ERRNO: Readonly<Record<Errno, readonly [status: number, title: string]>
   EAGAIN: [409, 'Resource temporarily unavailable'],
   EMFILE: [409, 'Too many open files'],
   EUSERS: [409, 'Too many users'],
+  EADDRINUSE: [409, 'Address already in use'],
 };
 
 /** Status of every kind of refusal. */
@@ -76,6 +77,7 @@ export function toReply(answer: Answer): Reply {
       const detail = `${call}: ${answer.why ?? title}`;
       return problem(status, end.value.toLowerCase(), title, detail, {
         ...errnoFields(end.value, call),
+        ...answer.writtenBack,
         ...sideEffects(answer),
       });
     }

@@ -87,6 +87,8 @@ const SavedProcess = object({
   /** RLIMIT_MEMLOCK; null: none, and CAP_IPC_LOCK. */
   memlock: nullable(Hex64, 'a number of bytes 0x…, or null for no limit'),
   lockedVm: Exact,
+  /** Absent: 0, as on every kernel whose containers type1 provides. */
+  pinnedVm: Type.Optional(Exact),
   regions: Type.Array(object({ start: PageAddress, size: PageSize, prot: integer(0, 3, '0 to 3') })),
   /** Pages that are not zero, lowest first: the byte they are full of, or their 4096 bytes. */
   contents: Type.Array(
@@ -147,6 +149,54 @@ const SavedIommu = object({
 });
 export type SavedIommu = Static<typeof SavedIommu>;
 
+const SavedAreaPin = object({
+  iova: PageAddress,
+  npage: Positive31,
+  /** Device number and references of each holder, earliest first. */
+  holders: SavedPin.properties.holders,
+});
+
+const SavedArea = object({
+  iova: Hex64,
+  size: Hex64,
+  vaddr: Hex64,
+  prot: integer(0, 3, '0 to 3'),
+  /** Its pinned pages count in locked_vm. */
+  accounted: Type.Boolean(),
+  /** An unmap has closed it (`prevent_access`). */
+  closed: Type.Boolean(),
+  /** By iova, then by number of pages. */
+  pins: Type.Array(SavedAreaPin),
+});
+export type SavedArea = Static<typeof SavedArea>;
+
+const SavedAccess = object({
+  device: Id,
+  /** Place in the order of callbacks; null where it is not attached. */
+  slot: nullable(Number31, 'an integer from 0 to 2^31-1, or null'),
+  /** Other than attached only where the call that opens or closes the device hangs. */
+  state: Type.Union(
+    [Type.Literal('bound'), Type.Literal('attached'), Type.Literal('removed'), Type.Literal('detached')],
+    { description: '"bound", "attached", "removed" or "detached"' },
+  ),
+  lock: SavedLock,
+});
+export type SavedAccess = Static<typeof SavedAccess>;
+
+const SavedIoas = object({
+  /** Type 1 was set. */
+  disableLargePages: Type.Boolean(),
+  /** By slot; those without one first. */
+  accesses: Type.Array(SavedAccess),
+  /** Ids of devices behind the IOMMU, in the order in which they were attached. */
+  domainDevices: Type.Array(Id),
+  /** Pins that a device believes it has although another one let them go, oldest first. */
+  stolen: Type.Array(object({ device: Number31, iova: PageAddress, npage: Positive31 })),
+  /** Lowest first. */
+  areas: Type.Array(SavedArea),
+});
+export type SavedIoas = Static<typeof SavedIoas>;
+
 const SavedContainer = object({
   container: Id,
   process: Id,
@@ -155,6 +205,8 @@ const SavedContainer = object({
   groups: Type.Array(Id),
   lock: SavedLock,
   iommu: nullable(SavedIommu, 'null, or a type1 instance'),
+  /** Of a container that iommufd provides; iommu and lock are null then. */
+  ioas: Type.Optional(nullable(SavedIoas, 'null, or an IOAS')),
 });
 export type SavedContainer = Static<typeof SavedContainer>;
 

@@ -117,7 +117,9 @@ export const KernelView = Type.Object({
   version: Type.String(),
   release: Type.String(),
   current: Type.Boolean(),
-  channel: Type.String({ description: 'how drivers hear of an unmap: notifier-chain or device-list' }),
+  channel: Type.String({
+    description: 'how drivers hear of an unmap: notifier-chain, device-list or access-list',
+  }),
   differs: Type.Array(Type.Object({ id: Type.String(), title: Type.String(), text: Type.String() })),
 });
 

@@ -1,5 +1,5 @@
 import { DIFFERENCES, type KernelDifference } from '../kernel/generations/differences.ts';
-import { GENERATIONS } from '../kernel/generations/index.ts';
+import { channelOf, GENERATIONS } from '../kernel/generations/index.ts';
 import { KERNEL_BUGS } from '../kernel/kernel-bugs.ts';
 import { Machine } from '../machine/machine.ts';
 import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
@@ -23,7 +23,7 @@ export function kernelsPage(traceOf: TraceOf): string {
     '',
     '| version | release recorded | drivers hear of an unmap through |',
     '|---|---|---|',
-    ...GENERATIONS.map((gen) => `| ${gen.version} | ${gen.release} | ${CHANNEL[gen.type1.channel]} |`),
+    ...GENERATIONS.map((gen) => `| ${gen.version} | ${gen.release} | ${CHANNEL[channelOf(gen)]} |`),
     '',
     'To see what a trace of your own meets on each of them: `vfio-host compare TRACE`, or `POST /v1/compare`.',
     '',
@@ -49,6 +49,7 @@ export function kernelsPage(traceOf: TraceOf): string {
 const CHANNEL = {
   'notifier-chain': 'a notifier chain, oldest first',
   'device-list': '`dma_unmap`, newest first',
+  'access-list': '`dma_unmap`, by slot: oldest first, where none was closed',
 } as const;
 
 function section({ id, title, text, scenarios }: KernelDifference, traceOf: TraceOf): string[] {

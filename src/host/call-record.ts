@@ -29,13 +29,13 @@ export class CallRecord {
   }
 
   /** The call has ended. */
-  end({ end, splats, invalidations, effects }: CallTask): void {
+  end({ end, splats, invalidations, effects, writtenBack }: CallTask): void {
     this.how = end!.how;
     if (end!.how === 'deadlocked') this.errno = end!.errno;
     if (end!.how !== 'returned') return;
     const value = end!.value as CallResult;
     if (typeof value === 'string') this.errno = value;
-    const isAll = splats.length === 0 && invalidations.length === 0 && !effects;
+    const isAll = splats.length === 0 && invalidations.length === 0 && !effects && !writtenBack;
     if (isAll && isSmall(value)) this.value = value;
   }
 

@@ -12,6 +12,9 @@ export type AdvisoryKind =
   | 'START_ONLY_CHECK'
   | 'MISALIGNED_PIN'
   | 'USE_AFTER_UNPIN'
+  | 'UNPIN_NOT_AS_PINNED'
+  | 'RANGE_CLOSED'
+  | 'CLOSE_WAITS'
   | `KERNEL_BUG:${KernelBugId}`;
 
 /** One finding of a call. */

@@ -27,6 +27,10 @@ export class TaskDriverApi implements DriverApi {
     return vfioUnpinPages(this.task, this.device, iova, npage);
   }
 
+  get pinPagesMax(): number {
+    return this.task.kernel.gen.core.pinPagesMax ?? Number.POSITIVE_INFINITY;
+  }
+
   keyOf(iova: bigint): bigint {
     return pinKey(this.task, iova);
   }

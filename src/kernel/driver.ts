@@ -20,6 +20,8 @@ export interface DriverApi {
   unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult>;
   /** The key that a pin of an IOVA has: the exact byte, or its page where pins are made by page frame. */
   keyOf(iova: bigint): bigint;
+  /** Pages that one pin or unpin may name: VFIO_PIN_PAGES_MAX_ENTRIES, or Infinity (iommufd). */
+  readonly pinPagesMax: number;
   /** Stops the task until the callback is resumed from outside; what it was answered. */
   waitOutside(mode: 'held' | 'outside', call: CallbackName): KernelStep<CallbackReturn>;
   /** vfio_dma_rw: the bytes read (none for a write), or an errno. */

@@ -22,6 +22,7 @@ export const ERRNO = {
   EOVERFLOW: 75,
   EUSERS: 87,
   EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
 } as const;
 
 /** Name of an errno. Kernel functions here return one, or null for success (0). */

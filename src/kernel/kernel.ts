@@ -4,6 +4,7 @@ import { EmulatedMemory } from './emulated-memory.ts';
 import type { Errno } from './errno.ts';
 import type { Generation } from './generations/generation.ts';
 import type { IommuHardware } from './iommu/hardware.ts';
+import { IOMMUFD_CONTAINER } from './iommufd/index.ts';
 import type { ProcessMemory } from './memory.ts';
 import { Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
@@ -25,6 +26,7 @@ export interface KernelLimits extends IommuLimits {
 /** Who serves /dev/vfio/vfio, by the names generations use. */
 const CONTAINER_PROVIDERS: Readonly<Record<Generation['containerOf'], ContainerProvider>> = {
   type1: TYPE1_CONTAINER,
+  iommufd: IOMMUFD_CONTAINER,
 };
 
 /** Default of the module parameter dma_entry_limit. */

@@ -17,6 +17,8 @@ const PFN_PER_PROCESS = 2 ** 36;
 export class Process {
   /** mm->locked_vm, pages. */
   lockedVm = 0;
+  /** mm->pinned_vm, pages: only iommufd counts in it. */
+  pinnedVm = 0;
   /** RLIMIT_MEMLOCK in bytes; null is RLIM_INFINITY. */
   memlock: bigint | null = null;
   /** Whether the process has CAP_IPC_LOCK, which lifts RLIMIT_MEMLOCK. */

@@ -1,3 +1,4 @@
+import { IOMMUFD_SPLATS } from './iommufd/splats.ts';
 import type { Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
 
@@ -8,7 +9,7 @@ type SplatKind = 'WARN_ON' | 'WARN_ON_ONCE' | 'BUG_ON' | PrintedLevel | 'DEADLOC
 export type PrintedLevel = 'PR_ERR' | 'PR_WARN' | 'PR_NOTICE' | 'PR_INFO';
 
 /** What a splat says, wherever a kernel has it. */
-interface SplatNote {
+export interface SplatNote {
   readonly kind: SplatKind;
   readonly condition: string;
   /** What the kernel does next. */
@@ -57,6 +58,8 @@ export type LogEntry = WarnEntry | PrWarnEntry | DeadlockEntry;
 /** A pin that is in the way of an unmap, for the log line of a splat. */
 export interface LeftoverPin {
   iova: bigint;
+  /** Pages of a pin that has several (iommufd). */
+  npage?: number;
   pfn: number;
   refCount: number;
   /** Holders by device id and how many references each has. */
@@ -181,6 +184,7 @@ export const SPLATS = {
     effect: 'ENOMEM; the pages of this call already pinned are released',
     reachedBy: 'RLIMIT_MEMLOCK at pin',
   },
+  ...IOMMUFD_SPLATS,
 } as const satisfies Record<string, SplatNote>;
 
 /** Ids of the splats in the catalogue. */

@@ -49,6 +49,8 @@ export class Task {
   why: string | null = null;
   /** The device whose dma_unmap runs within the task. */
   inDmaUnmap: Device | null = null;
+  /** What the kernel wrote back into the caller's struct although it refused: bytes unmapped (iommufd). */
+  writtenBack: { readonly size: bigint } | null = null;
   waitsFor: Lock | null = null;
   callback: PendingCallback | null = null;
   /** What the last callback to the outside was answered. */

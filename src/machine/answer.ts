@@ -46,6 +46,8 @@ export interface Answer {
   readonly effects: DriverEffects | null;
   /** Why it was refused, in words. */
   readonly why: string | null;
+  /** Fields that the kernel wrote back beside an errno; null where it wrote none. */
+  readonly writtenBack: CallBody | null;
 }
 
 /** A finding in an answer's form. */
@@ -67,7 +69,7 @@ const NONE: readonly never[] = [];
 
 /** What an ended task is answered. */
 export function answerOf(task: Task): Answer {
-  const { call, splats, invalidations, effects, why } = task;
+  const { call, splats, invalidations, effects, why, writtenBack } = task;
   const advisories = task.advisories;
   return {
     call,
@@ -78,6 +80,7 @@ export function answerOf(task: Task): Answer {
     advisories: advisories.length === 0 ? NONE : advisories.map((advisory) => advisoryEntry(advisory, call)),
     effects,
     why,
+    writtenBack: writtenBack && { size: hex(writtenBack.size) },
   };
 }
 
@@ -113,10 +116,14 @@ export function sideEffects({
   };
 }
 
-/** The fields of a call's answer on success, with its side effects; of any other answer none. */
+/**
+ * The fields of a call's answer on success, with its side effects; of a refusal what the kernel wrote back beside it;
+ * of any other answer none.
+ */
 export function bodyOf(answer: Answer): CallBody {
   const { end, call, log, advisories, invalidations, effects } = answer;
-  if (end.how !== 'returned' || typeof end.value === 'string') return NOTHING;
+  if (end.how !== 'returned') return NOTHING;
+  if (typeof end.value === 'string') return answer.writtenBack ?? NOTHING;
   // An unmap always says whom it called, be it nobody.
   if (call === 'unmap-dma') return { ...end.value, invalidations, ...sideEffects(answer) };
   if (log === NONE && advisories === NONE && invalidations === NONE && !effects) return end.value;

@@ -154,6 +154,7 @@ export class Sequence implements StartedCall {
       advisories,
       effects,
       why: null,
+      writtenBack: null,
     };
   }
 

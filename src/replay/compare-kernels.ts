@@ -3,10 +3,12 @@ import type { ComparisonView } from '../../schemas/views.ts';
 import {
   differencesBetween,
   type KernelDifference,
+  neighbourOf,
   withDifference,
 } from '../kernel/generations/differences.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { Machine } from '../machine/machine.ts';
+import { engineReasons } from './engine-reasons.ts';
 import { runScenario } from './run.ts';
 import { callOf, type Expectation, type Scenario } from './scenario.ts';
 
@@ -26,8 +28,8 @@ export function compareKernels(
 ): StepComparison[] {
   const runs = generations.map((gen) => runScenario(machineOf(gen), scenario).map(comparable));
   const reasons = generations.slice(1).map((gen, i) => {
-    const pair = { from: generations[i]!, to: gen };
-    return new Attribution(scenario, pair.from, pair.to, runs[i]!, runs[i + 1]!, machineOf);
+    const from = generations.indexOf(neighbourOf(gen, generations)!);
+    return new Attribution(scenario, generations[from]!, gen, runs[from]!, runs[i + 1]!, machineOf);
   });
   return scenario.steps.flatMap((step, index) => {
     const answers = runs.map((run) => run[index]);
@@ -51,16 +53,23 @@ function comparable(answer: Expectation): Expectation {
   return { ...answer, log: answer.log.map(({ line: _line, ...entry }) => entry) };
 }
 
+/** The differences of the same switches, and what the scenario comes to when they alone are given, or taken. */
+interface Trial {
+  readonly differences: KernelDifference[];
+  readonly given: Expectation[];
+  readonly taken: Expectation[];
+}
+
 /**
  * Finds which differences between two kernels make a step differ, by trying: each difference alone is given to
- * the older kernel, and taken from the newer one, and the scenario is run again.
+ * the older kernel, and taken from the newer one, and the scenario is run again. Those between two engines come
+ * together; which of them it is, the step's answers tell.
  */
 class Attribution {
-  private readonly trials: { difference: KernelDifference; given: Expectation[]; taken: Expectation[] }[] =
-    [];
+  private readonly trials: Trial[] = [];
 
   constructor(
-    scenario: Scenario,
+    private readonly scenario: Scenario,
     private readonly from: Generation,
     private readonly to: Generation,
     private readonly before: readonly Expectation[],
@@ -70,9 +79,14 @@ class Attribution {
     if (isDeepStrictEqual(before, after)) return;
     const run = (gen: Generation) => runScenario(machineOf(gen), scenario).map(comparable);
     for (const difference of differencesBetween(from, to)) {
+      const same = this.trials.find(({ differences: [one] }) => one!.traits === difference.traits);
+      if (same) {
+        same.differences.push(difference);
+        continue;
+      }
       const given = run(withDifference(from, to, difference));
       const taken = run(withDifference(to, from, difference));
-      this.trials.push({ difference, given, taken });
+      this.trials.push({ differences: [difference], given, taken });
     }
   }
 
@@ -84,6 +98,22 @@ class Attribution {
         !isDeepStrictEqual(given[step], this.before[step]) ||
         !isDeepStrictEqual(taken[step], this.after[step]),
     );
-    return matter.map(({ difference: { id, text } }) => ({ from: from.version, to: to.version, id, text }));
+    return matter
+      .flatMap(({ differences }) => this.shownAt(step, differences))
+      .map(({ id, text }) => ({ from: from.version, to: to.version, id, text }));
+  }
+
+  /** Of differences that come together, those that the step shows. */
+  private shownAt(step: number, differences: KernelDifference[]): KernelDifference[] {
+    if (differences.length === 1) return differences;
+    const answers = Array.from({ length: step + 1 }, (_, i) => this.answersAt(i));
+    const reasons: string[] = engineReasons({ ...answers[step]!, earlier: answers.slice(0, step) });
+    return differences.filter(({ id }) => reasons.includes(id));
+  }
+
+  private answersAt(step: number) {
+    const [before, after] = [this.before[step]!, this.after[step]!];
+    const [type1, iommufd] = this.to.containerOf === 'iommufd' ? [before, after] : [after, before];
+    return { step: this.scenario.steps[step]!, type1, iommufd };
   }
 }

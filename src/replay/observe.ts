@@ -42,11 +42,12 @@ export function observationOf(
 }
 
 /** The expectation of a call that returned, printed nothing and called nobody; null where more is to be said. */
-export function plainExpectation({ end, log, invalidations, effects }: Answer): Expectation | null {
+export function plainExpectation(answer: Answer): Expectation | null {
+  const { end, log, invalidations, effects, writtenBack } = answer;
   if (end.how !== 'returned' || log.length > 0 || invalidations.length > 0 || effects) return null;
   const { value } = end;
   if (typeof value === 'object' && (value.data !== undefined || value.dmaAvail !== undefined)) return null;
-  return plainExpectationOf(value);
+  return { ...plainExpectationOf(value), ...writtenBack };
 }
 
 /** The expectation of a call that answered this, with nothing beside it. */

@@ -1,18 +1,20 @@
 import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
-import { usableRanges } from '../kernel/iommu/hardware.ts';
+import { ALL_IOVA, usableRanges } from '../kernel/iommu/hardware.ts';
+import { CompatContainer } from '../kernel/iommufd/vfio-compat.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { offsetInPage, pageOf, TOP_PAGE } from '../kernel/pages.ts';
+import { STOLEN_MAX } from '../kernel/pin-shadow.ts';
 import { ZERO_PFN } from '../kernel/process.ts';
 import { NIL, type TreeShape } from '../kernel/rb-links.ts';
 import { treeOf, WrongShape } from '../kernel/tree-shape.ts';
-import { type1Container } from '../kernel/type1/index.ts';
-import { ALL_IOVA, type Iommu } from '../kernel/type1/iommu.ts';
-import { STOLEN_MAX } from '../kernel/type1/pin-shadow.ts';
+import { type Type1Container, type1Container } from '../kernel/type1/index.ts';
+import type { Iommu } from '../kernel/type1/iommu.ts';
 import { Type1 } from '../kernel/type1/type1.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 import type { Group } from '../kernel/vfio/group.ts';
 import { Refused } from '../machine/refused.ts';
 import { restoreLock } from './locks.ts';
+import { restoreIoas } from './restore-ioas.ts';
 import { checkAscending, checkDifferent, wrong } from './wrong.ts';
 
 /** dma_entry_limit may be this high at most, so a container has at most so many mappings. */
@@ -28,9 +30,8 @@ export function restoreContainer(
 ): Container {
   const process = kernel.processes.get(saved.process);
   if (!process) throw wrong(`${where}/process`, `is "${saved.process}", which is no process of the snapshot`);
-  const container = type1Container(kernel.openContainer(saved.container, process));
+  const container = kernel.openContainer(saved.container, process);
   container.open = saved.open;
-  restoreLock(kernel, container.groupLock, saved.lock, `${where}/lock`);
   checkDifferent(saved.groups, `${where}/groups`);
   for (const id of saved.groups) {
     const group = groups.get(id);
@@ -40,8 +41,33 @@ export function restoreContainer(
     group.containerUsers = 1;
     container.groups.push(group);
   }
-  if (saved.iommu) container.iommu = restoreIommu(kernel, container, saved.iommu, `${where}/iommu`);
+  if (container instanceof CompatContainer) restoreCompat(kernel, container, saved, where);
+  else restoreClassic(kernel, type1Container(container), saved, where);
   return container;
+}
+
+function restoreClassic(
+  kernel: Kernel,
+  container: Type1Container,
+  saved: SavedContainer,
+  where: string,
+): void {
+  if (saved.ioas !== undefined)
+    throw wrong(`${where}/ioas`, 'is for a kernel whose containers iommufd provides');
+  restoreLock(kernel, container.groupLock, saved.lock, `${where}/lock`);
+  if (saved.iommu) container.iommu = restoreIommu(kernel, container, saved.iommu, `${where}/iommu`);
+}
+
+function restoreCompat(
+  kernel: Kernel,
+  container: CompatContainer,
+  saved: SavedContainer,
+  where: string,
+): void {
+  if (saved.lock || saved.iommu) throw wrong(where, 'has a lock or an iommu, but iommufd provides it');
+  if (saved.ioas === undefined) throw wrong(`${where}/ioas`, 'is missing: iommufd provides the container');
+  if (saved.ioas) restoreIoas(kernel, container, saved.ioas, `${where}/ioas`);
+  else if (saved.groups.length > 0) throw wrong(`${where}/ioas`, 'is null, but the container has a group');
 }
 
 function restoreIommu(kernel: Kernel, container: Container, saved: SavedIommu, where: string): Type1 {
@@ -122,7 +148,7 @@ function restoreStolen(kernel: Kernel, iommu: Iommu, { stolen }: SavedIommu, whe
   for (const [i, { device, iova }] of stolen.entries()) {
     checkNumber(kernel, device, `${where}/${i}/device`);
     const key = BigInt(iova);
-    iommu.shadow.restoreStolen(device, pageOf(key), offsetInPage(key));
+    iommu.shadow.restoreStolen({ device, page: pageOf(key), offset: offsetInPage(key), npage: 1 });
   }
 }
 

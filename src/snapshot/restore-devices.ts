@@ -10,6 +10,7 @@ import { iommuOf } from '../machine/iommu.ts';
 import type { Machine } from '../machine/machine.ts';
 import { restoreDriver } from './drivers.ts';
 import { restoreLock } from './locks.ts';
+import { hasDirtyScope } from './take-container.ts';
 import { checkAscending, checkDifferent, wrong } from './wrong.ts';
 
 /**
@@ -120,10 +121,10 @@ export function settleDevices(
   for (const [i, saved] of state.groups.entries()) {
     const at = `${where}/groups/${i}`;
     const { container, fileOpen } = groups.get(saved.group)!;
-    if ((saved.pinnedPageDirtyScope === null) !== !container?.iommu) {
+    if ((saved.pinnedPageDirtyScope === null) === hasDirtyScope(container)) {
       throw wrong(
         `${at}/pinnedPageDirtyScope`,
-        'must be there in a container with an iommu, and null elsewhere',
+        'must be there in a container with a type1 instance, and null elsewhere',
       );
     }
     if (container && !fileOpen) throw wrong(`${at}/fileOpen`, 'is false, but the group is in a container');
@@ -134,6 +135,10 @@ export function settleDevices(
     withDevice.add(group.id);
     const at = `${where}/devices/${i}/openCount`;
     if (openCount === 0) continue;
+    if (kernel.gen.containerOf === 'iommufd') {
+      if (!device.openedThrough) throw wrong(at, `is ${openCount}, but "${id}" is in no container's ioas`);
+      continue;
+    }
     const { container } = group;
     if (!container?.iommu) throw wrong(at, `is ${openCount}, but "${id}" is in no container with an iommu`);
     group.containerUsers = Math.max(1, group.containerUsers) + openCount;

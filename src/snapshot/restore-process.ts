@@ -15,6 +15,7 @@ export function restoreProcess(
   const memory = process.emulated!;
   process.setMemlock(saved.memlock === null ? null : BigInt(saved.memlock));
   process.lockedVm = saved.lockedVm;
+  process.pinnedVm = saved.pinnedVm ?? 0;
   for (const [i, { start, size, prot }] of saved.regions.entries()) {
     const errno = memory.addRegion(BigInt(start), BigInt(size), prot);
     if (!errno) continue;

@@ -1,4 +1,5 @@
 import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
+import { CompatContainer } from '../kernel/iommufd/vfio-compat.ts';
 import { addressOf, hex, hexAddress } from '../kernel/pages.ts';
 import type { DirtyBitmap } from '../kernel/type1/dirty-bitmap.ts';
 import { type1Container } from '../kernel/type1/index.ts';
@@ -6,9 +7,11 @@ import type { Iommu } from '../kernel/type1/iommu.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 import { hexNumber } from './canonical.ts';
 import { saveLock } from './locks.ts';
+import { saveCompatContainer } from './take-ioas.ts';
 
-/** A container with its type1 instance. */
+/** A container with what is behind it. */
 export function saveContainer(container: Container): SavedContainer {
+  if (container instanceof CompatContainer) return saveCompatContainer(container);
   const { id, process, open, groups, groupLock, iommu } = type1Container(container);
   return {
     container: id,
@@ -18,6 +21,11 @@ export function saveContainer(container: Container): SavedContainer {
     lock: saveLock(groupLock),
     iommu: iommu && saveIommu(iommu),
   };
+}
+
+/** Whether a group of the container says that only pins make its pages dirty: type1 alone asks. */
+export function hasDirtyScope(container: Container | null): boolean {
+  return container?.iommu != null && !(container instanceof CompatContainer);
 }
 
 function saveIommu(iommu: Iommu): SavedIommu {
@@ -33,7 +41,7 @@ function saveIommu(iommu: Iommu): SavedIommu {
     lock: saveLock(iommu.lock),
     deviceListLock: saveLock(iommu.deviceListLock),
     stolen: iommu.shadow
-      .stolenKeys()
+      .stolenPins()
       .map(({ device, page, offset }) => ({ device, iova: hexAddress(page, offset) })),
     mappings: Array.from(iommu.mappings.inOrder(), (slot) => saveMapping(iommu, slot)),
   };

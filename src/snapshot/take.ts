@@ -8,6 +8,7 @@ import {
 import { REDACTED } from '../drivers/external/driver.ts';
 import { saveModelHosts } from '../drivers/index.ts';
 import { regionBytes } from '../kernel/emulated-memory.ts';
+import { CompatContainer } from '../kernel/iommufd/vfio-compat.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
@@ -20,7 +21,8 @@ import { Refused } from '../machine/refused.ts';
 import { canonical } from './canonical.ts';
 import { saveDriver } from './drivers.ts';
 import { saveLock } from './locks.ts';
-import { saveContainer } from './take-container.ts';
+import { hasDirtyScope, saveContainer } from './take-container.ts';
+import { holdersIn } from './take-ioas.ts';
 
 /**
  * The whole state of a machine that has no call under way, as it matters for every later answer. The same state
@@ -82,6 +84,7 @@ function saveProcess(process: Process): SavedProcess {
     process: process.id,
     memlock: process.memlock === null ? null : hex(process.memlock),
     lockedVm: process.lockedVm,
+    ...(process.pinnedVm === 0 ? {} : { pinnedVm: process.pinnedVm }),
     regions: memory.regions.map((region) => {
       const { start, size } = regionBytes(region);
       return { start: hex(start), size: hex(size), prot: region.prot };
@@ -113,7 +116,7 @@ function saveGroup({ id, emulated, iommu, fdOpen, fileOpen, container, lock, ...
     fdOpen,
     fileOpen,
     // Set anew by each attach; before, it means nothing.
-    pinnedPageDirtyScope: container?.iommu ? group.pinnedPageDirtyScope : null,
+    pinnedPageDirtyScope: hasDirtyScope(container) ? group.pinnedPageDirtyScope : null,
     lock: saveLock(lock),
   };
 }
@@ -139,9 +142,13 @@ function saveDevice(device: Device, secrets: boolean): SavedDevice {
 function formerDevices(kernel: Kernel): { number: number; device: string }[] {
   const numbers = new Set<number>();
   for (const container of kernel.containers.values()) {
+    if (container instanceof CompatContainer) {
+      if (container.iommu.ioas) for (const holder of holdersIn(container.iommu.ioas)) numbers.add(holder);
+      continue;
+    }
     const { iommu } = type1Container(container);
     if (!iommu) continue;
-    for (const { device } of iommu.shadow.stolenKeys()) numbers.add(device);
+    for (const { device } of iommu.shadow.stolenPins()) numbers.add(device);
     for (const slot of iommu.mappings.inOrder()) {
       for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
         for (const holder of iommu.pins.holdersOf(pin).keys()) numbers.add(holder);

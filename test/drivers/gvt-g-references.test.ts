@@ -1,12 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { GTT_ENTRIES_MAX, type Vgpu } from '../../src/drivers/gvt-g/vgpu.ts';
-import { GENERATIONS } from '../../src/kernel/generations/index.ts';
 import { hostFrom, textOf } from '../snapshot/restored.ts';
 import { b1, bugOf, DriverRig, logOf } from '../support/driver-rig.ts';
+import { TYPE1_VERSIONS } from '../support/kernels.ts';
 
 const MIB = 0x100000;
-const VERSIONS = GENERATIONS.map(({ version }) => version);
-
 /** One vGPU as the kernel has it, and [0, 2 MiB) mapped. */
 function gvtRig(version: string): DriverRig {
   const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, version);
@@ -24,7 +22,7 @@ const keys = (rig: DriverRig) => rig.pins().map(([key]) => key);
 const state = (rig: DriverRig) =>
   rig.host.machine.device('gpu').driver.state!(256) as { gtt: object[]; cache: object[]; dmaAddrs: object[] };
 
-describe.each(VERSIONS)('references by DMA address (M8): %s', (version) => {
+describe.each(TYPE1_VERSIONS)('references by DMA address (M8): %s', (version) => {
   test('an entry that names a DMA address drops the reference of the page there', () => {
     const rig = gvtRig(version);
     const { dmaAddr } = mapPage(rig, 5);
@@ -112,7 +110,7 @@ describe.each(VERSIONS)('references by DMA address (M8): %s', (version) => {
   });
 });
 
-describe.each(VERSIONS)('a dma-buf and VFIO_DEVICE_RESET (M2): %s', (version) => {
+describe.each(TYPE1_VERSIONS)('a dma-buf and VFIO_DEVICE_RESET (M2): %s', (version) => {
   test('a dma-buf holds the page after the page tables have let it go', () => {
     const rig = gvtRig(version);
     const { dmaAddr } = mapPage(rig, 5);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { GENERATIONS } from '../../src/kernel/generations/index.ts';
 import { DriverRig } from '../support/driver-rig.ts';
+import { TYPE1_GENERATIONS } from '../support/kernels.ts';
 
 const synthetic = (onDmaUnmap: string, more: object = {}) => ({ type: 'synthetic', onDmaUnmap, ...more });
 const pin = (device: string, iova: number, npage = 1) => ({ device, iova, npage, prot: 3 });
@@ -23,7 +23,7 @@ test('a pin made while closed is on the list after the next open: 5.10', () => {
   expect(body.invalidations).toHaveLength(2);
 });
 
-for (const { version } of GENERATIONS) {
+for (const { version } of TYPE1_GENERATIONS) {
   test(`the list ends with the last close, and the pins stay: ${version}`, () => {
     const rig = new DriverRig({ d: synthetic('unpin-range') }, version);
     rig.map(0x10000, 0x4000);

@@ -39,6 +39,7 @@ const VARIANTS: Record<string, Record<string, object>> = {
   },
   '6.12': RANGE,
   '7.2': RANGE,
+  '6.12-iommufd': RANGE,
 };
 
 test.each([

@@ -49,6 +49,7 @@ describe('the errno table', () => {
       advisories: [],
       effects: null,
       why: 'so it is',
+      writtenBack: null,
     });
     expect(reply).toMatchObject({
       status,

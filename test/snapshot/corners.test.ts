@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { type1Container } from '../../src/kernel/type1/index.ts';
 import { newHost, SILENT } from '../support/host.ts';
 import { dumpKernel } from '../support/kernel-dump.ts';
+import { TYPE1_VERSIONS } from '../support/kernels.ts';
 import { hostFrom, make, seen, textOf } from './restored.ts';
 
 const PAGE = 4096;
@@ -44,7 +44,7 @@ function goOn(before: readonly CallObject[], after: readonly CallObject[], versi
   return { state: JSON.parse(text).state, host: restored };
 }
 
-describe.each(KERNEL_VERSIONS)('Linux %s', (version) => {
+describe.each(TYPE1_VERSIONS)('Linux %s', (version) => {
   test('a device that is gone and one of its name: the pin is still the first one’s', () => {
     const again = [...join('d1'), pin('d1', 1), map(5), pin('d1', 5)];
     const { state } = goOn(

@@ -1,5 +1,9 @@
 import type { MdevDriver } from '../../src/kernel/driver.ts';
 import { regionBytes } from '../../src/kernel/emulated-memory.ts';
+import { accessesOf, keyOf } from '../../src/kernel/iommufd/access-shadow.ts';
+import type { IommufdCtx } from '../../src/kernel/iommufd/ctx.ts';
+import type { Ioas } from '../../src/kernel/iommufd/ioas.ts';
+import { CompatContainer } from '../../src/kernel/iommufd/vfio-compat.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import type { Lock } from '../../src/kernel/lock.ts';
 import { addressOf, hex, hexAddress } from '../../src/kernel/pages.ts';
@@ -8,11 +12,13 @@ import { NIL } from '../../src/kernel/rb-links.ts';
 import { splatReport } from '../../src/kernel/splat-report.ts';
 import type { Task } from '../../src/kernel/task.ts';
 import type { DirtyBitmap } from '../../src/kernel/type1/dirty-bitmap.ts';
-import { type Type1Container, type1Container } from '../../src/kernel/type1/index.ts';
+import { type1Container } from '../../src/kernel/type1/index.ts';
 import type { Iommu } from '../../src/kernel/type1/iommu.ts';
 import { describePin } from '../../src/kernel/type1/leftover-pins.ts';
 import type { MappingTable } from '../../src/kernel/type1/mapping-table.ts';
+import type { Container } from '../../src/kernel/vfio/container.ts';
 import type { Device } from '../../src/kernel/vfio/device.ts';
+import { hasDirtyScope } from '../../src/snapshot/take-container.ts';
 
 /**
  * The whole observable state of a kernel as one canonical value: for tests that hold two states against each
@@ -29,7 +35,7 @@ export function dumpKernel(kernel: Kernel) {
     taint: [...kernel.taint].sort() as string[],
     firedOnce: kernel.firedOnce as string[],
     processes: byId(kernel.processes).map(dumpProcess),
-    containers: byId(kernel.containers).map((container) => dumpContainer(type1Container(container))),
+    containers: byId(kernel.containers).map(dumpContainer),
     devices: byId(kernel.devices).map(dumpDevice),
     tasks: kernel.scheduler.pending.map(dumpTask),
   };
@@ -50,6 +56,7 @@ function dumpProcess(process: Process) {
     memlock: process.memlock === null ? 'unlimited' : hex(process.memlock),
     capIpcLock: process.capIpcLock,
     lockedVm: process.lockedVm,
+    pinnedVm: process.pinnedVm,
     regions: process.emulated!.regions.map((region) => {
       const { start, size } = regionBytes(region);
       return { start: hex(start), size: hex(size), prot: region.prot };
@@ -61,14 +68,61 @@ function dumpProcess(process: Process) {
   };
 }
 
-function dumpContainer(container: Type1Container) {
+function dumpContainer(container: Container) {
+  const compat = container instanceof CompatContainer ? container : null;
+  const classic = compat ? null : type1Container(container);
   return {
     id: container.id,
     open: container.open,
     process: container.process.id,
     groups: container.groups.map((group) => group.id),
-    groupLock: dumpLock(container.groupLock),
-    iommu: container.iommu ? dumpIommu(container.iommu) : null,
+    groupLock: classic && dumpLock(classic.groupLock),
+    iommu: classic?.iommu ? dumpIommu(classic.iommu) : null,
+    ioas: compat?.iommu.ioas ? dumpIoas(compat.iommu, compat.iommu.ioas) : null,
+  };
+}
+
+/** Devices in an order of their own: that in which they were opened cannot be seen. */
+function sorted(devices: IommufdCtx['devices']) {
+  return [...devices].sort(([a], [b]) => a.number - b.number);
+}
+
+/** An IOAS and the devices that were opened through its container. */
+function dumpIoas(ctx: IommufdCtx, ioas: Ioas) {
+  const { areas, accesses } = ioas;
+  return {
+    disableLargePages: ioas.disableLargePages,
+    iovaAlignment: ioas.iovaAlignment,
+    domainDevices: ioas.domainDevices.map((device) => device.id),
+    devices: sorted(ctx.devices).map(([{ id }, access]) => ({
+      id,
+      access: access && {
+        slot: access.slot,
+        attached: access.ioas !== null,
+        unpins: access.ioasUnpin !== null,
+        removed: access.removed,
+        shorttermUsers: dumpLock(access.shorttermUsers),
+      },
+    })),
+    areas: Array.from(areas.inOrder(), (slot) => ({
+      iova: hex(areas.iova(slot)),
+      size: hex(areas.length(slot)),
+      vaddr: hexAddress(areas.vaddrPage[slot]!, areas.vaddrOffset[slot]!),
+      prot: areas.prot[slot]!,
+      closed: areas.preventAccess(slot),
+      numAccesses: areas.numAccesses[slot]!,
+      accounted: areas.pages(slot).accounted,
+      pins: Array.from(accessesOf(ioas, slot), (access) => {
+        const { page, npage } = keyOf(ioas, slot, access);
+        return {
+          iova: hexAddress(page),
+          npage,
+          refCount: accesses.refCount[access]!,
+          holders: [...accesses.holdersOf(access)],
+        };
+      }),
+    })),
+    stolen: ioas.shadow.stolenPins(),
   };
 }
 
@@ -146,14 +200,16 @@ function dumpDevice(device: Device) {
     number: device.number,
     kind: device.kind,
     openCount: device.openCount,
+    openedThrough: device.openedThrough?.id ?? null,
     group: {
       id: group.id,
       container: group.container?.id ?? null,
       containerUsers: group.containerUsers,
       fdOpen: group.fdOpen,
       fileOpen: group.fileOpen,
+      dmaOwnerClaimed: group.dmaOwnerClaimed,
       // Set anew by each attach; before, it means nothing.
-      pinnedPageDirtyScope: group.container?.iommu ? group.pinnedPageDirtyScope : null,
+      pinnedPageDirtyScope: hasDirtyScope(group.container) ? group.pinnedPageDirtyScope : null,
       lock: dumpLock(group.lock),
     },
     driver: dumpDriver(driver),

@@ -317,7 +317,7 @@ export class NaiveHost {
 }
 
 /** What a process does with its own memory and limits. */
-function onProcess(process: NaiveProcess, call: Call): Result {
+export function onProcess(process: NaiveProcess, call: Call): Result {
   switch (call.call) {
     case 'add-memory-region':
       process.regions.push({ start: big(call.start), size: big(call.size), prot: call.prot as number });

@@ -1,9 +1,8 @@
 import type { SyntheticConfig, SyntheticState } from '../../../schemas/drivers/synthetic.ts';
 import type { DriverApi, MdevDriver, PinResult, UnpinResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
-import { hex, PAGE_SIZE } from '../../kernel/pages.ts';
+import { hex, PAGE_SIZE, TOP } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
-import { VFIO_PIN_PAGES_MAX_ENTRIES } from '../../kernel/uapi.ts';
 import { OwnPins } from './own-pins.ts';
 
 const PAGE = BigInt(PAGE_SIZE);
@@ -67,10 +66,23 @@ export class SyntheticDriver implements MdevDriver {
   /** Takes each page it named off its list, whatever came of it (5.10: spec-29). */
   *unpinPages(api: DriverApi, iova: bigint, npage: number): KernelStep<UnpinResult> {
     const answer = yield* api.unpinPages(iova, npage);
-    if (npage <= VFIO_PIN_PAGES_MAX_ENTRIES) {
-      for (const key of keysFrom(api.keyOf(iova), npage)) this.pins.delete(key);
+    if (npage > 0 && npage <= api.pinPagesMax) {
+      const key = api.keyOf(iova);
+      const end = key + BigInt(npage) * PAGE;
+      this.forget(key, end < TOP ? end : TOP, key % PAGE);
+      if (end > TOP) this.forget(0n, end - TOP, key % PAGE);
     }
     return answer;
+  }
+
+  /** One entry less of each page in [from, to) at this offset: there may be far more pages than entries. */
+  private forget(from: bigint, to: bigint, offset: bigint): void {
+    for (let at = from; at < to; ) {
+      const pin = this.pins.lowestIn(at, to - at);
+      if (pin === null) return;
+      if (pin % PAGE === offset) this.pins.delete(pin);
+      at = pin + 1n;
+    }
   }
 
   *openDevice(): KernelStep<Errno | null> {

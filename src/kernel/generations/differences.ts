@@ -1,4 +1,5 @@
 import type { SplatId, SplatSites } from '../splats.ts';
+import { ENGINE_DIFFERENCES, ENGINE_TRAITS } from './engine-differences.ts';
 import type { ConsoleTraits, CoreTraits, DriverKernels, Generation, Type1Traits } from './generation.ts';
 import { GENERATIONS } from './index.ts';
 
@@ -8,6 +9,7 @@ type Trait =
   | `type1.${keyof Type1Traits}`
   | `console.${keyof ConsoleTraits}`
   | `drivers.${keyof DriverKernels}`
+  | 'containerOf'
   | 'splats';
 
 /** One difference between kernel generations, as a user should know it. */
@@ -28,8 +30,8 @@ export interface KernelDifference {
   readonly scenarios: readonly string[];
 }
 
-/** Every difference, by the numbers of the recorded differences' text. */
-export const DIFFERENCES: readonly KernelDifference[] = [
+/** What differs between the kernels whose containers type1 provides. */
+const TYPE1_DIFFERENCES: readonly KernelDifference[] = [
   {
     id: 'invalidation-channel',
     title: 'Notifier chain or dma_unmap callback',
@@ -284,14 +286,30 @@ export const DIFFERENCES: readonly KernelDifference[] = [
   },
 ];
 
-/** The differences between two generations. */
+/** Every difference: between kernels with type1, then between type1 and iommufd. */
+export const DIFFERENCES: readonly KernelDifference[] = [
+  ...TYPE1_DIFFERENCES,
+  ...Object.entries(ENGINE_DIFFERENCES).map(([id, difference]) => ({
+    id,
+    ...difference,
+    traits: ENGINE_TRAITS,
+  })),
+];
+
+/** Traits that say nothing where the engines differ. */
+const OF_THE_ENGINE = /^type1\.|^core\.pin(PagesMax|sByPage)$|^core\.registersBeforeOpen$/;
+
+/** The differences between two generations. What type1 does shows only where it provides the containers of both. */
 export function differencesBetween(from: Generation, to: Generation): KernelDifference[] {
   const between = versionsBetween(from, to);
-  return DIFFERENCES.filter(
-    ({ traits, since }) =>
-      (since === undefined || between.includes(since)) &&
-      traits.some((trait) => traitOf(from, trait) !== traitOf(to, trait)),
-  );
+  const differs = (trait: Trait) => traitOf(from, trait) !== traitOf(to, trait);
+  const sameEngine = !differs('containerOf');
+  return DIFFERENCES.filter(({ traits, since }) => {
+    if (traits === ENGINE_TRAITS) return !sameEngine;
+    if (since !== undefined && !between.includes(since)) return false;
+    const shown = sameEngine ? traits : traits.filter((trait) => !OF_THE_ENGINE.test(trait));
+    return shown.some(differs);
+  });
 }
 
 /** The recorded kernels after the older of two generations, up to the newer. */
@@ -328,8 +346,15 @@ function withSites(sites: SplatSites, others: SplatSites): SplatSites {
   return Object.fromEntries(ids.map((id) => [id, sites[id] ?? others[id]])) as SplatSites;
 }
 
-/** The differences that set a generation apart from the one before it; none for the oldest. */
+/** Which of some generations one is held against: its own source with type1 where that is there, or the one before. */
+export function neighbourOf(gen: Generation, generations: readonly Generation[]): Generation | undefined {
+  const at = generations.indexOf(gen);
+  const classic = generations.find(({ version }) => version === gen.classic);
+  return at > 0 ? (classic ?? generations[at - 1]) : undefined;
+}
+
+/** The differences that set a generation apart from its neighbour; none for the oldest. */
 export function newIn(gen: Generation): KernelDifference[] {
-  const before = GENERATIONS[GENERATIONS.indexOf(gen) - 1];
+  const before = neighbourOf(gen, GENERATIONS);
   return before ? differencesBetween(before, gen) : [];
 }

@@ -7,10 +7,12 @@ import type { SplatSites } from '../splats.ts';
 export interface Generation {
   /** As in `kernel` of a recording. */
   readonly version: string;
+  /** The version of the same source whose containers type1 provides; null where this is it. */
+  readonly classic: string | null;
   /** The release that was recorded. */
   readonly release: string;
-  /** Who serves /dev/vfio/vfio: the classic container with type1 behind it. */
-  readonly containerOf: 'type1';
+  /** Who serves /dev/vfio/vfio: the classic container with type1 behind it, or iommufd. */
+  readonly containerOf: 'type1' | 'iommufd';
   readonly core: CoreTraits;
   readonly type1: Type1Traits;
   /** The kernel whose driver each driver model is. */
@@ -46,6 +48,8 @@ export interface CoreTraits {
   readonly claimsDmaOwner: boolean;
   /** vfio_unpin_pages answers a count or an errno; otherwise nothing. */
   readonly unpinAnswers: boolean;
+  /** Pages of one pin or unpin at most, a limit of the classic container; null: none. */
+  readonly pinPagesMax: number | null;
   /** Pins are made by page frame number: an offset in the page cannot be expressed. */
   readonly pinsByPage: boolean;
   /** A device is registered with its IOMMU driver before its open_device runs, not after. */

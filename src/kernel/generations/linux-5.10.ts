@@ -5,6 +5,7 @@ import { absent, at, TYPE1, VFIO } from './sites.ts';
 /** Linux 5.10.262 (Debian bullseye): the notifier era. */
 export const LINUX_5_10: Generation = {
   version: '5.10',
+  classic: null,
   release: '5.10.262',
   containerOf: 'type1',
   core: {
@@ -15,6 +16,7 @@ export const LINUX_5_10: Generation = {
     unpinChecksCountFirst: true,
     claimsDmaOwner: false,
     unpinAnswers: true,
+    pinPagesMax: 512,
     pinsByPage: true,
     registersBeforeOpen: false,
   },
@@ -55,5 +57,13 @@ export const LINUX_5_10: Generation = {
     C11: at('vfio_iommu_group_notifier', VFIO, 698),
     L1: at('vfio_pin_pages_remote', TYPE1, null),
     L2: at('vfio_pin_page_external', TYPE1, null),
+    F1: absent,
+    F2: absent,
+    F3: absent,
+    F4: absent,
+    F5: absent,
+    F6: absent,
+    F7: absent,
+    F8: absent,
   },
 };

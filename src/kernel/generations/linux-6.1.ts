@@ -4,6 +4,7 @@ import { absent, at, CONTAINER, TYPE1, VFIO_MAIN } from './sites.ts';
 /** Linux 6.1.192 (Debian bookworm): the dma_unmap callback. */
 export const LINUX_6_1: Generation = {
   version: '6.1',
+  classic: null,
   release: '6.1.192',
   containerOf: 'type1',
   core: {
@@ -14,6 +15,7 @@ export const LINUX_6_1: Generation = {
     unpinChecksCountFirst: true,
     claimsDmaOwner: true,
     unpinAnswers: false,
+    pinPagesMax: 512,
     pinsByPage: false,
     registersBeforeOpen: false,
   },
@@ -54,5 +56,13 @@ export const LINUX_6_1: Generation = {
     C11: absent,
     L1: at('vfio_pin_pages_remote', TYPE1, null),
     L2: at('vfio_pin_page_external', TYPE1, null),
+    F1: absent,
+    F2: absent,
+    F3: absent,
+    F4: absent,
+    F5: absent,
+    F6: absent,
+    F7: absent,
+    F8: absent,
   },
 };

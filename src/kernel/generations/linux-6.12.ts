@@ -4,6 +4,7 @@ import { absent, at, CONTAINER, TYPE1, VFIO_MAIN } from './sites.ts';
 /** Linux 6.12.107 (Debian trixie). */
 export const LINUX_6_12: Generation = {
   version: '6.12',
+  classic: null,
   release: '6.12.107',
   containerOf: 'type1',
   core: {
@@ -14,6 +15,7 @@ export const LINUX_6_12: Generation = {
     unpinChecksCountFirst: false,
     claimsDmaOwner: true,
     unpinAnswers: false,
+    pinPagesMax: 512,
     pinsByPage: false,
     registersBeforeOpen: true,
   },
@@ -55,5 +57,13 @@ export const LINUX_6_12: Generation = {
     C11: absent,
     L1: at('vfio_pin_pages_remote', TYPE1, null),
     L2: at('vfio_pin_page_external', TYPE1, null),
+    F1: absent,
+    F2: absent,
+    F3: absent,
+    F4: absent,
+    F5: absent,
+    F6: absent,
+    F7: absent,
+    F8: absent,
   },
 };

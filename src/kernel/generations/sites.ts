@@ -11,6 +11,12 @@ export const CONTAINER: SourceFile = { file: 'drivers/vfio/container.c', module:
 export const VFIO: SourceFile = { file: 'drivers/vfio/vfio.c', module: 'vfio' };
 export const VFIO_MAIN: SourceFile = { file: 'drivers/vfio/vfio_main.c', module: 'vfio' };
 
+const iommufd = (name: string): SourceFile => ({ file: `drivers/iommu/iommufd/${name}`, module: 'iommufd' });
+export const IOMMUFD_IO_PAGETABLE: SourceFile = iommufd('io_pagetable.c');
+export const IOMMUFD_IOAS: SourceFile = iommufd('ioas.c');
+export const IOMMUFD_DEVICE: SourceFile = iommufd('device.c');
+export const IOMMUFD_PAGES: SourceFile = iommufd('pages.c');
+
 /** The kernel has the splat in this function, at this line; null for what prints no line. */
 export function at(name: string, { file, module }: SourceFile, line: number | null): SplatSite {
   return { function: name, file, line, module };

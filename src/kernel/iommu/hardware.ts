@@ -3,6 +3,9 @@ import type { Generation } from '../generations/generation.ts';
 import { hex, TOP_PAGE } from '../pages.ts';
 import type { IovaRange } from '../vfio/iommu-ops.ts';
 
+/** The whole address space. */
+export const ALL_IOVA: IovaRange = { start: 0, end: TOP_PAGE };
+
 /** A reserved region of the IOVA space (struct iommu_resv_region), in pages: [start, end). */
 export interface ReservedRegion extends IovaRange {
   /** `direct`: identity mapped for firmware (RMRR); `reserved`; `msi`; `software-msi`: IOMMU_RESV_SW_MSI. */

@@ -1,6 +1,8 @@
+import type { Errno } from '../errno.ts';
 import { addressOf } from '../pages.ts';
 import { print } from '../printk.ts';
 import type { Task } from '../task.ts';
+import type { Group } from '../vfio/group.ts';
 import type { IommuHardware } from './hardware.ts';
 
 /** Pages of a transparent huge page: within one the host's memory is contiguous. */
@@ -44,4 +46,14 @@ function powerOfTwo({ iova, vaddr }: Entered, at: number, most: number): number 
   let pages = 1;
   while (pages * 2 <= most && (iova + at) % (pages * 2) === 0 && (vaddr + at) % (pages * 2) === 0) pages *= 2;
   return pages;
+}
+
+/** device_is_rmrr_locked: what firmware maps one to one is not given to user space. */
+export function refuseLocked(task: Task, group: Group, hardware: IommuHardware): Errno | null {
+  if (!hardware.reserved.some(({ type }) => type === 'direct')) return null;
+  const text =
+    'Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.';
+  const device = [...task.kernel.devices.values()].find((one) => one.group === group);
+  print(task, 'PR_WARN', 'intel_iommu', `vfio-pci ${device?.id}: ${text}`, hardware.logged);
+  return task.refuse('EPERM', 'the device has a reserved region that is mapped directly for firmware (RMRR)');
 }

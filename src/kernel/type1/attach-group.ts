@@ -1,13 +1,13 @@
 import type { Errno } from '../errno.ts';
-import { apertureEnd, type IommuHardware, usableRanges } from '../iommu/hardware.ts';
-import { printWidthExceeded } from '../iommu/intel.ts';
+import { ALL_IOVA, apertureEnd, type IommuHardware, usableRanges } from '../iommu/hardware.ts';
+import { printWidthExceeded, refuseLocked } from '../iommu/intel.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
 import { print } from '../printk.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Group } from '../vfio/group.ts';
 import { chargeMapping } from './charge-mapping.ts';
-import { ALL_IOVA, type Iommu } from './iommu.ts';
+import type { Iommu } from './iommu.ts';
 import { removeAllMappings, unmapUnpinReaccount } from './remove-dma.ts';
 
 const NO_REMAPPING =
@@ -55,16 +55,6 @@ function attachDomain(task: Task, iommu: Iommu, group: Group, hardware: IommuHar
   if (refused) return refused;
   if (iommu.domainGroups.some((other) => other.iommu!.key === hardware.key)) return null;
   return replay(task, iommu, hardware);
-}
-
-/** device_is_rmrr_locked: what firmware maps one to one is not given to user space. */
-function refuseLocked(task: Task, group: Group, hardware: IommuHardware): Errno | null {
-  if (!hardware.reserved.some(({ type }) => type === 'direct')) return null;
-  const text =
-    'Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.';
-  const device = [...task.kernel.devices.values()].find((one) => one.group === group);
-  print(task, 'PR_WARN', 'intel_iommu', `vfio-pci ${device?.id}: ${text}`, hardware.logged);
-  return task.refuse('EPERM', 'the device has a reserved region that is mapped directly for firmware (RMRR)');
 }
 
 /** vfio_iommu_aper_conflict and vfio_iommu_resv_conflict: the mappings there are must fit. */

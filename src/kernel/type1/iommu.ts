@@ -3,7 +3,7 @@ import type { Generation } from '../generations/generation.ts';
 import { type IommuHardware, pageSizesOf } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
-import { addressOf, TOP_PAGE } from '../pages.ts';
+import { addressOf } from '../pages.ts';
 import { type Process, ZERO_PFN } from '../process.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Group } from '../vfio/group.ts';
@@ -11,14 +11,11 @@ import type { IovaRange } from '../vfio/iommu-ops.ts';
 import { DIRTY_BITMAP_PAGES_MAX, DirtyBitmap } from './dirty-bitmap.ts';
 import { MappingTable } from './mapping-table.ts';
 import { ANY_PAGE_SIZE } from './page-sizes.ts';
-import { PinShadow } from './pin-shadow.ts';
 import { PinTable } from './pin-table.ts';
+import { Type1Shadow } from './type1-shadow.ts';
 
 /** VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, VFIO_TYPE1_NESTING_IOMMU. */
 export type Type1Type = 1 | 3 | 6;
-
-/** The whole address space. */
-export const ALL_IOVA: IovaRange = { start: 0, end: TOP_PAGE };
 
 /** Something an instance reports to, for a retry counter that must notice when its mapping goes. */
 interface MappingWatcher {
@@ -55,7 +52,7 @@ export class Iommu {
   /** Unmaps under way that remember a mapping. */
   readonly watchers = new Set<MappingWatcher>();
   /** Who did what to the pins, for advisories only. */
-  readonly shadow: PinShadow = new PinShadow();
+  readonly shadow: Type1Shadow = new Type1Shadow();
   readonly lock: Lock;
   readonly deviceListLock: Lock;
   private readonly bitmaps = new Map<number, DirtyBitmap>();

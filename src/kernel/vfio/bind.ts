@@ -24,10 +24,10 @@ export function bindDevice(task: Task, device: Device, to: Binding): Errno | nul
 
 /** Whether user space has the group's DMA: it is in a container, or a device of it is open. */
 function isInUse({ group }: Device): boolean {
-  return group.container !== null || group.devices.some(({ openCount }) => openCount > 0);
+  return group.container?.holdsDma === true || group.devices.some(({ openCount }) => openCount > 0);
 }
 
 function userOf({ group }: Device): string {
-  if (group.container) return `it is in container ${group.container.id}`;
+  if (group.container?.holdsDma) return `it is in container ${group.container.id}`;
   return `${group.devices.find(({ openCount }) => openCount > 0)!.id} is open`;
 }

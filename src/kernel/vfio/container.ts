@@ -37,6 +37,12 @@ export abstract class Container {
   /** The state of its engine; null while it has none. */
   abstract readonly view: IommuView | null;
 
+  /**
+   * Whether user space has the DMA of a group as soon as it is in the container (VFIO's own); otherwise from the first
+   * open of a device on.
+   */
+  readonly holdsDma: boolean = true;
+
   /** Whether anybody still holds it: its file or a group. */
   get inUse(): boolean {
     return this.open || this.groups.length > 0;

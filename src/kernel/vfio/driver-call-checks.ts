@@ -1,7 +1,6 @@
 import type { Errno } from '../errno.ts';
 import type { SplatId } from '../splats.ts';
 import type { Task } from '../task.ts';
-import { VFIO_PIN_PAGES_MAX_ENTRIES } from '../uapi.ts';
 import type { Device } from './device.ts';
 
 /** vfio_assert_device_open: warns once (C1) when it is not. */
@@ -25,19 +24,21 @@ function mayCall(task: Task, device: Device, caller: 'pin' | 'unpin' | 'rw'): bo
   return false;
 }
 
-/** More than 512, or negative: the comparison is unsigned. */
-function countIsBad(npage: number): boolean {
-  return npage < 0 || npage > VFIO_PIN_PAGES_MAX_ENTRIES;
+/** More than 512, or negative: the comparison is unsigned. iommufd has no such limit. */
+function countIsBad({ kernel }: Task, npage: number): boolean {
+  const { pinPagesMax } = kernel.gen.core;
+  return pinPagesMax !== null && (npage < 0 || npage > pinPagesMax);
 }
 
 function badCount(task: Task, npage: number): Errno {
-  return task.refuse('E2BIG', `npage ${npage} is not from 1 to ${VFIO_PIN_PAGES_MAX_ENTRIES}`);
+  return task.refuse('E2BIG', `npage ${npage} is not from 1 to ${task.kernel.gen.core.pinPagesMax}`);
 }
 
 /** What vfio_pin_pages checks before type1 sees the call; null lets it through. */
 export function checkPin(task: Task, device: Device, npage: number): Errno | null {
   if (npage === 0) return task.refuse('EINVAL', 'npage is 0');
-  if (task.kernel.gen.core.driverCallsNeed === 'group' && countIsBad(npage)) return badCount(task, npage);
+  if (task.kernel.gen.core.driverCallsNeed === 'group' && countIsBad(task, npage))
+    return badCount(task, npage);
   if (!mayCall(task, device, 'pin')) {
     if (task.kernel.gen.core.closedPinWarns) task.warn('C9', { device: device.id });
     return 'EINVAL';
@@ -45,7 +46,7 @@ export function checkPin(task: Task, device: Device, npage: number): Errno | nul
   if (task.kernel.gen.core.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) {
     return task.refuse('EINVAL', 'the driver has no dma_unmap operation');
   }
-  return countIsBad(npage) ? badCount(task, npage) : null;
+  return countIsBad(task, npage) ? badCount(task, npage) : null;
 }
 
 /**
@@ -55,14 +56,14 @@ export function checkPin(task: Task, device: Device, npage: number): Errno | nul
 export function checkUnpin(task: Task, device: Device, npage: number): Errno | 'refused' | null {
   if (task.kernel.gen.core.unpinAnswers) {
     if (npage === 0) return task.refuse('EINVAL', 'npage is 0');
-    if (countIsBad(npage)) return badCount(task, npage);
+    if (countIsBad(task, npage)) return badCount(task, npage);
     return mayCall(task, device, 'unpin') ? null : 'EINVAL';
   }
   const warn = (id: SplatId): 'refused' => {
     task.warn(id, { device: device.id });
     return 'refused';
   };
-  const bad = npage === 0 || countIsBad(npage);
+  const bad = (npage === 0 && task.kernel.gen.core.pinPagesMax !== null) || countIsBad(task, npage);
   if (bad && task.kernel.gen.core.unpinChecksCountFirst) return warn('C2');
   if (!mayCall(task, device, 'unpin')) {
     return task.kernel.gen.core.driverCallsNeed === 'open-device' ? warn('C3') : 'refused';

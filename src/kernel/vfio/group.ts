@@ -112,19 +112,24 @@ export function* setContainer(task: Task, group: Group, container: Container): K
   if (!group.fdOpen) return task.refuse('EBADF', GROUP_CLOSED);
   if (!container.open) return task.refuse('EBADF', "the container's file is closed");
   yield* task.lock(group.lock);
-  const errno = refuseSetContainer(task, group) ?? (yield* container.attachGroup(task, group));
+  const errno = refuseSetContainer(task, group, container) ?? (yield* container.attachGroup(task, group));
   task.unlock(group.lock);
   return errno;
 }
 
-/** iommu_group_claim_dma_owner, from 5.19 on: a group with a host driver among its devices is not to be had. */
-function refuseSetContainer(task: Task, group: Group): Errno | null {
+/** A group in a container already; from 5.19 on also one whose DMA cannot be claimed. */
+function refuseSetContainer(task: Task, group: Group, container: Container): Errno | null {
   if (group.container) {
     return task.refuse('EINVAL', `the group is in container ${group.container.id} already`);
   }
-  if (group.viable || !task.kernel.gen.core.claimsDmaOwner) return null;
-  const other = group.devices.find(({ boundTo }) => boundTo === 'other')!;
-  return task.refuse('EPERM', `${other.id}, in the same group, is bound to a host driver`);
+  if (!task.kernel.gen.core.claimsDmaOwner || !container.holdsDma) return null;
+  return refuseHostDriver(task, group);
+}
+
+/** iommu_group_claim_dma_owner: EPERM for a group with a host driver among its devices. */
+export function refuseHostDriver(task: Task, group: Group): Errno | null {
+  const other = group.devices.find(({ boundTo }) => boundTo === 'other');
+  return other ? task.refuse('EPERM', `${other.id}, in the same group, is bound to a host driver`) : null;
 }
 
 /** VFIO_GROUP_UNSET_CONTAINER: EBADF, EINVAL without a container, otherwise what the container answers. */

@@ -39,8 +39,6 @@ export interface Unmapped {
   readonly size: bigint;
   /** Where one was asked for. */
   readonly bitmap: UserBitmap | null;
-  /** With it the call failed, and says all the same how much was unmapped before (iommufd). */
-  readonly errno?: Errno;
 }
 
 /** What an unmap answers: an errno alone, or what it wrote back. */

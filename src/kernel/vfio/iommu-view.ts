@@ -18,6 +18,8 @@ export interface MappingView {
 export interface PinView {
   /** Bytes. */
   readonly iova: bigint;
+  /** Pages of a pin that has several (iommufd); absent: one. */
+  readonly npage?: number;
   /** Host page frame. */
   readonly pfn: number;
   readonly refCount: number;

@@ -82,7 +82,6 @@ class UnmapDma extends DirectCall<UnmapDmaResult> {
 
   override answer(result: UnmapDmaResult): CallResult {
     if (typeof result === 'string') return result;
-    if (result.errno) return result.errno;
     this.result = result;
     return this;
   }

@@ -1,0 +1,89 @@
+import { growColumn, RbLinks } from './rb-links.ts';
+
+/** `holder` of a node whose references belong to more than one device; see HeldNodes.holdersOf. */
+const SHARED = -1;
+
+/**
+ * Nodes with references that devices hold: the pins of an engine.
+ *
+ * `holder` is a shadow: the kernel does not know who holds a reference, and nothing it does depends on it.
+ * It is kept so that a log line, a listing or an advisory can say whose pin it is.
+ */
+export class HeldNodes extends RbLinks {
+  /** Number of references, by slot. */
+  refCount: Int32Array = new Int32Array(this.capacity);
+  private holder: Int32Array = new Int32Array(this.capacity);
+  private readonly shared = new Map<number, Map<number, number>>();
+
+  protected override grow(capacity: number): void {
+    super.grow(capacity);
+    this.refCount = growColumn(this.refCount, capacity);
+    this.holder = growColumn(this.holder, capacity);
+  }
+
+  protected override release(slot: number): void {
+    this.shared.delete(slot);
+    super.release(slot);
+  }
+
+  /** A new node: one reference, of `device`. */
+  protected holdFirst(slot: number, device: number): void {
+    this.refCount[slot] = 1;
+    this.holder[slot] = device;
+  }
+
+  /** One more reference, of `device`. */
+  get(slot: number, device: number): void {
+    this.refCount[slot]!++;
+    if (this.holder[slot] === device) return;
+    const holders = this.holdersOf(slot, this.refCount[slot]! - 1);
+    holders.set(device, (holders.get(device) ?? 0) + 1);
+    this.holder[slot] = SHARED;
+    this.shared.set(slot, holders);
+  }
+
+  /**
+   * One reference less, dropped by `device`.
+   *
+   * @returns the number of the device whose reference it was: `device` where it holds one, otherwise the
+   *   earliest other holder, whose reference the kernel has just dropped silently
+   */
+  put(slot: number, device: number): number {
+    this.refCount[slot]!--;
+    const sole = this.holder[slot]!;
+    if (sole !== SHARED) return sole;
+    const holders = this.shared.get(slot)!;
+    const owner = holders.has(device) ? device : holders.keys().next().value!;
+    const left = holders.get(owner)! - 1;
+    if (left > 0) holders.set(owner, left);
+    else holders.delete(owner);
+    if (holders.size === 1) {
+      this.holder[slot] = holders.keys().next().value!;
+      this.shared.delete(slot);
+    }
+    return owner;
+  }
+
+  /** Sets who holds a node, and so its reference count: numbers above 0 by device number, earliest holder first. */
+  restoreHolders(slot: number, holders: ReadonlyMap<number, number>): void {
+    let total = 0;
+    for (const count of holders.values()) total += count;
+    this.refCount[slot] = total;
+    const [first] = holders.keys();
+    this.holder[slot] = holders.size === 1 ? first! : SHARED;
+    if (holders.size > 1) this.shared.set(slot, new Map(holders));
+  }
+
+  /** References by device number, earliest holder first. */
+  holdersOf(slot: number, total: number = this.refCount[slot]!): Map<number, number> {
+    const sole = this.holder[slot]!;
+    return sole === SHARED ? this.shared.get(slot)! : new Map([[sole, total]]);
+  }
+
+  /** References that `device` holds on a node. */
+  heldBy(slot: number, device: number): number {
+    const sole = this.holder[slot]!;
+    if (sole === device) return this.refCount[slot]!;
+    return sole === SHARED ? (this.shared.get(slot)!.get(device) ?? 0) : 0;
+  }
+}

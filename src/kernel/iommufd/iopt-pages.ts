@@ -1,0 +1,58 @@
+import type { Errno } from '../errno.ts';
+import { PROT_READ, PROT_WRITE } from '../memory.ts';
+import { hexAddress } from '../pages.ts';
+import type { Process } from '../process.ts';
+import { NIL } from '../rb-links.ts';
+import type { Task } from '../task.ts';
+
+/**
+ * The memory behind one mapping, or behind the pieces it was cut into (struct iopt_pages). Pages are named by their
+ * number in the process's address space.
+ */
+export class IoptPages {
+  /** Root of the accesses in the IOAS's AccessTable (`access_itree`). */
+  accesses: number = NIL;
+  /** Pages of the longest access there has been since there was none: how far below a page one may begin. */
+  longestAccess = 0;
+
+  /**
+   * iopt_alloc_pages.
+   *
+   * @param writable the mapping was made with WRITE: pages are pinned for writing, even to read them
+   * @param accounted the process had no CAP_IPC_LOCK when it made the mapping: pinned pages count in its locked_vm
+   */
+  constructor(
+    readonly process: Process,
+    readonly writable: boolean,
+    readonly accounted: boolean,
+  ) {}
+
+  /** pin_user_pages of [page, page+count): EFAULT where the memory is not there, or may not be written. */
+  fault(task: Task, page: number, count: number): Errno | null {
+    const reached = this.process.accessiblePages(page, count, this.writable ? PROT_WRITE : PROT_READ);
+    if (reached === count) return null;
+    return task.refuse(
+      'EFAULT',
+      `the page at vaddr ${hexAddress(page + reached)} is not memory the mapping may use`,
+    );
+  }
+
+  /**
+   * iopt_pages_update_pinned: charges pages that are pinned now (negative: gives back).
+   *
+   * @returns ENOMEM, with nothing charged, beyond RLIMIT_MEMLOCK as it is now (acct-late-limit)
+   */
+  account(task: Task, pages: number): Errno | null {
+    if (pages === 0) return null;
+    const { process } = this;
+    if (this.accounted) {
+      if (pages > 0 && process.lockedVm + pages > process.memlockPages) {
+        const limit = `RLIMIT_MEMLOCK (${process.memlockPages} pages)`;
+        return task.refuse('ENOMEM', `${pages} pages more would exceed ${limit}`);
+      }
+      process.lockedVm += pages;
+    }
+    process.pinnedVm += pages;
+    return null;
+  }
+}

@@ -1,0 +1,214 @@
+import type { Errno } from '../errno.ts';
+import { ALL_IOVA, isCoherent, pageSizesOf, usableRanges } from '../iommu/hardware.ts';
+import type { Kernel } from '../kernel.ts';
+import { hex } from '../pages.ts';
+import type { Process } from '../process.ts';
+import type { KernelStep, Task } from '../task.ts';
+import { Container, refused } from '../vfio/container.ts';
+import type { Device } from '../vfio/device.ts';
+import type { Group } from '../vfio/group.ts';
+import type { IommuInfo, MapDmaArgs, UnmapDmaArgs, UnmapDmaResult } from '../vfio/iommu-ops.ts';
+import { IommufdCtx } from './ctx.ts';
+import { cutsOf, ioptCutIova, ioptDisableLargePages } from './cut.ts';
+import type { Ioas } from './ioas.ts';
+import { ioptMapUserPages } from './map.ts';
+import { type IovaUnmapped, ioptUnmapAll, ioptUnmapIova } from './unmap.ts';
+import { DMA_AVAIL, IoasView } from './view.ts';
+
+const TYPE1_IOMMU = 1;
+const TYPE1V2_IOMMU = 3;
+const DMA_CC_IOMMU = 4;
+const UNMAP_ALL = 9;
+const MAP_READ_WRITE = 3;
+const UNMAP_FLAG_ALL = 2;
+
+/** Page sizes without a domain: every power of two from 4096 on. */
+const ANY_PAGE_SIZE = 0xffff_ffff_ffff_f000n;
+
+const NO_IOAS = 'the container has no IOAS: no group was attached to it yet';
+
+/** /dev/vfio/vfio as iommufd serves it (CONFIG_IOMMUFD_VFIO_CONTAINER; vfio_compat.c). */
+export class CompatContainer extends Container {
+  readonly iommu: IommufdCtx;
+  override readonly holdsDma = false;
+
+  constructor(
+    private readonly kernel: Kernel,
+    id: string,
+    process: Process,
+  ) {
+    super(id, process);
+    this.iommu = new IommufdCtx(process);
+  }
+
+  get view(): IoasView | null {
+    return this.ioas && new IoasView(this.kernel, this.ioas);
+  }
+
+  /** `get_compat_ioas`. */
+  private get ioas(): Ioas | null {
+    return this.iommu.ioas;
+  }
+
+  /** Its file, its groups and the devices that were opened through it hold the context. */
+  override get inUse(): boolean {
+    return super.inUse || this.iommu.devices.size > 0;
+  }
+
+  /**
+   * iommufd_vfio_set_iommu: any number of times, also with mappings. Type 1 switches large pages off for good.
+   *
+   * @returns EINVAL for anything but 1 and 3; ENODEV before the first group; what iopt_disable_large_pages answers
+   */
+  *setIommu(task: Task, type: number): KernelStep<Errno | null> {
+    if (type !== TYPE1_IOMMU && type !== TYPE1V2_IOMMU) {
+      return task.refuse('EINVAL', `type ${type} is neither 1 nor 3`);
+    }
+    if (!this.ioas) return task.refuse('ENODEV', NO_IOAS);
+    return type === TYPE1_IOMMU ? ioptDisableLargePages(task, this.ioas) : null;
+  }
+
+  /** iommufd_vfio_check_extension: ENODEV for 4 before the first group. */
+  *checkExtension(task: Task, extension: number): KernelStep<Errno | number> {
+    switch (extension) {
+      case TYPE1_IOMMU:
+      case TYPE1V2_IOMMU:
+      case UNMAP_ALL:
+        return 1;
+      case DMA_CC_IOMMU:
+        if (!this.ioas) return task.refuse('ENODEV', NO_IOAS);
+        // Without a domain there is nothing to enforce.
+        return this.ioas.hardware.every((iommu) => isCoherent(iommu, task.kernel.gen)) ? 1 : 0;
+      default:
+        return 0;
+    }
+  }
+
+  /** iommufd_vfio_iommu_get_info. */
+  *getInfo(task: Task): KernelStep<Errno | IommuInfo> {
+    if (!this.ioas) return task.refuse('ENODEV', NO_IOAS);
+    const { hardware } = this.ioas;
+    return {
+      pageSizes: hardware.reduce(
+        (sizes, iommu) => sizes & pageSizesOf(iommu, task.kernel.gen),
+        ANY_PAGE_SIZE,
+      ),
+      dmaAvail: DMA_AVAIL,
+      migration: null,
+      iovaRanges: hardware.length > 0 ? usableRanges(hardware) : [ALL_IOVA],
+    };
+  }
+
+  /** iommufd_vfio_map_dma: EINVAL for flags other than READ and WRITE; ENODEV; what iopt_map_user_pages answers. */
+  *mapDma(task: Task, { iova, vaddr, size, flags }: MapDmaArgs): KernelStep<Errno | null> {
+    if ((flags & ~MAP_READ_WRITE) !== 0) {
+      return task.refuse('EINVAL', `flags ${hex(BigInt(flags))} has others than READ and WRITE`);
+    }
+    if (!this.ioas) return task.refuse('ENODEV', NO_IOAS);
+    return ioptMapUserPages(task, this.ioas, { iova, vaddr, size, prot: flags });
+  }
+
+  /**
+   * iommufd_vfio_unmap_dma.
+   *
+   * @returns EINVAL for flags other than ALL, and for ALL with a range; ENODEV; after type 1 what cutting answers (with
+   *   no size); what iopt_unmap_iova answers
+   */
+  *unmapDma(task: Task, { iova, size, flags }: UnmapDmaArgs): KernelStep<UnmapDmaResult> {
+    if ((flags & ~UNMAP_FLAG_ALL) !== 0) {
+      return task.refuse('EINVAL', `flags ${hex(BigInt(flags))} has others than ALL`);
+    }
+    const { ioas } = this;
+    if (!ioas) return task.refuse('ENODEV', NO_IOAS);
+    if (flags & UNMAP_FLAG_ALL) {
+      if (iova !== 0n || size !== 0n) return task.refuse('EINVAL', 'the flag all wants iova 0 and size 0');
+      return writeBack(task, yield* ioptUnmapAll(task, ioas));
+    }
+    const errno = ioas.disableLargePages ? ioptCutIova(task, ioas, cutsOf(iova, size)) : null;
+    if (errno) return errno;
+    const result = yield* ioptUnmapIova(task, ioas, iova, size);
+    return typeof result === 'string' ? result : writeBack(task, result);
+  }
+
+  dirtyPages(task: Task): KernelStep<Errno> {
+    return refused(task, 'ENOTTY', 'iommufd serves no VFIO_IOMMU_DIRTY_PAGES');
+  }
+
+  *release(task: Task): KernelStep<void> {
+    if (this.groups.length === 0) yield* this.put(task, false);
+  }
+
+  /** The IOAS is made with the first group; nothing is attached to it before the device is opened. */
+  *attachGroup(_task: Task, group: Group): KernelStep<Errno | null> {
+    this.iommu.compatIoasCreate();
+    group.container = this;
+    group.containerUsers = 1;
+    this.groups.unshift(group);
+    return null;
+  }
+
+  /** Never refused: an open device stays with the IOAS (fd-unset-open). */
+  *detachGroup(task: Task, group: Group): KernelStep<Errno | null> {
+    this.groups.splice(this.groups.indexOf(group), 1);
+    group.container = null;
+    group.containerUsers = 0;
+    yield* this.put(task, this.open);
+    return null;
+  }
+
+  /**
+   * vfio_df_group_open: the device is bound and its driver's open_device runs, then it is attached to the IOAS; where
+   * that fails its close_device runs.
+   *
+   * @returns what open_device or the attaching says
+   */
+  *openDevice(task: Task, device: Device): KernelStep<Errno | null> {
+    const { kernel } = task;
+    if (device.openCount > 0) {
+      device.openCount++;
+      return null;
+    }
+    const refused = this.iommu.bind(task, device);
+    if (refused) return refused;
+    device.openCount++;
+    let errno = yield* kernel.openDevice(task, device);
+    if (!errno) {
+      errno = this.iommu.attach(task, device);
+      if (errno) yield* kernel.closeDevice(task, device);
+    }
+    if (errno) {
+      yield* this.iommu.unbind(task, device);
+      device.openCount--;
+    }
+    return errno;
+  }
+
+  /** vfio_df_group_close: with the last file the driver's close_device runs, then the attachment is destroyed. */
+  *closeDevice(task: Task, device: Device): KernelStep<void> {
+    if (device.openCount === 1) {
+      yield* task.kernel.closeDevice(task, device);
+      this.ioas?.shadow.closed(task, this.ioas, device);
+      yield* this.iommu.unbind(task, device);
+    }
+    device.openCount--;
+    yield* this.put(task, this.open);
+  }
+
+  /** The last close waits for the device's callbacks, and one of them may have died. */
+  override refuseIfOpenHangs(device: Device, at: 0 | 1): void {
+    if (at === 1 && device.openCount === 1) this.iommu.devices.get(device)?.shorttermUsers.refuseIfWedged();
+  }
+
+  /** One holder of the context less; with the last one it is released. */
+  private *put(task: Task, open: boolean): KernelStep<void> {
+    if (open || this.groups.length > 0 || this.iommu.devices.size > 0) return;
+    yield* this.iommu.release(task);
+  }
+}
+
+/** The size goes back to the caller also where the unmap has failed. */
+function writeBack(task: Task, { size, errno }: IovaUnmapped): UnmapDmaResult {
+  if (!errno) return { size, bitmap: null };
+  task.writtenBack = { size };
+  return errno;
+}

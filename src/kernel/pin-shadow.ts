@@ -1,0 +1,137 @@
+import { addressOf, hexAddress } from './pages.ts';
+import type { Task } from './task.ts';
+import type { Device } from './vfio/device.ts';
+
+/** References taken from a device behind its back that are remembered; later ones are not. */
+export const STOLEN_MAX = 65_536;
+
+/** What a device did with its pins during one callback. */
+interface CallbackWatch {
+  /** First page of the invalidated range. */
+  readonly firstPage: number;
+  /** Pages it unpinned within the first page, and elsewhere. */
+  atStart: number;
+  elsewhere: number;
+}
+
+/** A pin by its IOVA: page, offset in the page, and how many pages. */
+export interface PinKey {
+  readonly page: number;
+  readonly offset: number;
+  readonly npage: number;
+}
+
+/** A pin that a device (its number) believes it holds although another one dropped it. */
+export interface StolenPin extends PinKey {
+  readonly device: number;
+}
+
+/**
+ * The shadow of an engine's pins: who did what to whom, for advisories. The kernel knows nothing of it. What an engine
+ * itself knows of its pins it says in what extends this.
+ */
+export class PinShadow {
+  private readonly watches = new Map<number, CallbackWatch>();
+  /** Stolen pins: `device page offset npage`. */
+  private readonly stolen = new Set<string>();
+
+  /** Pins that devices believe they have, oldest first. */
+  stolenPins(): StolenPin[] {
+    return [...this.stolen].map(readStolen);
+  }
+
+  /** Notes one of them again, from a snapshot. */
+  restoreStolen({ device, page, offset, npage }: StolenPin): void {
+    this.stolen.add(stolenKey(device, page, offset, npage));
+  }
+
+  /** A device has this pin now, or knows that it has not. */
+  protected forget(device: Device, page: number, offset: number, npage: number): void {
+    if (this.stolen.size > 0) this.stolen.delete(stolenKey(device.number, page, offset, npage));
+  }
+
+  /** A device dropped a reference that was another's (its number). */
+  foreignUnpin(task: Task, device: Device, owner: number, page: number, offset: number, npage = 1): void {
+    const name = task.kernel.deviceName(owner);
+    if (this.stolen.size < STOLEN_MAX) this.stolen.add(stolenKey(owner, page, offset, npage));
+    const what = describe(page, offset, npage);
+    const text = `${device.id} unpinned ${what}, which only ${name} holds`;
+    task.advise('FOREIGN_UNPIN', [device.id, name], addressOf(page, offset), text);
+  }
+
+  /** A device unpinned what is not pinned. */
+  unpinNotPinned(task: Task, device: Device, page: number, offset: number, npage = 1): void {
+    this.forget(device, page, offset, npage);
+    const text = `${device.id} unpinned ${describe(page, offset, npage)}, which is not pinned`;
+    task.advise('UNPIN_NOT_PINNED', [device.id], addressOf(page, offset), text);
+  }
+
+  /** A device unpinned pages, whatever came of it. */
+  unpinned(device: Device, page: number, npage = 1): void {
+    const watch = this.watches.get(device.number);
+    if (!watch) return;
+    if (page === watch.firstPage && npage === 1) watch.atStart++;
+    else watch.elsewhere++;
+  }
+
+  /** A device uses pages (DMA, or what it believes it has pinned). */
+  used(task: Task, device: Device, firstPage: number, pages: number): void {
+    if (this.stolen.size === 0) return;
+    for (const key of this.stolen) {
+      const { device: owner, page, offset, npage } = readStolen(key);
+      if (owner !== device.number || page + npage <= firstPage || page >= firstPage + pages) continue;
+      const text = `${device.id} uses ${describe(page, offset, npage)}, which another device unpinned under it`;
+      task.advise('USE_AFTER_UNPIN', [device.id], addressOf(page, offset), text);
+    }
+  }
+
+  /** A callback to a device begins. */
+  callbackStarts(device: Device, firstPage: number): void {
+    this.watches.set(device.number, { firstPage, atStart: 0, elsewhere: 0 });
+  }
+
+  /**
+   * A callback has returned.
+   *
+   * @param left the first pin of the device's that is still in the mapping; null where there is none, or no mapping
+   * @param range the mapping, for the message
+   */
+  protected callbackEnded(task: Task, device: Device, left: PinKey | null, range: () => string): void {
+    const watch = this.watches.get(device.number);
+    this.watches.delete(device.number);
+    if (!watch || !left) return;
+    const iova = addressOf(left.page, left.offset);
+    const key = hexAddress(left.page, left.offset);
+    const ignored = `${device.id} returned from dma_unmap of ${range()} with its pin at ${key} still there`;
+    task.advise('IGNORED_INVALIDATION', [device.id], iova, ignored);
+    if (watch.atStart === 0 || watch.elsewhere > 0) return;
+    const startOnly = `${device.id} unpinned only in the first page of ${range()}, but holds ${key}`;
+    task.advise('START_ONLY_CHECK', [device.id], iova, startOnly);
+  }
+
+  /**
+   * A device was closed for the last time.
+   *
+   * @param held references it leaves behind, and the first of them (null: none)
+   */
+  protected deviceClosed(task: Task, device: Device, first: PinKey | null, held: number): void {
+    for (const key of this.stolen) if (key.startsWith(`${device.number} `)) this.stolen.delete(key);
+    if (!first) return;
+    const text = `${device.id} was closed holding ${held} references to pages`;
+    task.advise('PIN_LEAKED_AT_CLOSE', [device.id], addressOf(first.page, first.offset), text);
+  }
+}
+
+function stolenKey(device: number, page: number, offset: number, npage: number): string {
+  return `${device} ${page} ${offset} ${npage}`;
+}
+
+function readStolen(key: string): StolenPin {
+  const [device, page, offset, npage] = key.split(' ').map(Number) as [number, number, number, number];
+  return { device, page, offset, npage };
+}
+
+/** `0x3000`, or `0x3000 (4 pages)`. */
+function describe(page: number, offset: number, npage: number): string {
+  return npage === 1 ? hexAddress(page, offset) : `${hexAddress(page, offset)} (${npage} pages)`;
+}

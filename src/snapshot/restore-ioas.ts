@@ -1,0 +1,159 @@
+import type { SavedAccess, SavedArea, SavedIoas } from '../../schemas/snapshot.ts';
+import type { IommufdAccess } from '../kernel/iommufd/access.ts';
+import { isReserved } from '../kernel/iommufd/domain.ts';
+import type { Ioas } from '../kernel/iommufd/ioas.ts';
+import { IoptPages } from '../kernel/iommufd/iopt-pages.ts';
+import { AREAS_MAX, at } from '../kernel/iommufd/map.ts';
+import { PIN_PAGES_MAX } from '../kernel/iommufd/pin-pages.ts';
+import type { CompatContainer } from '../kernel/iommufd/vfio-compat.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { isPageAligned, PAGE_SIZE, pageOf, TOP } from '../kernel/pages.ts';
+import { STOLEN_MAX } from '../kernel/pin-shadow.ts';
+import type { Device } from '../kernel/vfio/device.ts';
+import { restoreLock } from './locks.ts';
+import { checkDifferent, wrong } from './wrong.ts';
+
+const INT32_MAX = 2 ** 31 - 1;
+const PAGE = BigInt(PAGE_SIZE);
+
+/** The IOAS of a container, and the devices that were opened through it. Groups are in it already. */
+export function restoreIoas(
+  kernel: Kernel,
+  container: CompatContainer,
+  saved: SavedIoas,
+  where: string,
+): void {
+  const ioas = container.iommu.compatIoasCreate();
+  ioas.disableLargePages = saved.disableLargePages;
+  for (const [i, access] of saved.accesses.entries()) {
+    restoreAccess(kernel, container, ioas, access, `${where}/accesses/${i}`);
+  }
+  for (const id of saved.domainDevices) {
+    const device = takeDevice(kernel, container, id, false, `${where}/domainDevices`);
+    ioas.domainDevices.push(device);
+  }
+  restoreStolen(kernel, ioas, saved, `${where}/stolen`);
+  restoreAreas(kernel, ioas, saved.areas, `${where}/areas`);
+  ioas.iovaAlignment = ioas.needsWholePages ? PAGE_SIZE : 1;
+}
+
+/** An open device of the right kind that no other container has; it is bound to this one from now on. */
+function takeDevice(
+  kernel: Kernel,
+  container: CompatContainer,
+  id: string,
+  emulated: boolean,
+  where: string,
+): Device {
+  const device = kernel.devices.get(id);
+  if (!device || device.group.emulated !== emulated || device.openCount === 0 || device.openedThrough) {
+    const kind = emulated ? 'an mdev' : 'a vfio-pci device';
+    throw wrong(where, `has "${id}", which is not ${kind} that is open and in no other list`);
+  }
+  device.openedThrough = container;
+  container.iommu.addBound(device);
+  return device;
+}
+
+function restoreAccess(
+  kernel: Kernel,
+  container: CompatContainer,
+  ioas: Ioas,
+  saved: SavedAccess,
+  where: string,
+): void {
+  const { device: id, slot, state, lock } = saved;
+  const device = takeDevice(kernel, container, id, true, `${where}/device`);
+  const access = container.iommu.devices.get(device)!;
+  restoreLock(kernel, access.shorttermUsers, lock, `${where}/lock`, true);
+  if (state !== 'attached' && !device.group.lock.wedgedBy) {
+    throw wrong(`${where}/state`, `is "${state}", but no call on the group of "${id}" hangs`);
+  }
+  if ((state === 'bound') !== (slot === null)) throw wrong(`${where}/slot`, 'must be null for "bound" alone');
+  if (slot === null) return;
+  if (slot > kernel.deviceCount) throw wrong(`${where}/slot`, `is ${slot}, more than there were devices`);
+  if (ioas.accessList[slot]) throw wrong(`${where}/slot`, `is ${slot}, which another device has`);
+  place(ioas, access, slot);
+  access.ioas = state === 'detached' ? null : ioas;
+  access.ioasUnpin = ioas;
+  access.removed = state !== 'attached';
+}
+
+function place({ accessList }: Ioas, access: IommufdAccess, slot: number): void {
+  while (accessList.length <= slot) accessList.push(null);
+  accessList[slot] = access;
+  access.slot = slot;
+}
+
+function restoreStolen(kernel: Kernel, ioas: Ioas, { stolen }: SavedIoas, where: string): void {
+  if (stolen.length > STOLEN_MAX) throw wrong(where, `has more than ${STOLEN_MAX} items`);
+  checkDifferent(
+    stolen.map(({ device, iova, npage }) => `${device} ${iova} ${npage}`),
+    where,
+  );
+  for (const [i, { device, iova, npage }] of stolen.entries()) {
+    checkNumber(kernel, device, `${where}/${i}/device`);
+    ioas.shadow.restoreStolen({ device, page: pageOf(BigInt(iova)), offset: 0, npage });
+  }
+}
+
+function checkNumber(kernel: Kernel, number: number, where: string): void {
+  if (!kernel.deviceNames.has(number)) {
+    throw wrong(where, `is ${number}, which is the number of no device and no former device`);
+  }
+}
+
+/** In order, apart from each other, and such as the IOAS would take them. */
+function restoreAreas(kernel: Kernel, ioas: Ioas, saved: readonly SavedArea[], where: string): void {
+  if (saved.length > AREAS_MAX) throw wrong(where, `has more than ${AREAS_MAX} items`);
+  let end = 0n;
+  for (const [i, area] of saved.entries()) {
+    const here = `${where}/${i}`;
+    const [iova, size, vaddr] = [BigInt(area.iova), BigInt(area.size), BigInt(area.vaddr)];
+    if (iova < end) throw wrong(`${here}/iova`, `is ${area.iova}, within or below the mapping before it`);
+    end = iova + size;
+    if (size === 0n || end > TOP) throw wrong(`${here}/size`, `is ${area.size}: 0, or beyond 2^64`);
+    if (vaddr + size >= TOP) throw wrong(`${here}/vaddr`, `is ${area.vaddr}, from which size reaches 2^64`);
+    const whole = [iova, size, vaddr].every(isPageAligned);
+    if (!whole && (ioas.needsWholePages || area.pins.length > 0)) {
+      throw wrong(here, 'is not made of whole pages, which an attached device, type 1 or a pin needs');
+    }
+    const last = at(end - 1n);
+    const reserved = ioas.hardware.some((iommu) => isReserved(iommu, pageOf(iova), last.page));
+    if (reserved || (ioas.hasDomain && area.prot === 0)) {
+      throw wrong(here, 'cannot be in an IOMMU domain: its prot is 0, or the IOMMU reserves its range');
+    }
+    const pages = new IoptPages(ioas.process, (area.prot & 2) !== 0, area.accounted);
+    const slot = ioas.areas.insert({ first: at(iova), last, vaddr: at(vaddr), prot: area.prot, pages });
+    ioas.areas.setPreventAccess(slot, area.closed);
+    restorePins(kernel, ioas, slot, area, `${here}/pins`);
+  }
+}
+
+function restorePins(kernel: Kernel, ioas: Ioas, slot: number, { pins }: SavedArea, where: string): void {
+  const { areas, accesses } = ioas;
+  const pages = areas.pages(slot);
+  checkDifferent(
+    pins.map(({ iova, npage }) => `${iova} ${npage}`),
+    where,
+  );
+  let total = 0;
+  for (const [i, { iova, npage, holders }] of pins.entries()) {
+    const page = pageOf(BigInt(iova));
+    const end = BigInt(iova) + BigInt(npage) * PAGE;
+    if (npage > PIN_PAGES_MAX) throw wrong(`${where}/${i}/npage`, `is ${npage}, above ${PIN_PAGES_MAX}`);
+    if (BigInt(iova) < areas.iova(slot) || end - 1n > areas.lastIova(slot)) {
+      throw wrong(`${where}/${i}/iova`, `is ${iova}, from which npage pages are not in the mapping`);
+    }
+    for (const [device, count] of holders) {
+      checkNumber(kernel, device, `${where}/${i}/holders`);
+      total += count;
+    }
+    const byNumber = new Map(holders);
+    if (byNumber.size < holders.length) throw wrong(`${where}/${i}/holders`, 'has a device twice');
+    if (total > INT32_MAX) throw wrong(`${where}/${i}/holders`, `has more than ${INT32_MAX} references`);
+    const start = areas.vaddrOf(slot, page);
+    accesses.restoreHolders(accesses.add(pages, start, start + npage - 1, holders[0]![0]), byNumber);
+  }
+  areas.numAccesses[slot] = total;
+}

@@ -1,0 +1,143 @@
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import { test } from 'vitest';
+import type { Host } from '../../src/host/host.ts';
+import { bodyOf } from '../../src/machine/answer.ts';
+import { Refused } from '../../src/machine/refused.ts';
+import { checkCall } from '../../src/machine/table.ts';
+import { fuzz } from '../support/fuzz.ts';
+import { newHost, SILENT } from '../support/host.ts';
+import { type IommufdOp, iommufdOp, iommufdSetup } from '../support/iommufd-calls.ts';
+import { dumpKernel } from '../support/kernel-dump.ts';
+import type { Area } from '../support/naive-iommufd.ts';
+import { NaiveIommufdHost } from '../support/naive-iommufd-host.ts';
+import { type Call, hex, PAGE, pageOf } from '../support/naive-values.ts';
+
+/** Fields of an answer that both sides know. */
+const FIELDS = ['size', 'pinned', 'value', 'data', 'dmaAvail'];
+
+function known(body: Record<string, unknown>) {
+  return Object.fromEntries(Object.entries(body).filter(([field]) => FIELDS.includes(field)));
+}
+
+/** What a call came to in the emulator, in the model's terms. */
+function emulate(host: Host, call: Call) {
+  try {
+    const answer = host.start(checkCall(call)).answer!;
+    const { end, invalidations, log } = answer;
+    const errno = end.how === 'returned' && typeof end.value === 'string' ? end.value : null;
+    return {
+      end: end.how,
+      errno,
+      body: known(bodyOf(answer)),
+      invalidations,
+      log: log.map((entry) => ({
+        kind: entry.kind,
+        what: 'condition' in entry ? entry.condition : entry.text,
+      })),
+    };
+  } catch (error) {
+    if (!(error instanceof Refused) || error.kind !== 'not-found') throw error;
+    return { end: 'not found', errno: null, body: {}, invalidations: [], log: [] };
+  }
+}
+
+/** Pins of a mapping, as the emulator's dump has them. */
+function pinsOf(area: Area, numbers: ReadonlyMap<string, number>) {
+  const [first, end] = [pageOf(area.vaddr), pageOf(area.vaddr + area.size)];
+  return area.memory.accesses
+    .filter((access) => access.first >= first && access.first < end)
+    .sort((a, b) => (a.first === b.first ? Number(a.last - b.last) : a.first < b.first ? -1 : 1))
+    .map((access) => ({
+      iova: hex(area.iova + (access.first - first) * PAGE),
+      npage: Number(access.last - access.first) + 1,
+      refCount: access.refs.length,
+      holders: [...new Set(access.refs)].map((id) => [
+        numbers.get(id)!,
+        access.refs.filter((ref) => ref === id).length,
+      ]),
+    }));
+}
+
+/** The state of both, as far as both know it. */
+function states(model: NaiveIommufdHost, host: Host) {
+  const dump = dumpKernel(host.kernel);
+  const numbers = new Map(dump.devices.map(({ id, number }) => [id, number]));
+  const modelled = [...model.containers.values()]
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map(({ id, open, context }) => ({
+      id,
+      open,
+      called: context?.slots.map((one) => one?.id ?? null).filter((one) => one !== null) ?? [],
+      areas: model.mappingsOf(id).map((area) => ({
+        iova: hex(area.iova),
+        size: hex(area.size),
+        vaddr: hex(area.vaddr),
+        prot: area.prot,
+        closed: area.closed,
+        numAccesses: area.users,
+        accounted: area.memory.accounted,
+        pins: pinsOf(area, numbers),
+      })),
+    }));
+  const emulated = dump.containers.map(({ id, open, ioas }) => ({
+    id,
+    open,
+    called: (ioas?.devices ?? [])
+      .filter(({ access }) => access?.attached)
+      .sort((a, b) => a.access!.slot - b.access!.slot)
+      .map((one) => one.id),
+    areas: ioas?.areas ?? [],
+  }));
+  return { modelled, emulated };
+}
+
+/** How often each kind of answer was seen: a generator that stops reaching them would prove nothing. */
+const seen = new Map<string, number>();
+
+function note(what: string): void {
+  seen.set(what, (seen.get(what) ?? 0) + 1);
+}
+
+function same(what: string, calls: readonly Call[], model: unknown, emulator: unknown): void {
+  if (isDeepStrictEqual(model, emulator)) return;
+  const lines = calls.map((call) => JSON.stringify(call)).join('\n');
+  throw new Error(
+    `${what}\nmodel:    ${JSON.stringify(model)}\nemulator: ${JSON.stringify(emulator)}\nafter\n${lines}`,
+  );
+}
+
+function runBoth(prefix: readonly Call[], ops: readonly IommufdOp[]): void {
+  const host = newHost(SILENT, '6.12-iommufd');
+  const model = new NaiveIommufdHost();
+  const calls: Call[] = [];
+  for (const next of [...prefix, ...ops]) {
+    const call = 'callFor' in next ? (next as IommufdOp).callFor(model) : (next as Call);
+    calls.push(call);
+    const { body, ...rest } = model.apply(call);
+    same(`answer of ${call.call}`, calls, { ...rest, body: known(body) }, emulate(host, call));
+    for (const [id, { locked }] of model.processes) {
+      same(`locked pages of ${id}`, calls, Number(locked), host.machine.process(id).lockedVm);
+    }
+    for (const { what } of rest.log) note(what);
+    note(`${call.call} ${rest.errno ?? 'ok'}`);
+  }
+  const { modelled, emulated } = states(model, host);
+  same('state', calls, modelled, emulated);
+}
+
+test('random calls are answered by the emulator as by the naive model of iommufd', () => {
+  fc.assert(
+    // Without fast-check's bias, which is towards short sequences.
+    fc.property(
+      iommufdSetup,
+      fc.noBias(fc.array(iommufdOp, { minLength: 1, maxLength: 100, size: 'max' })),
+      runBoth,
+    ),
+    fuzz('iommufd-model'),
+  );
+  if (process.env.FC_SEEN) {
+    const lines = [...seen].sort(([a], [b]) => (a < b ? -1 : 1));
+    console.log(lines.map(([what, n]) => `${n} ${what}`).join('\n'));
+  }
+});
