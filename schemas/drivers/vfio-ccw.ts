@@ -28,6 +28,16 @@ const CcwErrno = Type.Union(
   { description: '"EIO", "EBUSY", "ENODEV" or "EACCES"' },
 );
 
+/**
+ * Where the driver can be told to stop, once, until resume-callbacks: `transient-pin`, with the pages pinned that it
+ * reads its program from (up to 6.2, and there is no program yet); `release`, with the program gone and its pages not
+ * yet given back. Callbacks pass it by in both.
+ */
+const HoldPlace = Type.Union([Type.Literal('transient-pin'), Type.Literal('release')], {
+  description: '"transient-pin" or "release"',
+});
+export type HoldPlace = Static<typeof HoldPlace>;
+
 /** The ORB of a START, where it is not the usual: format-1 CCWs, prefetch, suspend allowed, IDAWs of format 2 for 4 KiB. */
 const Orb = Type.Object(
   {
@@ -135,6 +145,7 @@ export const vfioCcw = {
     'ccw-clear': { args: args({}), answer: Subchannel },
     'ccw-reset': { args: args({}), answer: Subchannel },
     'ccw-run-work': { args: args({}), answer: { ran: Type.Boolean(), ...Subchannel } },
+    'ccw-hold': { args: args({ at: HoldPlace }) },
     'ccw-inject': {
       args: args({
         operation: Type.Union(
@@ -177,6 +188,7 @@ export const vfioCcw = {
   state: object({
     fsm: CcwState,
     callbacksSinceWork: Count,
+    holdAt: Type.Optional(HoldPlace),
     injected: injected(
       OPERATIONS,
       Type.Array(CcwErrno, { minItems: 1, maxItems: 1024, description: 'an array of 1 to 1024 errnos' }),

@@ -13,13 +13,14 @@ export interface Invalidation {
   round: number;
 }
 
-/** What a driver outside is called for. */
-export type CallbackName = 'dma-unmap' | 'open-device' | 'close-device';
+/** What a driver is called for; `hold`: nothing, it has stopped where a test wants it to. */
+export type CallbackName = 'dma-unmap' | 'open-device' | 'close-device' | 'hold';
 
 /** A callback that is pending outside the kernel. */
 export interface PendingCallback {
   /**
-   * `held`: a synthetic driver's callback that stopped before it did anything.
+   * `held`: a synthetic driver's callback that stopped before it did anything, or a driver model at a place where
+   * it was told to.
    * `outside`: a driver outside must be called, or complete-callback says that it was.
    */
   readonly mode: 'held' | 'outside';

@@ -41,6 +41,10 @@ export class TaskDriverApi implements DriverApi {
     return this.task.callbackReturn;
   }
 
+  *hold(): KernelStep<void> {
+    yield { callback: { mode: 'held', call: 'hold', device: this.device.id, invalidation: null } };
+  }
+
   dmaRw(iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array> {
     return vfioDmaRw(this.task, this.device, iova, access);
   }

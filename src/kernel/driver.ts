@@ -24,6 +24,8 @@ export interface DriverApi {
   readonly pinPagesMax: number;
   /** Stops the task until the callback is resumed from outside; what it was answered. */
   waitOutside(mode: 'held' | 'outside', call: CallbackName): KernelStep<CallbackReturn>;
+  /** Stops the task until resume-callbacks of the device: a race, decided by a test. */
+  hold(): KernelStep<void>;
   /** vfio_dma_rw: the bytes read (none for a write), or an errno. */
   dmaRw(iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array>;
   /** memcpy from a page the driver has pinned; `offset` and `length` lie within the page. */
@@ -108,6 +110,8 @@ export interface MdevDriver {
   restore?(state: never): void;
   /** A lock of the driver's own. */
   readonly ownLock?: Lock;
+  /** resume-callbacks: nothing is held any more; true where something may have been. */
+  stopHolding?(): boolean;
   /** open_device, at the first open. An errno undoes the open. */
   openDevice(api: DriverApi): KernelStep<Errno | null>;
   /** close_device, at the last close, while the device is still registered. */

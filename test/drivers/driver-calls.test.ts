@@ -20,6 +20,7 @@ const ARGS: Record<keyof typeof driverCalls, object> = {
   'ccw-clear': {},
   'ccw-reset': {},
   'ccw-run-work': {},
+  'ccw-hold': { at: 'release' },
   'ccw-inject': { operation: 'quiesce' },
   'gvt-map-page': { gfn: 1, size: '4K' },
   'gvt-unmap-page': { gfn: 1 },

@@ -18,6 +18,7 @@ const CALLS: Record<string, Record<string, unknown>> = {
   'ccw-clear': {},
   'ccw-reset': {},
   'ccw-run-work': {},
+  'ccw-hold': { at: 'release' },
   'ccw-inject': { operation: 'start' },
   'gvt-map-page': { gfn: 0x10, size: '4K' },
   'gvt-unmap-page': { gfn: 0x10 },

@@ -58,12 +58,16 @@ export abstract class ChannelProgram implements HardwareProgram {
     return null;
   }
 
-  /** cp_free: gives every page back, in the order in which they were pinned. */
+  /**
+   * cp_free: gives every page back, in the order in which they were pinned. There is no program from its first step
+   * on, so that callbacks pass by meanwhile.
+   */
   *free(vdev: Vdev): KernelStep<void> {
     if (!this.initialized) return;
     this.initialized = false;
     const { chains } = this;
     this.chains = [];
+    yield* vdev.reached('release');
     for (const { arrays } of chains) for (const array of arrays) yield* this.unpinFree(vdev, array);
   }
 

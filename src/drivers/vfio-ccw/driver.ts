@@ -10,7 +10,7 @@ import { Cio } from './cio.ts';
 import type { Orb } from './orb.ts';
 import { restoreState, saveState } from './saved.ts';
 import { isFinal, isSolicited, type Scsw, type Subchannel } from './subchannel.ts';
-import { Vdev } from './vdev.ts';
+import { type Holding, Vdev } from './vdev.ts';
 
 /** Events of the driver's FSM, as its trace event names them. */
 export type CcwEvent = 'NOT_OPER' | 'IO_REQ' | 'INTERRUPT' | 'ASYNC_REQ' | 'OPEN' | 'CLOSE';
@@ -55,6 +55,8 @@ export abstract class VfioCcwDriver implements MdevDriver, WorkOwner {
   region: Scsw | null = null;
   /** Callbacks since the work of a subchannel that is not operational was queued. */
   callbacksSinceWork = 0;
+  /** Where it is to stop, once: a race of which a test decides how it goes (ccw-hold). */
+  readonly holding: Holding = { at: null };
   /** References that the driver believes to hold, by key. */
   readonly held = new Map<bigint, number>();
 
@@ -79,6 +81,11 @@ export abstract class VfioCcwDriver implements MdevDriver, WorkOwner {
   /** The RESET ioctl (vfio_ccw_mdev_reset). */
   abstract reset(api: DriverApi): KernelStep<Errno | null>;
 
+  stopHolding(): boolean {
+    this.holding.at = null;
+    return true;
+  }
+
   state(most: number): object {
     return saveState(this, most);
   }
@@ -99,7 +106,7 @@ export abstract class VfioCcwDriver implements MdevDriver, WorkOwner {
 
   /** The driver's struct vfio_device within a task. */
   vdev(api: DriverApi, worker = false): Vdev {
-    return new Vdev(api, this.id, this.held, worker);
+    return new Vdev(api, this.id, this.held, worker, this.holding);
   }
 
   /** vfio_ccw_mdev_write_io_region. */

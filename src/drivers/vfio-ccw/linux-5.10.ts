@@ -46,6 +46,7 @@ export class ChannelProgram510 extends ChannelProgram {
     const frames = framesFrom(iova, idawCount(iova, length, 4096));
     const pfns = yield* vdev.pinFrames(frames);
     if (typeof pfns === 'string') return pfns;
+    yield* vdev.reached('transient-pin');
     const bytes = copyPinned(vdev, iova, length, pfns);
     yield* vdev.unpinFrames(frames);
     return bytes;

@@ -34,6 +34,7 @@ export class ChannelProgram61 extends ChannelProgram {
     const keys = keysFrom(iova, idawCount(iova, length, 4096));
     const pfns = yield* this.pin(vdev, keys);
     if (typeof pfns === 'string') return pfns;
+    yield* vdev.reached('transient-pin');
     const bytes = copyPinned(vdev, iova, length, pfns);
     yield* this.unpin(vdev, keys);
     return bytes;

@@ -119,6 +119,17 @@ export const vfioCcwModel: Model<
     'ccw-run-work': stateful(throughGuest, function* (driver, api) {
       return { ran: yield* driver.runWork(api) };
     }),
+    'ccw-hold': {
+      way: throughGuest,
+      check: ({ config }, { at }) =>
+        at === 'transient-pin' && config.reads === 'dma-rw'
+          ? 'a driver that reads with vfio_dma_rw (from 6.3 on) pins nothing for it'
+          : null,
+      *run(driver, _api, { at }) {
+        driver.holding.at = at;
+        return {};
+      },
+    },
     'ccw-inject': {
       way: throughGuest,
       check: (driver, { operation, times = 1 }) => checkInjected(driver.cio.injected.count(operation), times),

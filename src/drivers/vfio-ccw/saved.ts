@@ -9,6 +9,7 @@ export function saveState(driver: VfioCcwDriver, most: number): object {
   const saved: Omit<VfioCcwState, 'program'> = {
     fsm: driver.fsm,
     callbacksSinceWork: driver.callbacksSinceWork,
+    ...(driver.holding.at ? { holdAt: driver.holding.at } : {}),
     injected: Object.fromEntries(cio.injected.entries()) as VfioCcwState['injected'],
     subchannel: sch.save(),
     irb: irb && { ...irb },
@@ -37,6 +38,7 @@ export function restoreState(driver: VfioCcwDriver, state: VfioCcwState): void {
   const { css, sch } = driver.place;
   driver.fsm = state.fsm;
   driver.callbacksSinceWork = state.callbacksSinceWork;
+  driver.holding.at = state.holdAt ?? null;
   for (const [operation, errnos] of Object.entries(state.injected)) {
     driver.cio.injected.add(operation as CcwOperation, errnos);
   }

@@ -1,3 +1,4 @@
+import type { HoldPlace } from '../../../schemas/drivers/vfio-ccw.ts';
 import type { DriverApi, VfioCall } from '../../kernel/driver.ts';
 import { ERRNO, type Errno } from '../../kernel/errno.ts';
 import { addressOf, hex, pageOf } from '../../kernel/pages.ts';
@@ -7,6 +8,11 @@ import type { KernelStep } from '../../kernel/task.ts';
 const READ_WRITE = 3;
 /** Calls into VFIO that one call's answer lists. */
 const LISTED_CALLS = 4096;
+
+/** Where the driver is to stop, once. */
+export interface Holding {
+  at: HoldPlace | null;
+}
 
 /**
  * The driver's struct vfio_device within a task: what its calls into VFIO are made on. They are listed in the
@@ -22,7 +28,15 @@ export class Vdev {
     readonly device: string,
     private readonly held: Map<bigint, number>,
     private readonly worker: boolean,
+    private readonly holding: Holding,
   ) {}
+
+  /** A place where a race is decided: where a test wants it, what brought the driver here stops. */
+  *reached(place: HoldPlace): KernelStep<void> {
+    if (this.holding.at !== place) return;
+    this.holding.at = null;
+    yield* this.api.hold();
+  }
 
   /** vfio_pin_pages since 6.0: pages from a key on. */
   *pinPages(iova: bigint, npage: number): KernelStep<Errno | readonly number[]> {

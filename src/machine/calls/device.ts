@@ -302,10 +302,15 @@ export const deviceCalls: CallHandlers<
   },
   'resume-callbacks': (m, device) => {
     const { id } = device;
-    const driver = syntheticOf(device, 'resume-callbacks');
+    const { driver } = device;
+    if (!driver.stopHolding) {
+      throw Refused.badRequest(
+        `resume-callbacks is for a device whose driver can hold; that of "${id}" cannot`,
+      );
+    }
     return function* () {
       const { scheduler } = m.kernel;
-      if (driver.stopHolding()) {
+      if (driver.stopHolding!()) {
         const held = scheduler.pending.find(
           ({ callback }) => callback?.mode === 'held' && callback.device === id,
         );
