@@ -34,7 +34,7 @@ export interface LayoutAnswer {
   /** Whether all mappings and pins are in it. */
   complete: boolean;
   /** The bits of a mapping's `flags`. */
-  bits: { read: number; write: number; vaddrInvalid: number; iommuMapped: number };
+  bits: { read: number; write: number; vaddrInvalid: number; iommuMapped: number; closed: number };
   mappings: { iova: string[]; size: string[]; vaddr: string[]; flags: number[] };
   /**
    * Pins as runs: pages one after the other with frames one after the other and the same holders. `mapping` is

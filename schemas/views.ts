@@ -82,16 +82,22 @@ export const MappingView = Type.Object(
     prot: Prot,
     vaddrInvalid: Type.Boolean(),
     iommuMapped: Type.Boolean({ description: 'whether an IOMMU domain has it in its page tables' }),
+    closed: Type.Optional(
+      Type.Literal(true, {
+        description: 'an unmap has closed it: nothing in it can be pinned or copied (iommufd)',
+      }),
+    ),
     pins: Type.Integer({ description: 'how many pages of it are pinned' }),
   },
   { title: 'Mapping' },
 );
 export type MappingView = Static<typeof MappingView>;
 
-/** A pinned page of a container, and who holds how many references to it. */
+/** A pinned page of a container (with iommufd a run of pages), and who holds how many references to it. */
 export const PinView = Type.Object(
   {
     iova: Hex,
+    npage: Type.Optional(Type.Integer({ description: 'pages, of a pin that has several (iommufd)' })),
     pfn: Hex,
     refCount: Count,
     devices: Type.Array(Type.Object({ device: Type.String(), count: Count })),

@@ -134,12 +134,18 @@ export class Layout {
     return (this.flags[index] & this.answer.bits.vaddrInvalid) !== 0;
   }
 
+  /** Whether an unmap has closed a mapping (iommufd). @param {number} index */
+  closed(index) {
+    return (this.flags[index] & this.answer.bits.closed) !== 0;
+  }
+
   /** @param {number} index */
   #prot(index) {
     const { read, write } = this.answer.bits;
     const flags = this.flags[index];
     const prot =
       [flags & read ? 'read' : '', flags & write ? 'write' : ''].filter(Boolean).join(' ') || 'none';
+    if (this.closed(index)) return `${prot}, closed by an unmap`;
     return this.vaddrInvalid(index) ? `${prot}, vaddr invalid` : prot;
   }
 

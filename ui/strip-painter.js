@@ -124,7 +124,9 @@ class Painter {
       context.lineWidth = 1;
       context.strokeRect(x + 1, BAND_TOP + 0.5, width - 2, BAND_HEIGHT - 1);
     }
-    if (layout.vaddrInvalid(index)) hatch(context, x + 0.5, BAND_TOP, width - 1, BAND_HEIGHT, colours.quiet);
+    if (layout.vaddrInvalid(index) || layout.closed(index)) {
+      hatch(context, x + 0.5, BAND_TOP, width - 1, BAND_HEIGHT, colours.quiet);
+    }
   }
 
   /** Dots in the gap below a mapping: it is longer than it looks. @param {number} index @param {number} x */

@@ -26,9 +26,9 @@ export function describeContainer({ id, process, open, groups, view }: Container
 /** Its mappings as lists show them, by IOVA. */
 export function* mappingsOf({ view }: Container): Generator<MappingView> {
   if (!view) return;
-  for (const { iova, size, vaddr, prot, vaddrInvalid, iommuMapped, pins } of view.mappings()) {
+  for (const { iova, size, vaddr, prot, vaddrInvalid, iommuMapped, closed, pins } of view.mappings()) {
     let pinned = 0;
-    for (const _ of pins()) pinned++;
+    for (const { npage = 1 } of pins()) pinned += npage;
     yield {
       iova: hex(iova),
       size: hex(size),
@@ -36,6 +36,7 @@ export function* mappingsOf({ view }: Container): Generator<MappingView> {
       prot: flagNames(prot, PROT_FLAGS),
       vaddrInvalid,
       iommuMapped,
+      ...(closed ? { closed } : {}),
       pins: pinned,
     };
   }
@@ -45,8 +46,9 @@ export function* mappingsOf({ view }: Container): Generator<MappingView> {
 export function* pinsOf({ view }: Container): Generator<PinView> {
   if (!view) return;
   for (const { pins } of view.mappings()) {
-    for (const { iova, pfn, refCount, devices } of pins()) {
-      yield { iova: hex(iova), pfn: `0x${pfn.toString(16)}`, refCount, devices: [...devices] };
+    for (const { iova, npage, pfn, refCount, devices } of pins()) {
+      const pages = npage === undefined ? {} : { npage };
+      yield { iova: hex(iova), ...pages, pfn: `0x${pfn.toString(16)}`, refCount, devices: [...devices] };
     }
   }
 }

@@ -10,7 +10,7 @@ import { describeContainer } from './container.ts';
 const LAYOUT_MAX = 131_072;
 
 /** Bits of a mapping's `flags` in a layout. */
-const BITS = { ...PROT_FLAGS, vaddrInvalid: 4, iommuMapped: 8 };
+const BITS = { ...PROT_FLAGS, vaddrInvalid: 4, iommuMapped: 8, closed: 16 };
 
 const PAGE = BigInt(PAGE_SIZE);
 
@@ -60,11 +60,12 @@ function columnsOf(view: IommuView | null) {
   return { complete, mappings, pins: runs.columns, holders: runs.holders };
 }
 
-function flagsOf({ prot, vaddrInvalid, iommuMapped }: MappingView): number {
+function flagsOf({ prot, vaddrInvalid, iommuMapped, closed }: MappingView): number {
   return (
     (prot & (BITS.read | BITS.write)) |
     (vaddrInvalid ? BITS.vaddrInvalid : 0) |
-    (iommuMapped ? BITS.iommuMapped : 0)
+    (iommuMapped ? BITS.iommuMapped : 0) |
+    (closed ? BITS.closed : 0)
   );
 }
 
@@ -88,15 +89,16 @@ class PinRuns {
       const holders = this.holdersIndex(pin.devices);
       const follows = pin.iova === next && pin.pfn === pfn + 1 && holders === held;
       if (!follows && columns.iova.length === LAYOUT_MAX) return false;
-      next = pin.iova + PAGE;
-      [pfn, held] = [pin.pfn, holders];
+      const { npage = 1 } = pin;
+      next = pin.iova + BigInt(npage) * PAGE;
+      [pfn, held] = [pin.pfn + npage - 1, holders];
       if (follows) {
-        columns.pages[columns.pages.length - 1]!++;
+        columns.pages[columns.pages.length - 1]! += npage;
         continue;
       }
       columns.mapping.push(index);
       columns.iova.push(hex(pin.iova));
-      columns.pages.push(1);
+      columns.pages.push(npage);
       columns.pfn.push(`0x${pfn.toString(16)}`);
       columns.holders.push(holders);
     }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import type { Scenario } from '../../src/replay/scenario.ts';
 
@@ -11,6 +11,8 @@ const ROOT = new URL('../../conformance/', import.meta.url);
 export function recordings(version: string): { file: string; scenarios: Scenario[] }[] {
   return MACHINES.flatMap((machine) => {
     const folder = new URL(`linux-${version}${machine}/`, ROOT);
+    // Not every kernel was recorded on every machine; on a PC each was.
+    if (machine !== '' && !existsSync(folder)) return [];
     return readdirSync(folder)
       .sort()
       .map((file) => {

@@ -1,7 +1,7 @@
 import type { LayoutAnswer } from '../../schemas/page.ts';
 import { Layout } from '../../ui/layout.js';
 
-const BITS = { read: 1, write: 2, vaddrInvalid: 4, iommuMapped: 8 };
+const BITS = { read: 1, write: 2, vaddrInvalid: 4, iommuMapped: 8, closed: 16 };
 const hex = (value: bigint | number) => `0x${value.toString(16)}`;
 
 /** A mapping as [iova, size, flags?], and pins of it as [iova, pages, device]. */

@@ -14,7 +14,7 @@ export function describeAccess(kernel: Kernel, ioas: Ioas, slot: number, access:
   const { page, npage } = keyOf(ioas, slot, access);
   return {
     iova: addressOf(page),
-    npage,
+    ...(npage === 1 ? {} : { npage }),
     pfn: process.pfnOf(accesses.start[access]!),
     refCount: accesses.refCount[access]!,
     devices: [...accesses.holdersOf(access)].map(([device, count]) => ({

@@ -13,7 +13,7 @@ import { cutsOf, ioptCutIova, ioptDisableLargePages } from './cut.ts';
 import type { Ioas } from './ioas.ts';
 import { ioptMapUserPages } from './map.ts';
 import { type IovaUnmapped, ioptUnmapAll, ioptUnmapIova } from './unmap.ts';
-import { DMA_AVAIL, IoasView } from './view.ts';
+import { IoasView } from './view.ts';
 
 const TYPE1_IOMMU = 1;
 const TYPE1V2_IOMMU = 3;
@@ -22,6 +22,8 @@ const UNMAP_ALL = 9;
 const MAP_READ_WRITE = 3;
 const UNMAP_FLAG_ALL = 2;
 
+/** Mappings that may still be made, as GET_INFO says: there is no limit. */
+const DMA_AVAIL = 2 ** 32 - 1;
 /** Page sizes without a domain: every power of two from 4096 on. */
 const ANY_PAGE_SIZE = 0xffff_ffff_ffff_f000n;
 

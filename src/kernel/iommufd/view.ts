@@ -6,13 +6,11 @@ import type { Ioas } from './ioas.ts';
 import { describeAccess } from './leftover-pins.ts';
 import { UNMAP_ATTEMPTS } from './unmap.ts';
 
-/** The number of mappings that may still be made, as VFIO_IOMMU_GET_INFO says: no limit. */
-export const DMA_AVAIL = 2 ** 32 - 1;
-
 /** What may be seen of an IOAS. */
 export class IoasView implements IommuView {
   readonly type = null;
-  readonly dmaAvail: number = DMA_AVAIL;
+  /** There is no limit. */
+  readonly dmaAvail = null;
   readonly dirtyTracking = false;
   readonly wedgedBy = null;
   readonly attempts: number = UNMAP_ATTEMPTS;
@@ -43,6 +41,7 @@ export class IoasView implements IommuView {
         prot: areas.prot[slot]!,
         vaddrInvalid: false,
         iommuMapped: hasDomain,
+        closed: areas.preventAccess(slot),
         pins: () => this.pinsOf(slot),
       };
     }

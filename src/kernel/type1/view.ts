@@ -44,6 +44,7 @@ export class Type1View implements IommuView {
         prot: mappings.prot[slot]!,
         vaddrInvalid: mappings.vaddrInvalid(slot),
         iommuMapped: mappings.iommuMapped(slot),
+        closed: false,
         pins: () => this.pinsOf(slot),
       };
     }

@@ -10,6 +10,8 @@ export interface MappingView {
   readonly vaddrInvalid: boolean;
   /** Whether an IOMMU domain has it in its page tables. */
   readonly iommuMapped: boolean;
+  /** An unmap has closed it: nothing in it can be pinned or copied any more (iommufd). */
+  readonly closed: boolean;
   /** Its pins, lowest first. */
   pins(): Iterable<PinView>;
 }
@@ -36,8 +38,8 @@ export interface IommuView {
   readonly type: number | null;
   readonly mappingCount: number;
   readonly pinCount: number;
-  /** Mappings that may still be made. */
-  readonly dmaAvail: number;
+  /** Mappings that may still be made; null: there is no limit (iommufd). */
+  readonly dmaAvail: number | null;
   readonly dirtyTracking: boolean;
   /** How often an unmap calls the devices of one mapping back at most. */
   readonly attempts: number;
