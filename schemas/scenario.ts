@@ -5,8 +5,8 @@ import { optional } from './values.ts';
 /** An object of any fields; what it has of T is looked at. */
 const Loose = <T extends object>() => Type.Unsafe<T>(Type.Object({}, { additionalProperties: true }));
 
-/** Steps of one scenario. */
-const STEPS_MAX = 100_000;
+/** Steps of one scenario in a request. */
+export const STEPS_MAX = 100_000;
 
 /** What a step may expect (API contract, section 9): a misspelt field would expect nothing. */
 export const Expect = Type.Object(

@@ -8,6 +8,7 @@ import { Machine } from './machine/machine.ts';
 import { Refused } from './machine/refused.ts';
 import { validator } from './machine/validate.ts';
 import { Metrics } from './metrics/metrics.ts';
+import type { Step } from './replay/scenario.ts';
 import { Rig } from './rig/rig.ts';
 import { DEFAULT_RIG, Rigs } from './rig/rigs.ts';
 import { VERSION } from './version.ts';
@@ -29,6 +30,8 @@ export interface ServiceOptions {
   readonly log: ServiceLogger;
   /** Ends the process; called after the line that says why has been written. */
   readonly panic: (reason: string) => void;
+  /** Takes the steps of traces that are more than are kept; without it they are dropped. */
+  readonly traceOverflow?: ((steps: Step[]) => void) | undefined;
   /** Brings every fresh rig into its initial state. */
   readonly seed?: (host: Host) => void;
 }
@@ -63,6 +66,7 @@ export class Service {
       delays: true,
       realMemory: config.processMemory === 'real',
       metrics: this.metrics,
+      traceOverflow: options.traceOverflow,
       onPanic: (reason) => {
         log.fatal({ panic: reason }, `Kernel panic - not syncing: ${reason}`);
         options.panic(reason);

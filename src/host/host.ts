@@ -6,7 +6,7 @@ import type { SplatEvent } from '../kernel/splats.ts';
 import type { CallTask, StartedCall } from '../machine/call-task.ts';
 import { type Delay, Machine, type PanicPolicy } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
-import type { Scenario } from '../replay/scenario.ts';
+import type { Scenario, Step } from '../replay/scenario.ts';
 import { generationOfSnapshot, restoreSnapshot } from '../snapshot/restore.ts';
 import { takeSnapshot } from '../snapshot/take.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
@@ -32,6 +32,8 @@ export interface HostOptions {
   readonly webhooks: WebhookCaller | null;
   /** Whether faults that delay a call do so. */
   readonly delays: boolean;
+  /** Takes the steps of the trace that are more than are kept; without it they are dropped. */
+  readonly traceOverflow?: ((steps: Step[]) => void) | undefined;
   /** Whether a process may have the memory of a real one. */
   readonly realMemory?: boolean;
   /** Called when a splat meets panicOnWarn or panicOnOops, after its line was written. */
@@ -75,9 +77,10 @@ export class Host {
 
   /** @param fromNothing whether the machine stays as it is made; where not, its trace has no beginning */
   private make(gen: Generation, fromNothing: boolean): Current {
-    const { limits, policy, log, webhooks, delays, metrics, onPanic, realMemory } = this.options;
+    const { limits, policy, log, webhooks, delays, metrics, onPanic, realMemory, traceOverflow } =
+      this.options;
     const journal = new Journal(limits.journal);
-    const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing);
+    const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing, traceOverflow);
     const console = new Console(journal);
     const waiting = new Waiting();
     const memories: RealMemory[] = [];

@@ -43,12 +43,13 @@ export class TraceRecorder implements MachineListener {
   /** What has been said of the memory of real processes. */
   private readonly memories = new Map<string, MemorySteps>();
   private asyncCount = 0;
-  /** Steps that were not written down any more. */
+  /** Steps that are not here any more, or never were. */
   private dropped = 0;
 
   /**
    * @param lockedPages locked_vm of process p0, pages
-   * @param capacity number of steps kept; a trace that would be longer is cut at its end
+   * @param capacity number of steps kept; a trace that would be longer is cut at its end, or its steps so far are
+   *   given to `overflow`
    * @param fromNothing whether the host is as after a reset; where it was restored from a snapshot, the trace
    *   does not begin at its beginning, and counts as cut
    */
@@ -56,6 +57,7 @@ export class TraceRecorder implements MachineListener {
     private readonly lockedPages: () => number,
     private readonly capacity: number,
     private readonly fromNothing: boolean,
+    private readonly overflow: ((steps: Step[]) => void) | null = null,
   ) {}
 
   /** Its step takes its place in the order. */
@@ -109,8 +111,17 @@ export class TraceRecorder implements MachineListener {
     this.unsettled.push(step);
   }
 
-  /** What the process has locked now is what the steps since the last time expect. */
+  /** Nothing moves any more: the steps since the last time are whole. */
   quiet(): void {
+    this.settle();
+    const { steps, overflow } = this;
+    if (!overflow || steps.length < this.capacity) return;
+    this.dropped += steps.length;
+    overflow(steps.splice(0).map(written));
+  }
+
+  /** What the process has locked now is what the steps since the last time expect. */
+  private settle(): void {
     const { unsettled } = this;
     if (unsettled.length === 0) return;
     const lockedPages = this.lockedPages();
@@ -150,7 +161,7 @@ export class TraceRecorder implements MachineListener {
     this.memories.set(process, memory);
     const steps = memory.of(fact);
     if (steps.length === 0) return;
-    if (this.steps.length + steps.length > this.capacity) {
+    if (!this.overflow && this.steps.length + steps.length > this.capacity) {
       this.dropped += steps.length;
       return;
     }
@@ -160,7 +171,7 @@ export class TraceRecorder implements MachineListener {
   }
 
   private add(step: Step | CallRecord): boolean {
-    if (this.steps.length >= this.capacity) {
+    if (!this.overflow && this.steps.length >= this.capacity) {
       this.dropped++;
       return false;
     }

@@ -4,6 +4,7 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { buildApp } from '../app.ts';
 import { VfioHostClient } from '../client/index.ts';
 import { DEFAULT_CONFIG } from '../config.ts';
+import type { Step } from '../replay/scenario.ts';
 import { Service } from '../service.ts';
 
 /** Where a program's calls go, and how this process reaches it. */
@@ -15,14 +16,21 @@ export interface Target {
   readonly client: VfioHostClient;
   /** The console. */
   dmesg(): Promise<string>;
+  /** The steps of its trace, and whether that is not all of it. */
+  trace(): Promise<{ steps: Step[]; cut: boolean }>;
   close(): Promise<void>;
 }
 
-/** Steps of the trace that an embedded service keeps. */
-const TRACE_STEPS = 1_000_000;
-
-/** A service of this process's own, on a socket in a folder that only this user can enter. */
-export async function embedded(folder: string, kernel: string): Promise<Target> {
+/**
+ * A service of this process's own, on a socket in a folder that only this user can enter.
+ *
+ * @param traceOverflow takes the steps of its trace that are more than it keeps
+ */
+export async function embedded(
+  folder: string,
+  kernel: string,
+  traceOverflow: (steps: Step[]) => void,
+): Promise<Target> {
   const socket = join(folder, 'socket');
   const log = pino({ level: 'silent' });
   const config = {
@@ -30,10 +38,9 @@ export async function embedded(folder: string, kernel: string): Promise<Target> 
     kernel: kernel as never,
     socket,
     processMemory: 'real' as const,
-    maxTrace: TRACE_STEPS,
   };
   const panic = () => undefined;
-  const app = await buildApp(new Service(config, { log, panic }), log);
+  const app = await buildApp(new Service(config, { log, panic, traceOverflow }), log);
   await app.listen({ path: socket });
   const agent = new Agent({ connect: { socketPath: socket } });
   const client = new VfioHostClient({ url: 'http://localhost', dispatcher: agent });
@@ -41,7 +48,9 @@ export async function embedded(folder: string, kernel: string): Promise<Target> 
     url: `unix:${socket}`,
     rig: '',
     client,
-    dmesg: () => textOf('http://localhost', agent, ''),
+    dmesg: async () => (await get('http://localhost', '/v1/dmesg', agent, '')).body.text(),
+    // What was more than it keeps has gone to traceOverflow.
+    trace: async () => ({ ...(await traceOf('http://localhost', agent, '')), cut: false }),
     async close() {
       await agent.destroy();
       app.server.closeAllConnections();
@@ -61,7 +70,8 @@ export async function running(url: string, rig: string, kernel: string | undefin
     url: socketPath === undefined ? base : url,
     rig,
     client,
-    dmesg: () => textOf(base, agent, rig),
+    dmesg: async () => (await get(base, '/v1/dmesg', agent, rig)).body.text(),
+    trace: () => traceOf(base, agent, rig),
     async close() {
       await client.dropRig(rig);
       await agent.destroy();
@@ -69,10 +79,12 @@ export async function running(url: string, rig: string, kernel: string | undefin
   };
 }
 
-async function textOf(base: string, dispatcher: Dispatcher, rig: string): Promise<string> {
-  const { body } = await request(`${base}/v1/dmesg`, {
-    dispatcher,
-    headers: rig === '' ? {} : { 'x-rig': rig },
-  });
-  return body.text();
+function get(base: string, path: string, dispatcher: Dispatcher, rig: string) {
+  return request(`${base}${path}`, { dispatcher, headers: rig === '' ? {} : { 'x-rig': rig } });
+}
+
+async function traceOf(base: string, dispatcher: Dispatcher, rig: string) {
+  const { body, headers } = await get(base, '/v1/trace', dispatcher, rig);
+  const { steps } = (await body.json()) as { steps: Step[] };
+  return { steps, cut: headers['x-truncated'] === 'true' };
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { accountLines, findings, readAccount } from './account.ts';
@@ -8,6 +8,7 @@ import { closeLeftovers, type Leftovers, untilNobodyHas } from './leftovers.ts';
 import { library } from './library.ts';
 import type { DeviceSpec } from './spec.ts';
 import { makeFolder, type ShownDevice } from './sysfs.ts';
+import { TraceFile } from './trace-file.ts';
 
 /** What a program is run with. */
 export interface RunOptions {
@@ -33,6 +34,8 @@ export interface Prepared {
   readonly env: NodeJS.ProcessEnv;
   /** The folder of the run: what stands in for /sys and /dev/vfio, and the library's account. */
   readonly folder: string;
+  /** Ends the trace, where one was asked for; says what is in it. */
+  endTrace(): Promise<string | null>;
   /** Waits until nobody has files of the run open, or it is `enough`, and closes what was left open; says what. */
   settle(say: (line: string) => void, enough?: AbortSignal): Promise<Leftovers>;
   /** Ends the run: nothing of it is left. */
@@ -46,9 +49,10 @@ export async function prepare(options: RunOptions): Promise<Prepared> {
   const name = basename(folder);
   const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   let target: Target;
+  let trace: TraceFile | undefined;
   try {
     target = await (options.url === undefined
-      ? embedded(folder, options.kernel ?? DEFAULT_KERNEL)
+      ? embedded(folder, options.kernel ?? DEFAULT_KERNEL, (steps) => trace?.add(steps))
       : running(options.url, name.toLowerCase(), options.kernel));
   } catch (error) {
     removeFolder();
@@ -59,6 +63,10 @@ export async function prepare(options: RunOptions): Promise<Prepared> {
     removeFolder();
   };
   try {
+    if (options.trace !== undefined) {
+      const { kernel } = (await target.client.request('GET', '/v1')) as { kernel: string };
+      trace = new TraceFile(options.trace, basename(options.program[0] ?? 'trace'), kernel);
+    }
     await makeDevices(target, folder, options);
   } catch (error) {
     await close();
@@ -73,6 +81,12 @@ export async function prepare(options: RunOptions): Promise<Prepared> {
         say(`waiting for process ${pids.join(', ')}, which has files of the run open`);
       await untilNobodyHas(name, tell, enough);
       return closeLeftovers(target.client);
+    },
+    async endTrace() {
+      if (!trace) return null;
+      const { steps, cut } = await target.trace();
+      trace.add(steps);
+      return trace.end(cut);
     },
     close,
   };
@@ -96,7 +110,8 @@ export async function run(options: RunOptions, say: (line: string) => void): Pro
     for (const line of await findings(target)) say(line);
     if (closed.length > 0) say(`closed after its end: ${closed.join(', ')}`);
     for (const what of stuck) say(`never closed: ${what}`);
-    if (options.trace !== undefined) say(await saveTrace(target, options.trace));
+    const trace = await prepared.endTrace();
+    if (trace !== null) say(trace);
     return ended.code;
   } finally {
     await prepared.close();
@@ -142,10 +157,4 @@ async function makeDevice({ client }: Target, { create, pci }: DeviceSpec): Prom
   const number = Number(/^g([0-9]+)$/.exec(group)?.[1] ?? Number.NaN);
   if (Number.isNaN(number)) throw new Error(`group "${group}" has no number: name it gN to be /dev/vfio/N`);
   return { id: device, group: number, noIommu: kind === 'noiommu', pci, driver: driver?.type ?? null };
-}
-
-async function saveTrace({ client }: Target, path: string): Promise<string> {
-  const trace = (await client.request('GET', '/v1/trace')) as { steps: unknown[] };
-  writeFileSync(path, `${JSON.stringify(trace)}\n`);
-  return `the trace is in ${path} (${trace.steps.length} steps)`;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { checkScenario } from '../replay/check.ts';
+import { checkLongScenario } from '../replay/check.ts';
 import type { Scenario } from '../replay/scenario.ts';
 
 /** A trace file that cannot be used; the message names it and why. */
@@ -56,7 +56,7 @@ export function parseJson(text: string): unknown {
 
 function check(value: unknown, where: string): Scenario {
   try {
-    return checkScenario(value);
+    return checkLongScenario(value);
   } catch (error) {
     throw new TraceError(`${where}: ${(error as Error).message}`);
   }
