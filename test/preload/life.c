@@ -230,6 +230,18 @@ static void threads(void)
 	show("wrong", wrong);
 }
 
+/* More calls than a service keeps of a trace. */
+static void longer(void)
+{
+	int g, c = attached(&g, 0, VFIO_TYPE1v2_IOMMU);
+	char *at = memory(PAGE);
+
+	for (int i = 0; i < 11000; i++) {
+		map(c, 0, at, PAGE, 3);
+		unmap(c, 0, PAGE, 0);
+	}
+}
+
 /* Has files open and is killed. */
 static void killed(void)
 {
@@ -261,6 +273,8 @@ int main(int argc, char **argv)
 		orders();
 	if (!strcmp(part, "threads"))
 		threads();
+	if (!strcmp(part, "long"))
+		longer();
 	if (!strcmp(part, "killed"))
 		killed();
 	if (!strcmp(part, "after-exec")) {

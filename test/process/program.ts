@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -20,8 +20,9 @@ export function compile(): Program {
   const folder = mkdtempSync(join(cache, 'process-test-'));
   const tsc = join(ROOT, 'node_modules', '.bin', 'tsc');
   execFileSync(tsc, ['-p', 'tsconfig.json', '--noCheck', '--outDir', folder], { cwd: ROOT });
-  // The program reads its version from the package around it.
+  // The program reads its version from the package around it, which also has what is not compiled.
   copyFileSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  for (const part of ['ui', 'preload']) symlinkSync(join(ROOT, part), join(folder, part));
   return {
     main: join(folder, 'src', 'main.js'),
     remove: () => rmSync(folder, { recursive: true, force: true }),
