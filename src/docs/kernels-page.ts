@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { DIFFERENCES, type KernelDifference } from '../kernel/generations/differences.ts';
 import { channelOf, GENERATIONS } from '../kernel/generations/index.ts';
 import { KERNEL_BUGS } from '../kernel/kernel-bugs.ts';
@@ -69,10 +70,14 @@ function recorded(scenarios: readonly string[]): string[] {
   return [`Recorded in ${scenarios.map((scenario) => `\`${scenario}\``).join(', ')}.`, ''];
 }
 
-/** The first step of a trace that differs for this reason, with every kernel's answer. */
+/**
+ * The first step of a trace that differs for this reason, with every kernel's answer; one that differs in more than
+ * in what a driver did on the way, if there is one.
+ */
 function shownBy(trace: Scenario, id: string): string[] {
   const steps = compareKernels(trace, GENERATIONS, (gen) => new Machine(gen));
-  const step = steps.find(({ reasons }) => reasons.some((reason) => reason.id === id));
+  const ofReason = steps.filter(({ reasons }) => reasons.some((reason) => reason.id === id));
+  const step = ofReason.find(({ answers }) => differInMore(Object.values(answers))) ?? ofReason[0];
   if (!step) throw new Error(`${TRACES}/${id}.json does not show ${id}`);
   return [
     `\`${TRACES}/${id}.json\`, step ${step.step}: \`${callText(step)}\``,
@@ -110,16 +115,34 @@ function answersTable(answers: Record<string, Expectation>): string[] {
   ];
 }
 
+/** Whether answers differ in more than in a driver's calls and states on the way. */
+function differInMore(answers: readonly Expectation[]): boolean {
+  const [first, ...others] = answers.map(({ vfio: _vfio, fsmEvents: _events, ...answer }) => answer);
+  return others.some((answer) => !isDeepStrictEqual(answer, first));
+}
+
 function cell(answer: Expectation | undefined): string {
   if (!answer) return '–';
-  const { errno, killed, hangs, invalidations = [], log = [], lockedPages: _locked, ...rest } = answer;
+  const { errno, killed, hangs, invalidations = [], log = [], lockedPages: _locked, ...most } = answer;
+  const { vfio = [], fsmEvents = [], ...rest } = most;
   const parts = [
     killed ? '**killed**' : hangs ? '**never returns**' : (errno ?? 'success'),
     ...Object.entries(rest).map(([field, value]) => `${field} ${JSON.stringify(value)}`),
+    ...(fsmEvents.length > 0 ? [`FSM: ${fsmEvents.map((event) => event.join(' ')).join(', ')}`] : []),
+    ...(vfio.length > 0 ? [`calls into VFIO: ${vfio.map(vfioCall).join(', ')}`] : []),
     ...(invalidations.length > 0 ? [`callbacks: ${callbacks(invalidations)}`] : []),
     ...log.map((entry) => `prints ${entry.kind} in ${entry.function}: \`${entry.condition ?? entry.text}\``),
   ];
   return parts.join('; ').replaceAll('|', '\\|');
+}
+
+type VfioCall = NonNullable<Expectation['vfio']>[number];
+
+/** A call into VFIO as `pin 0x12800×2`. */
+function vfioCall({ op, iova, iovas = [iova!], npage, length, ret = 0 }: VfioCall): string {
+  const what =
+    op === 'dma-rw' ? `${iova}+${length}` : iovas.length > 1 ? iovas.join(' ') : `${iovas[0]}×${npage}`;
+  return `${op} ${what}${ret < 0 ? ` (${ret})` : ''}`;
 }
 
 const SHOWN_CALLBACKS = 4;

@@ -3,6 +3,7 @@ import type { MdevDriver } from '../kernel/driver.ts';
 import { TaskDriverApi } from '../kernel/driver-api.ts';
 import { DRIVER_SPLATS } from '../kernel/driver-splats.ts';
 import type { Errno } from '../kernel/errno.ts';
+import type { DriverKernels } from '../kernel/generations/generation.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Splat } from '../kernel/splats.ts';
 import type { KernelStep, Task } from '../kernel/task.ts';
@@ -44,7 +45,14 @@ export function modelOf(driver: MdevDriver): DriverModel | undefined {
 export function createDriver(kernel: Kernel, config: Driver | undefined, id: string): MdevDriver | Errno {
   if (!config) return new VfioPciDriver();
   const model = BY_TYPE.get(config.type)!;
-  return model.create(config, eraOf(model, kernel.gen.drivers), id, hostOf(kernel, model));
+  return model.create(config, wholeEra(model, kernel.gen.drivers), id, hostOf(kernel, model));
+}
+
+/** The era of a driver, with those of its parts. */
+function wholeEra(model: DriverModel, drivers: DriverKernels): unknown {
+  const era = eraOf(model, drivers);
+  if (!model.parts) return era;
+  return Object.assign({}, era, ...model.parts.map((part) => eraOf(part, drivers)));
 }
 
 /** What all devices of a model share on a host. */

@@ -29,6 +29,12 @@ export interface DriverCall<D extends MdevDriver = MdevDriver, A = object> {
   run(driver: D, api: DriverApi, args: A): KernelStep<DriverAnswer>;
 }
 
+/** A part of a driver, with eras of its own. */
+interface ModelPart {
+  readonly type: keyof DriverKernels;
+  readonly eras: Readonly<Record<string, object>>;
+}
+
 /** What all devices of a model share on a host. */
 export interface ModelHost {
   /** Deferred work has time. */
@@ -46,6 +52,8 @@ export interface DriverModel {
   readonly schemas: DriverSchemas;
   /** Its eras by the kernel each was read from; a kernel in between has the one before it. */
   readonly eras: Readonly<Record<string, unknown>>;
+  /** Parts of the driver that a comparison of kernels can exchange alone: an era has their fields as well. */
+  readonly parts?: readonly ModelPart[];
   /** What all its devices of a host share (the hardware, say), where there is something; made once a host. */
   newHost?(): ModelHost;
   /**
@@ -79,6 +87,7 @@ export interface Model<
   readonly type: Static<S['config']['properties']['type']>;
   readonly schemas: S;
   readonly eras: Readonly<Record<string, E>>;
+  readonly parts?: readonly ModelPart[];
   newHost?(): NonNullable<H>;
   create(config: Static<S['config']>, era: E, id: string, host: H): D | Errno;
   readonly calls: {

@@ -1,5 +1,5 @@
 import type { Errno } from '../../kernel/errno.ts';
-import { hex, offsetInPage, PAGE_SIZE } from '../../kernel/pages.ts';
+import { hex, offsetInPage, PAGE_SIZE, pageOf } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
 import { CCW_SIZE, type Ccw, isChain, isCpaWithinRange, isIdal, isTic, parseCcws } from './ccw.ts';
 import { idalIs2k, type Orb } from './orb.ts';
@@ -69,6 +69,17 @@ export abstract class ChannelProgram implements HardwareProgram {
     this.chains = [];
     yield* vdev.reached('release');
     for (const { arrays } of chains) for (const array of arrays) yield* this.unpinFree(vdev, array);
+  }
+
+  /** cp_iova_pinned, without its io_mutex: whether a page of [iova, iova+length) is pinned, by page number. */
+  iovaPinned(iova: bigint, length: bigint): boolean {
+    if (!this.initialized) return false;
+    const first = pageOf(iova);
+    const last = pageOf(iova + length - 1n);
+    for (const { keys } of this.arrays()) {
+      if (keys.some((key) => pageOf(key) >= first && pageOf(key) <= last)) return true;
+    }
+    return false;
   }
 
   /** Every page array with pages, in order. */

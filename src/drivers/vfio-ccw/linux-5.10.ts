@@ -3,7 +3,7 @@
 import type { VfioCcwConfig } from '../../../schemas/drivers/vfio-ccw.ts';
 import type { DriverApi, NotifyResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
-import { addressOf, pageOf } from '../../kernel/pages.ts';
+import { addressOf, PAGE_SIZE, pageOf } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
 import { type Ccw, doesDataTransfer, isIdal } from './ccw.ts';
 import { ChannelProgram, copyPinned, idawAt, idawCount, type PageArray } from './channel-program.ts';
@@ -31,14 +31,6 @@ export class ChannelProgram510 extends ChannelProgram {
       }
     }
     return runs;
-  }
-
-  /** cp_iova_pinned: whether the page of `iova` is pinned, whatever the length of the range. */
-  iovaPinned(iova: bigint): boolean {
-    if (!this.initialized) return false;
-    const frame = pageOf(iova);
-    for (const { keys } of this.arrays()) if (keys.some((key) => pageOf(key) === frame)) return true;
-    return false;
   }
 
   protected override *copyFromIova(vdev: Vdev, iova: bigint, length: number): KernelStep<Errno | Uint8Array> {
@@ -88,12 +80,12 @@ export class ChannelProgram510 extends ChannelProgram {
 
 /** Up to 5.19: hears of an unmap through the notifier chain, and resets when the first page is its own. */
 export class VfioCcw510 extends VfioCcwDriver {
-  declare readonly cp: ChannelProgram510;
+  readonly dmaUnmapFunction = 'vfio_ccw_mdev_notifier';
   protected override readonly driverName = 'vfio_mdev';
 
   /** vfio_ccw_mdev_create. */
-  constructor(config: VfioCcwConfig, place: Place, reads: 'pin' | 'dma-rw') {
-    super(config, place, new ChannelProgram510(reads), 'IDLE');
+  constructor(config: VfioCcwConfig, place: Place, cp: ChannelProgram) {
+    super(config, place, cp, 'IDLE');
   }
 
   /** vfio_ccw_mdev_open: the FSM stays where it is (D9). */
@@ -121,9 +113,9 @@ export class VfioCcw510 extends VfioCcwDriver {
     this.place.css.remove(this.id, this.place.sch, true);
   }
 
-  /** vfio_ccw_mdev_notifier. */
+  /** vfio_ccw_mdev_notifier: cp_iova_pinned knows no length, and looks at the first page of the range. */
   override *dmaUnmap(api: DriverApi, iova: bigint): KernelStep<NotifyResult | void> {
-    if (!this.cp.iovaPinned(iova)) return;
+    if (!this.cp.iovaPinned(iova, BigInt(PAGE_SIZE))) return;
     const vdev = this.vdev(api);
     if (yield* this.mdevReset(vdev)) return 'NOTIFY_BAD';
     yield* this.cp.free(vdev);

@@ -3,7 +3,7 @@
 import type { VfioCcwConfig } from '../../../schemas/drivers/vfio-ccw.ts';
 import type { DriverApi } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
-import { addressOf, pageOf } from '../../kernel/pages.ts';
+import { addressOf } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
 import { type Ccw, doesDataTransfer, isIdal } from './ccw.ts';
 import { ChannelProgram, copyPinned, idawAt, idawCount, type PageArray } from './channel-program.ts';
@@ -18,16 +18,6 @@ export class ChannelProgram61 extends ChannelProgram {
 
   override runs(): { iova: bigint; npage: number }[] {
     return [...this.arrays()].flatMap(({ keys }) => this.runsOf(keys));
-  }
-
-  /** cp_iova_pinned, without its io_mutex: whether a page of the range is pinned, by page number. */
-  iovaPinned(iova: bigint, length: bigint): boolean {
-    const first = pageOf(iova);
-    const last = pageOf(iova + length - 1n);
-    for (const { keys } of this.arrays()) {
-      if (keys.some((key) => pageOf(key) >= first && pageOf(key) <= last)) return true;
-    }
-    return false;
   }
 
   protected override *copyFromIova(vdev: Vdev, iova: bigint, length: number): KernelStep<Errno | Uint8Array> {
@@ -106,10 +96,8 @@ export class ChannelProgram61 extends ChannelProgram {
 
 /** 6.1.192: the whole range is looked at, and a subchannel that is not operational gives its pages back later. */
 export class VfioCcw61 extends VfioCcwDriver {
-  declare readonly cp: ChannelProgram61;
-
   /** vfio_ccw_mdev_probe. */
-  constructor(config: VfioCcwConfig, place: Place, cp: ChannelProgram61) {
+  constructor(config: VfioCcwConfig, place: Place, cp: ChannelProgram) {
     super(config, place, cp, 'STANDBY');
   }
 

@@ -3,9 +3,10 @@ import type { DriverApi } from '../../kernel/driver.ts';
 import type { KernelStep } from '../../kernel/task.ts';
 import { checkInjected } from '../injected.ts';
 import { type DriverAnswer, type DriverCall, type Model, throughFile, throughGuest } from '../model.ts';
+import type { ChannelProgram } from './channel-program.ts';
 import { ChannelSubsystem } from './channel-subsystem.ts';
-import type { IoRequest, Place, VfioCcwDriver } from './driver.ts';
-import { VfioCcw510 } from './linux-5.10.ts';
+import type { IoRequest, VfioCcwDriver } from './driver.ts';
+import { ChannelProgram510, VfioCcw510 } from './linux-5.10.ts';
 import { VfioCcw60, VfioCcwAsPosted } from './linux-6.0.ts';
 import { ChannelProgram61, VfioCcw61 } from './linux-6.1.ts';
 import { ChannelProgram612 } from './linux-6.12.ts';
@@ -16,26 +17,39 @@ const LISTED_RUNS = 1024;
 /** A channel program's address has 32 bits. */
 const PROGRAM_END = 1n << 32n;
 
-/** What a kernel has unless the client names a variant. */
-const ERAS = {
-  '5.10': { variant: 'notifier', reads: 'pin' },
-  '6.1': { variant: 'range-deferred', reads: 'pin' },
-  '6.12': { variant: 'range-deferred', reads: 'dma-rw' },
+/** The driver that a kernel has, unless the client names a variant. */
+const ERAS = { '5.10': { variant: 'notifier' }, '6.1': { variant: 'range-deferred' } } as const;
+
+/** Its channel programs. */
+const PROGRAMS = {
+  '5.10': { reads: 'pin', newProgram: () => new ChannelProgram510('pin') },
+  '6.1': { reads: 'pin', newProgram: () => new ChannelProgram61() },
+  '6.12': { reads: 'dma-rw', newProgram: () => new ChannelProgram612() },
 } as const;
 
-type Config = VfioCcwConfig & { reads: 'pin' | 'dma-rw' };
+type Era = (typeof ERAS)[keyof typeof ERAS] & (typeof PROGRAMS)[keyof typeof PROGRAMS];
 
 /** The driver of each variant. */
 const VARIANTS = {
-  notifier: (config: Config, place: Place) => new VfioCcw510(config, place, config.reads),
-  'callback-first-page': (config: Config, place: Place) =>
-    new VfioCcwAsPosted(config, place, program(config)),
-  range: (config: Config, place: Place) => new VfioCcw60(config, place, program(config)),
-  'range-deferred': (config: Config, place: Place) => new VfioCcw61(config, place, program(config)),
+  notifier: VfioCcw510,
+  'callback-first-page': VfioCcwAsPosted,
+  range: VfioCcw60,
+  'range-deferred': VfioCcw61,
 } as const;
 
-function program({ reads }: Config): ChannelProgram61 {
-  return reads === 'dma-rw' ? new ChannelProgram612() : new ChannelProgram61();
+function create(asked: VfioCcwConfig, era: Era, id: string, css: ChannelSubsystem): VfioCcwDriver | 'ENODEV' {
+  const { variant = era.variant, reads = era.reads } = asked;
+  const sch = css.subchannel(id, variant === 'notifier');
+  if (sch.unregistering !== 'no') return 'ENODEV';
+  // A client that names a variant gets the programs that went with it.
+  const named = asked.variant !== undefined || asked.reads !== undefined;
+  const program = named ? programOf(variant, reads) : era.newProgram();
+  return new VARIANTS[variant]({ ...asked, variant, reads }, { id, css, sch }, program);
+}
+
+function programOf(variant: keyof typeof VARIANTS, reads: 'pin' | 'dma-rw'): ChannelProgram {
+  if (variant === 'notifier') return new ChannelProgram510(reads);
+  return reads === 'pin' ? new ChannelProgram61() : new ChannelProgram612();
 }
 
 /** A call that answers the device's state, besides what `run` answers. */
@@ -85,22 +99,14 @@ function hex2(value: number): string {
   return `0x${value.toString(16).padStart(2, '0')}`;
 }
 
-export const vfioCcwModel: Model<
-  typeof vfioCcw,
-  VfioCcwDriver,
-  (typeof ERAS)[keyof typeof ERAS],
-  ChannelSubsystem
-> = {
+export const vfioCcwModel: Model<typeof vfioCcw, VfioCcwDriver, Era, ChannelSubsystem> = {
   type: 'vfio-ccw',
   schemas: vfioCcw,
-  eras: ERAS,
+  // With the fields of its part an era is whole.
+  eras: ERAS as unknown as Readonly<Record<string, Era>>,
+  parts: [{ type: 'vfio-ccw-program', eras: PROGRAMS }],
   newHost: () => new ChannelSubsystem(),
-  create: (config, era, id, css) => {
-    const made = { ...era, ...config };
-    const sch = css.subchannel(id, made.variant === 'notifier');
-    if (sch.unregistering !== 'no') return 'ENODEV';
-    return VARIANTS[made.variant](made, { id, css, sch });
-  },
+  create,
   calls: {
     'ccw-start': {
       ...stateful(throughFile, (driver, api, args: StartArgs) => driver.writeIoRegion(api, requestOf(args))),

@@ -26,6 +26,8 @@ export interface Generation {
 export interface DriverKernels {
   readonly 'vfio-ap': string;
   readonly 'vfio-ccw': string;
+  /** vfio_ccw_cp.c of it: how it reads channel programs and pins their pages. */
+  readonly 'vfio-ccw-program': string;
   readonly 'gvt-g': string;
 }
 

@@ -37,7 +37,7 @@ export const LINUX_5_10: Generation = {
     scalableIsCoherent: true,
     iommuPageSizes: ANY_PAGE_SIZE,
   },
-  drivers: { 'vfio-ap': '5.10', 'vfio-ccw': '5.10', 'gvt-g': '5.10' },
+  drivers: { 'vfio-ap': '5.10', 'vfio-ccw': '5.10', 'vfio-ccw-program': '5.10', 'gvt-g': '5.10' },
   console: {
     warningLine: 'cpu-first',
     callbackFrames: ['notifier_call_chain', 'blocking_notifier_call_chain', 'vfio_dma_do_unmap'],

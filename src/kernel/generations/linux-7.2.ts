@@ -36,7 +36,7 @@ export const LINUX_7_2: Generation = {
     scalableIsCoherent: false,
     iommuPageSizes: 0x40201000n,
   },
-  drivers: { 'vfio-ap': '6.12', 'vfio-ccw': '6.12', 'gvt-g': '6.12' },
+  drivers: { 'vfio-ap': '6.12', 'vfio-ccw': '6.1', 'vfio-ccw-program': '6.12', 'gvt-g': '6.12' },
   console: {
     warningLine: 'file-first',
     callbackFrames: ['vfio_notify_dma_unmap', 'vfio_dma_do_unmap'],
