@@ -30,6 +30,7 @@ interface Body {
   events?: { webhook: { outcome: string; status?: number; reason?: string } }[];
   size?: string;
   operation?: string;
+  unpinnedNotHeld?: { device: string; iova: string; npage: number }[];
   done?: boolean;
 }
 
@@ -99,8 +100,8 @@ function expectSuccess(unmap: Exchange, devices: string[]): void {
   expect(unmap.body).not.toHaveProperty('log');
 }
 
-test('there are ten stories, each with a heading and a rig of its own', async () => {
-  expect(SCRIPTS.map((name) => Number(name.slice(0, 2)))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+test('there are eleven stories, each with a heading and a rig of its own', async () => {
+  expect(SCRIPTS.map((name) => Number(name.slice(0, 2)))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
   for (const [story, output] of outputs) expect(output).toMatch(new RegExp(`^== ${Number(story)}\\. .+\\n`));
   const { rigs } = (await rig.http('GET', '/v1/rigs')).body as { rigs: { rig: string }[] };
   const names = rigs.map((described) => described.rig).filter((name) => name.startsWith('story-'));
@@ -229,5 +230,21 @@ describe('what the stories print', () => {
     expect(fine!.status).toBe(200);
     expect(unmapAgain).toMatchObject({ done: true, answer: { status: 200, body: { size: '0x10000' } } });
     expect(openAgain).toMatchObject({ done: true, answer: { status: 200 } });
+  });
+
+  test('11: up to 6.2 an IDA list that cannot be read takes a page from another driver', () => {
+    const [taken, kept] = asked('11', '/ccw-start');
+    expect(taken).toMatchObject({ status: 422, body: { errno: 'EINVAL' } });
+    expect(taken!.body.unpinnedNotHeld).toEqual([{ device: 'ccw', iova: '0x15000', npage: 2 }]);
+    expect(kinds(taken!)).toContain('FOREIGN_UNPIN');
+    expect(kept!.body).toMatchObject({ errno: 'EINVAL' });
+    expect(kept!.body.unpinnedNotHeld).toBeUndefined();
+    expect(asked('11', '/pins').map(({ body }) => body.pins?.map(({ iova }) => iova))).toEqual([
+      [],
+      ['0x15000'],
+    ]);
+    const [unasked, asks] = asked('11', '/unmap-dma');
+    expectSuccess(unasked!, []);
+    expectSuccess(asks!, ['ccw', 'gpu']);
   });
 });
