@@ -77,7 +77,7 @@ function recorded(scenarios: readonly string[]): string[] {
 function shownBy(trace: Scenario, id: string): string[] {
   const steps = compareKernels(trace, GENERATIONS, (gen) => new Machine(gen));
   const ofReason = steps.filter(({ reasons }) => reasons.some((reason) => reason.id === id));
-  const step = ofReason.find(({ answers }) => differInMore(Object.values(answers))) ?? ofReason[0];
+  const step = ofReason.find((one) => differsInMore(one, id)) ?? ofReason[0];
   if (!step) throw new Error(`${TRACES}/${id}.json does not show ${id}`);
   return [
     `\`${TRACES}/${id}.json\`, step ${step.step}: \`${callText(step)}\``,
@@ -115,10 +115,14 @@ function answersTable(answers: Record<string, Expectation>): string[] {
   ];
 }
 
-/** Whether answers differ in more than in a driver's calls and states on the way. */
-function differInMore(answers: readonly Expectation[]): boolean {
-  const [first, ...others] = answers.map(({ vfio: _vfio, fsmEvents: _events, ...answer }) => answer);
-  return others.some((answer) => !isDeepStrictEqual(answer, first));
+/** Whether a difference makes a step differ in more than in a driver's calls and states on the way. */
+function differsInMore({ answers, reasons }: StepComparison, id: string): boolean {
+  const essence = (version: string) => {
+    const { vfio: _vfio, fsmEvents: _events, ...answer } = answers[version] ?? {};
+    return answer;
+  };
+  const its = reasons.filter((reason) => reason.id === id);
+  return its.some(({ from, to }) => !isDeepStrictEqual(essence(from), essence(to)));
 }
 
 function cell(answer: Expectation | undefined): string {
