@@ -24,6 +24,12 @@ const EventQuery = Type.Object(
   },
   { additionalProperties: false },
 );
+/** What an event source sends when it connects again. */
+const EventHeaders = Type.Object({
+  'last-event-id': Type.Optional(
+    Type.String({ pattern: '^[0-9]{1,15}$', description: 'the seq of an event: 1 to 15 digits' }),
+  ),
+});
 const EVENTS_MAX = 10_000;
 const EVENTS_DEFAULT = 1000;
 
@@ -32,11 +38,14 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
   app.get<{ Querystring: Static<typeof EventQuery> }>(
     '/v1/events',
     {
+      // A stream has nothing to say to HEAD, and would never end.
+      exposeHeadRoute: false,
       schema: {
         tags: ['host'],
         operationId: 'events',
         summary: 'the journal: a page, with wait=1 as soon as something matches, or a live stream by Accept',
         querystring: EventQuery,
+        headers: EventHeaders,
         response: { 200: EventPage, '4xx': PROBLEM_RESPONSE },
       },
     },
@@ -44,7 +53,7 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
       const { query } = request;
       const { journal } = rigOf(service, request).host;
       const filter = {
-        since: Number(query.since ?? request.headers['last-event-id'] ?? 0) || 0,
+        since: Number(query.since ?? request.headers['last-event-id'] ?? 0),
         kind: query.kind,
         container: query.container,
         device: query.device,
@@ -52,6 +61,7 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
       };
       const format = streamFormat(request);
       if (format) {
+        service.admitStream(journal);
         reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type(format.type);
         return reply.send(new EventStream(journal, filter, format));
       }

@@ -56,6 +56,7 @@ const TITLE_OF: Readonly<Record<RefusalSlug, string>> = {
   'invalid-request': 'Malformed request',
   'missing-token': 'Token missing or wrong',
   'foreign-origin': 'Request from elsewhere',
+  'secrets-need-token': 'Secrets need a token',
   'no-real-memory': 'Memory is emulated',
   'not-found': 'No such resource',
   'other-container': 'In another container',

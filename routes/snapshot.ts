@@ -30,7 +30,9 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     (request, reply) => {
-      const text = textOf(rigOf(service, request).host.snapshot(request.query.secrets === '1'), limit);
+      const secrets = request.query.secrets === '1';
+      if (secrets) service.refuseSecrets();
+      const text = textOf(rigOf(service, request).host.snapshot(secrets), limit);
       return reply.type('application/json; charset=utf-8').send(text);
     },
   );

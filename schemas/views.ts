@@ -154,6 +154,7 @@ export const HostView = Type.Object({
   kernel: Type.String(),
   release: Type.String(),
   taint: Type.Array(Type.String()),
+  panic: Type.Optional(Type.String({ description: 'the line of the panic that the rig is dead of' })),
   processMemory: Type.Union([Type.Literal('emulated'), Type.Literal('real')], {
     description: 'whether create-process may take a pid',
   }),

@@ -12,6 +12,7 @@ import { AllowedMethods } from '../routes/allowed-methods.ts';
 import { batchRoutes } from '../routes/batch.ts';
 import { callRoutes } from '../routes/calls.ts';
 import { eventRoutes } from '../routes/events.ts';
+import { guard } from '../routes/guard.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { metricsRoutes } from '../routes/metrics.ts';
@@ -25,6 +26,7 @@ import { statusRoutes } from '../routes/status.ts';
 import { traceRoutes } from '../routes/trace.ts';
 import { uiRoutes } from '../routes/ui.ts';
 import { vocabularyRoutes } from '../routes/vocabulary.ts';
+import { allowedHosts } from './config.ts';
 import { Refused } from './machine/refused.ts';
 import { checker } from './machine/validate.ts';
 import type { Service } from './service.ts';
@@ -49,12 +51,15 @@ const NoQuery = Type.Object({}, { additionalProperties: false });
 /** The HTTP surface of a service: routes, strict validation, problems, OpenAPI. It does not listen. */
 export async function buildApp(service: Service, log: FastifyBaseLogger): Promise<FastifyInstance> {
   let requests = 0;
+  const { config } = service;
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     // Every line names its request itself; a logger of its own for each would cost more than the call.
     childLoggerFactory: (logger) => logger,
-    bodyLimit: service.config.bodyLimit,
+    bodyLimit: config.bodyLimit,
+    requestTimeout: config.requestSeconds * 1000,
+    keepAliveTimeout: config.keepAliveSeconds * 1000,
     routerOptions: { maxParamLength: PARAM_MAX },
     // A path that cannot be decoded never reaches the error handler.
     frameworkErrors: (error, request, reply) => void send(request, reply, requestError(error, request)),
@@ -63,7 +68,10 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
       return typeof chosen === 'string' && chosen.length <= REQUEST_ID_MAX ? chosen : `req-${++requests}`;
     },
   });
+  app.server.maxConnections = config.maxConnections;
   const allowed = new AllowedMethods(app);
+  const host = config.socket === '' ? config.host : '';
+  guard(app, { host, allowedHosts: allowedHosts(config), authToken: config.authToken });
   useStrictValidation(app);
   useStrictJson(app);
   app.addHook('onRequest', (request, reply, done) => {

@@ -59,6 +59,25 @@ const SETTINGS = {
     parse: (text: string) => (Buffer.byteLength(text) <= SOCKET_PATH_MAX ? text : undefined),
     schema: Type.String(),
   },
+  allowedHosts: {
+    flag: 'allowed-hosts',
+    rule: '"any", or host names separated by commas',
+    help: 'names under which requests may reach the service, besides loopback names and its address',
+    parse: (text: string) => text.toLowerCase(),
+    schema: Type.String({ maxLength: 4096, pattern: '^[^\\s]*$' }),
+  },
+  authToken: {
+    flag: 'auth-token',
+    rule: 'a token of 16 to 256 characters without spaces',
+    help: 'token that every request but those for health must bring',
+    parse: (text: string) => text,
+    schema: Type.String({ pattern: '^(\\S{16,256})?$' }),
+  },
+  allowPanic: {
+    flag: 'allow-panic',
+    help: 'panicOnWarn and panicOnOops that a client sets end the process too, not only its rig',
+    ...flag,
+  },
   logLevel: {
     flag: 'log-level',
     rule: `one of ${LOG_LEVELS.join(', ')}`,
@@ -96,6 +115,22 @@ const SETTINGS = {
     parse: parseAllow,
     schema: Type.String(),
   },
+  requestSeconds: {
+    flag: 'request-seconds',
+    help: 'seconds in which a request must have arrived whole',
+    ...integer(1, 3600),
+  },
+  keepAliveSeconds: {
+    flag: 'keep-alive-seconds',
+    help: 'seconds after which an idle connection is closed',
+    ...integer(1, 3600),
+  },
+  maxConnections: { flag: 'max-connections', help: 'connections at once', ...integer(1, 65536) },
+  maxReaders: {
+    flag: 'max-readers',
+    help: 'streams and waits for events of one rig at once',
+    ...integer(1, 65536),
+  },
   maxRigs: { flag: 'max-rigs', help: 'rigs at once', ...integer(1, 65536) },
   rigIdleSeconds: {
     flag: 'rig-idle-seconds',
@@ -132,6 +167,9 @@ export const DEFAULT_CONFIG: Config = {
   host: '127.0.0.1',
   port: 8080,
   socket: '',
+  allowedHosts: '',
+  authToken: '',
+  allowPanic: false,
   logLevel: 'info',
   kernel: '6.1',
   seedFile: '',
@@ -139,8 +177,12 @@ export const DEFAULT_CONFIG: Config = {
   panicOnOops: false,
   processMemory: 'emulated',
   webhookAllow: DEFAULT_WEBHOOK_ALLOW,
+  requestSeconds: 30,
+  keepAliveSeconds: 75,
+  maxConnections: 4096,
+  maxReaders: 2048,
   maxRigs: 1024,
-  rigIdleSeconds: 0,
+  rigIdleSeconds: 3600,
   maxProcesses: DEFAULT_LIMITS.processes,
   maxContainers: DEFAULT_LIMITS.containers,
   maxDevices: DEFAULT_LIMITS.devices,
@@ -200,6 +242,16 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Con
     config[name] = value;
   }
   return Object.freeze(config) as Config;
+}
+
+/** What may be shown of a configuration: everything but its token. */
+export function shownConfig(config: Config): Config {
+  return config.authToken === '' ? config : { ...config, authToken: '***' };
+}
+
+/** The hosts a service may be asked as, besides its own. */
+export function allowedHosts({ allowedHosts: text }: Config): readonly string[] | 'any' {
+  return text === 'any' ? 'any' : text.split(',').filter(Boolean);
 }
 
 /** Where a service listens: its socket, or else its address. */

@@ -6,7 +6,7 @@ import { compareCommand } from './cli/compare.ts';
 import { replayCommand } from './cli/replay.ts';
 import { runCommand } from './cli/run.ts';
 import { EXIT_PANIC, EXIT_USAGE, UsageError } from './cli/usage.ts';
-import { ConfigError, hostLimits, listenOn, readConfig, settingsHelp } from './config.ts';
+import { ConfigError, hostLimits, listenOn, readConfig, settingsHelp, shownConfig } from './config.ts';
 import { Refused } from './machine/refused.ts';
 import { DEFAULT_RIG } from './rig/rigs.ts';
 import { Service } from './service.ts';
@@ -53,15 +53,22 @@ async function serve(args: readonly string[]): Promise<void> {
   const service = new Service(config, { log, panic, ...(seed ? { seed: seed.apply } : {}) });
   if (seed) seedDefaultRig(service, seedFile);
   const app = await buildApp(service, log);
+  // A promise without an owner is a fault of ours, and no reason to end the work of others.
+  process.on('unhandledRejection', (error) =>
+    log.error({ err: error }, 'a promise was rejected that nobody awaits'),
+  );
   // Not at the normal end of the process: its exit code is its own.
-  closeWithGrace({ delay: STOP_MS, logger: false, skip: ['beforeExit'] }, async ({ err, signal }) => {
-    if (err) log.fatal({ err }, 'stopping: the service itself failed');
-    else log.info({ signal }, 'stopping');
-    const cut = setTimeout(() => app.server.closeAllConnections(), CUT_MS);
-    await app.close();
-    clearTimeout(cut);
-  });
-  log.info({ config, version: VERSION }, 'starting');
+  closeWithGrace(
+    { delay: STOP_MS, logger: false, skip: ['beforeExit', 'unhandledRejection'] },
+    async ({ err, signal }) => {
+      if (err) log.fatal({ err }, 'stopping: the service itself failed');
+      else log.info({ signal }, 'stopping');
+      const cut = setTimeout(() => app.server.closeAllConnections(), CUT_MS);
+      await app.close();
+      clearTimeout(cut);
+    },
+  );
+  log.info({ config: shownConfig(config), version: VERSION }, 'starting');
   await app.listen({
     ...listenOn(config),
     listenTextResolver: (address) => `ready at ${address}`,

@@ -1,7 +1,8 @@
 import { RigName } from '../schemas/values.ts';
 import type { HostView } from '../schemas/views.ts';
 import { type Config, hostLimits } from './config.ts';
-import { Host } from './host/host.ts';
+import { Host, type PanicReason } from './host/host.ts';
+import type { Journal } from './host/journal.ts';
 import type { HostLogger } from './host/kernel-log.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
 import { Machine } from './machine/machine.ts';
@@ -17,6 +18,9 @@ import { WebhookCaller } from './webhook/caller.ts';
 
 /** Operations kept, finished ones included, as a multiple of the calls that may be under way. */
 const OPERATIONS_PER_PENDING = 4;
+
+/** Longest time between two looks for idle rigs: a timer holds no more than 2^31 ms. */
+const SWEEP_MAX_MS = 60_000;
 
 const checkRigName = validator(RigName);
 
@@ -51,7 +55,8 @@ export class Service {
     const idleMs = config.rigIdleSeconds * 1000;
     this.metrics = new Metrics(() => this.rigs.list());
     this.rigs = new Rigs((name, now) => this.makeRig(name, now), config.maxRigs, idleMs);
-    this.sweeper = idleMs === 0 ? null : setInterval(() => this.rigs.sweep(), idleMs).unref();
+    this.sweeper =
+      idleMs === 0 ? null : setInterval(() => this.rigs.sweep(), Math.min(idleMs, SWEEP_MAX_MS)).unref();
   }
 
   private makeRig(name: string, now: number): Rig {
@@ -69,7 +74,9 @@ export class Service {
       traceOverflow: options.traceOverflow,
       onPanic: (reason) => {
         log.fatal({ panic: reason }, `Kernel panic - not syncing: ${reason}`);
+        if (!this.endsProcess(reason)) return 'rig';
         options.panic(reason);
+        return 'process';
       },
     });
     return new Rig(
@@ -94,6 +101,35 @@ export class Service {
     throw new Refused(
       'not-found',
       `there is no rig "${name}" (x-rig), and only to look at it makes none: a call does, and GET /v1/rigs lists those there are`,
+    );
+  }
+
+  /** Whether a panic is the operator's wish; one that only a client asked for ends its rig. */
+  private endsProcess(reason: PanicReason): boolean {
+    const { allowPanic, panicOnWarn, panicOnOops } = this.config;
+    return allowPanic || (reason === 'panic_on_warn set' ? panicOnWarn : panicOnOops);
+  }
+
+  /**
+   * Makes sure that one more may stream a rig's journal.
+   *
+   * @throws Refused where there are as many readers as a rig may have
+   */
+  admitStream({ readers }: Journal): void {
+    const { maxReaders } = this.config;
+    if (readers >= maxReaders) throw Refused.tooMany('readers of the journal', maxReaders);
+  }
+
+  /**
+   * Secrets are told to those alone who bring a token.
+   *
+   * @throws Refused where the service asks for none
+   */
+  refuseSecrets(): void {
+    if (this.config.authToken !== '') return;
+    throw new Refused(
+      'secrets-need-token',
+      'secrets=1 is for a service with an AUTH_TOKEN, which this one has not',
     );
   }
 
@@ -133,6 +169,7 @@ export class Service {
       kernel: kernel.gen.version,
       release: kernel.gen.release,
       taint: [...kernel.taint],
+      ...(rig.host.panicked === null ? {} : { panic: rig.host.panicked }),
       processMemory: this.config.processMemory,
       parameters: {
         dmaEntryLimit: kernel.dmaEntryLimit,

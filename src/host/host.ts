@@ -36,11 +36,14 @@ export interface HostOptions {
   readonly traceOverflow?: ((steps: Step[]) => void) | undefined;
   /** Whether a process may have the memory of a real one. */
   readonly realMemory?: boolean;
-  /** Called when a splat meets panicOnWarn or panicOnOops, after its line was written. */
-  readonly onPanic: (reason: string) => void;
+  /** Called when a splat meets panicOnWarn or panicOnOops, after its line was written; says what ends with it. */
+  readonly onPanic: (reason: PanicReason) => 'process' | 'rig';
   /** Told what happens, to count it. */
   readonly metrics?: HostListener;
 }
+
+/** What a panic's line says. */
+export type PanicReason = 'panic_on_warn set' | 'Fatal exception';
 
 /** A machine and those that listen to it from its start to the next reset. */
 interface Current {
@@ -56,6 +59,8 @@ interface Current {
 /** One emulated host: a machine with its journal, trace, console, log lines, metrics and webhooks. */
 export class Host {
   private current: Current;
+  /** The line of the panic that ended it; null while it lives. */
+  panicked: string | null = null;
 
   constructor(private readonly options: HostOptions) {
     this.current = this.make(options.gen, true);
@@ -77,8 +82,7 @@ export class Host {
 
   /** @param fromNothing whether the machine stays as it is made; where not, its trace has no beginning */
   private make(gen: Generation, fromNothing: boolean): Current {
-    const { limits, policy, log, webhooks, delays, metrics, onPanic, realMemory, traceOverflow } =
-      this.options;
+    const { limits, policy, log, webhooks, delays, metrics, realMemory, traceOverflow } = this.options;
     const journal = new Journal(limits.journal);
     const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing, traceOverflow);
     const console = new Console(journal);
@@ -93,7 +97,7 @@ export class Host {
       waiting,
     ];
     if (metrics) listeners.push(metrics);
-    listeners.push({ splat: (task, event) => panics(task, event, onPanic) });
+    listeners.push({ splat: (task, event) => panics(task, event, (why) => this.panic(why)) });
     if (webhooks) listeners.push(new Webhooks(webhooks, listeners));
     const machine = new Machine(gen, limits, {
       policy,
@@ -146,6 +150,7 @@ export class Host {
 
   private replace(next: Current, reason: string, why: string): void {
     this.end(reason, why);
+    this.panicked = null;
     this.current = next;
   }
 
@@ -167,7 +172,23 @@ export class Host {
    * @throws Refused when it names what is not there; nothing has changed then
    */
   start(call: CallObject, reqId?: string): StartedCall {
-    return this.machine.start(call, reqId);
+    this.refuseIfPanicked();
+    const started = this.machine.start(call, reqId);
+    if (this.panicked !== null) this.machine.abandon(this.panicked);
+    this.refuseIfPanicked();
+    return started;
+  }
+
+  /** The kernel panics: nothing of this host answers until it is reset. */
+  private panic(reason: PanicReason): void {
+    if (this.panicked !== null) return;
+    const ends = this.options.onPanic(reason);
+    if (ends === 'rig') this.panicked = `Kernel panic - not syncing: ${reason}`;
+  }
+
+  private refuseIfPanicked(): void {
+    if (this.panicked === null) return;
+    throw new Refused('abandoned', `${this.panicked}: the rig is dead until POST /v1/reset`);
   }
 
   /** What the console of this kernel would show. */
@@ -190,7 +211,7 @@ const wait: Delay = (ms, action) => {
 function panics(
   { machine }: CallTask,
   { entry: { kind } }: SplatEvent,
-  onPanic: (why: string) => void,
+  onPanic: (why: PanicReason) => void,
 ): void {
   const { panicOnWarn, panicOnOops } = machine.policy;
   const warns = kind === 'WARN_ON' || kind === 'WARN_ON_ONCE';

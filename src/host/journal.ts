@@ -26,6 +26,7 @@ export class Journal {
   private readonly ring: (JournalEvent | CallRecord)[] = [];
   private head = 0;
   private lastSeq = 0;
+  private telling = false;
   private readonly listeners = new Set<() => void>();
   /** Why nothing will be appended any more; null while the journal goes on. */
   ended: string | null = null;
@@ -69,7 +70,7 @@ export class Journal {
       this.ring[this.head] = entry;
       this.head = (this.head + 1) % this.capacity;
     }
-    if (this.listeners.size > 0) this.tell();
+    if (this.listeners.size > 0) this.tellSoon();
     return this.lastSeq;
   }
 
@@ -79,10 +80,25 @@ export class Journal {
     this.tell();
   }
 
-  /** Calls `listener` after every append and at the end; returns what stops that. */
+  /** How many wait for entries, or stream them. */
+  get readers(): number {
+    return this.listeners.size;
+  }
+
+  /** Calls `listener` soon after appends, and at the end; returns what stops that. */
   listen(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
+  }
+
+  /** Delivery is no part of a call: it happens once for all that was appended in the same turn. */
+  private tellSoon(): void {
+    if (this.telling) return;
+    this.telling = true;
+    setImmediate(() => {
+      this.telling = false;
+      this.tell();
+    });
   }
 
   private tell(): void {

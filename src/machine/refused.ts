@@ -15,6 +15,7 @@ const REFUSALS = {
   'invalid-request': 'invalid',
   'missing-token': 'unauthorized',
   'foreign-origin': 'forbidden',
+  'secrets-need-token': 'forbidden',
   'no-real-memory': 'forbidden',
   'not-found': 'not-found',
   'other-container': 'conflict',

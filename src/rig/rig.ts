@@ -26,6 +26,11 @@ export class Rig {
     seed(host);
   }
 
+  /** Whether somebody waits for something in it: a call under way, a stream, a long poll. */
+  get isBusy(): boolean {
+    return this.host.machine.underway().length > 0 || this.host.journal.readers > 0;
+  }
+
   /** Everything back to the start, optionally on another kernel. */
   reset(gen: Generation = this.host.kernel.gen): void {
     this.host.reset(gen);

@@ -33,7 +33,9 @@ export class Rigs {
     let rig = this.byName.get(name);
     if (!rig) {
       if (this.byName.size >= this.capacity) this.sweep();
-      if (this.byName.size >= this.capacity) throw Refused.tooMany('rigs', this.capacity);
+      // However many names somebody thinks of, the default rig has its place.
+      const foreign = this.byName.size - (this.byName.has(DEFAULT_RIG) ? 1 : 0);
+      if (name !== DEFAULT_RIG && foreign >= this.capacity) throw Refused.tooMany('rigs', this.capacity);
       rig = this.make(name, now);
       this.byName.set(name, rig);
     }
@@ -49,13 +51,12 @@ export class Rigs {
     rig.host.close('the rig was deleted');
   }
 
-  /** Drops every rig that has been idle too long and has no call under way. */
+  /** Drops every rig that has been idle too long, and that has no call under way, stream or wait. */
   sweep(): void {
     if (this.idleMs === 0) return;
     const now = this.clock();
     for (const rig of [...this.byName.values()]) {
-      const busy = rig.host.kernel.scheduler.pending.length > 0;
-      if (!busy && now - rig.lastUsed >= this.idleMs) this.drop(rig.name);
+      if (!rig.isBusy && now - rig.lastUsed >= this.idleMs) this.drop(rig.name);
     }
   }
 

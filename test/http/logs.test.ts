@@ -254,18 +254,19 @@ describe('requests', () => {
 describe('panic policy', () => {
   const warn = (at: Rig) => ok(at.post('devices/d0/unpin-pages', UNPIN_NOTHING));
 
-  test('panicOnWarn by set-parameters panics at a WARN_ON', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(rig.post('set-parameters', { panicOnWarn: true }));
-    await warn(rig);
-    expect(rig.panics).toEqual(['panic_on_warn set']);
-  });
-
-  test('panicOnOops by set-parameters panics at the BUG_ON', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(rig.post('set-parameters', { panicOnOops: true }));
-    await hitBug(rig);
-    expect(rig.panics).toEqual(['Fatal exception']);
+  test.each([
+    ['panicOnWarn', warn, 'panic_on_warn set'],
+    ['panicOnOops', hitBug, 'Fatal exception'],
+  ] as const)('%s by set-parameters panics where the operator allows it', async (name, provoke, reason) => {
+    const allowed = await startRig({ logLevel: 'silent', allowPanic: true });
+    try {
+      await containerWith(allowed, synthetic('ignore'));
+      await ok(allowed.post('set-parameters', { [name]: true }));
+      await provoke(allowed);
+      expect(allowed.panics).toEqual([reason]);
+    } finally {
+      await allowed.app.close();
+    }
   });
 
   test.each([

@@ -26,12 +26,19 @@ export const PROBLEM = 'application/problem+json; charset=utf-8';
 /** Builds a service; close its `app` when done. */
 export async function startRig(config: Partial<Config> = {}): Promise<Rig> {
   const started = await startService(config);
-  return { ...started, ...requests(started.app) };
+  const { authToken } = started.service.config;
+  return {
+    ...started,
+    ...requests(started.app, authToken === '' ? {} : { authorization: `Bearer ${authToken}` }),
+  };
 }
 
-function requests(app: FastifyInstance): Pick<Rig, 'request' | 'post' | 'get' | 'del'> {
+function requests(
+  app: FastifyInstance,
+  always: Record<string, string>,
+): Pick<Rig, 'request' | 'post' | 'get' | 'del'> {
   const request: Rig['request'] = async (method, url, payload, headers = {}) => {
-    const options: InjectOptions = { method: method as 'GET', url, headers };
+    const options: InjectOptions = { method: method as 'GET', url, headers: { ...always, ...headers } };
     if (payload !== undefined) options.payload = payload as object;
     const response = await app.inject(options);
     return {

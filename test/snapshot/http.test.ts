@@ -132,6 +132,11 @@ describe('PUT /v1/snapshot', () => {
 });
 
 describe("a webhook's secret", () => {
+  const TOKEN = 'a-token-of-some-length';
+  beforeEach(async () => {
+    await rig.app.close();
+    rig = await startRig({ logLevel: 'silent', authToken: TOKEN });
+  });
   const driver = { type: 'webhook', url: 'http://127.0.0.1:9/hook', secret: 'quiet' };
 
   test('is in a snapshot only with secrets=1, and only that one can be put', async () => {
@@ -139,18 +144,18 @@ describe("a webhook's secret", () => {
     const shown = await snapshot();
     expect(JSON.stringify(shown)).not.toContain('quiet');
     expectProblem(await put(shown), { status: 400, detail: ['devices/0/driver/secret', 'secrets=1'] });
-    const whole = await snapshot('snapshot?secrets=1');
+    const told = await snapshot('snapshot?secrets=1');
     await ok(rig.post('reset'));
-    expect((await put(whole)).status).toBe(204);
-    expect(await snapshot('snapshot?secrets=1')).toEqual(whole);
-    expect(whole.state.devices[0].driver.secret).toBe('quiet');
+    expect((await put(told)).status).toBe(204);
+    expect(await snapshot('snapshot?secrets=1')).toEqual(told);
+    expect(told.state.devices[0].driver.secret).toBe('quiet');
     expectProblem(await rig.get('snapshot?secrets=yes'), { status: 400, detail: ['secrets'] });
   });
 
   test('and a URL where webhooks may not go is refused', async () => {
     await ok(rig.post('devices', { device: 'd0', driver: { ...driver, url: 'http://127.0.0.1:9/' } }));
-    const whole = await snapshot('snapshot?secrets=1');
-    whole.state.devices[0].driver.url = 'http://198.51.100.1/';
-    expectProblem(await put(whole), { status: 400, detail: ['198.51.100.1'] });
+    const told = await snapshot('snapshot?secrets=1');
+    told.state.devices[0].driver.url = 'http://198.51.100.1/';
+    expectProblem(await put(told), { status: 400, detail: ['198.51.100.1'] });
   });
 });

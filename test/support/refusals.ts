@@ -47,7 +47,7 @@ export function smallHost(): Host {
     log: SILENT,
     webhooks: null,
     delays: false,
-    onPanic: () => {},
+    onPanic: () => 'process',
   });
 }
 
