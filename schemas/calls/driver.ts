@@ -4,9 +4,9 @@ import { type CallEntry, call } from './entry.ts';
 
 /** The calls of the driver models, each for the devices of one model. */
 export const driverCalls = Object.fromEntries(
-  Object.entries(DRIVER_CALLS).map(([name, { args, answer }]) => [
+  Object.entries(DRIVER_CALLS).map(([name, { args, answer, stack }]) => [
     name,
-    call({ on: 'device', args: args.properties, ...(answer ? { answer } : {}) }),
+    call({ on: 'device', args: args.properties, ...(answer ? { answer } : {}), ...(stack ? { stack } : {}) }),
   ]),
 ) as unknown as {
   readonly [N in keyof DriverCalls]: CallEntry<

@@ -8,6 +8,8 @@ export interface DriverCallSchema {
   readonly args: TObject;
   /** Fields of its answer on success; absent where there is nothing to say. */
   readonly answer?: TProperties;
+  /** Functions between user space (or a thread) and VFIO, innermost first, as a console shows them. */
+  readonly stack?: readonly string[];
 }
 
 /** Everything of a driver model that clients see. */

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { driverThread, ioctl } from '../calls/stacks.ts';
 import { Count, Hex64, injected, nullable, object } from '../saved.ts';
 import { Address64, Byte, Id } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
@@ -106,6 +107,15 @@ const SavedSubchannel = object({
   scsw: SavedScsw,
 });
 
+/** How the driver comes to give pages back. */
+const BY_WRITE = [
+  ...['vfio_unpin_pages', 'fsm_io_request', 'vfio_ccw_mdev_write', 'vfs_write', 'ksys_write'],
+  ...['do_syscall_64', 'entry_SYSCALL_64_after_hwframe'],
+];
+const BY_RESET = ioctl('vfio_unpin_pages', 'cp_free', 'vfio_ccw_mdev_reset', 'vfio_ccw_mdev_ioctl');
+const byWorker = (work: string) =>
+  driverThread('vfio_unpin_pages', 'cp_free', work, 'process_one_work', 'worker_thread');
+
 /** vfio_ccw: `notifier` up to 5.19, `callback-first-page` as first posted, `range` 6.0, `range-deferred` 6.1.192. */
 export const vfioCcw = {
   config: config('vfio-ccw', {
@@ -135,16 +145,22 @@ export const vfioCcw = {
         function: Type.Optional(IoFunction),
       }),
       answer: Subchannel,
+      stack: BY_WRITE,
     },
     'ccw-interrupt': {
       args: args({}),
+      stack: byWorker('vfio_ccw_sch_io_todo'),
       answer: { ...Interrupts, scsw: Type.Optional(Scsw), ...Subchannel },
     },
     'ccw-no-interrupt': { args: args({}), answer: { ...Interrupts, ...Subchannel } },
     'ccw-halt': { args: args({}), answer: Subchannel },
     'ccw-clear': { args: args({}), answer: Subchannel },
-    'ccw-reset': { args: args({}), answer: Subchannel },
-    'ccw-run-work': { args: args({}), answer: { ran: Type.Boolean(), ...Subchannel } },
+    'ccw-reset': { args: args({}), answer: Subchannel, stack: BY_RESET },
+    'ccw-run-work': {
+      args: args({}),
+      answer: { ran: Type.Boolean(), ...Subchannel },
+      stack: byWorker('vfio_ccw_notoper_todo'),
+    },
     'ccw-hold': { args: args({ at: HoldPlace }) },
     'ccw-inject': {
       args: args({
