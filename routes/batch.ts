@@ -2,10 +2,13 @@ import { Readable } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { NDJSON_TYPE } from '../schemas/values.ts';
-import { BatchRun } from '../src/host/batch.ts';
+import { BatchRun, type NotAwaited } from '../src/host/batch.ts';
+import { Lines } from '../src/host/lines.ts';
+import type { Answer } from '../src/machine/answer.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
-import { errorReply, toReply } from './replies.ts';
+import { Turns } from '../src/turns.ts';
+import { errorReply, type Reply, refusalReply, toReply } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
@@ -32,36 +35,74 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
         if (!(input instanceof Readable)) {
           throw Refused.badRequest(`the body must be calls, one a line, as ${NDJSON_TYPE}`);
         }
-        const answers = async function* () {
-          const batch = new BatchRun(host, request.id);
-          for await (const line of linesOf(input, service.config.bodyLimit)) {
-            yield `${JSON.stringify(await answerLine(batch, line))}\n`;
-          }
-        };
-        return reply.type(NDJSON_TYPE).send(Readable.from(answers()));
+        const log = (err: unknown) => request.log.error({ err, reqId: request.id }, 'failed');
+        const answering = new Answering(new BatchRun(host, request.id), service.config.bodyLimit, log);
+        return reply.type(NDJSON_TYPE).send(Readable.from(answering.answers(input)));
       },
     );
   });
 }
 
-async function answerLine(batch: BatchRun, line: string): Promise<object> {
-  try {
-    const answer = await batch.answer(line);
-    return 'async' in answer ? { status: 202, body: answer } : toReply(answer);
-  } catch (error) {
+/** Answers a stream of calls, those to the lines of one chunk as one text. */
+class Answering {
+  private readonly lines: Lines;
+  private readonly turns: Turns = new Turns();
+
+  constructor(
+    private readonly batch: BatchRun,
+    limit: number,
+    private readonly log: (error: unknown) => void,
+  ) {
+    this.lines = new Lines(limit);
+  }
+
+  async *answers(input: Readable): AsyncGenerator<string> {
+    input.setEncoding('utf8');
+    for await (const chunk of input) yield* this.toLines(this.lines.take(String(chunk)));
+    yield* this.toLines(this.lines.end());
+  }
+
+  /** What is due goes out before a call is waited for. */
+  private async *toLines(lines: Iterable<string | Refused>): AsyncGenerator<string> {
+    let due = '';
+    for (const line of lines) {
+      let reply = this.to(line);
+      if (reply instanceof Promise) {
+        if (due !== '') yield due;
+        due = '';
+        reply = await reply;
+      }
+      due += `${JSON.stringify(reply)}\n`;
+      if (!this.turns.isOver) continue;
+      yield due;
+      due = '';
+      await this.turns.next();
+    }
+    if (due !== '') yield due;
+  }
+
+  /** The reply to one line; a promise where it has to be waited for. */
+  private to(line: string | Refused): Reply | Promise<Reply> {
+    try {
+      if (line instanceof Refused) return refusalReply(line);
+      const answer = this.batch.take(line);
+      return answer instanceof Promise ? answer.then((one) => this.reply(one)) : this.reply(answer);
+    } catch (error) {
+      return this.failed(error);
+    }
+  }
+
+  private reply(answer: Answer | NotAwaited): Reply {
+    if ('async' in answer) return { status: 202, body: { ...answer } };
+    try {
+      return toReply(answer);
+    } catch (error) {
+      return this.failed(error);
+    }
+  }
+
+  private failed(error: unknown): Reply {
+    if (!(error instanceof Refused)) this.log(error);
     return errorReply(error);
   }
-}
-
-/** The lines of a stream; one longer than `limit` bytes ends it with a 413. */
-async function* linesOf(input: Readable, limit: number): AsyncGenerator<string> {
-  let rest = '';
-  input.setEncoding('utf8');
-  for await (const chunk of input) {
-    const parts = (rest + String(chunk)).split('\n');
-    rest = parts.pop()!;
-    for (const line of parts) if (line.trim() !== '') yield line;
-    if (rest.length > limit) throw Refused.tooLarge(`a line is longer than ${limit} bytes`);
-  }
-  if (rest.trim() !== '') yield rest;
 }

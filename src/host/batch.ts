@@ -28,23 +28,29 @@ export class BatchRun {
   ) {}
 
   /**
-   * Makes the call of one line.
+   * Makes the call of one line. The answer is a promise only where the call has to wait.
    *
    * @throws Refused when the line is no call
    */
-  async answer(line: string): Promise<Answer | NotAwaited> {
+  take(line: string): Answer | NotAwaited | Promise<Answer> {
     const step = parse(line);
-    if (step.call === 'await') return answerTo(this.take(String(step.of)));
-    if (step.async !== undefined && this.pending.size >= ASYNC_MAX) {
+    if (step.call === 'await') return this.answer(this.started(String(step.of)));
+    const { async } = step;
+    if (async !== undefined && this.pending.size >= ASYNC_MAX) {
       throw Refused.tooMany('calls of this batch under way', ASYNC_MAX);
     }
-    const started = this.host.start(checkCall(callOf(step)), this.reqId);
-    if (step.async === undefined) return started.answer ?? answerTo(started);
-    this.pending.set(step.async, started);
-    return { async: step.async, invalidations: started.delivered() };
+    const isCall = async === undefined && step.expect === undefined && !Array.isArray(step);
+    const started = this.host.start(checkCall(isCall ? step : callOf(step)), this.reqId);
+    if (async === undefined) return this.answer(started);
+    this.pending.set(async, started);
+    return { async, invalidations: started.delivered() };
   }
 
-  private take(name: string): StartedCall {
+  private answer(started: StartedCall): Answer | Promise<Answer> {
+    return started.answer ?? answerTo(started);
+  }
+
+  private started(name: string): StartedCall {
     const started = this.pending.get(name);
     if (!started) throw Refused.badRequest(`await of "${name}", which was not started in this batch`);
     this.pending.delete(name);

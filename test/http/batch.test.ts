@@ -1,0 +1,123 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ok, type Rig, startRig, synthetic } from './rig.ts';
+
+let rig: Rig;
+beforeEach(async () => {
+  rig = await startRig({ logLevel: 'silent', bodyLimit: 1024 });
+  await ok(rig.post('containers', { container: 'c0' }));
+});
+afterEach(() => rig.app.close());
+
+const NDJSON = { 'content-type': 'application/x-ndjson' };
+const LINE = '{"call":"check-extension","container":"c0","extension":1}';
+const ANSWER = { status: 200, body: { value: 1 } };
+
+function inject(payload: string): Promise<{ status: number; body: Record<string, unknown> }[]> {
+  return rig.app.inject({ method: 'POST', url: '/v1/batch', payload, headers: NDJSON }).then(({ body }) =>
+    body
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  );
+}
+
+/** A batch over a connection of its own: a stream of lines in, one of answers out. */
+async function open() {
+  await rig.app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = rig.app.server.address() as AddressInfo;
+  const req = request({ port, host: '127.0.0.1', path: '/v1/batch', method: 'POST', headers: NDJSON });
+  req.flushHeaders();
+  const answers = (async function* () {
+    const [response] = await once(req, 'response');
+    yield* createInterface({ input: response });
+  })();
+  const next = async () => JSON.parse(String((await answers.next()).value));
+  return { req, next };
+}
+
+test('a client that sends half a line and waits gets what is due', async () => {
+  const { req, next } = await open();
+  req.write(`${LINE}\n${LINE}\n${LINE.slice(0, 20)}`);
+  expect([await next(), await next()]).toEqual([ANSWER, ANSWER]);
+  req.end(LINE.slice(20));
+  expect(await next()).toEqual(ANSWER);
+});
+
+test('what is due goes out before a call is waited for', async () => {
+  await ok(rig.post('devices', { device: 'd0', driver: { type: 'manual', openDevice: true } }));
+  const { req, next } = await open();
+  req.write(`${LINE}\n{"call":"attach","container":"c0","device":"d0"}\n${LINE}\n`);
+  expect(await next()).toEqual(ANSWER);
+  await ok(rig.post('devices/d0/complete-callback'));
+  expect((await next()).body).toMatchObject({ device: 'd0' });
+  expect(await next()).toEqual(ANSWER);
+  req.end();
+});
+
+test('a line over the limit is answered 413 in words, and the lines after it as usual', async () => {
+  const long = `{"call":"check-extension","container":"${'c'.repeat(2000)}","extension":1}`;
+  const answers = await inject(`${LINE}\n${long}\n${LINE}\n`);
+  expect(answers).toEqual([
+    ANSWER,
+    {
+      status: 413,
+      body: expect.objectContaining({ title: 'Too large', detail: 'a line is longer than 1024 bytes' }),
+    },
+    ANSWER,
+  ]);
+});
+
+test('a line over the limit that comes in pieces is passed over to its end', async () => {
+  const { req, next } = await open();
+  for (let i = 0; i < 5; i++) req.write('x'.repeat(500));
+  expect(await next()).toMatchObject({ status: 413 });
+  req.end(`still the same line\n${LINE}`);
+  expect(await next()).toEqual(ANSWER);
+});
+
+test('a long batch lets others have their turn: /health is answered before it is done', async () => {
+  const done: string[] = [];
+  const batch = inject(`${LINE}\n`.repeat(30_000)).then((answers) => {
+    done.push('batch');
+    return answers;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  const health = rig.request('GET', '/health').then(() => done.push('health'));
+  const [answers] = await Promise.all([batch, health]);
+  expect(done).toEqual(['health', 'batch']);
+  expect(answers.length).toBe(30_000);
+});
+
+test('a line that is no JSON, no object or no call is refused in its place', async () => {
+  const details = (await inject(`{\n[1]\n"x"\n{"call":"none"}\n${LINE}`)).map(
+    ({ body }) => body.detail ?? body,
+  );
+  expect(details).toEqual([
+    'the line is not JSON',
+    'call undefined is not a call of this host',
+    'the line is not a JSON object',
+    'call "none" is not a call of this host',
+    ANSWER.body,
+  ]);
+});
+
+test('async and await: started, gone on, and awaited', async () => {
+  const driver = synthetic('unpin-range', { holdCallbacks: true });
+  const lines = [
+    { call: 'create-device', device: 'd0', driver },
+    { call: 'attach', container: 'c0', device: 'd0' },
+    { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 4096, flags: 3 },
+    { call: 'pin-pages', device: 'd0', iova: 0, npage: 1, prot: 3 },
+    { call: 'unmap-dma', container: 'c0', iova: 0, size: 4096, async: 'u' },
+    { call: 'resume-callbacks', device: 'd0' },
+    { call: 'await', of: 'u' },
+    { call: 'await', of: 'u' },
+  ];
+  const answers = await inject(lines.map((line) => JSON.stringify(line)).join('\n'));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 202, 200, 200, 400]);
+  expect(answers[6]?.body.size).toBe('0x1000');
+});
