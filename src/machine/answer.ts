@@ -125,7 +125,10 @@ export function bodyOf(answer: Answer): CallBody {
   if (end.how !== 'returned') return NOTHING;
   if (typeof end.value === 'string') return answer.writtenBack ?? NOTHING;
   // An unmap always says whom it called, be it nobody.
-  if (call === 'unmap-dma') return { ...end.value, invalidations, ...sideEffects(answer) };
-  if (log === NONE && advisories === NONE && invalidations === NONE && !effects) return end.value;
-  return { ...end.value, ...sideEffects(answer) };
+  const silent = log === NONE && advisories === NONE && invalidations === NONE && !effects;
+  if (call === 'unmap-dma') {
+    const body = { ...end.value, invalidations };
+    return silent ? body : { ...body, ...sideEffects(answer) };
+  }
+  return silent ? end.value : { ...end.value, ...sideEffects(answer) };
 }
