@@ -1,5 +1,3 @@
-import fastifySwagger from '@fastify/swagger';
-import fastifySwaggerUi from '@fastify/swagger-ui';
 import { type TSchema, Type } from '@sinclair/typebox';
 import Fastify, {
   type FastifyBaseLogger,
@@ -11,12 +9,12 @@ import Fastify, {
 import { AllowedMethods } from '../routes/allowed-methods.ts';
 import { batchRoutes } from '../routes/batch.ts';
 import { callRoutes } from '../routes/calls.ts';
+import { documentationRoutes } from '../routes/documentation.ts';
 import { eventRoutes } from '../routes/events.ts';
 import { guard } from '../routes/guard.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { metricsRoutes } from '../routes/metrics.ts';
-import { finishOpenApi } from '../routes/openapi.ts';
 import { badHttp, errorReply, noSuchRoute, wrongMethod } from '../routes/replies.ts';
 import { jsonLine, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
@@ -30,7 +28,6 @@ import { allowedHosts } from './config.ts';
 import { Refused } from './machine/refused.ts';
 import { checker } from './machine/validate.ts';
 import type { Service } from './service.ts';
-import { VERSION } from './version.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -88,15 +85,19 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   });
   app.addHook('preClose', () => service.close());
   useProblems(app, allowed);
-  await app.register(fastifySwagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'vfio-host', description: 'An emulated Linux VFIO host', version: VERSION },
-    },
-    transformObject: (made) => finishOpenApi('openapiObject' in made ? { ...made.openapiObject } : {}),
+  documentationRoutes(app, async () => {
+    const { documentation } = await import('./documentation.ts');
+    return documentation((described) => {
+      useNoQuery(described);
+      addRoutes(described, service);
+    });
   });
-  await app.register(fastifySwaggerUi, { routePrefix: '/docs' });
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  addRoutes(app, service);
+  await app.ready();
+  return app;
+}
+
+function addRoutes(app: FastifyInstance, service: Service): void {
   statusRoutes(app, service);
   metricsRoutes(app, service);
   hostRoutes(app, service);
@@ -110,8 +111,6 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   batchRoutes(app, service);
   resourceRoutes(app, service);
   uiRoutes(app, service);
-  await app.ready();
-  return app;
 }
 
 /** Nothing is coerced, defaulted or dropped; a message names the value and the rule. Answers go out as they are. */
@@ -125,6 +124,13 @@ function useStrictValidation(app: FastifyInstance): void {
     };
   });
   app.setReplySerializer(jsonLine);
+  // Without this Fastify would compile every answer's schema at start.
+  app.setSerializerCompiler(() => jsonLine);
+  useNoQuery(app);
+}
+
+/** A route below /v1 takes a query only where it says so. */
+function useNoQuery(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
     if (!route.url.startsWith('/v1') || route.schema?.querystring) return;
     route.schema = { ...route.schema, querystring: NoQuery };
