@@ -2,12 +2,10 @@ import { createHmac } from 'node:crypto';
 import { lookup as dnsLookup } from 'node:dns';
 import { existsSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
-import { Agent, request } from 'undici';
-import { Deadline } from '../deadline.ts';
+import type { Agent } from 'undici';
 import { literalAddress, type WebhookAllow } from './allow.ts';
+import { ANSWER_MAX, Expired, type PostAnswer, post } from './exchange.ts';
 
-/** Largest answer that is read, bytes. */
-export const ANSWER_MAX = 1024 * 1024;
 /** How long a connection may take to be made, milliseconds. */
 const CONNECT_MS = 5_000;
 /** How long an idle connection is kept, milliseconds. */
@@ -28,24 +26,36 @@ export interface WebhookRequest {
 /** What came back: a 2xx with its body, or the reason why there is none. */
 export type WebhookOutcome = { ok: true; status: number; body: string } | { ok: false; reason: string };
 
+/** The connections. */
+interface Agents {
+  /** For origins that are not on the list: the address a name resolves to is checked at every connection. */
+  readonly checked: Agent;
+  /** For origins that are on the list, wherever they lead. */
+  readonly trusted: Agent;
+}
+
 /** Delivers callbacks over HTTP. */
 export class WebhookCaller {
-  /** For origins that are not on the list: the address a name resolves to is checked at every connection. */
-  private readonly checked: Agent;
-  /** For origins that are on the list, wherever they lead. */
-  private readonly trusted: Agent;
+  /** Made with the first delivery: most services never make one. */
+  private agents: Agents | null = null;
 
   constructor(
     private readonly allow: WebhookAllow,
     /** Whether this process runs in a container, where loopback is the container's own. */
     private readonly inContainer: boolean = runsInContainer(),
-  ) {
+  ) {}
+
+  private async makeAgents(): Promise<Agents> {
+    const { Agent } = await import('undici');
     const keepAliveTimeout = KEEP_ALIVE_MS;
-    this.checked = new Agent({
-      connect: { timeout: CONNECT_MS, lookup: this.checkedLookup() },
-      keepAliveTimeout,
-    });
-    this.trusted = new Agent({ connect: { timeout: CONNECT_MS }, keepAliveTimeout });
+    this.agents ??= {
+      checked: new Agent({
+        connect: { timeout: CONNECT_MS, lookup: this.checkedLookup() },
+        keepAliveTimeout,
+      }),
+      trusted: new Agent({ connect: { timeout: CONNECT_MS }, keepAliveTimeout }),
+    };
+    return this.agents;
   }
 
   /** Why a URL can never be called, in words; null when it may be (a name is resolved when it is called). */
@@ -66,39 +76,23 @@ export class WebhookCaller {
     const refused = this.refuses(url);
     if (refused) return { ok: false, reason: `${url} ${refused}` };
     const body = JSON.stringify(payload);
-    const deadline = new Deadline(timeoutMs, given);
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (secret !== undefined) headers[SIGNATURE_HEADER] = sign(body, secret);
+    const target = new URL(url);
     try {
-      const response = await request(url, {
-        dispatcher: this.allow.allowsOrigin(new URL(url)) ? this.trusted : this.checked,
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          ...(secret === undefined ? {} : { [SIGNATURE_HEADER]: sign(body, secret) }),
-        },
-        body,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-        signal: deadline.signal,
-      });
-      const text = await readLimited(response.body);
-      const status = response.statusCode;
-      if (text === null) return { ok: false, reason: `the body of the answer is over ${ANSWER_MAX} bytes` };
-      if (status >= 300 && status < 400) {
-        return { ok: false, reason: `status ${status}: redirects are not followed` };
-      }
-      if (status < 200 || status >= 300) return { ok: false, reason: `status ${status}` };
-      return { ok: true, status, body: text };
+      const { trusted, checked } = this.agents ?? (await this.makeAgents());
+      const agent = this.allow.allowsOrigin(target) ? trusted : checked;
+      return outcomeOf(await post(agent, { url: target, headers, body, timeoutMs }, given));
     } catch (error) {
-      if (deadline.expired) return { ok: false, reason: `no answer within ${timeoutMs} ms` };
-      return { ok: false, reason: this.reasonOf(error, new URL(url)) };
-    } finally {
-      deadline.end();
+      if (error instanceof Expired) return { ok: false, reason: `no answer within ${timeoutMs} ms` };
+      return { ok: false, reason: this.reasonOf(error, target) };
     }
   }
 
   /** Ends every connection. */
   async close(): Promise<void> {
-    await Promise.all([this.checked.destroy(), this.trusted.destroy()]);
+    const { agents } = this;
+    if (agents) await Promise.all([agents.checked.destroy(), agents.trusted.destroy()]);
   }
 
   /** Resolves a name and lets through only what may be reached, so that nothing changes in between. */
@@ -140,16 +134,13 @@ export function sign(body: string, secret: string): string {
   return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
 }
 
-async function readLimited(body: AsyncIterable<Buffer>): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    // Leaving the loop destroys the stream and with it the connection.
-    if (length > ANSWER_MAX) return null;
-    chunks.push(chunk);
+function outcomeOf({ status, text }: PostAnswer): WebhookOutcome {
+  if (text === null) return { ok: false, reason: `the body of the answer is over ${ANSWER_MAX} bytes` };
+  if (status >= 300 && status < 400) {
+    return { ok: false, reason: `status ${status}: redirects are not followed` };
   }
-  return Buffer.concat(chunks).toString('utf8');
+  if (status < 200 || status >= 300) return { ok: false, reason: `status ${status}` };
+  return { ok: true, status, body: text };
 }
 
 /** Whether this process runs in a container, as far as the usual marks tell. */

@@ -29,7 +29,14 @@ function inject(payload: string): Promise<{ status: number; body: Record<string,
 async function open() {
   await rig.app.listen({ port: 0, host: '127.0.0.1' });
   const { port } = rig.app.server.address() as AddressInfo;
-  const req = request({ agent: false, port, host: '127.0.0.1', path: '/v1/batch', method: 'POST', headers: NDJSON });
+  const req = request({
+    agent: false,
+    port,
+    host: '127.0.0.1',
+    path: '/v1/batch',
+    method: 'POST',
+    headers: NDJSON,
+  });
   req.flushHeaders();
   const answers = (async function* () {
     const [response] = await once(req, 'response');
