@@ -1,8 +1,8 @@
 import { MODELS, modelOf } from '../drivers/index.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
+import { canonical } from '../kernel/saved/canonical.ts';
+import { wrong } from '../kernel/saved/checks.ts';
 import { validator } from '../machine/validate.ts';
-import { canonical } from './canonical.ts';
-import { wrong } from './wrong.ts';
 
 const CHECKS = new Map(
   MODELS.flatMap(({ type, schemas }) => (schemas.state ? [[type, validator(schemas.state)]] : [])),

@@ -3,15 +3,13 @@ import { REDACTED } from '../drivers/external/driver.ts';
 import { createDriver } from '../drivers/index.ts';
 import { DEFAULT_IOMMU } from '../kernel/iommu/presets.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { type1Container } from '../kernel/type1/index.ts';
+import { checkAscending, checkDifferent, wrong } from '../kernel/saved/checks.ts';
+import { restoreLock } from '../kernel/saved/lock.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 import { Group } from '../kernel/vfio/group.ts';
 import { iommuOf } from '../machine/iommu.ts';
 import type { Machine } from '../machine/machine.ts';
 import { restoreDriver } from './drivers.ts';
-import { restoreLock } from './locks.ts';
-import { hasDirtyScope } from './take-container.ts';
-import { checkAscending, checkDifferent, wrong } from './wrong.ts';
 
 /**
  * Makes the devices with their drivers, and every group.
@@ -121,7 +119,7 @@ export function settleDevices(
   for (const [i, saved] of state.groups.entries()) {
     const at = `${where}/groups/${i}`;
     const { container, fileOpen } = groups.get(saved.group)!;
-    if ((saved.pinnedPageDirtyScope === null) === hasDirtyScope(container)) {
+    if ((saved.pinnedPageDirtyScope === null) === (container?.hasDirtyScope ?? false)) {
       throw wrong(
         `${at}/pinnedPageDirtyScope`,
         'must be there in a container with a type1 instance, and null elsewhere',
@@ -131,24 +129,13 @@ export function settleDevices(
   }
   const withDevice = new Set<string>();
   for (const [i, device] of [...kernel.devices.values()].entries()) {
-    const { id, group, openCount, driver } = device;
+    const { id, group, openCount } = device;
     withDevice.add(group.id);
     const at = `${where}/devices/${i}/openCount`;
     if (openCount === 0) continue;
-    if (kernel.gen.containerOf === 'iommufd') {
-      if (!device.openedThrough) throw wrong(at, `is ${openCount}, but "${id}" is in no container's ioas`);
-      continue;
-    }
-    const { container } = group;
-    if (!container?.iommu) throw wrong(at, `is ${openCount}, but "${id}" is in no container with an iommu`);
-    group.containerUsers = Math.max(1, group.containerUsers) + openCount;
-    device.openedThrough = container;
-    // Only a task that hangs on its way leaves an open device that listens out of the list.
-    const { lock, deviceListLock, deviceList } = type1Container(container).iommu!;
-    const hangs = group.lock.wedgedBy ?? lock.wedgedBy ?? deviceListLock.wedgedBy;
-    if (driver.hasDmaUnmap && !hangs && !deviceList.includes(device)) {
-      throw wrong(at, `is ${openCount}, but "${id}" is not in the deviceList of its container`);
-    }
+    const container = device.openedThrough ?? group.container;
+    if (!container) throw wrong(at, `is ${openCount}, but "${id}" is in no container with an iommu`);
+    container.restoreOpenDevice(device, at);
   }
   for (const [i, { group }] of state.groups.entries()) {
     if (withDevice.has(group) || groups.get(group)!.container) continue;

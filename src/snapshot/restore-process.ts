@@ -2,8 +2,7 @@ import type { SavedProcess } from '../../schemas/snapshot.ts';
 import type { KernelLimits } from '../kernel/kernel.ts';
 import { PAGE_SIZE, pageOf } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
-import { Refused } from '../machine/refused.ts';
-import { checkAscending, wrong } from './wrong.ts';
+import { checkAscending, WrongState, wrong } from '../kernel/saved/checks.ts';
 
 /** A fresh process gets its memory and limits. */
 export function restoreProcess(
@@ -24,8 +23,9 @@ export function restoreProcess(
   }
   const { contents } = saved;
   if (contents.length > limits.residentPages) {
-    throw Refused.tooLarge(
+    throw new WrongState(
       `${where}/contents has ${contents.length} pages; a process holds at most ${limits.residentPages}`,
+      true,
     );
   }
   checkAscending(

@@ -1,15 +1,15 @@
 import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
 import { driverSplats, restoreModelHosts } from '../drivers/index.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { checkDifferent, WrongState, wrong } from '../kernel/saved/checks.ts';
 import { ONCE_CALLERS, SPLATS, type SplatId } from '../kernel/splats.ts';
 import { checkFault, type FaultState } from '../machine/faults.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';
-import { restoreContainer } from './restore-container.ts';
+import { restoreContainer } from './containers.ts';
 import { restoreDevices, settleDevices } from './restore-devices.ts';
 import { restoreProcess } from './restore-process.ts';
-import { checkDifferent, wrong } from './wrong.ts';
 
 const check = validator(SnapshotSchema);
 
@@ -27,7 +27,9 @@ export function checkSnapshot(value: unknown, where: string): Snapshot {
 export function generationOfSnapshot({ kernel }: Snapshot, where: string): Generation {
   const gen = generationOf(kernel);
   if (gen) return gen;
-  throw wrong(`${where}/kernel`, `is "${kernel}", but must be one of ${KERNEL_VERSIONS.join(', ')}`);
+  throw Refused.badRequest(
+    `${where}/kernel is "${kernel}", but must be one of ${KERNEL_VERSIONS.join(', ')}`,
+  );
 }
 
 /**
@@ -38,8 +40,15 @@ export function generationOfSnapshot({ kernel }: Snapshot, where: string): Gener
  *   machine is half-filled then, and must be thrown away
  */
 export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): void {
-  const { state } = snapshot;
-  const at = `${where}/state`;
+  try {
+    restoreState(m, snapshot.state, `${where}/state`);
+  } catch (error) {
+    if (!(error instanceof WrongState)) throw error;
+    throw error.tooLarge ? Refused.tooLarge(error.message) : Refused.badRequest(error.message);
+  }
+}
+
+function restoreState(m: Machine, state: SnapshotState, at: string): void {
   checkLimits(m, state, at);
   restoreHost(m, state, at);
   restoreFaults(m, state, at);

@@ -8,21 +8,18 @@ import {
 import { REDACTED } from '../drivers/external/driver.ts';
 import { saveModelHosts } from '../drivers/index.ts';
 import { regionBytes } from '../kernel/emulated-memory.ts';
-import { CompatContainer } from '../kernel/iommufd/vfio-compat.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
-import { type1Container } from '../kernel/type1/index.ts';
+import { canonical } from '../kernel/saved/canonical.ts';
+import { saveLock } from '../kernel/saved/lock.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 import type { Group } from '../kernel/vfio/group.ts';
 import { describeIommu } from '../machine/iommu.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
-import { canonical } from './canonical.ts';
+import { saveContainer } from './containers.ts';
 import { saveDriver } from './drivers.ts';
-import { saveLock } from './locks.ts';
-import { hasDirtyScope, saveContainer } from './take-container.ts';
-import { holdersIn } from './take-ioas.ts';
 
 /**
  * The whole state of a machine that has no call under way, as it matters for every later answer. The same state
@@ -116,7 +113,7 @@ function saveGroup({ id, emulated, iommu, fdOpen, fileOpen, container, lock, ...
     fdOpen,
     fileOpen,
     // Set anew by each attach; before, it means nothing.
-    pinnedPageDirtyScope: hasDirtyScope(container) ? group.pinnedPageDirtyScope : null,
+    pinnedPageDirtyScope: container?.hasDirtyScope ? group.pinnedPageDirtyScope : null,
     lock: saveLock(lock),
   };
 }
@@ -142,18 +139,7 @@ function saveDevice(device: Device, secrets: boolean): SavedDevice {
 function formerDevices(kernel: Kernel): { number: number; device: string }[] {
   const numbers = new Set<number>();
   for (const container of kernel.containers.values()) {
-    if (container instanceof CompatContainer) {
-      if (container.iommu.ioas) for (const holder of holdersIn(container.iommu.ioas)) numbers.add(holder);
-      continue;
-    }
-    const { iommu } = type1Container(container);
-    if (!iommu) continue;
-    for (const { device } of iommu.shadow.stolenPins()) numbers.add(device);
-    for (const slot of iommu.mappings.inOrder()) {
-      for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
-        for (const holder of iommu.pins.holdersOf(pin).keys()) numbers.add(holder);
-      }
-    }
+    for (const holder of container.holders()) numbers.add(holder);
   }
   for (const { number } of kernel.devices.values()) numbers.delete(number);
   return [...numbers].sort((a, b) => a - b).map((number) => ({ number, device: kernel.deviceName(number) }));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { type1Container } from '../../src/kernel/type1/index.ts';
+import type { Type1 } from '../../src/kernel/type1/type1.ts';
 import { newHost, SILENT } from '../support/host.ts';
 import { dumpKernel } from '../support/kernel-dump.ts';
 import { TYPE1_VERSIONS } from '../support/kernels.ts';
@@ -123,7 +123,7 @@ test('a semaphore that dead readers hold (5.10): other readers go on, writers ha
     '5.10',
   );
   expect(state.containers[0].iommu.deviceListLock.readers).toEqual(['unmap-dma']);
-  expect(type1Container(host.machine.container('c0')).iommu!.deviceListLock.readers.size).toBe(2);
+  expect((host.machine.container('c0').iommu as Type1).deviceListLock.readers.size).toBe(2);
 });
 
 test('mappings that one at the end of the address space hides', () => {

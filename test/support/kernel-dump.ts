@@ -12,13 +12,13 @@ import { NIL } from '../../src/kernel/rb-links.ts';
 import { splatReport } from '../../src/kernel/splat-report.ts';
 import type { Task } from '../../src/kernel/task.ts';
 import type { DirtyBitmap } from '../../src/kernel/type1/dirty-bitmap.ts';
-import { type1Container } from '../../src/kernel/type1/index.ts';
 import type { Iommu } from '../../src/kernel/type1/iommu.ts';
 import { describePin } from '../../src/kernel/type1/leftover-pins.ts';
 import type { MappingTable } from '../../src/kernel/type1/mapping-table.ts';
+import type { Type1 } from '../../src/kernel/type1/type1.ts';
+import { ClassicContainer } from '../../src/kernel/vfio/classic-container.ts';
 import type { Container } from '../../src/kernel/vfio/container.ts';
 import type { Device } from '../../src/kernel/vfio/device.ts';
-import { hasDirtyScope } from '../../src/snapshot/take-container.ts';
 
 /**
  * The whole observable state of a kernel as one canonical value: for tests that hold two states against each
@@ -70,14 +70,14 @@ function dumpProcess(process: Process) {
 
 function dumpContainer(container: Container) {
   const compat = container instanceof CompatContainer ? container : null;
-  const classic = compat ? null : type1Container(container);
+  const classic = container instanceof ClassicContainer ? container : null;
   return {
     id: container.id,
     open: container.open,
     process: container.process.id,
     groups: container.groups.map((group) => group.id),
     groupLock: classic && dumpLock(classic.groupLock),
-    iommu: classic?.iommu ? dumpIommu(classic.iommu) : null,
+    iommu: classic?.iommu ? dumpIommu(classic.iommu as Type1) : null,
     ioas: compat?.iommu.ioas ? dumpIoas(compat.iommu, compat.iommu.ioas) : null,
   };
 }
@@ -209,7 +209,7 @@ function dumpDevice(device: Device) {
       fileOpen: group.fileOpen,
       dmaOwnerClaimed: group.dmaOwnerClaimed,
       // Set anew by each attach; before, it means nothing.
-      pinnedPageDirtyScope: hasDirtyScope(group.container) ? group.pinnedPageDirtyScope : null,
+      pinnedPageDirtyScope: group.container?.hasDirtyScope ? group.pinnedPageDirtyScope : null,
       lock: dumpLock(group.lock),
     },
     driver: dumpDriver(driver),

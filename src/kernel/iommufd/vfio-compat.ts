@@ -1,10 +1,12 @@
+import type { SavedContainer } from '../../../schemas/snapshot.ts';
 import type { Errno } from '../errno.ts';
 import { ALL_IOVA, isCoherent, pageSizesOf, usableRanges } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
 import { hex } from '../pages.ts';
 import type { Process } from '../process.ts';
+import { wrong } from '../saved/checks.ts';
 import type { KernelStep, Task } from '../task.ts';
-import { Container, refused } from '../vfio/container.ts';
+import { Container, refused, type SavedEngine } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Group } from '../vfio/group.ts';
 import type { IommuInfo, MapDmaArgs, UnmapDmaArgs, UnmapDmaResult } from '../vfio/iommu-ops.ts';
@@ -12,6 +14,8 @@ import { IommufdCtx } from './ctx.ts';
 import { cutsOf, ioptCutIova, ioptDisableLargePages } from './cut.ts';
 import type { Ioas } from './ioas.ts';
 import { ioptMapUserPages } from './map.ts';
+import { restoreIoas } from './restore.ts';
+import { holdersIn, saveIoas } from './saved.ts';
 import { type IovaUnmapped, ioptUnmapAll, ioptUnmapIova } from './unmap.ts';
 import { IoasView } from './view.ts';
 
@@ -195,6 +199,29 @@ export class CompatContainer extends Container {
     device.openCount--;
     yield* this.put(task, this.open);
   }
+
+  save(): SavedEngine {
+    const { iommu, ioas } = this;
+    return { lock: null, iommu: null, ioas: ioas && saveIoas(iommu, ioas) };
+  }
+
+  restore({ lock, iommu, ioas, groups }: SavedContainer, where: string): void {
+    if (lock || iommu) throw wrong(where, 'has a lock or an iommu, but iommufd provides it');
+    if (ioas === undefined) throw wrong(`${where}/ioas`, 'is missing: iommufd provides the container');
+    if (ioas) restoreIoas(this.kernel, this, ioas, `${where}/ioas`);
+    else if (groups.length > 0) throw wrong(`${where}/ioas`, 'is null, but the container has a group');
+  }
+
+  /** Its devices have been taken with the IOAS. */
+  restoreOpenDevice({ id, openCount, openedThrough }: Device, where: string): void {
+    if (!openedThrough) throw wrong(where, `is ${openCount}, but "${id}" is in no container's ioas`);
+  }
+
+  holders(): Set<number> {
+    return this.ioas ? holdersIn(this.ioas) : new Set();
+  }
+
+  readonly hasDirtyScope: boolean = false;
 
   /** The last close waits for the device's callbacks, and one of them may have died. */
   override refuseIfOpenHangs(device: Device, at: 0 | 1): void {

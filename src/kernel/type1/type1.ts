@@ -1,3 +1,4 @@
+import type { SavedIommu } from '../../../schemas/snapshot.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import type { KernelStep, Task } from '../task.ts';
@@ -20,6 +21,7 @@ import { checkExtension, getInfo } from './info.ts';
 import { Iommu } from './iommu.ts';
 import { mapDma } from './map-dma.ts';
 import { pinPages, unpinPages } from './pin-pages.ts';
+import { checkListens, holdersIn, saveType1 } from './saved.ts';
 import { unmapDma } from './unmap-dma.ts';
 import { Type1View } from './view.ts';
 
@@ -69,6 +71,16 @@ export class Type1 extends Iommu implements IommuOps {
     if (!this.gen.type1.closeNotifies) return;
     yield* task.lock(this.lock);
     task.unlock(this.lock);
+  }
+
+  save(): SavedIommu {
+    return saveType1(this);
+  }
+  holders(): Set<number> {
+    return holdersIn(this);
+  }
+  checkRestored(device: Device, where: string): void {
+    checkListens(this, device, where);
   }
 
   refuseIfDetachHangs(): void {

@@ -1,10 +1,13 @@
+import type { SavedContainer } from '../../../schemas/snapshot.ts';
 import type { Errno } from '../errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
 import type { Process } from '../process.ts';
+import { wrong } from '../saved/checks.ts';
+import { restoreLock, saveLock } from '../saved/lock.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { VFIO_UNMAP_ALL } from '../uapi.ts';
-import { Container, refused } from './container.ts';
+import { Container, refused, type SavedEngine } from './container.ts';
 import type { Device } from './device.ts';
 import type { Group } from './group.ts';
 import type {
@@ -165,6 +168,32 @@ export class ClassicContainer extends Container {
     }
     device.openCount--;
     device.group.containerUsers--;
+  }
+
+  save(): SavedEngine {
+    return { lock: saveLock(this.groupLock), iommu: this.iommu?.save() ?? null };
+  }
+
+  restore({ lock, iommu, ioas }: SavedContainer, where: string): void {
+    if (ioas !== undefined) throw wrong(`${where}/ioas`, 'is for a kernel whose containers iommufd provides');
+    restoreLock(this.kernel, this.groupLock, lock, `${where}/lock`);
+    if (iommu) this.iommu = this.driver.restore(this.kernel, this, iommu, `${where}/iommu`);
+  }
+
+  restoreOpenDevice(device: Device, where: string): void {
+    const { id, openCount, group } = device;
+    if (!this.iommu) throw wrong(where, `is ${openCount}, but "${id}" is in no container with an iommu`);
+    group.containerUsers = Math.max(1, group.containerUsers) + openCount;
+    device.openedThrough = this;
+    this.iommu.checkRestored(device, where);
+  }
+
+  holders(): Set<number> {
+    return this.iommu?.holders() ?? new Set();
+  }
+
+  get hasDirtyScope(): boolean {
+    return this.iommu !== null;
   }
 
   override refuseIfDetachHangs(): void {

@@ -1,3 +1,4 @@
+import type { SavedContainer } from '../../../schemas/snapshot.ts';
 import type { Errno } from '../errno.ts';
 import type { Process } from '../process.ts';
 import type { KernelStep, Task } from '../task.ts';
@@ -13,6 +14,9 @@ import type {
   UserBitmap,
 } from './iommu-ops.ts';
 import type { IommuView } from './iommu-view.ts';
+
+/** The part of a saved container that its engine brings. */
+export type SavedEngine = Pick<SavedContainer, 'lock' | 'iommu' | 'ioas'>;
 
 /**
  * An open of /dev/vfio/vfio, whoever serves it: the classic container (`ClassicContainer`) or iommufd. It owns
@@ -79,6 +83,22 @@ export abstract class Container {
   abstract openDevice(task: Task, device: Device): KernelStep<Errno | null>;
   /** Release of a device file that was opened through this container, with the group's lock held. */
   abstract closeDevice(task: Task, device: Device): KernelStep<void>;
+
+  /** What is behind it as a snapshot has it, while no call is under way. */
+  abstract save(): SavedEngine;
+  /**
+   * Restores what is behind it; its groups are there already, and devices, open.
+   *
+   * @param where what to call the saved container in messages
+   * @throws WrongState for a state that cannot be, or is beyond a limit
+   */
+  abstract restore(saved: SavedContainer, where: string): void;
+  /** Takes an open device of its groups as opened through it; throws WrongState where it cannot be. */
+  abstract restoreOpenDevice(device: Device, where: string): void;
+  /** Numbers of the devices that hold pins in it, or believe they do. */
+  abstract holders(): Set<number>;
+  /** Whether its groups say that only pins make their pages dirty. */
+  abstract readonly hasDirtyScope: boolean;
 
   /** Throws Wedged, before anything changes, where detaching a group would wait for ever. */
   refuseIfDetachHangs(): void {}

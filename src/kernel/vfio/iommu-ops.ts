@@ -1,3 +1,4 @@
+import type { SavedIommu } from '../../../schemas/snapshot.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import type { Kernel } from '../kernel.ts';
@@ -91,6 +92,12 @@ export interface IommuOps extends IommuAccess {
   checkExtension(task: Task, extension: number): KernelStep<number>;
   /** The container's file is being closed (`notify` with VFIO_IOMMU_CONTAINER_CLOSE). */
   containerCloses(task: Task): KernelStep<void>;
+  /** Its state as a snapshot has it, while no call is under way. */
+  save(): SavedIommu;
+  /** Numbers of the devices that hold pins, or believe they do. */
+  holders(): Set<number>;
+  /** Checks an open device against the restored instance. Throws WrongState. */
+  checkRestored(device: Device, where: string): void;
   /** Throws Wedged where detaching a group, or changing the list of devices, would wait for ever. */
   refuseIfDetachHangs(): void;
   refuseIfRegistrationHangs(): void;
@@ -102,6 +109,13 @@ export interface IommuDriver {
   checkExtension(task: Task, extension: number): number;
   /** `open`: a new instance. */
   open(kernel: Kernel, container: Container, type: number): IommuOps;
+  /**
+   * An instance again, of a container that has its groups; devices are there, and open.
+   *
+   * @param where what to call the saved state in messages
+   * @throws WrongState for one that cannot be, or is beyond a limit
+   */
+  restore(kernel: Kernel, container: Container, saved: SavedIommu, where: string): IommuOps;
 }
 
 /** Who serves /dev/vfio/vfio on a kernel: the classic container with type1, or iommufd. */

@@ -1,34 +1,14 @@
-import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
-import { CompatContainer } from '../kernel/iommufd/vfio-compat.ts';
-import { addressOf, hex, hexAddress } from '../kernel/pages.ts';
-import type { DirtyBitmap } from '../kernel/type1/dirty-bitmap.ts';
-import { type1Container } from '../kernel/type1/index.ts';
-import type { Iommu } from '../kernel/type1/iommu.ts';
-import type { Container } from '../kernel/vfio/container.ts';
-import { hexNumber } from './canonical.ts';
-import { saveLock } from './locks.ts';
-import { saveCompatContainer } from './take-ioas.ts';
+import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot.ts';
+import { addressOf, hex, hexAddress } from '../pages.ts';
+import { hexNumber } from '../saved/canonical.ts';
+import { wrong } from '../saved/checks.ts';
+import { saveLock } from '../saved/lock.ts';
+import type { Device } from '../vfio/device.ts';
+import type { DirtyBitmap } from './dirty-bitmap.ts';
+import type { Iommu } from './iommu.ts';
 
-/** A container with what is behind it. */
-export function saveContainer(container: Container): SavedContainer {
-  if (container instanceof CompatContainer) return saveCompatContainer(container);
-  const { id, process, open, groups, groupLock, iommu } = type1Container(container);
-  return {
-    container: id,
-    process: process.id,
-    open,
-    groups: groups.map((group) => group.id),
-    lock: saveLock(groupLock),
-    iommu: iommu && saveIommu(iommu),
-  };
-}
-
-/** Whether a group of the container says that only pins make its pages dirty: type1 alone asks. */
-export function hasDirtyScope(container: Container | null): boolean {
-  return container?.iommu != null && !(container instanceof CompatContainer);
-}
-
-function saveIommu(iommu: Iommu): SavedIommu {
+/** A type1 instance. */
+export function saveType1(iommu: Iommu): SavedIommu {
   return {
     type: iommu.type,
     dmaAvail: iommu.dmaAvail,
@@ -79,4 +59,23 @@ function saveBitmap(bitmap: DirtyBitmap): SavedMapping['dirty'] {
 function hexWord(low: number, high: number): string {
   if (high === 0) return hexNumber(low);
   return `${hexNumber(high)}${low.toString(16).padStart(8, '0')}`;
+}
+
+/** Numbers of the devices that hold pins, or believe they do. */
+export function holdersIn({ shadow, mappings, pins }: Iommu): Set<number> {
+  const numbers = new Set(shadow.stolenPins().map(({ device }) => device));
+  for (const slot of mappings.inOrder()) {
+    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+      for (const holder of pins.holdersOf(pin).keys()) numbers.add(holder);
+    }
+  }
+  return numbers;
+}
+
+/** Checks that an open device that listens is called. Only a task that hangs on its way leaves one out of the list. */
+export function checkListens(iommu: Iommu, device: Device, where: string): void {
+  const { lock, deviceListLock, deviceList } = iommu;
+  const hangs = device.group.lock.wedgedBy ?? lock.wedgedBy ?? deviceListLock.wedgedBy;
+  if (!device.driver.hasDmaUnmap || hangs || deviceList.includes(device)) return;
+  throw wrong(where, `is ${device.openCount}, but "${device.id}" is not in the deviceList of its container`);
 }

@@ -1,76 +1,24 @@
-import type { SavedContainer, SavedIommu, SavedMapping, SavedPin } from '../../schemas/snapshot.ts';
-import { ALL_IOVA, usableRanges } from '../kernel/iommu/hardware.ts';
-import { CompatContainer } from '../kernel/iommufd/vfio-compat.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-import { offsetInPage, pageOf, TOP_PAGE } from '../kernel/pages.ts';
-import { STOLEN_MAX } from '../kernel/pin-shadow.ts';
-import { ZERO_PFN } from '../kernel/process.ts';
-import { NIL, type TreeShape } from '../kernel/rb-links.ts';
-import { treeOf, WrongShape } from '../kernel/tree-shape.ts';
-import { type Type1Container, type1Container } from '../kernel/type1/index.ts';
-import type { Iommu } from '../kernel/type1/iommu.ts';
-import { Type1 } from '../kernel/type1/type1.ts';
-import type { Container } from '../kernel/vfio/container.ts';
-import type { Group } from '../kernel/vfio/group.ts';
-import { Refused } from '../machine/refused.ts';
-import { restoreLock } from './locks.ts';
-import { restoreIoas } from './restore-ioas.ts';
-import { checkAscending, checkDifferent, wrong } from './wrong.ts';
+import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot.ts';
+import { ALL_IOVA, usableRanges } from '../iommu/hardware.ts';
+import type { Kernel } from '../kernel.ts';
+import { offsetInPage, pageOf, TOP_PAGE } from '../pages.ts';
+import { STOLEN_MAX } from '../pin-shadow.ts';
+import { ZERO_PFN } from '../process.ts';
+import { NIL, type TreeShape } from '../rb-links.ts';
+import { checkAscending, checkDifferent, WrongState, wrong } from '../saved/checks.ts';
+import { restoreLock } from '../saved/lock.ts';
+import { treeOf, WrongShape } from '../tree-shape.ts';
+import type { Container } from '../vfio/container.ts';
+import type { Group } from '../vfio/group.ts';
+import type { Iommu } from './iommu.ts';
+import { Type1 } from './type1.ts';
 
 /** dma_entry_limit may be this high at most, so a container has at most so many mappings. */
 const ENTRIES_MAX = 2 ** 22;
 const INT32_MAX = 2 ** 31 - 1;
 
-/** A container with its groups and its type1 instance. Processes, groups and device names are there already. */
-export function restoreContainer(
-  kernel: Kernel,
-  groups: ReadonlyMap<string, Group>,
-  saved: SavedContainer,
-  where: string,
-): Container {
-  const process = kernel.processes.get(saved.process);
-  if (!process) throw wrong(`${where}/process`, `is "${saved.process}", which is no process of the snapshot`);
-  const container = kernel.openContainer(saved.container, process);
-  container.open = saved.open;
-  checkDifferent(saved.groups, `${where}/groups`);
-  for (const id of saved.groups) {
-    const group = groups.get(id);
-    if (!group) throw wrong(`${where}/groups`, `has "${id}", which is no group of the snapshot`);
-    if (group.container) throw wrong(`${where}/groups`, `has "${id}", which is in another container too`);
-    group.container = container;
-    group.containerUsers = 1;
-    container.groups.push(group);
-  }
-  if (container instanceof CompatContainer) restoreCompat(kernel, container, saved, where);
-  else restoreClassic(kernel, type1Container(container), saved, where);
-  return container;
-}
-
-function restoreClassic(
-  kernel: Kernel,
-  container: Type1Container,
-  saved: SavedContainer,
-  where: string,
-): void {
-  if (saved.ioas !== undefined)
-    throw wrong(`${where}/ioas`, 'is for a kernel whose containers iommufd provides');
-  restoreLock(kernel, container.groupLock, saved.lock, `${where}/lock`);
-  if (saved.iommu) container.iommu = restoreIommu(kernel, container, saved.iommu, `${where}/iommu`);
-}
-
-function restoreCompat(
-  kernel: Kernel,
-  container: CompatContainer,
-  saved: SavedContainer,
-  where: string,
-): void {
-  if (saved.lock || saved.iommu) throw wrong(where, 'has a lock or an iommu, but iommufd provides it');
-  if (saved.ioas === undefined) throw wrong(`${where}/ioas`, 'is missing: iommufd provides the container');
-  if (saved.ioas) restoreIoas(kernel, container, saved.ioas, `${where}/ioas`);
-  else if (saved.groups.length > 0) throw wrong(`${where}/ioas`, 'is null, but the container has a group');
-}
-
-function restoreIommu(kernel: Kernel, container: Container, saved: SavedIommu, where: string): Type1 {
+/** A type1 instance of a container that has its groups already; devices are there, and open. */
+export function restoreType1(kernel: Kernel, container: Container, saved: SavedIommu, where: string): Type1 {
   const { gen } = kernel;
   if (saved.type === 6 && !gen.type1.nesting)
     throw wrong(`${where}/type`, `is 6, which ${gen.version} does not have`);
@@ -265,7 +213,9 @@ function restoreBitmap(iommu: Iommu, slot: number, { size, dirty }: SavedMapping
     return;
   }
   const errno = iommu.allocBitmap(slot);
-  if (errno === 'ENOMEM') throw Refused.tooLarge(`${where}: dirty bitmaps take more than the limit`);
+  if (errno === 'ENOMEM') {
+    throw new WrongState(`${where}: dirty bitmaps take more than the limit`, true);
+  }
   if (errno)
     throw wrong(where, `cannot be: the size ${size} of the mapping is more than dirty tracking covers`);
   const bitmap = iommu.bitmapOf(slot);

@@ -1,11 +1,11 @@
-import type { SavedLock } from '../../schemas/snapshot.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-import type { Lock } from '../kernel/lock.ts';
-import { eventOfReport, type SplatReport, splatReport } from '../kernel/splat-report.ts';
-import type { SplatEvent } from '../kernel/splats.ts';
-import { Task } from '../kernel/task.ts';
+import type { SavedLock } from '../../../schemas/snapshot.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Lock } from '../lock.ts';
+import { eventOfReport, type SplatReport, splatReport } from '../splat-report.ts';
+import type { SplatEvent } from '../splats.ts';
+import { Task } from '../task.ts';
 import { canonical } from './canonical.ts';
-import { wrong } from './wrong.ts';
+import { wrong } from './checks.ts';
 
 /** A lock while nothing is under way: free, or held for ever by who is dead. */
 export function saveLock({ owner, readers, wedgedBy }: Lock): SavedLock {

@@ -1,8 +1,17 @@
-import { Refused } from '../machine/refused.ts';
+/** A saved state that cannot be restored: it says which value breaks which rule. */
+export class WrongState extends Error {
+  constructor(
+    text: string,
+    /** It could be, but is beyond a limit of the machine. */
+    readonly tooLarge = false,
+  ) {
+    super(text);
+  }
+}
 
-/** A snapshot that cannot be: which value breaks which rule. `where` is a path like `body/state/taint`. */
-export function wrong(where: string, rule: string): Refused {
-  return Refused.badRequest(`${where} ${rule}`);
+/** A saved state that cannot be. `where` is a path like `body/state/taint`. */
+export function wrong(where: string, rule: string): WrongState {
+  return new WrongState(`${where} ${rule}`);
 }
 
 /** Checks that ids or numbers are all different; where one is named twice. */

@@ -1,26 +1,13 @@
-import type { SavedAccess, SavedArea, SavedContainer, SavedIoas } from '../../schemas/snapshot.ts';
-import type { IommufdAccess } from '../kernel/iommufd/access.ts';
-import { accessesOf, keyOf } from '../kernel/iommufd/access-shadow.ts';
-import type { IommufdCtx } from '../kernel/iommufd/ctx.ts';
-import type { Ioas } from '../kernel/iommufd/ioas.ts';
-import type { CompatContainer } from '../kernel/iommufd/vfio-compat.ts';
-import { hex, hexAddress } from '../kernel/pages.ts';
-import { saveLock } from './locks.ts';
+import type { SavedAccess, SavedArea, SavedIoas } from '../../../schemas/snapshot.ts';
+import { hex, hexAddress } from '../pages.ts';
+import { saveLock } from '../saved/lock.ts';
+import type { IommufdAccess } from './access.ts';
+import { accessesOf, keyOf } from './access-shadow.ts';
+import type { IommufdCtx } from './ctx.ts';
+import type { Ioas } from './ioas.ts';
 
-/** A container that iommufd provides, with its IOAS. */
-export function saveCompatContainer({ id, process, open, groups, iommu }: CompatContainer): SavedContainer {
-  return {
-    container: id,
-    process: process.id,
-    open,
-    groups: groups.map((group) => group.id),
-    lock: null,
-    iommu: null,
-    ioas: iommu.ioas && saveIoas(iommu, iommu.ioas),
-  };
-}
-
-function saveIoas(ctx: IommufdCtx, ioas: Ioas): SavedIoas {
+/** An IOAS with the devices that are bound to its context. */
+export function saveIoas(ctx: IommufdCtx, ioas: Ioas): SavedIoas {
   const accesses = [...ctx.devices.values()].filter((access) => access !== null);
   return {
     disableLargePages: ioas.disableLargePages,

@@ -1,0 +1,40 @@
+import type { SavedContainer } from '../../schemas/snapshot.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { checkDifferent, wrong } from '../kernel/saved/checks.ts';
+import type { Container } from '../kernel/vfio/container.ts';
+import type { Group } from '../kernel/vfio/group.ts';
+
+/** A container with what is behind it. */
+export function saveContainer(container: Container): SavedContainer {
+  const { id, process, open, groups } = container;
+  return {
+    container: id,
+    process: process.id,
+    open,
+    groups: groups.map((group) => group.id),
+    ...container.save(),
+  };
+}
+
+/** A container with its groups and what is behind it. Processes, groups and device names are there already. */
+export function restoreContainer(
+  kernel: Kernel,
+  groups: ReadonlyMap<string, Group>,
+  saved: SavedContainer,
+  where: string,
+): void {
+  const process = kernel.processes.get(saved.process);
+  if (!process) throw wrong(`${where}/process`, `is "${saved.process}", which is no process of the snapshot`);
+  const container = kernel.openContainer(saved.container, process);
+  container.open = saved.open;
+  checkDifferent(saved.groups, `${where}/groups`);
+  for (const id of saved.groups) {
+    const group = groups.get(id);
+    if (!group) throw wrong(`${where}/groups`, `has "${id}", which is no group of the snapshot`);
+    if (group.container) throw wrong(`${where}/groups`, `has "${id}", which is in another container too`);
+    group.container = container;
+    group.containerUsers = 1;
+    container.groups.push(group);
+  }
+  container.restore(saved, where);
+}
