@@ -137,8 +137,8 @@ const SavedIommu = object({
   hadDomain: Type.Boolean(),
   overlapPossible: Type.Boolean(),
   /** Ids, newest first. */
-  emulatedGroups: Type.Array(Id),
-  domainGroups: Type.Array(Id),
+  emulatedGroups: Type.Array(GroupId),
+  domainGroups: Type.Array(GroupId),
   /** Ids in the order in which devices are called. */
   deviceList: Type.Array(Id),
   lock: SavedLock,
@@ -202,7 +202,7 @@ const SavedContainer = object({
   process: Id,
   open: Type.Boolean(),
   /** Ids, newest first. */
-  groups: Type.Array(Id),
+  groups: Type.Array(GroupId),
   lock: SavedLock,
   iommu: nullable(SavedIommu, 'null, or a type1 instance'),
   /** Of a container that iommufd provides; iommu and lock are null then. */

@@ -148,7 +148,7 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['a domain that never was', 'hadDomain', (s) => (s.containers[0].iommu.hadDomain = false)],
   ['no such iommu type', 'type is 2', (s) => (s.containers[0].iommu.type = 2)],
   ['pins without v2', 'type', (s) => (s.containers[0].iommu.type = 1)],
-  ['more mappings than a limit', 'dmaAvail', (s) => (s.containers[0].iommu.dmaAvail = 2 ** 22)],
+  ['more mappings than a limit', 'dmaAvail', (s) => (s.containers[0].iommu.dmaAvail = 2 ** 32 - 1)],
   [
     'overlaps of nothing',
     'overlapPossible',

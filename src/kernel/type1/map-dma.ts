@@ -9,6 +9,9 @@ import { chargeMapping } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
 import { removeMapping } from './remove-dma.ts';
 
+/** Mappings of a container, however high its dma_entry_limit: about 250 MB here. */
+export const MAPPINGS_MAX = 2 ** 22;
+
 /**
  * vfio_iommu_type1_map_dma.
  *
@@ -85,6 +88,9 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   }
   if (iommu.dmaAvail === 0)
     return task.refuse('ENOSPC', 'the container has dma_entry_limit mappings already');
+  if (mappings.count >= MAPPINGS_MAX) {
+    return task.refuse('ENOMEM', `the container has ${MAPPINGS_MAX} mappings, more than this host holds`);
+  }
   if (!inIovaList(iommu, start, start + pages)) {
     return task.refuse('EINVAL', `${hex(iova)}+${hex(size)} is not inside one of the IOVA ranges`);
   }

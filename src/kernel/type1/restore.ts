@@ -11,10 +11,11 @@ import { treeOf, WrongShape } from '../tree-shape.ts';
 import type { Container } from '../vfio/container.ts';
 import type { Group } from '../vfio/group.ts';
 import type { Iommu } from './iommu.ts';
+import { MAPPINGS_MAX } from './map-dma.ts';
 import { Type1 } from './type1.ts';
 
-/** dma_entry_limit may be this high at most, so a container has at most so many mappings. */
-const ENTRIES_MAX = 2 ** 22;
+/** The highest dma_entry_limit. */
+const ENTRIES_MAX = 2 ** 32 - 1;
 const INT32_MAX = 2 ** 31 - 1;
 
 /** A type1 instance of a container that has its groups already; devices are there, and open. */
@@ -112,6 +113,7 @@ function restoreMappings(
   { mappings, overlapPossible, dmaAvail }: SavedIommu,
   where: string,
 ): void {
+  if (mappings.length > MAPPINGS_MAX) throw wrong(where, `has more than ${MAPPINGS_MAX} items`);
   if (mappings.length + dmaAvail > ENTRIES_MAX) {
     throw wrong(where, `and dmaAvail are more than ${ENTRIES_MAX} together, the highest dma_entry_limit`);
   }
