@@ -63,10 +63,10 @@ static bool dirty_tracking(struct vfile *file)
 	return iommu_field(file, "dirtyTracking");
 }
 
-/* An errno that type1 gives: without an IOMMU the container never got that far. */
-static int type1_fails(struct vfile *file, int error)
+/* An errno of the IOMMU's driver: a classic container without one never gets that far, iommufd's looks at it first. */
+static int driver_fails(struct vfile *file, int error)
 {
-	return fails(iommu_type(file) ? error : EINVAL);
+	return fails(kernel_has_iommufd_containers() || iommu_type(file) ? error : EINVAL);
 }
 
 static int check_extension(struct vfile *file, uint64_t extension)
@@ -116,6 +116,7 @@ static size_t build_info(uint8_t *info, const char *answer)
 
 	fixed->flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
 	fixed->iova_pgsizes = json_u64(json_get(answer, "pageSizes"));
+	/* iommufd's container has no migration capability. */
 	if (json_get(answer, "maxDirtyBitmapSize")) {
 		struct vfio_iommu_type1_info_cap_migration *migration =
 			add_capability(info, &end, &last, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, sizeof(*migration));
@@ -146,6 +147,31 @@ static size_t build_info(uint8_t *info, const char *answer)
 	return end;
 }
 
+/*
+ * Where there is not room for all capabilities, type1 gives none and iommufd those that fit, although nothing points to the
+ * first of them (fill_cap_dma_avail, fill_cap_iova).
+ */
+static int give_some_capabilities(uint64_t arg, uint8_t *info, uint32_t argsz)
+{
+	size_t last = 0, next = INFO_SIZE;
+
+	while (next) {
+		struct vfio_info_cap_header *head = (void *)(info + next);
+		size_t at = next, end = head->id == VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL ? at + 12 : 0;
+
+		if (head->id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE)
+			end = at + 16 + 16 * ((struct vfio_iommu_type1_info_cap_iova_range *)head)->nr_iovas;
+		next = head->next;
+		head->next = 0;
+		if (last && argsz >= at && to_user(arg + last + offsetof(struct vfio_info_cap_header, next), &(uint32_t){ at }, 4))
+			return -1;
+		if (end && end <= argsz && to_user(arg + at, info + at, end - at))
+			return -1;
+		last = at;
+	}
+	return 0;
+}
+
 static int get_info(struct vfile *file, uint64_t arg)
 {
 	struct vfio_iommu_type1_info user = { 0 }, *fixed;
@@ -155,9 +181,9 @@ static int get_info(struct vfile *file, uint64_t arg)
 	int result;
 
 	if (from_user(&user, arg, INFO_MIN))
-		return type1_fails(file, EFAULT);
+		return driver_fails(file, EFAULT);
 	if (user.argsz < INFO_MIN)
-		return type1_fails(file, EINVAL);
+		return driver_fails(file, EINVAL);
 	if (kernel_at_least(6, 6))
 		copied = user.argsz < INFO_SIZE ? user.argsz : INFO_SIZE;
 	else
@@ -177,6 +203,8 @@ static int get_info(struct vfile *file, uint64_t arg)
 	reply_end(&reply);
 	if (user.argsz < size) {
 		fixed->argsz = size;
+		if (kernel_has_iommufd_containers())
+			result = give_some_capabilities(arg, info, user.argsz);
 	} else {
 		fixed->cap_offset = INFO_SIZE;
 		result = to_user(arg + INFO_SIZE, info + INFO_SIZE, size - INFO_SIZE);
@@ -193,9 +221,9 @@ static int map_dma(struct vfile *file, uint64_t arg)
 	char json[256];
 
 	if (from_user(&map, arg, MAP_SIZE))
-		return type1_fails(file, EFAULT);
+		return driver_fails(file, EFAULT);
 	if (map.argsz < MAP_SIZE)
-		return type1_fails(file, EINVAL);
+		return driver_fails(file, EINVAL);
 	snprintf(json, sizeof(json), "{\"iova\":\"0x%llx\",\"vaddr\":\"0x%llx\",\"size\":\"0x%llx\",\"flags\":%u}",
 		 map.iova, map.vaddr, map.size, map.flags);
 	return post_only(file, "map-dma", json);
@@ -252,18 +280,18 @@ static int unmap_dma(struct vfile *file, uint64_t arg)
 	char json[256];
 
 	if (from_user(&unmap, arg, UNMAP_SIZE))
-		return type1_fails(file, EFAULT);
+		return driver_fails(file, EFAULT);
 	if (unmap.argsz < UNMAP_SIZE)
-		return type1_fails(file, EINVAL);
-	bool dirty = unmap.flags == VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+		return driver_fails(file, EINVAL);
+	bool dirty = unmap.flags == VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP && !kernel_has_iommufd_containers();
 
 	if (dirty) {
 		if (unmap.argsz < UNMAP_SIZE + BITMAP_SIZE)
-			return type1_fails(file, EINVAL);
+			return driver_fails(file, EINVAL);
 		if (from_user(&bitmap, arg + UNMAP_SIZE, BITMAP_SIZE))
-			return type1_fails(file, EFAULT);
+			return driver_fails(file, EFAULT);
 		if (!bitmap_fits(unmap.size, &bitmap))
-			return type1_fails(file, EINVAL);
+			return driver_fails(file, EINVAL);
 	}
 	int result;
 
@@ -274,10 +302,17 @@ static int unmap_dma(struct vfile *file, uint64_t arg)
 			 unmap.size, unmap.flags);
 		result = post(file, "unmap-dma", json, &reply);
 	}
-	if (result == 0)
+	int error = errno;
+	/* iommufd says what it has unmapped also where it then fails. */
+	bool tells = result == 0 || (reply.connection && json_get(reply.body, "size"));
+
+	if (tells)
 		unmap.size = json_u64(json_get(reply.body, "size"));
 	reply_end(&reply);
-	return result ? result : to_user(arg, &unmap, UNMAP_SIZE);
+	if (tells && to_user(arg, &unmap, UNMAP_SIZE))
+		return -1;
+	errno = error;
+	return result;
 }
 
 static int dirty_pages(struct vfile *file, uint64_t arg)
@@ -290,6 +325,8 @@ static int dirty_pages(struct vfile *file, uint64_t arg)
 	char json[256];
 	unsigned type = iommu_type(file);
 
+	if (kernel_has_iommufd_containers())
+		return fails(ENOTTY);
 	if (!type)
 		return fails(EINVAL);
 	/* Before the argument is looked at. */
@@ -337,5 +374,5 @@ int container_ioctl(struct vfile *file, unsigned request, uint64_t arg)
 	case VFIO_IOMMU_DIRTY_PAGES:
 		return dirty_pages(file, arg);
 	}
-	return unknown_ioctl(file, request, iommu_type(file) ? ENOTTY : EINVAL);
+	return unknown_ioctl(file, request, kernel_has_iommufd_containers() || iommu_type(file) ? ENOTTY : EINVAL);
 }

@@ -4,7 +4,7 @@
 #define PROCESS_VARIABLE "VFIO_HOST_PROCESS_PID"
 
 static unsigned version; /* major << 16 | minor */
-static bool real_memory;
+static bool real_memory, iommufd;
 static char process[ID_SIZE];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -18,6 +18,7 @@ static void ask(void)
 	json_string(json_get(reply.body, "kernel"), text, sizeof(text));
 	sscanf(text, "%u.%u", &major, &minor);
 	version = major << 16 | minor;
+	iommufd = strstr(text, "-iommufd") != NULL;
 	real_memory = json_is(json_get(reply.body, "processMemory"), "\"real\"");
 	reply_end(&reply);
 }
@@ -34,6 +35,13 @@ bool kernel_at_least(unsigned major, unsigned minor)
 {
 	know();
 	return version >= (major << 16 | minor);
+}
+
+/* Whether containers are iommufd's (vfio_compat), not the classic ones with type1. */
+bool kernel_has_iommufd_containers(void)
+{
+	know();
+	return iommufd;
 }
 
 /* The program's name as an id: what the kernel calls it in its log. */

@@ -126,6 +126,7 @@ int fails(int error);
 
 /* kernel.c: which kernel the service answers as, and the process it knows us by */
 bool kernel_at_least(unsigned major, unsigned minor);
+bool kernel_has_iommufd_containers(void);
 const char *current_process(void);
 void process_after_fork(void);
 void process_exits(void);

@@ -55,7 +55,11 @@ static void groups(void)
 	show("set-container-again-other-file", ioctl(g, VFIO_GROUP_SET_CONTAINER, &file));
 	show("status-set", ioctl(g, VFIO_GROUP_GET_STATUS, &status));
 	show_hex("status-set-flags", status.flags);
-	show("device-without-iommu", ioctl(g, VFIO_GROUP_GET_DEVICE_FD, NAME));
+	int early = ioctl(g, VFIO_GROUP_GET_DEVICE_FD, NAME);
+
+	show_ok("device-without-iommu", early);
+	if (early >= 0)
+		close(early);
 	show("set-iommu-8", ioctl(c, VFIO_SET_IOMMU, 8));
 	show("set-iommu-9", ioctl(c, VFIO_SET_IOMMU, 9));
 	show("set-iommu", ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));

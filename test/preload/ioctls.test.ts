@@ -8,10 +8,15 @@ const SLOW_MS = 120_000;
 /** Parts of ioctls.c. */
 const PARTS = ['containers', 'groups', 'maps', 'infos', 'dirties', 'devices'];
 
-/** What 6.1 answers, in order: part, name, answer. */
-const ON_6_1 = readFileSync(new URL('ioctls-6.1.txt', import.meta.url), 'utf8')
-  .trimEnd()
-  .split('\n');
+/** Answers of a file, in order: part, name, answer. */
+const answers = (file: string) =>
+  readFileSync(new URL(file, import.meta.url), 'utf8')
+    .trimEnd()
+    .split('\n');
+
+/** What the classic container of 6.1 answers, and that of iommufd. */
+const ON_6_1 = answers('ioctls-6.1.txt');
+const ON_IOMMUFD = answers('ioctls-6.12-iommufd.txt');
 
 /** GET_INFO from 6.6 on: as many bytes are written as the caller has room for, and capabilities begin at multiples of 8. */
 const ALIGNED = {
@@ -41,6 +46,7 @@ const DIFFERENCES: Record<string, Record<string, string>> = {
 };
 
 function expected(kernel: string): string[] {
+  if (kernel === '6.12-iommufd') return ON_IOMMUFD;
   return ON_6_1.map((line) => {
     const [part, name] = line.split(' ');
     const other = DIFFERENCES[kernel]![`${part} ${name}`];
@@ -48,7 +54,7 @@ function expected(kernel: string): string[] {
   });
 }
 
-describe.skipIf(!HAS_COMPILER).each(Object.keys(DIFFERENCES))('on %s', (kernel) => {
+describe.skipIf(!HAS_COMPILER).each([...Object.keys(DIFFERENCES), '6.12-iommufd'])('on %s', (kernel) => {
   let ioctls: string;
   let rig: Prepared;
   beforeAll(async () => {
