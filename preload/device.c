@@ -1,4 +1,4 @@
-/* The ioctls of a device that all buses share: features, interrupts; and those of an AP matrix. */
+/* The ioctls of a device that buses share: features and interrupts. */
 #include "shim.h"
 #include <sys/eventfd.h>
 
@@ -102,6 +102,26 @@ static int trigger_single(int *at, const struct vfio_irq_set *set, const void *d
 		if (fd < -1)
 			return fails(EINVAL);
 		return set_eventfd(at, fd);
+	}
+}
+
+/* vfio_ccw_mdev_set_irqs, and the like of vfio-ap: there is only one of each. */
+static int trigger_on_s390(int *at, const struct vfio_irq_set *set, const void *data)
+{
+	if (!(set->flags & VFIO_IRQ_SET_ACTION_TRIGGER))
+		return fails(EINVAL);
+	switch (set->flags & IRQ_DATA) {
+	case VFIO_IRQ_SET_DATA_NONE:
+		signal_eventfd(*at);
+		return 0;
+	case VFIO_IRQ_SET_DATA_BOOL:
+		if (*(const uint8_t *)data)
+			signal_eventfd(*at);
+		return 0;
+	default:
+		if (*(const int32_t *)data < -1)
+			return fails(EINVAL);
+		return set_eventfd(at, *(const int32_t *)data);
 	}
 }
 
@@ -252,45 +272,8 @@ int set_irqs(struct vfile *file, uint64_t arg, const unsigned *counts, unsigned 
 	if (size && set.count && from_user(data, arg + IRQ_SET_SIZE, set.count * size))
 		return -1;
 	if (file->shared->api != API_PCI)
-		return trigger_single(&file->irq[set.index][0], &set, data);
+		return trigger_on_s390(&file->irq[set.index][0], &set, data);
 	return set_pci_irqs(file, &set, data);
-}
-
-static int reset(struct vfile *file)
-{
-	(void)file;
-	return 0;
-}
-
-/* A matrix of AP queues: no regions, from 6.3 on one interrupt by which it is asked to go. */
-static int ap_ioctl(struct vfile *file, unsigned request, uint64_t arg)
-{
-	struct vfio_device_info info = { 0 };
-	uint32_t argsz;
-
-	switch (request) {
-	case VFIO_DEVICE_GET_INFO:
-		if (from_user(&argsz, arg, 16 <= sizeof(argsz) ? 16 : sizeof(argsz)))
-			return -1;
-		if (argsz < 16)
-			return fails(EINVAL);
-		info.argsz = argsz;
-		info.flags = VFIO_DEVICE_FLAGS_AP | VFIO_DEVICE_FLAGS_RESET;
-		info.num_irqs = kernel_at_least(6, 3) ? 1 : 0;
-		return to_user(arg, &info, 16);
-	case VFIO_DEVICE_RESET: {
-		struct reply reply;
-		char path[160];
-
-		snprintf(path, sizeof(path), "/v1/devices/%s/ap-reset", file->shared->id);
-		http_call(&reply, "POST", path, "{}");
-		int result = settle(&reply);
-
-		reply_end(&reply);
-		return result;
-	}
-	}
-	return unknown_ioctl(file, request, kernel_at_least(5, 10) ? EOPNOTSUPP : ENOTTY);
 }
 
 /* An ioctl on a device, as ioctl returns. */
@@ -298,9 +281,12 @@ int device_ioctl(struct vfile *file, unsigned request, uint64_t arg)
 {
 	if (request == VFIO_DEVICE_FEATURE)
 		return feature(arg);
-	if (file->shared->api == API_AP)
+	switch ((enum api)file->shared->api) {
+	case API_CCW:
+		return ccw_ioctl(file, request, arg);
+	case API_AP:
 		return ap_ioctl(file, request, arg);
-	if (request == VFIO_DEVICE_RESET)
-		return reset(file);
-	return pci_ioctl(file, request, arg);
+	default:
+		return pci_ioctl(file, request, arg);
+	}
 }

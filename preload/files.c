@@ -465,6 +465,11 @@ void files_after_fork(bool child)
 	pthread_mutex_unlock(&lock);
 }
 
+void file_memory_end(void *memory, size_t size)
+{
+	REAL(munmap)(memory, size);
+}
+
 /* The memory of a device, for the shim's own use: not a mapping that keeps the file open. NULL where it cannot be. */
 void *file_memory(struct vfile *file, uint64_t offset, size_t size)
 {

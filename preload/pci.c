@@ -224,6 +224,8 @@ int pci_ioctl(struct vfile *file, unsigned request, uint64_t arg)
 			counts[i] = irq_count(device, i);
 		return set_irqs(file, arg, counts, VFIO_PCI_NUM_IRQS);
 	}
+	case VFIO_DEVICE_RESET:
+		return 0;
 	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
 		return hot_reset_info(device, arg);
 	case VFIO_DEVICE_PCI_HOT_RESET:

@@ -3,7 +3,6 @@
  * space, where most bits do not change, and a subchannel's regions, where writing is what starts an operation.
  */
 #include "shim.h"
-#include <sys/mman.h>
 
 #define REGION(offset) ((unsigned)((uint64_t)(offset) >> 40))
 
@@ -42,8 +41,28 @@ static ssize_t write_config(struct vfile *file, const uint8_t *data, size_t size
 
 		config[at + i] = (config[at + i] & ~bits) | (data[i] & bits);
 	}
-	REAL(munmap)(config, 4096);
+	file_memory_end(config, 4096);
 	return size;
+}
+
+/* Whether what is written there does more than to be there. */
+static bool matters(const struct shared *device, uint64_t offset)
+{
+	return device->kind == DEVICE && (device->api == API_CCW || (device->api == API_PCI &&
+								      REGION(offset) == VFIO_PCI_CONFIG_REGION_INDEX));
+}
+
+static ssize_t write_region(struct vfile *file, uint64_t data, size_t size, uint64_t offset)
+{
+	uint8_t copy[256];
+
+	if (file->shared->api == API_CCW)
+		return ccw_write(file, data, size, offset);
+	if (size > sizeof(copy))
+		size = sizeof(copy);
+	if (from_user(copy, data, size))
+		return -1;
+	return write_config(file, copy, size, offset & ((1ull << 40) - 1));
 }
 
 static ssize_t write_at(int fd, const void *data, size_t size, off_t offset)
@@ -53,17 +72,25 @@ static ssize_t write_at(int fd, const void *data, size_t size, off_t offset)
 
 	if (!file)
 		return REAL(pwrite)(fd, data, size, offset);
-	if (file->shared->kind == DEVICE && file->shared->api == API_PCI && REGION(offset) == VFIO_PCI_CONFIG_REGION_INDEX) {
-		uint8_t copy[256];
-
-		if (size > sizeof(copy))
-			size = sizeof(copy);
-		result = from_user(copy, (uintptr_t)data, size);
-		if (result == 0)
-			result = write_config(file, copy, size, offset & ((1ull << 40) - 1));
-	} else {
+	if (matters(file->shared, offset))
+		result = write_region(file, (uintptr_t)data, size, offset);
+	else
 		result = REAL(pwrite)(fd, data, size, offset);
-	}
+	file_put(file);
+	return result;
+}
+
+static ssize_t read_at(int fd, void *data, size_t size, off_t offset)
+{
+	struct vfile *file = fd_is_ours(fd) ? file_get(fd) : NULL;
+	ssize_t result;
+
+	if (!file)
+		return REAL(pread)(fd, data, size, offset);
+	if (file->shared->kind == DEVICE && file->shared->api == API_CCW)
+		result = ccw_read(file, (uintptr_t)data, size, offset);
+	else
+		result = REAL(pread)(fd, data, size, offset);
 	file_put(file);
 	return result;
 }
@@ -73,9 +100,44 @@ HOOK ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
 	return write_at(fd, data, size, offset);
 }
 
+HOOK ssize_t pread(int fd, void *data, size_t size, off_t offset)
+{
+	return read_at(fd, data, size, offset);
+}
+
+/* At the descriptor's own place, which moves on. */
+HOOK ssize_t write(int fd, const void *data, size_t size)
+{
+	if (!fd_is_ours(fd))
+		return REAL(write)(fd, data, size);
+	off_t offset = lseek(fd, 0, SEEK_CUR);
+	ssize_t n = write_at(fd, data, size, offset);
+
+	if (n > 0)
+		lseek(fd, offset + n, SEEK_SET);
+	return n;
+}
+
+HOOK ssize_t read(int fd, void *data, size_t size)
+{
+	if (!fd_is_ours(fd))
+		return REAL(read)(fd, data, size);
+	off_t offset = lseek(fd, 0, SEEK_CUR);
+	ssize_t n = read_at(fd, data, size, offset);
+
+	if (n > 0)
+		lseek(fd, offset + n, SEEK_SET);
+	return n;
+}
+
 #ifdef __GLIBC__
 HOOK ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
 {
 	return write_at(fd, data, size, offset);
+}
+
+HOOK ssize_t pread64(int fd, void *data, size_t size, off64_t offset)
+{
+	return read_at(fd, data, size, offset);
 }
 #endif

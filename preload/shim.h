@@ -136,6 +136,7 @@ struct vfile *file_get(int fd);
 void file_put(struct vfile *file);
 int file_install(const struct shared *made, bool cloexec);
 void *file_memory(struct vfile *file, uint64_t offset, size_t size);
+void file_memory_end(void *memory, size_t size);
 bool fd_is_ours(int fd);
 bool fd_is_internal(int fd);
 void fd_closed(int fd);
@@ -156,14 +157,18 @@ bool vfio_node_stat(const char *node, struct stat *st);
 /* open.c */
 int vfio_open(const char *node, int flags);
 
-/* container.c, group.c, device.c, pci.c, ccw.c: the ioctls; they return as ioctl does */
+/* container.c, group.c, device.c, pci.c, ccw.c, ap.c: the ioctls; they return as ioctl does */
 int container_ioctl(struct vfile *file, unsigned request, uint64_t arg);
 int group_ioctl(struct vfile *file, unsigned request, uint64_t arg);
 int device_ioctl(struct vfile *file, unsigned request, uint64_t arg);
 int pci_ioctl(struct vfile *file, unsigned request, uint64_t arg);
-int pci_hot_reset(struct vfile *file, unsigned request, uint64_t arg);
+int ccw_ioctl(struct vfile *file, unsigned request, uint64_t arg);
+int ap_ioctl(struct vfile *file, unsigned request, uint64_t arg);
 int set_irqs(struct vfile *file, uint64_t arg, const unsigned *counts, unsigned indexes);
 void pci_describe(struct shared *made, uint8_t *config, const char *name);
+
+ssize_t ccw_read(struct vfile *file, uint64_t data, size_t size, uint64_t offset);
+ssize_t ccw_write(struct vfile *file, uint64_t data, size_t size, uint64_t offset);
 
 /* devices.c: the service's devices by the names a program knows them by */
 bool device_of_group(unsigned group, struct shared *found);

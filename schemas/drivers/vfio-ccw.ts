@@ -152,7 +152,10 @@ export const vfioCcw = {
       stack: byWorker('vfio_ccw_sch_io_todo'),
       answer: { ...Interrupts, scsw: Type.Optional(Scsw), ...Subchannel },
     },
-    'ccw-no-interrupt': { args: args({}), answer: { ...Interrupts, ...Subchannel } },
+    'ccw-no-interrupt': {
+      args: args({}),
+      answer: { ...Interrupts, scsw: Type.Optional(Scsw), ...Subchannel },
+    },
     'ccw-halt': { args: args({}), answer: Subchannel },
     'ccw-clear': { args: args({}), answer: Subchannel },
     'ccw-reset': { args: args({}), answer: Subchannel, stack: BY_RESET },

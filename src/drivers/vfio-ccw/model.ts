@@ -117,7 +117,7 @@ export const vfioCcwModel: Model<typeof vfioCcw, VfioCcwDriver, Era, ChannelSubs
       return { interrupts: yield* driver.interrupt(api), ...scswOf(driver) };
     }),
     'ccw-no-interrupt': stateful(throughGuest, function* (driver, api) {
-      return { interrupts: yield* driver.noInterrupt(api) };
+      return { interrupts: yield* driver.noInterrupt(api), ...scswOf(driver) };
     }),
     'ccw-halt': stateful(throughFile, (driver, api) => driver.writeAsyncRegion(api, 'halt')),
     'ccw-clear': stateful(throughFile, (driver, api) => driver.writeAsyncRegion(api, 'clear')),
