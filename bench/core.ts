@@ -2,9 +2,14 @@
 
 import { performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type Generation, generationOf, KERNEL_VERSIONS } from '../src/kernel/generations/index.ts';
 import { median, nanoseconds, number, printTable, quantile } from './support/figures.ts';
 import { type OrderName, Window } from './support/order.ts';
 import { addressOfPage, mapArgs, Rig, unmapArgs } from './support/rig.ts';
+
+/** The kernel that is measured, `--kernel VERSION`: each engine by one that has it. */
+const KERNEL = kernelOf(process.argv.slice(2));
 
 /** Population sizes: mappings or pins. */
 const SIZES = [1_000, 65_535, 1_000_000];
@@ -52,13 +57,20 @@ interface Bench extends Result {
   round(): Partial<Record<Figure, number>>;
 }
 
+function kernelOf(args: string[]): Generation {
+  const { values } = parseArgs({ args, options: { kernel: { type: 'string', default: '6.1' } } });
+  const gen = generationOf(values.kernel);
+  if (!gen) throw new Error(`--kernel ${values.kernel} is not one of ${KERNEL_VERSIONS.join(', ')}`);
+  return gen;
+}
+
 function noSamples(): Samples {
   return { map: [], unmap: [], 'pin 1': [], 'unpin 1': [], 'pin 512': [], '512 x pin 1': [] };
 }
 
 /** A container of `size` mappings of one page. Half of the IOVA space the mappings lie in is free. */
 function mappingBench(size: number, order: OrderName): Bench {
-  const rig = new Rig(size + BATCH);
+  const rig = new Rig(KERNEL, size + BATCH);
   const window = new Window(2 * size, order);
   for (let i = 0; i < size; i++) rig.map(mapArgs(window.head()));
   const round = () => {
@@ -88,7 +100,7 @@ function mappingBench(size: number, order: OrderName): Bench {
  * block for the large pin is always free between them.
  */
 function pinBench(size: number, order: OrderName): Bench {
-  const rig = new Rig(1);
+  const rig = new Rig(KERNEL, 1);
   const span = 2 * size;
   const pages = 2 * span + 2 * BLOCK;
   rig.map({ ...mapArgs(0), size: addressOfPage(pages) });
@@ -218,16 +230,16 @@ async function measureBytes(
 function mappingBytes(size: number, untilGrown: boolean): Promise<Bytes> {
   return measureBytes(
     size,
-    () => new Rig(3 * size),
+    () => new Rig(KERNEL, 3 * size),
     (rig, index) => rig.map(mapArgs(index)),
-    (rig) => rig.iommu.mappings.count,
-    untilGrown ? (rig) => rig.iommu.mappings.capacity : undefined,
+    (rig) => rig.mappings.count,
+    untilGrown ? (rig) => rig.mappings.capacity : undefined,
   );
 }
 
 function pinBytes(size: number, untilGrown: boolean): Promise<Bytes> {
   const newRig = () => {
-    const rig = new Rig(1);
+    const rig = new Rig(KERNEL, 1);
     rig.map({ ...mapArgs(0), size: addressOfPage(3 * size) });
     return rig;
   };
@@ -235,8 +247,8 @@ function pinBytes(size: number, untilGrown: boolean): Promise<Bytes> {
     size,
     newRig,
     (rig, index) => rig.pin(addressOfPage(index), 1),
-    (rig) => rig.iommu.pins.count,
-    untilGrown ? (rig) => rig.iommu.pins.capacity : undefined,
+    (rig) => rig.pins.count,
+    untilGrown ? (rig) => rig.pins.capacity : undefined,
   );
 }
 
@@ -310,7 +322,7 @@ function printBytes(what: string, limit: number, all: readonly Bytes[]): void {
 async function main(): Promise<void> {
   if (!globalThis.gc) throw new Error('run with node --expose-gc');
   const began = performance.now();
-  console.log(`Node ${process.version}, ${process.platform} ${process.arch}\n`);
+  console.log(`Linux ${KERNEL.version}; Node ${process.version}, ${process.platform} ${process.arch}\n`);
   const results = [...measure(mappingBench), ...measure(pinBench)];
   printTimes(results);
   printBlocks(results);

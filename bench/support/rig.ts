@@ -1,5 +1,6 @@
 import type { MdevDriver } from '../../src/kernel/driver.ts';
-import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
+import type { Generation } from '../../src/kernel/generations/index.ts';
+import type { CompatContainer } from '../../src/kernel/iommufd/vfio-compat.ts';
 import { Kernel } from '../../src/kernel/kernel.ts';
 import { PAGE_SIZE } from '../../src/kernel/pages.ts';
 import { type KernelStep, Task } from '../../src/kernel/task.ts';
@@ -34,17 +35,24 @@ export function addressOfPage(page: number): bigint {
   return BigInt(page) * PAGE;
 }
 
+/** Entries of an engine's table, and how many there is room for. */
+interface Table {
+  readonly count: number;
+  readonly capacity: number;
+}
+
 /** A kernel with one type1v2 container and one open mdev in it. Each method is one kernel call, as one task. */
 export class Rig {
-  readonly iommu: Type1;
+  readonly mappings: Table;
+  readonly pins: Table;
   private readonly container: Container;
   private readonly kernel: Kernel;
   private readonly device: Device;
 
   /** @param entryLimit the module parameter dma_entry_limit: mappings the container may have */
-  constructor(entryLimit: number) {
+  constructor(gen: Generation, entryLimit: number) {
     const limits = { residentPages: 0, dirtyBitmapBytes: 0 };
-    const kernel = new Kernel(LINUX_6_1, limits);
+    const kernel = new Kernel(gen, limits);
     kernel.dmaEntryLimit = entryLimit;
     this.kernel = kernel;
     this.device = kernel.createDevice('d0', 'mdev', idleDriver, kernel.groupOf('g0', null));
@@ -57,7 +65,15 @@ export class Rig {
     this.run('set-iommu', (task) => setIommu(task, container, VFIO_TYPE1v2_IOMMU));
     this.run('open-device', (task) => openDevice(task, this.device));
     this.container = container;
-    this.iommu = container.iommu as Type1;
+    if (gen.containerOf === 'iommufd') {
+      const { areas, accesses } = (container as CompatContainer).iommu.ioas!;
+      this.mappings = areas;
+      this.pins = accesses;
+    } else {
+      const { mappings, pins } = container.iommu as Type1;
+      this.mappings = mappings;
+      this.pins = pins;
+    }
   }
 
   private run(call: string, step: (task: Task) => KernelStep<unknown>): void {

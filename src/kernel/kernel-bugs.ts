@@ -62,6 +62,15 @@ export const KERNEL_BUGS = {
       'they are unmapped or the vGPU is closed.',
     scenarios: [],
   },
+  'gvt-walks-everything': {
+    id: 'gvt-walks-everything',
+    title: 'GVT-g looks for each page frame of the range in turn',
+    text:
+      'intel_vgpu_dma_unmap (gvt/kvmgt.c) searches its cache once for every page of the range. Where iommufd provides ' +
+      'the container the callback after close has the range 0 to 2^64-1: 2^52 searches under cache_lock, so that the ' +
+      'close of a vGPU does not return for months. Here it returns.',
+    scenarios: [],
+  },
 } as const satisfies Record<string, KernelBugNote>;
 
 /** Ids of the bugs. */

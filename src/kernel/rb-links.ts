@@ -32,7 +32,7 @@ export interface TreeShape {
 export class RbLinks {
   protected left: Int32Array = new Int32Array(MIN_CAPACITY);
   protected right: Int32Array = new Int32Array(MIN_CAPACITY);
-  private parent: Int32Array = new Int32Array(MIN_CAPACITY);
+  protected parent: Int32Array = new Int32Array(MIN_CAPACITY);
   private red: Uint8Array = new Uint8Array(MIN_CAPACITY);
   /** Head of the free list, threaded through `left`. */
   private free: number = NIL;
@@ -146,7 +146,7 @@ export class RbLinks {
     return this.insertFixup(root, node);
   }
 
-  private rotateLeft(root: number, x: number): number {
+  protected rotateLeft(root: number, x: number): number {
     const y = this.right[x]!;
     this.right[x] = this.left[y]!;
     if (this.left[y] !== NIL) this.parent[this.left[y]!] = x;
@@ -160,7 +160,7 @@ export class RbLinks {
     return root;
   }
 
-  private rotateRight(root: number, x: number): number {
+  protected rotateRight(root: number, x: number): number {
     const y = this.left[x]!;
     this.left[x] = this.right[y]!;
     if (this.right[y] !== NIL) this.parent[this.right[y]!] = x;

@@ -14,6 +14,7 @@ export function recordings(version: string): { file: string; scenarios: Scenario
     // Not every kernel was recorded on every machine; on a PC each was.
     if (machine !== '' && !existsSync(folder)) return [];
     return readdirSync(folder)
+      .filter((file) => /\.jsonl(\.gz)?$/.test(file))
       .sort()
       .map((file) => {
         const bytes = readFileSync(new URL(file, folder));

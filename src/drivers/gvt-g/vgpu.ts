@@ -24,6 +24,9 @@ const NOT_ATTACHED = 'the vGPU is not attached to a guest';
 /** Different entries that the page tables may hold. */
 export const GTT_ENTRIES_MAX = 2 ** 20;
 
+/** Pages of a range that nobody waits for: a nanosecond each would be a quarter of an hour. */
+const ENDLESS_PAGES = 2 ** 40;
+
 /**
  * One Intel vGPU (struct intel_vgpu) and what kvmgt.c does with guest pages, as all kernels have it: a page that the
  * page tables map is pinned, one key for each 4 KiB, and kept in a cache until its references drop, it is
@@ -56,6 +59,7 @@ export abstract class Vgpu implements MdevDriver {
     yield* api.lock(this.ownLock);
     const first = pageOf(iova);
     const end = first + pageOf(length);
+    if (end - first >= ENDLESS_PAGES) api.adviseBug('gvt-walks-everything', iova);
     for (let page = this.gfnCache.lowestFrom(first); page && page.gfn < end; ) {
       yield* this.drop(api, page);
       page = this.gfnCache.lowestFrom(first);

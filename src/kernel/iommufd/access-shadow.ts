@@ -24,7 +24,7 @@ export class AccessShadow extends PinShadow {
     }
     const pin = keyOf(ioas, slot, there);
     const text =
-      `${device.id} unpinned ${npage} pages at ${hexAddress(page)}, pinned as ${pin.npage} pages at ` +
+      `${device.id} unpinned ${counted(npage)} at ${hexAddress(page)}, pinned as ${counted(pin.npage)} at ` +
       `${hexAddress(pin.page)}: what was pinned in one call must be unpinned in one`;
     task.advise('UNPIN_NOT_AS_PINNED', [device.id], addressOf(page), text);
   }
@@ -71,4 +71,8 @@ function firstHeld(ioas: Ioas, device: Device, slot: number): PinKey | null {
     if (ioas.accesses.heldBy(access, device.number) > 0) return keyOf(ioas, slot, access);
   }
   return null;
+}
+
+function counted(pages: number): string {
+  return pages === 1 ? '1 page' : `${pages} pages`;
 }

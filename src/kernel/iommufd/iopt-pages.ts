@@ -12,8 +12,6 @@ import type { Task } from '../task.ts';
 export class IoptPages {
   /** Root of the accesses in the IOAS's AccessTable (`access_itree`). */
   accesses: number = NIL;
-  /** Pages of the longest access there has been since there was none: how far below a page one may begin. */
-  longestAccess = 0;
 
   /**
    * iopt_alloc_pages.

@@ -7,8 +7,11 @@ import { ioptAreaFillDomains, isReserved } from './domain.ts';
 import type { Ioas } from './ioas.ts';
 import { IoptPages } from './iopt-pages.ts';
 
-/** Mappings an IOAS may have. The kernel's own limit is the caller's memory cgroup; it answers ENOMEM as well. */
-export const AREAS_MAX = 1_048_576;
+/**
+ * Mappings an IOAS may have: as many as dma_entry_limit may allow with type1. The kernel's own limit is the caller's
+ * memory cgroup; it answers ENOMEM as well.
+ */
+export const AREAS_MAX: number = 2 ** 22;
 
 /** A mapping that is asked for: bytes, and READ 1, WRITE 2 or nothing. */
 export interface UserPages {
@@ -71,7 +74,7 @@ function ioptCheckIova(task: Task, ioas: Ioas, iova: bigint, size: bigint): Errn
     return task.refuse('EINVAL', `iova ${hex(iova)} is not a multiple of ${iovaAlignment}`);
   const last = iova + size - 1n;
   if (last >= TOP) return task.refuse('EOVERFLOW', `iova ${hex(iova)} + size ${hex(size)} is beyond 2^64`);
-  if (ioas.hardware.some((iommu) => isReserved(iommu, pageOf(iova), pageOf(last)))) {
+  if (ioas.hasDomain && ioas.hardware.some((iommu) => isReserved(iommu, pageOf(iova), pageOf(last)))) {
     return task.refuse(
       'EINVAL',
       `${hex(iova)}+${hex(size)} has a range that the IOMMU reserves or cannot reach`,
