@@ -7,9 +7,10 @@ import { ReplayView } from '../schemas/views.ts';
 import { parseLine } from '../src/machine/validate.ts';
 import { checkScenario, scenarioOf } from '../src/replay/check.ts';
 import { curlScript } from '../src/replay/curl-script.ts';
-import { replay } from '../src/replay/replay.ts';
+import { replaySteps } from '../src/replay/replay.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
+import { inTurns } from '../src/turns.ts';
 import { errorReply } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
@@ -85,17 +86,19 @@ function routes(app: FastifyInstance, service: Service): void {
     },
     (request, reply) => {
       const { body } = request;
-      const run = (scenario: Scenario) => ({
+      const run = async (scenario: Scenario) => ({
         id: scenario.id,
         kernel: scenario.kernel,
         steps: scenario.steps.length,
-        differences: replay(service.scratchMachine(service.generation(scenario.kernel)), scenario),
+        differences: await inTurns(
+          replaySteps(service.scratchMachine(service.generation(scenario.kernel)), scenario),
+        ),
       });
       if (!(body instanceof Lines)) {
         return run(scenarioOf(body, rigOf(service, request).host.kernel.gen.version));
       }
-      const results = function* () {
-        for (const line of body.lines()) yield `${JSON.stringify(replayLine(line, run))}\n`;
+      const results = async function* () {
+        for (const line of body.lines()) yield `${JSON.stringify(await replayLine(line, run))}\n`;
       };
       return reply.type(NDJSON_TYPE).send(Readable.from(results()));
     },
@@ -103,9 +106,9 @@ function routes(app: FastifyInstance, service: Service): void {
 }
 
 /** A line of NDJSON that is no trace is answered with a problem in its place. */
-function replayLine(line: string, run: (scenario: Scenario) => object): object {
+async function replayLine(line: string, run: (scenario: Scenario) => Promise<object>): Promise<object> {
   try {
-    return run(checkScenario(parseLine(line)));
+    return await run(checkScenario(parseLine(line)));
   } catch (error) {
     return { problem: errorReply(error).body };
   }

@@ -1,5 +1,6 @@
 import type { DifferenceView } from '../../schemas/views.ts';
 import type { Machine } from '../machine/machine.ts';
+import { atOnce } from '../turns.ts';
 import { compare } from './compare.ts';
 import { ScenarioRun } from './run.ts';
 import type { Scenario } from './scenario.ts';
@@ -11,10 +12,16 @@ import type { Scenario } from './scenario.ts';
  * @throws Refused when a step is not a valid call
  */
 export function replay(machine: Machine, scenario: Scenario): DifferenceView[] {
+  return atOnce(replaySteps(machine, scenario));
+}
+
+/** The same, stopping after every step, so that others can have their turn. */
+export function* replaySteps(machine: Machine, scenario: Scenario): Generator<void, DifferenceView[]> {
   const differences: DifferenceView[] = [];
   const run = new ScenarioRun(machine);
   for (const [index, step] of scenario.steps.entries()) {
     const seen = run.take(step, index);
+    yield;
     const { expect } = step;
     if (!expect) continue;
     const note = (field: string, expected: unknown, actual: unknown) =>

@@ -225,3 +225,17 @@ test.each(['replay', 'compare'])('POST /v1/%s keeps the configured limits', asyn
     await small.app.close();
   }
 });
+
+test('a long replay lets others have their turn: /health is answered before it is done', async () => {
+  const done: string[] = [];
+  const call = { call: 'check-extension', container: 'c0', extension: 1, expect: { errno: null, value: 1 } };
+  const steps = [{ call: 'open-container', container: 'c0' }, ...Array(30_000).fill(call)];
+  const replayed = ok(rig.post('replay', { steps })).then(({ differences }) => {
+    expect(differences).toEqual([]);
+    done.push('replay');
+  });
+  // The replay has begun when its body has been read and checked.
+  await new Promise((resolve) => setImmediate(resolve));
+  await Promise.all([replayed, rig.request('GET', '/health').then(() => done.push('health'))]);
+  expect(done).toEqual(['health', 'replay']);
+});
