@@ -28,6 +28,8 @@ COPY --from=builder /app/node_modules ./node_modules
 COPY --from=builder /app/dist ./dist
 COPY --from=builder /app/preload/libvfio-host.so ./preload/
 COPY ui ./ui
+COPY docker/entrypoint.sh /usr/local/bin/vfio-host-entrypoint
+RUN ln -s /app/dist/src/main.js /usr/local/bin/vfio-host
 # The bracket makes openapi.json optional: a pattern may match nothing, a plain name may not.
 COPY package.json LICENSE openapi.jso[n] ./
 USER node
@@ -35,4 +37,5 @@ EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 8080) + '/health').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "dist/src/main.js"]
+ENTRYPOINT ["vfio-host-entrypoint"]
+CMD ["vfio-host"]

@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
+import { parseArguments, UsageError } from './arguments.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './host/limits.ts';
 import { KERNEL_VERSIONS } from './kernel/generations/index.ts';
 import { DEFAULT_WEBHOOK_ALLOW, WEBHOOK_ALLOW_RULE, WebhookAllow } from './webhook/allow.ts';
@@ -99,6 +99,13 @@ const SETTINGS = {
     parse: (text: string) => text,
     schema: Type.String({ maxLength: 4096 }),
   },
+  portFile: {
+    flag: 'port-file',
+    rule: 'the path of a file in a folder that is there',
+    help: 'file that says the port while the service listens',
+    parse: (text: string) => text,
+    schema: Type.String({ maxLength: 4096 }),
+  },
   panicOnWarn: { flag: 'panic-on-warn', help: 'a WARN_ON ends the process with exit code 70', ...flag },
   panicOnOops: { flag: 'panic-on-oops', help: 'a BUG_ON ends the process with exit code 70', ...flag },
   processMemory: {
@@ -166,6 +173,7 @@ export type Config = {
 export const DEFAULT_CONFIG: Config = {
   host: '127.0.0.1',
   port: 8080,
+  portFile: '',
   socket: '',
   allowedHosts: '',
   authToken: '',
@@ -195,7 +203,7 @@ export const DEFAULT_CONFIG: Config = {
 };
 
 /** A setting that is not what it must be; the message names it, its value and the rule. */
-export class ConfigError extends Error {}
+export class ConfigError extends UsageError {}
 
 /** Name of a setting's environment variable. */
 function envName(name: SettingName): string {
@@ -215,19 +223,14 @@ function spellOut(arg: string, at: number, all: readonly string[]): string {
  * Reads the configuration; a flag wins over the environment.
  *
  * @param args command line without the program
- * @throws ConfigError for an unknown flag or a value that breaks its rule
+ * @throws UsageError for an unknown flag, ConfigError for a value that breaks its rule
  */
 export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Config {
   const options = Object.fromEntries(
     Object.values(SETTINGS).map((setting) => [setting.flag, { type: 'string' as const }]),
   );
-  let values: Record<string, string | undefined>;
-  try {
-    values = parseArgs({ args: args.map(spellOut), options, strict: true, allowPositionals: false })
-      .values as never;
-  } catch (error) {
-    throw new ConfigError((error as Error).message);
-  }
+  const given = parseArguments(args.map(spellOut), options, false);
+  const values = given.values as Record<string, string | undefined>;
   const config: Record<string, unknown> = { ...DEFAULT_CONFIG };
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
     const setting = SETTINGS[name];

@@ -3,14 +3,33 @@ import { Machine } from '../machine/machine.ts';
 import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
 import type { Expectation, Scenario } from '../replay/scenario.ts';
 import { readTraces } from '../trace-files/traces.ts';
-import { DIFFERENT, generationNamed, parseTraceCommand, SAME } from './usage.ts';
+import type { Command } from './command.ts';
+import { DIFFERENT, SAME } from './exit.ts';
+import { counted, generationNamed, parseTraceCommand } from './usage.ts';
+
+const HELP = `usage: vfio-host compare TRACE… [--kernels VERSION,…] [--json]
+
+Runs traces on several kernels and prints the steps that differ, each with the reason. A TRACE is a file with a trace
+({"steps": […]}, or {"scenario": a trace}) or with one a line; it may be gzipped (.gz).
+
+  --kernels VERSION,…   some of ${KERNEL_VERSIONS.join(',')} (default: all)
+  --json                a JSON object for each trace
+
+exit codes: 0 no step differs, 1 some do, 64 bad usage
+`;
+
+/** `vfio-host compare …`: traces on several kernels. */
+export const compareTraces: Command = {
+  help: HELP,
+  run: async (args, { out }) => compareCommand(args, out),
+};
 
 /**
  * `vfio-host compare TRACE… [--kernels 5.10,6.1,…] [--json]`: the same traces on each kernel, the steps that
  * differ side by side, each with the reason.
  */
 export function compareCommand(args: readonly string[], out: (line: string) => void): number {
-  const { values, files } = parseTraceCommand('compare', args, {
+  const { values, positionals: files } = parseTraceCommand('compare', args, {
     kernels: { type: 'string' },
     json: { type: 'boolean' },
   });
@@ -32,8 +51,9 @@ function printComparison(
   versions: readonly string[],
   out: (line: string) => void,
 ): void {
-  const verdict = steps.length === 0 ? 'the same on every kernel' : `${steps.length} steps differ`;
-  out(`${scenario.id}: ${verdict} (${scenario.steps.length} steps)`);
+  const differ = `${counted(steps.length, 'step')} ${steps.length === 1 ? 'differs' : 'differ'}`;
+  const verdict = steps.length === 0 ? 'the same on every kernel' : differ;
+  out(`${scenario.id}: ${verdict} (${counted(scenario.steps.length, 'step')})`);
   for (const { step, call, answers, reasons } of steps) {
     const { call: name, ...rest } = call;
     out(`  step ${step}: ${String(name)} ${JSON.stringify(rest)}`);

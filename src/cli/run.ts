@@ -1,8 +1,10 @@
-import { parseArgs } from 'node:util';
+import { parseArguments, UsageError } from '../arguments.ts';
+import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import { LibraryError } from '../run/library.ts';
 import { run } from '../run/run.ts';
 import { parseDevices } from '../run/spec.ts';
-import { generationNamed, UsageError } from './usage.ts';
+import type { Command } from './command.ts';
+import { generationNamed } from './usage.ts';
 
 /** Exit code where the command itself could not do its work (EX_UNAVAILABLE). */
 const EXIT_UNAVAILABLE = 69;
@@ -17,17 +19,38 @@ const OPTIONS = {
   wedged: { type: 'string' },
 } as const;
 
+const HELP = `usage: vfio-host run [--kernel VERSION] [--device SPEC]… [--no-iommu] [--memlock BYTES] [--trace FILE]
+                     [--url URL] [--wedged abort|hang] -- PROGRAM [ARGS…]
+
+Runs an unmodified program on an emulated /dev/vfio of its own, and says afterwards what it asked for.
+
+  --kernel VERSION      the kernel to answer as: ${KERNEL_VERSIONS.join(', ')} (default 6.1)
+  --device SPEC         vfio-pci[:BDF][,key=value…], mdev:DRIVER[,key=value…], or create-device as JSON
+  --no-iommu            devices without an IOMMU
+  --memlock BYTES       RLIMIT_MEMLOCK of the program
+  --trace FILE          where its calls are written as a trace
+  --url URL             a service that runs already: unix:PATH or http://HOST:PORT
+  --wedged abort|hang   what becomes of a program whose call would never return
+
+exit codes: the program's, 64 bad usage, 69 no C compiler, 70 a call would never have returned
+`;
+
+/** `vfio-host run … -- PROGRAM [ARGS…]`: an unmodified program on the emulated /dev/vfio. */
+export const runUnmodified: Command = {
+  help: HELP,
+  run: (args, { err }) => runCommand(args, err),
+};
+
 /**
- * `vfio-host run [--kernel V] [--device SPEC]… [--no-iommu] [--memlock BYTES] [--trace FILE] [--url URL]
- * [--wedged abort|hang] -- PROGRAM [ARGS…]`: runs an unmodified program on the emulated /dev/vfio.
+ * Runs a program.
  *
- * @returns the program's exit code
+ * @returns its exit code
  */
-export async function runCommand(args: readonly string[], err: (line: string) => void): Promise<number> {
+async function runCommand(args: readonly string[], err: (line: string) => void): Promise<number> {
   const end = args.indexOf('--');
   const program = end < 0 ? [] : args.slice(end + 1);
   if (program.length === 0) throw new UsageError('run needs a program: run [options] -- PROGRAM [ARGS…]');
-  const values = parse(args.slice(0, end));
+  const { values } = parseArguments(args.slice(0, end), OPTIONS, false);
   const { kernel, url, wedged = 'abort', memlock } = values;
   if (kernel !== undefined) generationNamed(kernel, '--kernel:');
   if (url !== undefined && !/^(unix:|http:\/\/)./.test(url)) {
@@ -58,13 +81,5 @@ export async function runCommand(args: readonly string[], err: (line: string) =>
     if (!(error instanceof LibraryError)) throw error;
     err(`vfio-host: ${error.message}`);
     return EXIT_UNAVAILABLE;
-  }
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
   }
 }

@@ -1,22 +1,5 @@
-import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { type Options, type Parsed, parseArguments, UsageError } from '../arguments.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
-
-/** A command line that makes no sense; the message says why. */
-export class UsageError extends Error {}
-
-/** Exit code of a bad command line or environment (EX_USAGE). */
-export const EXIT_USAGE = 64;
-/** Exit code of an emulated kernel panic (EX_SOFTWARE). */
-export const EXIT_PANIC = 70;
-
-/** Exit codes of a command that holds traces against something: nothing differs; something does. */
-export const SAME = 0;
-export const DIFFERENT = 1;
-
-type Options = NonNullable<ParseArgsConfig['options']>;
-type Parsed<T extends Options> = ReturnType<
-  typeof parseArgs<{ options: T; allowPositionals: true; strict: true }>
->;
 
 /**
  * Reads the command line of a command on trace files.
@@ -27,18 +10,10 @@ export function parseTraceCommand<const T extends Options>(
   name: string,
   args: readonly string[],
   options: T,
-): { values: Parsed<T>['values']; files: string[] } {
-  const { values, positionals } = parse(args, options);
-  if (positionals.length === 0) throw new UsageError(`${name} needs a trace`);
-  return { values, files: positionals };
-}
-
-function parse<const T extends Options>(args: readonly string[], options: T): Parsed<T> {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
+): Parsed<T> {
+  const parsed = parseArguments(args, options, true);
+  if (parsed.positionals.length === 0) throw new UsageError(`${name} needs a trace`);
+  return parsed;
 }
 
 /**
@@ -51,4 +26,9 @@ export function generationNamed(version: string, where: string): Generation {
   const gen = generationOf(version);
   if (gen) return gen;
   throw new UsageError(`${where} "${version}" is not one of ${KERNEL_VERSIONS.join(', ')}`);
+}
+
+/** A count with its noun. */
+export function counted(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }

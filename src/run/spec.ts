@@ -1,4 +1,4 @@
-import { UsageError } from '../cli/usage.ts';
+import { UsageError } from '../arguments.ts';
 
 /** A device that a program is given: the arguments of its create-device, and what its folder below /sys says. */
 export interface DeviceSpec {

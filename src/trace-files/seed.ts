@@ -1,4 +1,5 @@
 import type { Snapshot } from '../../schemas/snapshot.ts';
+import { UsageError } from '../arguments.ts';
 import type { Host } from '../host/host.ts';
 import { generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import type { MachineLimits } from '../machine/limits.ts';
@@ -11,7 +12,7 @@ import { checkSnapshot, generationOfSnapshot, restoreSnapshot } from '../snapsho
 import { parseJson, readText, tracesIn } from './traces.ts';
 
 /** A file that cannot seed a rig; the message names it and why. */
-export class SeedError extends Error {}
+export class SeedError extends UsageError {}
 
 /** The state in which rigs start. */
 export interface Seed {

@@ -52,9 +52,9 @@ test('replay with a difference: exit code 1, and the step, field and values', as
   const path = file('b.json', JSON.stringify(bad));
   expect(await replayCommand([path], (line) => lines.push(line), terminal(false).stream)).toBe(1);
   expect(lines).toEqual([
-    'bad (6.1): 1 differences',
+    'bad (6.1): 1 difference',
     '  step 0 open-container: errno is null, expected "EPERM"',
-    '0 of 1 traces as expected (1 steps)',
+    '0 of 1 trace as expected (1 step)',
   ]);
 });
 

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { compile, type End, type Program, type Running, start } from './program.ts';
@@ -168,6 +170,41 @@ describe('a command whose reader has gone', () => {
   });
 });
 
+describe('the demo', () => {
+  test.each(['5.10', '6.1', '6.12', '7.2'])(
+    'plays the thread on %s, explains it, and stays with its page until it is stopped',
+    async (kernel) => {
+      running = start(program, ['demo', '--kernel', kernel]);
+      const last = await running.printing(/All of it, live: (\S+)/);
+      const page = await fetch(last[1]!);
+      expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+      const { body } = await exchange(`${last[1]}v1/containers`);
+      expect(body.containers).toMatchObject([
+        { container: 'c0', wedged: { kind: 'BUG_ON' } },
+        { container: 'c1', wedged: null, iommu: { mappings: 0, pins: 0 } },
+      ]);
+      const { code, stdout, stderr } = await stop('SIGINT');
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain(`Linux ${kernel}`);
+      expect(stdout).toMatch(
+        /6\. .*\n.*unmap-dma.*\n +409 .*\n +ccw was called back 11 times(.*\n)*.*After 11 calls the kernel gives up: BUG_ON/,
+      );
+      expect(stdout).toMatch(/13\. .*\n.*unmap-dma.*\n +200 ok, size 0x10000\n +fixed was called back once/);
+      expect(stdout).toMatch(/kernel BUG at drivers\/vfio\/vfio_iommu_type1\.c:\d+!/);
+      expect(stdout).not.toContain('\x1b[');
+    },
+  );
+});
+
+describe('a command line that makes no sense', () => {
+  test('a service that does not answer is exit code 2', async () => {
+    const trace = fileURLToPath(new URL('../../examples/traces/nesting.json', import.meta.url));
+    const { code, stderr } = await run(['replay', trace, '--url', 'http://127.0.0.1:1']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^vfio-host: http:\/\/127\.0\.0\.1:1 does not answer: .*ECONNREFUSED/);
+  });
+});
+
 describe('the start', () => {
   test('on port 0 writes a line with the port that was taken, which then answers', async () => {
     const url = await serve();
@@ -175,6 +212,43 @@ describe('the start', () => {
     expect(await exchange(`${url}/health`)).toEqual({ status: 200, body: { status: 'ok' } });
     const ready = running!.lines.find(({ msg }) => msg.startsWith('ready'));
     expect(ready!.level).toBe(INFO);
+  });
+
+  test('on port 0 a line of its own says the port, and so does --port-file until the stop', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'vfio-host-')), 'port');
+    const { port } = new URL(await serve(['--port-file', file]));
+    const line = await running!.saying(({ port: said }) => said !== undefined);
+    expect(line).toMatchObject({ level: INFO, port: Number(port), msg: `port ${port}` });
+    expect(readFileSync(file, 'utf8')).toBe(`${port}\n`);
+    await stop('SIGTERM');
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test('with a --port-file that cannot be written ends with exit code 1, naming it', async () => {
+    const { code, stderr } = await run(['--port-file', '/nonexistent/port'], { PORT: '0' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^vfio-host: --port-file: .*\/nonexistent\/port/);
+  });
+
+  test('on a terminal writes lines to read, in colours, on a pipe JSON', async () => {
+    const line = `'${process.execPath}' '${program.main}' --port 0`;
+    const child = spawn('script', ['-qefc', line, '/dev/null'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+    });
+    let screen = '';
+    child.stdout.setEncoding('utf8');
+    for await (const text of child.stdout) {
+      screen += text;
+      if (screen.includes('ready at') && screen.endsWith('\n')) break;
+    }
+    process.kill(-child.pid!, 'SIGKILL');
+    await once(child, 'exit');
+    expect(screen).toMatch(/\d\d:\d\d:\d\d.* .*INFO .* ready at http:/);
+    expect(screen).toContain('\x1b[');
+    expect(screen).not.toContain('{"level"');
+    await serve();
+    expect(running!.lines.length).toBeGreaterThan(0);
   });
 
   test('writes what it was configured with', async () => {
@@ -258,13 +332,13 @@ describe('the stop', () => {
     // The second request on the connection shows that the first one has arrived.
     const mark = '{"container":"mark"}';
     socket.write(
-      `GET /v1/operations/${operation}?wait=1&timeoutMs=60000 HTTP/1.1\r\nHost: x\r\n\r\n` +
-        `POST /v1/containers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+      `GET /v1/operations/${operation}?wait=1&timeoutMs=60000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n` +
+        `POST /v1/containers HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n` +
         `Content-Length: ${mark.length}\r\n\r\n${mark}`,
     );
     while ((await exchange(`${url}/v1/containers/mark`)).status !== 200);
     const { code, ms } = await stop('SIGTERM');
-    const [, answer] = /\r\n\r\n(\{.*?\})(?=HTTP|$)/s.exec((await received).join('')) ?? [];
+    const [, answer] = /\r\n\r\n(\{.*?\})\n?(?=HTTP|$)/s.exec((await received).join('')) ?? [];
     expect(JSON.parse(answer!)).toMatchObject({ done: true, answer: { status: 503 } });
     expect(code).toBe(0);
     expect(ms).toBeLessThan(1000);
@@ -317,7 +391,7 @@ describe('an emulated panic', () => {
   });
 
   test('with panicOnOops by set-parameters a BUG_ON ends it with exit code 70', async () => {
-    const url = await serve();
+    const url = await serve([], { ALLOW_PANIC: 'true' });
     await pinnedPage(url, { onDmaUnmap: 'ignore' });
     await exchange(`${url}/v1/set-parameters`, { panicOnOops: true });
     expect((await panicking(unmap(url))).code).toBe(EXIT_PANIC);

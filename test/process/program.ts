@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -47,6 +47,10 @@ export interface Running {
   readonly end: Promise<End>;
   /** Log lines so far. */
   readonly lines: Line[];
+  /** The first log line of which something holds, once there is one. */
+  saying(holds: (line: Line) => boolean): Promise<Line>;
+  /** What matches what it printed, once it does. */
+  printing(text: RegExp): Promise<RegExpExecArray>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -54,28 +58,45 @@ export interface Running {
 export function start(program: Program, args: readonly string[], env: Record<string, string> = {}): Running {
   const child = spawn(process.execPath, [program.main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const lines: Line[] = [];
+  const printed = new EventEmitter();
   let stdout = '';
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  let isReady: (url: string) => void = () => {};
-  const said = new Promise<string>((resolve) => {
-    isReady = resolve;
-  });
   createInterface({ input: child.stdout }).on('line', (line) => {
     stdout += `${line}\n`;
-    if (!line.startsWith('{')) return;
-    const parsed = JSON.parse(line) as Line;
-    lines.push(parsed);
-    const [, url] = /^ready at (\S+)$/.exec(parsed.msg) ?? [];
-    if (url !== undefined) isReady(url);
+    if (line.startsWith('{')) lines.push(JSON.parse(line) as Line);
+    printed.emit('line');
   });
   const end = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout, stderr }) as End);
-  const ready = Promise.race([
-    said,
-    end.then(({ code }) => Promise.reject(new Error(`ended with ${code}: ${stderr}`))),
-  ]);
+  const failed = end.then(({ code }) => Promise.reject(new Error(`ended with ${code}: ${stderr}`)));
+  failed.catch(() => {});
+  /** What `look` finds, as soon as it does; fails where the process ends before. */
+  const found = <T>(look: () => T | null | undefined): Promise<T> => {
+    const looking = new Promise<T>((resolve) => {
+      const again = () => {
+        const value = look();
+        if (value === null || value === undefined) return;
+        printed.off('line', again);
+        resolve(value);
+      };
+      printed.on('line', again);
+      again();
+    });
+    return Promise.race([looking, failed]);
+  };
+  const ready = found(() => {
+    const urls = lines.map(({ msg }) => /^ready at (\S+)$/.exec(msg)?.[1]);
+    return urls.find((url) => url !== undefined);
+  });
   ready.catch(() => {});
-  return { ready, end, lines, kill: (signal) => void child.kill(signal) };
+  return {
+    ready,
+    end,
+    lines,
+    saying: (holds) => found(() => lines.find(holds)),
+    printing: (text) => found(() => text.exec(stdout)),
+    kill: (signal) => void child.kill(signal),
+  };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { UsageError } from '../../src/cli/usage.ts';
+import { UsageError } from '../../src/arguments.ts';
 import { parseDevices } from '../../src/run/spec.ts';
 
 const EDU = { vendor: 0x1234, device: 0x11e8, bar0: 0x10_0000, msi: 1 };

@@ -1,0 +1,12 @@
+/** Exit codes of a command that holds traces against something: nothing differs; something does. */
+export const SAME = 0;
+export const DIFFERENT = 1;
+/** Exit code where a service that was named does not answer. */
+export const EXIT_UNREACHABLE = 2;
+/** Exit code of a bad command line or environment (EX_USAGE). */
+export const EXIT_USAGE = 64;
+/** Exit code of an emulated kernel panic (EX_SOFTWARE). */
+export const EXIT_PANIC = 70;
+
+/** A service that was named does not answer; the message names it and why. */
+export class UnreachableError extends Error {}

@@ -1,0 +1,72 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const text = (path: string) => readFileSync(root(path), 'utf8');
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'vfio-host-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** What the image runs for these arguments. */
+function entered(...args: string[]): string {
+  const program = join(folder, 'vfio-host');
+  writeFileSync(program, '#!/bin/sh\nfor one in vfio-host "$@"; do echo "$one"; done\n');
+  chmodSync(program, 0o755);
+  const env = { PATH: `${folder}:${process.env.PATH}` };
+  return execFileSync('sh', [root('docker/entrypoint.sh'), ...args], { env, encoding: 'utf8' }).trim();
+}
+
+test.each([
+  [[], ['vfio-host']],
+  [
+    ['--kernel', '7.2'],
+    ['vfio-host', '--kernel', '7.2'],
+  ],
+  [['-h'], ['vfio-host', '-h']],
+  [
+    ['replay', 'a file.json'],
+    ['vfio-host', 'replay', 'a file.json'],
+  ],
+  [
+    ['vfio-host', '--help'],
+    ['vfio-host', '--help'],
+  ],
+  [['demo'], ['vfio-host', 'demo']],
+  [
+    ['no-such-program', 'x'],
+    ['vfio-host', 'no-such-program', 'x'],
+  ],
+])('the image with %j runs %j', (args, ran) => {
+  expect(entered(...args).split('\n')).toEqual(ran);
+});
+
+test('the image runs other programs as they are', () => {
+  expect(entered('echo', 'hello there')).toBe('hello there');
+  expect(entered('sh', '-c', 'echo $0', 'mine')).toBe('mine');
+});
+
+test('the image has the entrypoint, and the program on its path', () => {
+  const dockerfile = text('Dockerfile');
+  expect(dockerfile).toMatch(/^ENTRYPOINT \["vfio-host-entrypoint"\]\nCMD \["vfio-host"\]$/m);
+  expect(dockerfile).toContain('COPY docker/entrypoint.sh /usr/local/bin/vfio-host-entrypoint');
+  expect(dockerfile).toContain('ln -s /app/dist/src/main.js /usr/local/bin/vfio-host');
+  expect(text('.dockerignore').split('\n')).toContain('!docker');
+  expect(statSync(root('docker/entrypoint.sh')).mode & 0o111).toBe(0o111);
+});
+
+test('what a build makes can be executed, as npx does', () => {
+  const { scripts, bin } = JSON.parse(text('package.json'));
+  const main = join(folder, bin['vfio-host']);
+  mkdirSync(join(main, '..'), { recursive: true });
+  writeFileSync(main, text('src/main.ts').split('\n', 1)[0]!, { mode: 0o644 });
+  execFileSync('sh', ['-c', scripts.postbuild], { cwd: folder });
+  expect(statSync(main).mode & 0o777).toBe(0o755);
+  expect(readFileSync(main, 'utf8')).toBe('#!/usr/bin/env node');
+});
