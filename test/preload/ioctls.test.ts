@@ -86,3 +86,16 @@ describe.skipIf(!HAS_COMPILER).each([...Object.keys(DIFFERENCES), '6.12-iommufd'
     );
   });
 });
+
+test.skipIf(!HAS_COMPILER)(
+  'RLIMIT_MEMLOCK of the run holds for the program',
+  { timeout: SLOW_MS },
+  async () => {
+    const rig = await prepared(['vfio-pci'], { memlock: 2 * 4096 });
+    const { stdout } = await runIn(rig, compile('ioctls'), 'maps');
+    // Sixteen pages are too many, one is not.
+    expect(stdout).toContain('\nmap ENOMEM\n');
+    expect(stdout).toContain('\nmap-3-again 0\n');
+    await rig.close();
+  },
+);
