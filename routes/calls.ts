@@ -5,7 +5,7 @@ import { CALL_NAMES, callEntry, restOf } from '../schemas/calls.ts';
 import { Id } from '../schemas/values.ts';
 import { checkArgs } from '../src/machine/table.ts';
 import type { Service } from '../src/service.ts';
-import { PROBLEM_RESPONSE, sendStarted } from './reply.ts';
+import { PROBLEM_RESPONSE, prefersAsync, sendStarted } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
 /** One route a call: it makes the call object of path and body, and the call's answer its own. */
@@ -21,6 +21,7 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
       const started = rig.host.start(
         { call, ...(request.params as object), ...(request.body as object | undefined) },
         request.id,
+        prefersAsync(request),
       );
       return sendStarted(request, reply, rig.operations, started);
     };

@@ -63,6 +63,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
     },
     async (request) => {
       const operation = rigOf(service, request).operations.get(request.params.operation);
+      operation.started.awaited();
       let late = {};
       if (request.query.wait === '1' && !operation.started.answer) {
         late = await waiting(request, request.query.timeoutMs, (over) =>

@@ -36,6 +36,7 @@ const OF_ERRNO: Readonly<Record<Errno, readonly [status: number, title: string]>
   EMFILE: [409, 'Too many open files'],
   EUSERS: [409, 'Too many users'],
   EADDRINUSE: [409, 'Address already in use'],
+  EADDRNOTAVAIL: [409, 'Cannot assign requested address'],
 };
 
 /** Status of every kind of refusal. */

@@ -36,7 +36,7 @@ export function restReply(answer: Answer): Reply {
 }
 
 /** Whether the client asked not to wait (RFC 7240). */
-function prefersAsync(request: FastifyRequest): boolean {
+export function prefersAsync(request: FastifyRequest): boolean {
   const { prefer } = request.headers;
   return prefer !== undefined && /(^|[\s,])respond-async($|[\s,;])/i.test(String(prefer));
 }
@@ -53,7 +53,7 @@ export function sendStarted(
     const operation = operations.add(started);
     return send(request, reply.header('preference-applied', 'respond-async'), {
       status: 202,
-      body: { operation: operation.id, invalidations: started.delivered() },
+      body: { operation: operation.id, invalidations: started.delivered(), ...started.effects },
     });
   }
   return answerTo(started).then((answer) => send(request, reply, restReply(answer)));

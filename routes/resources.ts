@@ -1,12 +1,21 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { Id } from '../schemas/values.ts';
-import { ContainerView, DeviceView, MappingView, PinView, ProcessView, pageOf } from '../schemas/views.ts';
+import {
+  ContainerView,
+  DeviceView,
+  MappingView,
+  ModelsView,
+  PinView,
+  ProcessView,
+  pageOf,
+} from '../schemas/views.ts';
 import type { Host } from '../src/host/host.ts';
 import type { Container } from '../src/kernel/vfio/container.ts';
 import type { Service } from '../src/service.ts';
 import { describeContainer, mappingsOf, pinsOf } from '../src/views/container.ts';
 import { describeDevice } from '../src/views/device.ts';
+import { describeModels } from '../src/views/models.ts';
 import { describeProcess } from '../src/views/process.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
@@ -67,6 +76,19 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
   get('processes', 'process', ProcessView, (host, id) => describeProcess(host.machine.process(id)));
   get('containers', 'container', ContainerView, (host, id) => describeContainer(host.machine.container(id)));
   get('devices', 'device', DeviceView, (host, id) => describeDevice(host.machine.device(id)));
+
+  app.get(
+    '/v1/models',
+    {
+      schema: {
+        operationId: 'get-models',
+        tags: ['device'],
+        summary: 'what driver models keep besides their devices',
+        response: { 200: ModelsView, '4xx': PROBLEM_RESPONSE },
+      },
+    },
+    (request) => describeModels(rigOf(service, request).host.kernel),
+  );
 
   const within = <S extends TSchema>(
     name: string,

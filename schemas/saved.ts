@@ -1,4 +1,5 @@
-import { type TProperties, type TSchema, Type } from '@sinclair/typebox';
+import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox';
+import { Id } from './values.ts';
 
 /** An object of a snapshot: exactly these fields. */
 export const object = <T extends TProperties>(properties: T) =>
@@ -14,6 +15,17 @@ export const Hex64 = Type.String({
   description: 'the shortest lower-case 0x… below 2^64',
 });
 
+/** The same of a host page frame's number or address, which may have a digit more. */
+export const Frame = Type.String({
+  pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,16})$',
+  description: 'the shortest lower-case 0x… of at most 17 digits',
+});
+/** A size, which may be all of 2^64. */
+export const PageSize = Type.String({
+  pattern: '^0x(?:[1-9a-f][0-9a-f]{0,12}000|10000000000000000)$',
+  description: 'the shortest lower-case 0x… up to 2^64, a multiple of 0x1000 and not 0',
+});
+
 export const integer = (minimum: number, maximum: number, says: string) =>
   Type.Integer({ minimum, maximum, description: `an integer from ${says}` });
 export const Count = integer(0, Number.MAX_SAFE_INTEGER, '0 to 2^53-1');
@@ -25,3 +37,58 @@ export const injected = <K extends string, T extends TSchema>(names: readonly K[
   Type.Partial(Type.Object(Object.fromEntries(names.map((name) => [name, answers])) as Record<K, T>), {
     additionalProperties: false,
   });
+
+/** What a dead or deadlocked task printed last. */
+const Splat = Type.Union(
+  [
+    object({
+      kind: Type.Literal('BUG_ON'),
+      function: Type.String(),
+      condition: Type.String(),
+      file: Type.String(),
+      line: Count,
+      container: Type.Optional(Type.String()),
+      device: Type.Optional(Type.String()),
+      iova: Type.Optional(Hex64),
+      size: Type.Optional(PageSize),
+      attempt: Type.Optional(Count),
+      pinCount: Type.Optional(Count),
+      /** The first pins that were left, with their holders. */
+      pins: Type.Optional(
+        Type.Array(
+          object({
+            iova: Hex64,
+            pfn: Frame,
+            refCount: Count,
+            devices: Type.Array(object({ device: Id, count: Count })),
+          }),
+        ),
+      ),
+    }),
+    object({
+      kind: Type.Literal('DEADLOCK'),
+      function: Type.String(),
+      condition: Type.String(),
+      tasks: Type.Array(
+        object({
+          call: Type.String(),
+          device: Type.Optional(Type.String()),
+          holds: Type.Array(Type.String()),
+          waitsFor: Type.String(),
+        }),
+      ),
+    }),
+  ],
+  { description: 'a splat with "kind" "BUG_ON" or "DEADLOCK"' },
+);
+
+/** A lock that is free (null), or held for ever: by the calls named, because of the splat. */
+export const SavedLock = nullable(
+  object({
+    owner: nullable(Type.String(), 'the name of a call, or null'),
+    readers: Type.Array(Type.String()),
+    splat: Splat,
+  }),
+  'null, or {owner, readers, splat}',
+);
+export type SavedLock = Static<typeof SavedLock>;

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { DRIVER_EFFECTS, DRIVER_EXPECTED } from './drivers/index.ts';
+import { DRIVER_EFFECTS, DRIVER_EXPECTED, DRIVER_OBSERVED } from './drivers/index.ts';
 import { optional } from './values.ts';
 
 /** An object of any fields; what it has of T is looked at. */
@@ -30,6 +30,9 @@ export const Expect = Type.Object(
     /** What driver models did, and answered. */
     ...optional(DRIVER_EFFECTS),
     ...optional(DRIVER_EXPECTED),
+    ...optional(DRIVER_OBSERVED),
+    /** How long it took; of a recording only to read. */
+    milliseconds: Type.Optional(Type.Number()),
     /** States of their devices after the step, by id. */
     devices: Type.Optional(Type.Record(Type.String(), Loose<Record<string, unknown>>())),
     /** What a recorded kernel printed; to read, not compared. */
@@ -54,8 +57,10 @@ export const ScenarioSchema = Type.Object(
   {
     id: Type.Optional(Type.String({ maxLength: 200 })),
     kernel: Type.Optional(Type.String({ maxLength: 16 })),
-    /** What a recorded kernel printed when the process ended; to read. */
+    /** What a recorded kernel printed and did when the process ended, and pins that were left then; to read. */
     logAfterExit: Type.Optional(Type.Array(Type.String())),
+    atExit: Type.Optional(Loose<Record<string, unknown>>()),
+    leaked: Type.Optional(Type.Array(Type.Any())),
     steps: Type.Array(StepSchema, {
       maxItems: STEPS_MAX,
       description: `an array of at most ${STEPS_MAX} steps`,

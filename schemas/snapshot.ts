@@ -2,85 +2,30 @@ import { type Static, Type } from '@sinclair/typebox';
 import { DRIVER_HOSTS, Driver } from './drivers/index.ts';
 import { FaultFields } from './faults.ts';
 import { IommuProperties } from './iommu.ts';
-import { Count, Exact, Hex64, integer, nullable, object, Positive31 } from './saved.ts';
-import { Base64, Byte, GroupId, Id, oneOf } from './values.ts';
+import {
+  Count,
+  Exact,
+  Frame,
+  Hex64,
+  integer,
+  nullable,
+  object,
+  PageSize,
+  Positive31,
+  SavedLock,
+} from './saved.ts';
+import { Base64, Byte, GroupId, Guest, Id, oneOf } from './values.ts';
 
-/** The same of a host page frame's number or address, which may have a digit more. */
-const Frame = Type.String({
-  pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,16})$',
-  description: 'the shortest lower-case 0x… of at most 17 digits',
-});
 /** A multiple of 4096. */
 const PageAddress = Type.String({
   pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,12}000)$',
   description: 'the shortest lower-case 0x… below 2^64, a multiple of 0x1000',
 });
-/** A size, which may be all of 2^64. */
-const PageSize = Type.String({
-  pattern: '^0x(?:[1-9a-f][0-9a-f]{0,12}000|10000000000000000)$',
-  description: 'the shortest lower-case 0x… up to 2^64, a multiple of 0x1000 and not 0',
-});
-
 const Number31 = integer(0, 2 ** 31 - 1, '0 to 2^31-1');
 /** Number of the next id; low enough to be counted on from. */
 const NextId = integer(0, 2 ** 48, '0 to 2^48');
 /** Limit of mappings, as the parameter dma_entry_limit has it. */
 const Entries = integer(0, 2 ** 32 - 1, '0 to 4294967295');
-
-/** What a dead or deadlocked task printed last. */
-const Splat = Type.Union(
-  [
-    object({
-      kind: Type.Literal('BUG_ON'),
-      function: Type.String(),
-      condition: Type.String(),
-      file: Type.String(),
-      line: Count,
-      container: Type.Optional(Type.String()),
-      device: Type.Optional(Type.String()),
-      iova: Type.Optional(Hex64),
-      size: Type.Optional(PageSize),
-      attempt: Type.Optional(Count),
-      pinCount: Type.Optional(Count),
-      /** The first pins that were left, with their holders. */
-      pins: Type.Optional(
-        Type.Array(
-          object({
-            iova: Hex64,
-            pfn: Frame,
-            refCount: Count,
-            devices: Type.Array(object({ device: Id, count: Count })),
-          }),
-        ),
-      ),
-    }),
-    object({
-      kind: Type.Literal('DEADLOCK'),
-      function: Type.String(),
-      condition: Type.String(),
-      tasks: Type.Array(
-        object({
-          call: Type.String(),
-          device: Type.Optional(Type.String()),
-          holds: Type.Array(Type.String()),
-          waitsFor: Type.String(),
-        }),
-      ),
-    }),
-  ],
-  { description: 'a splat with "kind" "BUG_ON" or "DEADLOCK"' },
-);
-
-/** A lock that is free (null), or held for ever: by the calls named, because of the splat. */
-const SavedLock = nullable(
-  object({
-    owner: nullable(Type.String(), 'the name of a call, or null'),
-    readers: Type.Array(Type.String()),
-    splat: Splat,
-  }),
-  'null, or {owner, readers, splat}',
-);
-export type SavedLock = Static<typeof SavedLock>;
 
 const SavedProcess = object({
   process: Id,
@@ -220,6 +165,9 @@ const SavedGroup = object({
   /** Only pins make its pages dirty; null without a type1 instance, where it means nothing. */
   pinnedPageDirtyScope: nullable(Type.Boolean(), 'true, false or null'),
   lock: SavedLock,
+  /** The guest it was given to, and the one that had it before. */
+  guest: Guest,
+  lastGuest: Guest,
 });
 export type SavedGroup = Static<typeof SavedGroup>;
 

@@ -45,6 +45,16 @@ export function oneOf<const T extends readonly string[]>(...words: T) {
   return Type.Union(literals, { description: `${listed.join(', ')} or ${last}` });
 }
 
+/** A guest: its number, or the id of the device that has it for its own. */
+export const GuestIdField = Type.Union([Type.Integer({ minimum: 0, maximum: 999_999_999 }), Id], {
+  description: 'the number of a guest from 0 to 999999999, or the id of the device whose own it is',
+});
+
+/** The guest a group is given to; null: none. */
+export const Guest = Type.Union([...GuestIdField.anyOf, Type.Null()], {
+  description: `${GuestIdField.description}, or null`,
+});
+
 /** A 32-bit signed integer. */
 export const Int32 = Type.Integer({
   minimum: -(2 ** 31),

@@ -73,6 +73,10 @@ export const DeviceFields = {
 export const DeviceView = Type.Object(DeviceFields, { title: 'Device' });
 export type DeviceView = Static<typeof DeviceView>;
 
+/** What driver models keep besides their devices (guests, queues of the host), by the models' types. */
+export const ModelsView = Type.Record(Type.String(), OfDriver('what its devices share'), { title: 'Models' });
+export type ModelsView = Static<typeof ModelsView>;
+
 /** A DMA mapping of a container; addresses and size in bytes. */
 export const MappingView = Type.Object(
   {

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { Id } from '../values.ts';
+import { Guest, Id } from '../values.ts';
 import { call } from './entry.ts';
 
 const Attached = { container: Type.String(), device: Type.String(), group: Type.String() };
@@ -8,7 +8,7 @@ const Attached = { container: Type.String(), device: Type.String(), group: Type.
 export const conveniences = {
   attach: call({
     on: 'container',
-    args: { device: Id },
+    args: { device: Id, guest: Type.Optional(Guest) },
     answer: Attached,
     of: ['open-group', 'set-container', 'set-iommu', 'open-device'],
   }),

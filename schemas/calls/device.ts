@@ -10,6 +10,7 @@ import {
   Byte,
   FlagWord,
   GroupId,
+  Guest,
   Id,
   Int32,
   Length,
@@ -59,6 +60,8 @@ export const deviceCalls = {
     on: 'device',
     stack: ioctl('vfio_iommu_type1_detach_group', 'vfio_group_fops_unl_ioctl'),
   }),
+  /** The guest (KVM) that a group is given to; null takes it away (KVM_DEV_VFIO_GROUP_ADD, _DEL). */
+  'ap-set-guest': call({ on: 'device', args: { guest: Guest } }),
   'group-status': call({ on: 'device', reads: true, answer: { value: Count } }),
   'open-device': call({ on: 'device' }),
   'close-device': call({

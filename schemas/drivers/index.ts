@@ -37,12 +37,14 @@ const Hex = Type.String({ pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$' });
 /** A call that a driver model made into VFIO. */
 const VfioCall = Type.Object(
   {
-    op: Type.String({ description: 'pin, unpin or dma-rw' }),
-    device: Type.String(),
+    seq: Type.Optional(Type.Integer({ description: 'orders it among all that is listed, instructions too' })),
+    op: Type.String({ description: 'pin, unpin or dma-rw; of vfio-ap also gisc-unregister' }),
+    device: Type.Optional(Type.String()),
     iova: Type.Optional(Hex),
     iovas: Type.Optional(Type.Array(Hex, { description: 'in place of iova, up to 5.19' })),
     npage: Type.Optional(Type.Integer()),
     length: Type.Optional(Type.Integer()),
+    isc: Type.Optional(Type.Integer()),
     ret: Type.Optional(Type.Integer({ description: 'as in C; absent where the function is void' })),
     by: Type.Optional(Type.String({ description: '"worker": from a workqueue' })),
   },
@@ -71,6 +73,12 @@ export const DRIVER_EXPECTED = Object.assign(
   ...SCHEMAS.map((schemas: DriverSchemas) => schemas.expected),
 ) as Of<(typeof SCHEMAS)[number], 'expected'>;
 
+/** Fields that expectations have besides answers, effects and devices. */
+export const DRIVER_OBSERVED = Object.assign(
+  {},
+  ...SCHEMAS.map((schemas: DriverSchemas) => schemas.observed),
+) as Of<(typeof SCHEMAS)[number], 'observed'>;
+
 /** What the devices of each model share on a host, as a snapshot has it; null where it is as on a fresh host. */
 export const DRIVER_HOSTS: TProperties = Object.fromEntries(
   SCHEMAS.flatMap(({ config, host }: DriverSchemas) =>
@@ -81,7 +89,14 @@ export const DRIVER_HOSTS: TProperties = Object.fromEntries(
 /** The calls that only the devices of one model have, by name. */
 export type DriverCalls = All<(typeof SCHEMAS)[number]['calls']>;
 
+/** The calls on the host that come with one model, by name. */
+export type DriverHostCalls = All<Extract<(typeof SCHEMAS)[number], { hostCalls: object }>['hostCalls']>;
+
 /** Their schemas. */
 export const DRIVER_CALLS = Object.assign({}, ...SCHEMAS.map(({ calls }) => calls)) as Readonly<
   Record<string, DriverCallSchema>
 >;
+export const DRIVER_HOST_CALLS = Object.assign(
+  {},
+  ...SCHEMAS.map(({ hostCalls }: DriverSchemas) => hostCalls),
+) as Readonly<Record<string, DriverCallSchema>>;

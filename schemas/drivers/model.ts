@@ -23,8 +23,12 @@ export interface DriverSchemas {
   readonly expected?: TProperties;
   /** Fields of a device's state that a trace's expectations have, under `devices`. */
   readonly shown?: readonly string[];
+  /** Fields that a trace's expectations have besides the devices: what else of the model is seen after each step. */
+  readonly observed?: TProperties;
   /** What all its devices of a host share, as a snapshot has it. */
   readonly host?: TSchema;
+  /** Calls on the host that the model brings along. */
+  readonly hostCalls?: Readonly<Record<string, DriverCallSchema>>;
   /** What the driver remembers, as a snapshot has it; null where that is nothing. */
   readonly state: TSchema | null;
 }

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { Hex64, injected, integer, nullable, object } from '../saved.ts';
-import { Address64, Byte } from '../values.ts';
+import { Count, Hex64, injected, integer, nullable, object, SavedLock } from '../saved.ts';
+import { Address64, Byte, GuestIdField, Id } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
 
 /** Number of an AP queue: adapter times 256 plus domain. */
@@ -9,8 +9,25 @@ const Apqn = Type.Integer({ minimum: 0, maximum: 65535, description: 'an APQN fr
 /** An AP response code. */
 const ApResponse = Type.Integer({ minimum: 0, maximum: 255, description: 'a response code from 0 to 255' });
 
-/** What the guest sees. */
-const ApStatus = { response: Type.Integer({ description: 'response code of the AP status word' }) };
+/** What the guest sees of its PQAP. */
+const Pqap = {
+  response: Type.Optional(Type.Integer({ description: 'bits 40-47 of GR1: the response code' })),
+  cc: Type.Optional(Type.Integer({ description: 'the condition code' })),
+  gr1: Type.Optional(Type.String({ description: 'all of GR1, where bits 32-63 are not all of it' })),
+  intercept: Type.Optional(Type.String({ description: 'KVM did not answer: userspace is to' })),
+};
+
+const Number256 = Type.Integer({ minimum: 0, maximum: 255, description: 'an integer from 0 to 255' });
+
+const Loose = Type.Object({}, { additionalProperties: true });
+const Numbers = Type.Array(Number256);
+const Matrix = object({ adapters: Numbers, domains: Numbers });
+
+/** Exactly one of the two. */
+const AdapterOrDomain = args({ adapter: Type.Optional(Number256), domain: Type.Optional(Number256) });
+
+/** Whether a guest has something. */
+const GuestHas = args({ guest: GuestIdField, present: Type.Boolean() });
 
 const INSTRUCTIONS = ['tapq', 'aqic-enable', 'aqic-disable', 'zapq', 'gisc-register'] as const;
 
@@ -56,10 +73,12 @@ export const vfioAp = {
           description: 'an interruption subclass from 0 to 7',
         }),
       }),
-      answer: ApStatus,
+      answer: Pqap,
     },
-    'ap-disable-interrupt': { args: args({ apqn: Apqn }), answer: ApStatus },
+    'ap-disable-interrupt': { args: args({ apqn: Apqn }), answer: Pqap },
     'ap-reset': { args: args({ apqn: Type.Optional(Apqn) }) },
+    'ap-assign': { args: AdapterOrDomain },
+    'ap-unassign': { args: AdapterOrDomain },
     'ap-inject': {
       args: args({
         apqn: Apqn,
@@ -84,21 +103,107 @@ export const vfioAp = {
       }),
     },
   },
-  state: object({
-    guest: Type.Boolean(),
-    /** In the order of its matrix. */
+  hostCalls: {
+    'ap-unbind-queue': { args: args({ apqn: Apqn }) },
+    'ap-bind-queue': { args: args({ apqn: Apqn }) },
+    'ap-host-adapter': { args: args({ adapter: Number256, configured: Type.Boolean() }) },
+    'ap-bus-scan': { args: args({}) },
+    'ap-guest-memory-slots': { args: GuestHas },
+    'ap-guest-aiv': { args: GuestHas },
+    'ap-guest-crycb': { args: GuestHas },
+    'ap-guest-protected': {
+      args: args({
+        guest: GuestIdField,
+        present: Type.Boolean(),
+        /** Whether what it names as its notification byte is shared with the host; default yes. */
+        nibShared: Type.Optional(Type.Boolean()),
+      }),
+    },
+  },
+  effects: {
+    instructions: Type.Array(
+      Type.Object({
+        seq: Type.Integer({ description: 'orders it among all that is listed, calls into VFIO too' }),
+        op: Type.String({ description: 'aqic-enable, aqic-disable, tapq, zapq or rapq' }),
+        apqn: Apqn,
+        response: ApResponse,
+        irqEnabled: Type.Optional(Type.Boolean()),
+        queueEmpty: Type.Optional(Type.Boolean()),
+        isc: Type.Optional(Type.Integer()),
+        nibOffset: Type.Optional(Type.String()),
+        by: Type.Optional(Type.String({ description: '"worker": not by the calling task' })),
+      }),
+      { description: 'AP instructions that vfio-ap and the AP bus issued, in order' },
+    ),
+  },
+  expected: Pqap,
+  shown: ['queues', 'pinned'],
+  observed: {
+    guests: Type.Array(Loose, { description: 'guests that hold something: masks, ISCs, a hook' }),
+    otherQueues: Type.Array(Loose, { description: 'queues that hold something and no device was made with' }),
+  },
+  state: null,
+  /** The hardware, the AP bus, the guests and the mdevs of a host. */
+  host: object({
+    /** Adapters that are there, and whether they are configured; domains. */
+    adapters: Type.Array(object({ adapter: Number256, configured: Type.Boolean() })),
+    domains: Numbers,
+    /** What the AP bus found at its last scan. */
+    scanned: Matrix,
+    /** Queues on the AP bus. */
     queues: Type.Array(
       object({
-        apqn: integer(0, 65535, '0 to 65535'),
+        apqn: Apqn,
+        bound: Type.Boolean(),
+        /** The mdev it is linked to, by device. */
+        mdev: nullable(Id, 'an id, or null'),
         savedIova: nullable(Hex64, 'an address 0x…, or null'),
         savedIsc: nullable(integer(0, 7, '0 to 7'), 'an integer from 0 to 7, or null'),
-        injected: injected(INSTRUCTIONS, savedAnswers),
+        resetResponse: ApResponse,
       }),
     ),
+    /** Answers that wait: of queues, and of registrations of an ISC. */
+    injected: Type.Array(object({ apqn: Apqn, answers: injected(INSTRUCTIONS, savedAnswers) })),
+    registrations: Type.Array(Type.Boolean()),
+    /** Queues that any device was made with. */
+    madeWith: Type.Array(Apqn),
+    guests: Type.Array(
+      object({
+        guest: GuestIdField,
+        /** The mdev whose hook it has, by device. */
+        hook: nullable(Id, 'an id, or null'),
+        masks: Matrix,
+        iscs: Type.Array(object({ isc: integer(0, 7, '0 to 7'), count: Count })),
+        crycb: Type.Boolean(),
+        aiv: Type.Boolean(),
+        memorySlots: Type.Boolean(),
+        protected: Type.Boolean(),
+        nibShared: Type.Boolean(),
+        lock: SavedLock,
+        hookLock: SavedLock,
+      }),
+    ),
+    /** Newest first. */
+    mdevs: Type.Array(
+      object({
+        device: Id,
+        /** Made with. */
+        queues: Type.Array(Apqn),
+        matrix: Matrix,
+        shadow: Matrix,
+        added: Matrix,
+        guest: nullable(GuestIdField, 'a guest, or null'),
+        /** Queues in its table, in the table's order. */
+        linked: Type.Array(Apqn),
+        /** Keys it has pinned, in the order of the pins. */
+        pinned: Type.Array(Hex64),
+      }),
+    ),
+    locks: object({ mdevs: SavedLock, guests: SavedLock, perms: SavedLock }),
   }),
 } satisfies DriverSchemas;
 
 export type VfioApConfig = Static<typeof vfioAp.config>;
-export type VfioApState = Static<typeof vfioAp.state>;
+export type VfioApSaved = Static<typeof vfioAp.host>;
 /** An AP instruction, or (gisc-register) the registration of an interruption subclass with KVM. */
 export type ApInstruction = (typeof INSTRUCTIONS)[number];

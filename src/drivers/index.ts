@@ -1,7 +1,6 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
 import { TaskDriverApi } from '../kernel/driver-api.ts';
-import { DRIVER_SPLATS } from '../kernel/driver-splats.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { DriverKernels } from '../kernel/generations/generation.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -9,7 +8,7 @@ import type { Splat } from '../kernel/splats.ts';
 import type { KernelStep, Task } from '../kernel/task.ts';
 import { manualModel, webhookModel } from './external/model.ts';
 import { gvtGModel } from './gvt-g/model.ts';
-import { type DriverModel, eraOf, type ModelHost } from './model.ts';
+import { type DriverModel, eraOf, type HostCodec, type ModelHost, type WrongState } from './model.ts';
 import { mbochsModel, mdpyModel, mttyModel } from './samples/model.ts';
 import { syntheticModel } from './synthetic/model.ts';
 import { vfioApModel } from './vfio-ap/model.ts';
@@ -56,38 +55,53 @@ function wholeEra(model: DriverModel, drivers: DriverKernels): unknown {
 }
 
 /** What all devices of a model share on a host. */
-function hostOf({ modelHosts }: Kernel, { type, newHost }: DriverModel): object | undefined {
-  if (newHost && !modelHosts.has(type)) modelHosts.set(type, newHost());
-  return modelHosts.get(type);
+export function hostOf({ modelHosts, gen }: Kernel, model: DriverModel): ModelHost | undefined {
+  const { type } = model;
+  if (model.newHost && !modelHosts.has(type)) modelHosts.set(type, model.newHost(eraOf(model, gen.drivers)));
+  return modelHosts.get(type) as ModelHost | undefined;
 }
 
 /** Deferred work of the driver models has time: the process sleeps. */
 export function* giveTime({ modelHosts, devices }: Kernel, task: Task): KernelStep<void> {
   const forDevice = (id: string) => new TaskDriverApi(task, devices.get(id)!);
-  for (const host of modelHosts.values()) yield* (host as ModelHost).idle({ forDevice });
+  for (const host of modelHosts.values()) {
+    const { idle } = host as ModelHost;
+    if (idle) yield* idle.call(host, { forDevice });
+  }
 }
 
 /** What the devices of the models share, by type; null where it is as on a fresh host. */
-export function saveModelHosts({ modelHosts }: Kernel): Record<string, object | null> {
+export function saveModelHosts({ modelHosts }: Kernel, codec: HostCodec): Record<string, object | null> {
   const shared = MODELS.filter(({ newHost }) => newHost);
-  return Object.fromEntries(shared.map(({ type }) => [type, modelHosts.get(type)?.save() ?? null]));
+  const save = (type: string) => (modelHosts.get(type) as ModelHost | undefined)?.save(codec) ?? null;
+  return Object.fromEntries(shared.map(({ type }) => [type, save(type)]));
 }
 
 /** Makes a fresh kernel's models remember what their devices share, as it was saved and has been checked. */
-export function restoreModelHosts({ modelHosts }: Kernel, saved: Readonly<Record<string, unknown>>): void {
-  for (const { type, newHost } of MODELS) {
-    const state = saved[type];
-    if (!newHost || state === null) continue;
-    const host = newHost();
-    host.restore(state as never);
-    modelHosts.set(type, host);
+export function restoreModelHosts(kernel: Kernel, saved: Readonly<Record<string, unknown>>): void {
+  for (const model of MODELS) {
+    const state = saved[model.type];
+    if (model.newHost && state !== null) hostOf(kernel, model)!.restore(state as never);
   }
+}
+
+/** What is wrong in what the devices of a model share, by its type, once the devices are there; null: nothing. */
+export function settleModelHosts(
+  kernel: Kernel,
+  codecOf: (type: string) => HostCodec,
+): { type: string; wrong: WrongState } | null {
+  for (const model of MODELS) {
+    const { type } = model;
+    const drivers = [...kernel.devices.values()].flatMap(({ driver }) =>
+      driver.config?.type === type ? driver : [],
+    );
+    const wrong = model.newHost && hostOf(kernel, model)!.settle?.(drivers as never, codecOf(type));
+    if (wrong) return { type, wrong };
+  }
+  return null;
 }
 
 /** The warnings of all models in all their eras. */
 export function driverSplats(): Splat[] {
-  const own = MODELS.flatMap((model) =>
-    Object.values(model.eras).flatMap((era) => model.splats?.(era) ?? []),
-  );
-  return [...Object.values(DRIVER_SPLATS), ...own];
+  return MODELS.flatMap((model) => Object.values(model.eras).flatMap((era) => model.splats?.(era) ?? []));
 }

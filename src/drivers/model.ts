@@ -1,8 +1,10 @@
 import type { Static, TSchema } from '@sinclair/typebox';
 import type { DriverSchemas } from '../../schemas/drivers/model.ts';
-import type { DriverApi, MdevDriver } from '../kernel/driver.ts';
+import type { SavedLock } from '../../schemas/saved.ts';
+import type { DriverApi, DriverTask, MdevDriver } from '../kernel/driver.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { DriverKernels } from '../kernel/generations/generation.ts';
+import type { Lock } from '../kernel/lock.ts';
 import type { Splat } from '../kernel/splats.ts';
 import type { KernelStep } from '../kernel/task.ts';
 
@@ -38,11 +40,31 @@ interface ModelPart {
 /** What all devices of a model share on a host. */
 export interface ModelHost {
   /** Deferred work has time. */
-  idle(devices: Pick<DriverApi, 'forDevice'>): KernelStep<unknown>;
+  idle?(devices: Pick<DriverApi, 'forDevice'>): KernelStep<unknown>;
   /** Null where it is as on a fresh host. */
-  save(): object | null;
-  /** Of a fresh one, from a snapshot that has been checked. */
+  save(codec: HostCodec): object | null;
+  /** Of a fresh one, from a snapshot that has been checked; before the devices are there. */
   restore(saved: never): void;
+  /**
+   * What can be restored only once the devices are there; called also where nothing was saved.
+   *
+   * @returns what is wrong, or null
+   */
+  settle?(drivers: readonly never[], codec: HostCodec): WrongState | null;
+}
+
+/** What a model needs to save and restore what is not its own. */
+export interface HostCodec {
+  saveLock(lock: Lock): SavedLock;
+  /** @param shareable whether readers may hold it together */
+  restoreLock(lock: Lock, saved: SavedLock, field: string, shareable: boolean): void;
+}
+
+/** A call on the host that one model has: what happens to the hardware or the guests that its devices share. */
+export interface HostCall<H = object, A = object> {
+  /** A rule about the arguments that no schema can say; null: it is kept. */
+  check?(host: H, args: A): Broken | null;
+  run(host: H, task: DriverTask, args: A): KernelStep<DriverAnswer>;
 }
 
 /** A driver that a client can give to an mdev: all that the house knows of it is here and in its schemas. */
@@ -55,7 +77,7 @@ export interface DriverModel {
   /** Parts of the driver that a comparison of kernels can exchange alone: an era has their fields as well. */
   readonly parts?: readonly ModelPart[];
   /** What all its devices of a host share (the hardware, say), where there is something; made once a host. */
-  newHost?(): ModelHost;
+  newHost?(era: unknown): ModelHost;
   /**
    * The driver of a device.
    *
@@ -65,6 +87,9 @@ export interface DriverModel {
    */
   create(config: object, era: unknown, id: string, host: unknown): MdevDriver | Errno;
   readonly calls: Readonly<Record<string, DriverCall>>;
+  readonly hostCalls?: Readonly<Record<string, HostCall>>;
+  /** What recordings show after each step besides the devices: fields of an expectation. */
+  observe?(host: unknown): Readonly<Record<string, unknown>>;
   /** The warnings of its driver's own code, as one era has them; ids are different over all models. */
   splats?(era: unknown): readonly Splat[];
   /** Fields of `state` that can be worked out from the rest: a snapshot leaves them out. */
@@ -88,11 +113,18 @@ export interface Model<
   readonly schemas: S;
   readonly eras: Readonly<Record<string, E>>;
   readonly parts?: readonly ModelPart[];
-  newHost?(): NonNullable<H>;
+  newHost?(era: E): NonNullable<H>;
   create(config: Static<S['config']>, era: E, id: string, host: H): D | Errno;
   readonly calls: {
     readonly [N in keyof S['calls'] & string]: DriverCall<D, Static<S['calls'][N]['args']>>;
   };
+  readonly hostCalls?: {
+    readonly [N in keyof S['hostCalls'] & string]: HostCall<
+      H,
+      NonNullable<S['hostCalls']>[N] extends { args: infer A extends TSchema } ? Static<A> : never
+    >;
+  };
+  observe?(host: H): Readonly<Record<string, unknown>>;
   splats?(era: E): readonly Splat[];
   readonly derived?: readonly string[];
   checkState?(driver: D, state: StateOf<S>): WrongState | null;
@@ -101,7 +133,7 @@ export interface Model<
 type StateOf<S extends DriverSchemas> = S['state'] extends TSchema ? Static<S['state']> : object;
 
 /** A path below a saved state, and the rule that the value there breaks. */
-interface WrongState {
+export interface WrongState {
   readonly field: string;
   readonly rule: string;
 }

@@ -9,6 +9,8 @@ import { type Current, consoleLine, currentOf } from './kernel-log.ts';
 
 /** The modules a VFIO host has loaded, as a console lists them. */
 const MODULES = ['vfio_iommu_type1', 'vfio', 'mdev'];
+/** What is built in is in no module: no list has it, and no function's name. */
+const BUILT_IN = 'vmlinux';
 
 /** What the console shows of one splat: where it came from and how tainted the kernel was by then. */
 interface ConsoleEntry {
@@ -44,9 +46,9 @@ function lines({ entry, module, call, current, callback, tasks, taint }: Console
   return [
     '------------[ cut here ]------------',
     ...(bug ? [first, oops(gen)] : [withOffset(first, entry.function, module, gen)]),
-    `Modules linked in: ${MODULES.includes(module) ? '' : `${module} `}${MODULES.join(' ')}`,
+    `Modules linked in: ${[BUILT_IN, ...MODULES].includes(module) ? '' : `${module} `}${MODULES.join(' ')}`,
     `CPU: 0 PID: ${current.pid} Comm: ${current.comm} ${taintText(taint)} ${gen.release} #1`,
-    `RIP: 0010:${frame(entry.function)} [${module}]`,
+    `RIP: 0010:${frame(entry.function)}${within(module)}`,
     'Call Trace:',
     ' <TASK>',
     ...frames(entry.function, call, callback, gen).map((name) => ` ${frame(name)}`),
@@ -62,9 +64,14 @@ function oops(gen: Generation): string {
     : 'invalid opcode: 0000 [#1] PREEMPT SMP NOPTI';
 }
 
+/** A function's module, as it follows the function. */
+function within(module: string): string {
+  return module === BUILT_IN ? '' : ` [${module}]`;
+}
+
 /** The function of a warning's first line with its offset. */
 function withOffset(line: string, name: string, module: string, gen: Generation): string {
-  const where = `${frame(name)} [${module}]`;
+  const where = `${frame(name)}${within(module)}`;
   return gen.console.warningLine === 'file-first'
     ? line.replace(` at ${name},`, ` at ${where},`)
     : line.replace(new RegExp(`${name}$`), where);

@@ -171,9 +171,9 @@ export class Host {
    *
    * @throws Refused when it names what is not there; nothing has changed then
    */
-  start(call: CallObject, reqId?: string): StartedCall {
+  start(call: CallObject, reqId?: string, background?: boolean): StartedCall {
     this.refuseIfPanicked();
-    const started = this.machine.start(call, reqId);
+    const started = this.machine.start(call, reqId, background);
     if (this.panicked !== null) this.machine.abandon(this.panicked);
     this.refuseIfPanicked();
     return started;

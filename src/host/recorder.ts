@@ -4,9 +4,10 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
 import { redactCall } from '../machine/redact.ts';
-import { deviceStates } from '../replay/devices.ts';
+import { deviceStates, modelStates } from '../replay/devices.ts';
 import {
   expectationOf,
+  nothingShown,
   observationOf,
   plainExpectation,
   plainExpectationOf,
@@ -70,10 +71,11 @@ export class TraceRecorder implements MachineListener {
     const name = `a${this.asyncCount++}`;
     const shown = nothingShown();
     this.waiting.set(task, { name, shown });
+    const happened = { invalidations: task.delivered(), effects: task.effects };
     this.write({
       ...portable(task.object),
       async: name,
-      expect: expectationOf(observationOf(null, task.delivered(), shown, 0)),
+      expect: expectationOf(observationOf(null, happened, shown, 0)),
     });
   }
 
@@ -133,7 +135,7 @@ export class TraceRecorder implements MachineListener {
     for (const { step, kernel, devices } of this.changed.splice(0)) {
       const states = deviceStates(kernel, devices);
       if (Object.keys(states).length > 0 && !step.expect!.killed) {
-        Object.assign(step.expect!, { devices: states, log: step.expect!.log ?? [] });
+        Object.assign(step.expect!, { devices: states, ...modelStates(kernel), log: step.expect!.log ?? [] });
       }
     }
   }
@@ -141,7 +143,7 @@ export class TraceRecorder implements MachineListener {
   /** The step tells the states of the driver models' devices that the call had to do with. */
   private tellStates({ kernel, device, effects, invalidations }: CallTask, step: Step): void {
     if (!effects) return;
-    const devices = new Set((effects.vfio ?? []).map((call) => call.device));
+    const devices = new Set((effects.vfio ?? []).flatMap((call) => call.device ?? []));
     for (const called of invalidations) devices.add(called.device);
     if (device !== undefined) devices.add(device);
     this.changed.push({ step, kernel, devices });
@@ -198,15 +200,11 @@ function portable(call: CallObject): CallObject {
   };
 }
 
-function nothingShown(): Shown {
-  return { invalidations: 0, log: 0 };
-}
-
 /** What a call that has ended came to, in the terms of a recording. */
 function expectationFor(task: CallTask, shown: Shown): Expectation {
   const answer = task.answer!;
   const plain = shown.invalidations === 0 && shown.log === 0 ? plainExpectation(answer) : null;
-  return plain ?? expectationOf(observationOf(answer, answer.invalidations, shown, 0));
+  return plain ?? expectationOf(observationOf(answer, answer, shown, 0));
 }
 
 /** A step as a reader gets it. */

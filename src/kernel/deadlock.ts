@@ -63,6 +63,7 @@ export function reportDeadlock(cycle: readonly Task[]): SplatEvent {
 }
 
 function waitsFor(task: Task): string {
+  if (task.sleepsUntil !== null) return `the time ${task.sleepsUntil} ms`;
   return task.waitsFor?.name ?? `the callback of ${task.callback?.device}`;
 }
 

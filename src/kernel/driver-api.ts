@@ -1,10 +1,10 @@
 import type { CallbackName, CallbackReturn } from './callback.ts';
-import type { DmaAccess, DriverApi, DriverEffects, MdevDriver, PinResult, UnpinResult } from './driver.ts';
-import { DRIVER_SPLATS, type DriverSplatId } from './driver-splats.ts';
-import type { Errno } from './errno.ts';
+import type { DmaAccess, DriverApi, DriverEffects, DriverTask, PinResult, UnpinResult } from './driver.ts';
+import { ERRNO, type Errno } from './errno.ts';
+import type { GuestId } from './guest.ts';
 import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
-import { addressOf } from './pages.ts';
+import { addressOf, hex } from './pages.ts';
 import { printDriver } from './printk.ts';
 import { ZERO_PFN } from './process.ts';
 import type { Splat, SplatDetails } from './splats.ts';
@@ -12,19 +12,113 @@ import type { KernelStep, Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
 import { pinKey, vfioDmaRw, vfioPinPages, vfioUnpinPages } from './vfio/vfio-main.ts';
 
-/** The driver API for one device within one task. */
-export class TaskDriverApi implements DriverApi {
+/** What driver code can do within one task. */
+export class TaskDriverTask implements DriverTask {
   constructor(
-    private readonly task: Task,
-    private readonly device: Device,
+    protected readonly task: Task,
+    /** The driver's module, for what it prints. */
+    private readonly module: string,
+    /** Whether a work does it. */
+    private readonly worker: boolean = false,
   ) {}
 
+  warn(splat: Splat, details: SplatDetails = {}): void {
+    this.task.warn(splat, details);
+  }
+
+  prWarn(text: string, details: SplatDetails = {}): void {
+    printDriver(this.task, this.module, text, details);
+  }
+
+  refuse(errno: Errno, why: string): Errno {
+    return this.task.refuse(errno, why);
+  }
+
+  lock(lock: Lock): KernelStep<void> {
+    return this.task.lockNested(lock);
+  }
+
+  lockShared(lock: Lock): KernelStep<void> {
+    return this.task.lockShared(lock);
+  }
+
+  tryLock(lock: Lock): boolean {
+    return this.task.tryLock(lock);
+  }
+
+  unlock(lock: Lock): void {
+    this.task.unlock(lock);
+  }
+
+  *sleep(milliseconds: number): KernelStep<void> {
+    yield { sleep: milliseconds };
+  }
+
+  note(list: 'vfio' | 'instructions' | 'unpinnedNotHeld', entry: Record<string, unknown>): void {
+    this.task.kernel.ops.note({ list, entry, task: this.task, worker: this.worker });
+  }
+
+  inWorker(): DriverTask {
+    return new TaskDriverTask(this.task, this.module, true);
+  }
+
+  of(device: Device): DriverApi {
+    return new TaskDriverApi(this.task, device, this.worker);
+  }
+}
+
+/** The driver API for one device within one task. */
+export class TaskDriverApi extends TaskDriverTask implements DriverApi {
+  constructor(
+    task: Task,
+    private readonly device: Device,
+    worker = false,
+  ) {
+    super(task, moduleOf(device.driver.config?.type), worker);
+  }
+
+  get guest(): GuestId | null {
+    return this.task.kernel.guestOf(this.device);
+  }
+
+  get vcpuGuest(): GuestId {
+    return this.task.kernel.vcpuGuest(this.device);
+  }
+
   pinPages(iova: bigint, npage: number, prot: number): KernelStep<PinResult> {
-    return vfioPinPages(this.task, this.device, iova, npage, prot);
+    const pinning = vfioPinPages(this.task, this.device, iova, npage, prot);
+    return this.device.driver.showsCalls ? this.showPin(pinning, iova, npage) : pinning;
+  }
+
+  private *showPin(pinning: KernelStep<PinResult>, iova: bigint, npage: number): KernelStep<PinResult> {
+    const entry: Record<string, unknown> = { op: 'pin', device: this.device.id, iova: hex(iova), npage };
+    this.note('vfio', entry);
+    const result = yield* pinning;
+    if (typeof result === 'string') entry.ret = -ERRNO[result];
+    else {
+      entry.ret = result.length;
+      this.device.driver.notePin?.(iova, npage);
+    }
+    return result;
   }
 
   unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult> {
-    return vfioUnpinPages(this.task, this.device, iova, npage);
+    const unpinning = vfioUnpinPages(this.task, this.device, iova, npage);
+    return this.device.driver.showsCalls ? this.showUnpin(unpinning, iova, npage) : unpinning;
+  }
+
+  private *showUnpin(
+    unpinning: KernelStep<UnpinResult>,
+    iova: bigint,
+    npage: number,
+  ): KernelStep<UnpinResult> {
+    const what = { device: this.device.id, iova: hex(iova), npage };
+    const entry: Record<string, unknown> = { op: 'unpin', ...what };
+    this.note('vfio', entry);
+    const result = yield* unpinning;
+    if (result !== null) entry.ret = typeof result === 'string' ? -ERRNO[result] : result;
+    if (this.device.driver.noteUnpin?.(iova, npage) === false) this.note('unpinnedNotHeld', what);
+    return result;
   }
 
   get pinPagesMax(): number {
@@ -56,22 +150,16 @@ export class TaskDriverApi implements DriverApi {
     return process.read(addressOf(pfn - process.pfnOf(0), offset), length);
   }
 
-  warn(splat: DriverSplatId | Splat, details: SplatDetails = {}): void {
-    const own = typeof splat === 'string' ? DRIVER_SPLATS[splat] : splat;
-    this.task.warn(own, { device: this.device.id, ...details });
+  override warn(splat: Splat, details: SplatDetails = {}): void {
+    super.warn(splat, { device: this.device.id, ...details });
   }
 
-  prWarn(text: string): void {
-    const { driver, id } = this.device;
-    printDriver(this.task, moduleOf(driver), text, { device: id });
+  override prWarn(text: string): void {
+    super.prWarn(text, { device: this.device.id });
   }
 
   adviseBug(id: KernelBugId, iova: bigint): void {
     this.task.adviseBug(id, iova, [this.device.id]);
-  }
-
-  refuse(errno: Errno, why: string): Errno {
-    return this.task.refuse(errno, why);
   }
 
   get effects(): DriverEffects {
@@ -84,23 +172,11 @@ export class TaskDriverApi implements DriverApi {
   }
 
   forDevice(id: string): DriverApi {
-    return new TaskDriverApi(this.task, this.task.kernel.devices.get(id)!);
-  }
-
-  lock(lock: Lock): KernelStep<void> {
-    return this.task.lockNested(lock);
-  }
-
-  tryLock(lock: Lock): boolean {
-    return this.task.tryLock(lock);
-  }
-
-  unlock(lock: Lock): void {
-    this.task.unlock(lock);
+    return this.of(this.task.kernel.devices.get(id)!);
   }
 }
 
-/** The module a driver is taken to be in, by its type. */
-function moduleOf({ config }: MdevDriver): string {
-  return config?.type.replaceAll('-', '_') ?? 'vfio_pci';
+/** The module that a driver of a type is in; none is a vfio-pci device's. */
+export function moduleOf(type: string | undefined): string {
+  return type?.replaceAll('-', '_') ?? 'vfio_pci';
 }

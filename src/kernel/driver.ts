@@ -1,13 +1,41 @@
 import type { CallbackName, CallbackReturn } from './callback.ts';
-import type { DriverSplatId } from './driver-splats.ts';
 import type { Errno } from './errno.ts';
+import type { GuestId } from './guest.ts';
 import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
 import type { Splat, SplatDetails } from './splats.ts';
 import type { KernelStep } from './task.ts';
+import type { Device } from './vfio/device.ts';
+
+/** What a driver's code can do within the running task, whichever of its devices it does it for. */
+export interface DriverTask {
+  /** A WARN_ON or WARN_ON_ONCE of the driver's own code, as its kernel has it. */
+  warn(splat: Splat, details?: SplatDetails): void;
+  /** pr_warn of the driver's own code. */
+  prWarn(text: string, details?: SplatDetails): void;
+  /** Notes why a call is refused, in words, and returns the errno. */
+  refuse(errno: Errno, why: string): Errno;
+  /** mutex_lock, down_read, mutex_trylock and mutex_unlock of a lock of the driver's own. */
+  lock(lock: Lock): KernelStep<void>;
+  lockShared(lock: Lock): KernelStep<void>;
+  tryLock(lock: Lock): boolean;
+  unlock(lock: Lock): void;
+  /** msleep. */
+  sleep(milliseconds: number): KernelStep<void>;
+  /** Notes something that answers show of this driver. */
+  note(list: 'vfio' | 'instructions', entry: Record<string, unknown>): void;
+  /** The same task, where a work does it that the task waits for. */
+  inWorker(): DriverTask;
+  /** The driver API of a device. */
+  of(device: Device): DriverApi;
+}
 
 /** What a driver's code can call: the kernel's driver API, for its own device, within the running task. */
-export interface DriverApi {
+export interface DriverApi extends DriverTask {
+  /** The guest its group was given to (`vdev->kvm`). */
+  readonly guest: GuestId | null;
+  /** The guest whose vCPUs reach the device: the one that has its group, or had it last. */
+  readonly vcpuGuest: GuestId;
   /**
    * vfio_pin_pages.
    *
@@ -30,30 +58,22 @@ export interface DriverApi {
   dmaRw(iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array>;
   /** memcpy from a page the driver has pinned; `offset` and `length` lie within the page. */
   readPinned(pfn: number, offset: number, length: number): Uint8Array;
-  /** A WARN_ON or WARN_ON_ONCE of the driver's own code, as its kernel has it. */
-  warn(splat: DriverSplatId | Splat, details?: SplatDetails): void;
-  /** pr_warn of the driver's own code. */
-  prWarn(text: string): void;
   /** Notes a bug of the driver itself that the call has met, at an IOVA in bytes. */
   adviseBug(id: KernelBugId, iova: bigint): void;
-  /** Notes why a call is refused, in words, and returns the errno. */
-  refuse(errno: Errno, why: string): Errno;
   /** What the driver models have done within the task so far. */
   readonly effects: DriverEffects;
   /** Whether the device's file is open. */
   isOpen(): boolean;
   /** The same for another device of the driver's: for work that is done within whatever task comes along. */
   forDevice(id: string): DriverApi;
-  /** mutex_lock, mutex_trylock and mutex_unlock of a lock of the driver's own. */
-  lock(lock: Lock): KernelStep<void>;
-  tryLock(lock: Lock): boolean;
-  unlock(lock: Lock): void;
 }
 
 /** A call that a driver model made into VFIO, as answers list it. */
 export interface VfioCall {
-  readonly op: 'pin' | 'unpin' | 'dma-rw';
-  readonly device: string;
+  /** Orders it among all that is listed, instructions too; where the model counts. */
+  readonly seq?: number;
+  readonly op: 'pin' | 'unpin' | 'dma-rw' | 'gisc-unregister';
+  readonly device?: string;
   /** Key of the first page, or address of the first byte. */
   readonly iova?: string;
   /** Where the call takes a list of page frames (up to 5.19). */
@@ -61,9 +81,26 @@ export interface VfioCall {
   readonly npage?: number;
   /** Bytes. */
   readonly length?: number;
+  /** vfio-ap: the interruption subclass that is unregistered. */
+  readonly isc?: number;
   /** What it returned, as C does; absent where the function is void. */
   readonly ret?: number;
   /** Made by the thread of a workqueue, which the task gave time. */
+  readonly by?: 'worker';
+}
+
+/** An AP instruction that was issued, as answers list it. */
+export interface ApInstructionShown {
+  readonly seq: number;
+  readonly op: string;
+  readonly apqn: number;
+  readonly response: number;
+  /** Where interrupts are enabled; where the queue is not empty. */
+  readonly irqEnabled?: boolean;
+  readonly queueEmpty?: boolean;
+  /** Of an AQIC that enables: the guest's ISC, and where in its page the notification byte is. */
+  readonly isc?: number;
+  readonly nibOffset?: string;
   readonly by?: 'worker';
 }
 
@@ -73,6 +110,8 @@ export interface DriverEffects {
   vfio?: VfioCall[];
   /** Pages a driver gave back that it did not hold: somebody else's. */
   unpinnedNotHeld?: { device: string; iova: string; npage: number }[];
+  /** vfio-ap: AP instructions, in order. */
+  instructions?: ApInstructionShown[];
   /** vfio-ccw: state and event, at each event of an FSM. */
   fsmEvents?: [state: string, event: string][];
   /** vfio-ccw: how often each device's I/O eventfd was signalled. */
@@ -106,12 +145,27 @@ export interface MdevDriver {
   describe?(): object;
   /** The driver's own state as plain JSON; at most `most` items of each list (Infinity: for a dump). */
   state?(most: number): object;
+  /** The fields of its state that expectations tell, where they are not those of `state`. */
+  observed?(): object;
   /** Sets the driver's own state, of a fresh driver, from a snapshot that has been checked. */
   restore?(state: never): void;
   /** A lock of the driver's own. */
   readonly ownLock?: Lock;
   /** resume-callbacks: nothing is held any more; true where something may have been. */
   stopHolding?(): boolean;
+  /** Whether answers show its calls into VFIO. It is told of each pin and unpin that it made. */
+  readonly showsCalls?: boolean;
+  notePin?(iova: bigint, npage: number): void;
+  /** @returns false where it did not hold that */
+  noteUnpin?(iova: bigint, npage: number): boolean;
+  /** Whether open and close are called for each device file, not only for the first and the last (mdev, 5.10). */
+  readonly opensEachFile?: boolean;
+  /** Told of the device it is for, before anything else. */
+  attachTo?(device: Device): void;
+  /** The mdev driver's probe. An errno undoes the making of the device. */
+  probe?(api: DriverApi): KernelStep<Errno | null>;
+  /** VFIO_GROUP_NOTIFY_SET_KVM while a device file is open. */
+  setGuest?(api: DriverApi, guest: GuestId | null): KernelStep<void>;
   /** open_device, at the first open. An errno undoes the open. */
   openDevice(api: DriverApi): KernelStep<Errno | null>;
   /** close_device, at the last close, while the device is still registered. */
@@ -122,6 +176,9 @@ export interface MdevDriver {
   pinPages?(api: DriverApi, iova: bigint, npage: number, prot: number): KernelStep<PinResult>;
   /** Likewise unpin-pages. */
   unpinPages?(api: DriverApi, iova: bigint, npage: number): KernelStep<UnpinResult>;
-  /** The mdev driver's remove. An errno: it does not let the device go. */
+  /**
+   * The mdev driver's remove, once its group has left its container. With `open` true a device file is open: the
+   * driver can only ask userspace to let go (`request`). An errno: it does not let the device go.
+   */
   remove?(api: DriverApi, open: boolean): KernelStep<Errno | null | void>;
 }

@@ -23,6 +23,7 @@ export const ERRNO = {
   EUSERS: 87,
   EOPNOTSUPP: 95,
   EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
 } as const;
 
 /** Name of an errno. Kernel functions here return one, or null for success (0). */

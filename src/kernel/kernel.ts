@@ -1,8 +1,10 @@
-import type { DriverApi, MdevDriver, NotifyResult } from './driver.ts';
-import { TaskDriverApi } from './driver-api.ts';
+import type { DriverApi, DriverTask, MdevDriver, NotifyResult } from './driver.ts';
+import { moduleOf, TaskDriverApi, TaskDriverTask } from './driver-api.ts';
+import { DriverOps } from './driver-ops.ts';
 import { EmulatedMemory } from './emulated-memory.ts';
 import type { Errno } from './errno.ts';
 import type { Generation } from './generations/generation.ts';
+import { type GuestId, ownGuestId } from './guest.ts';
 import type { IommuHardware } from './iommu/hardware.ts';
 import { IOMMUFD_CONTAINER } from './iommufd/index.ts';
 import type { ProcessMemory } from './memory.ts';
@@ -54,10 +56,12 @@ export class Kernel {
   readonly taint = new Set<'W' | 'D'>();
   /** Once-only warnings that have been printed: ids, with the caller where each has a flag of its own. */
   readonly fired = new Set<string>();
+  /** What drivers did that answers show. */
+  readonly ops = new DriverOps();
   /** Ids of devices by number, also of those that are gone: pins may still be theirs. */
   readonly deviceNames = new Map<number, string>();
   /** What all devices of a driver model share, by the model's type: its hardware, its workqueue. */
-  readonly modelHosts = new Map<string, { save(): object | null }>();
+  readonly modelHosts = new Map<string, object>();
   /** Devices made so far: the next one's number. */
   deviceCount = 0;
   private processCount = 0;
@@ -108,7 +112,34 @@ export class Kernel {
     const device = new Device(id, number, kind, driver, group);
     this.deviceNames.set(number, id);
     this.devices.set(id, device);
+    driver.attachTo?.(device);
     return device;
+  }
+
+  /** A device is there no longer. Pins may still be its. */
+  forget({ id, group }: Device): void {
+    this.devices.delete(id);
+    group.devices.splice(
+      group.devices.findIndex((device) => device.id === id),
+      1,
+    );
+  }
+
+  /** The guest that a device's group was given to; unless somebody said otherwise, a guest of its own. */
+  guestOf({ id, group }: Device): GuestId | null {
+    return group.guest === undefined ? ownGuestId(id) : group.guest;
+  }
+
+  /** Gives a device's group to a guest, or takes it back (vfio_file_set_kvm). */
+  giveTo(device: Device, guest: GuestId | null): void {
+    const { group } = device;
+    group.lastGuest = this.guestOf(device) ?? group.lastGuest;
+    group.guest = guest;
+  }
+
+  /** The guest whose vCPUs reach a device: the one that has its group, or had it last. */
+  vcpuGuest(device: Device): GuestId {
+    return this.guestOf(device) ?? device.group.lastGuest ?? ownGuestId(device.id);
   }
 
   deviceName(number: number): string {
@@ -121,6 +152,7 @@ export class Kernel {
     if (device.driver.config?.bugOnInvalidation) {
       task.bug(PROPOSALS.P1, { device: device.id, iova, size: length });
     }
+    if (device.driver.showsCalls) this.ops.note({ list: null, entry: {}, task, worker: false });
     const result = this.dropsCallback(device)
       ? undefined
       : yield* device.driver.dmaUnmap(this.driverApi(task, device), iova, length);
@@ -135,6 +167,11 @@ export class Kernel {
 
   closeDevice(task: Task, device: Device): KernelStep<void> {
     return device.driver.closeDevice(this.driverApi(task, device));
+  }
+
+  /** What a driver of a type can do within one task that is for no device. */
+  driverTask(task: Task, type: string): DriverTask {
+    return new TaskDriverTask(task, moduleOf(type));
   }
 
   /** The driver API for one device within one task. */

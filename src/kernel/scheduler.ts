@@ -15,6 +15,8 @@ export class Scheduler {
   /** Tasks that have stopped somewhere, in the order in which they first did. */
   private readonly stopped = new Set<Task>();
   private running = false;
+  /** The time, milliseconds since boot. It passes only while somebody waits: see passTime. */
+  now = 0;
 
   /** Tasks that wait for a lock or a callback, in the order in which they first stopped. */
   get pending(): Task[] {
@@ -34,6 +36,30 @@ export class Scheduler {
     let thread = 0;
     while (taken.has(thread)) thread++;
     return thread;
+  }
+
+  /**
+   * Lets time pass until nobody waits any more, or until those who do wait for something else than time.
+   *
+   * @param waits whether somebody waits
+   */
+  passTime(waits: () => boolean): void {
+    while (waits()) {
+      const next = this.firstToWake();
+      if (!next) return;
+      this.now = next.sleepsUntil!;
+      next.sleepsUntil = null;
+      this.drain(next);
+    }
+  }
+
+  /** Of the tasks that wake up first, the one that stopped first. */
+  private firstToWake(): Task | null {
+    let first: Task | null = null;
+    for (const task of this.stopped) {
+      if (task.sleepsUntil !== null && (!first || task.sleepsUntil < first.sleepsUntil!)) first = task;
+    }
+    return first;
   }
 
   /** Resumes a task whose callback has returned. */
@@ -93,6 +119,9 @@ export class Scheduler {
         task.waitsFor = value.wait;
         value.wait.waiters.push({ task, shared: value.shared ?? false });
         this.breakCycle(task);
+      } else if ('sleep' in value) {
+        this.stopped.add(task);
+        task.sleepsUntil = this.now + value.sleep;
       } else {
         this.stopped.add(task);
         task.callback = value.callback;
@@ -117,6 +146,7 @@ export class Scheduler {
     if (this.stopped.size > 0) this.stopped.delete(task);
     task.end = end;
     task.waitsFor = null;
+    task.sleepsUntil = null;
     task.callback = null;
     task.onEnd();
   }

@@ -172,6 +172,12 @@ export const SPLATS = {
     effect: 'the task that binds is dead, and the device stays locked',
     reachedBy: 'a host driver that is bound to a device whose group is in use',
   },
+  N1: {
+    kind: 'WARN_ON',
+    condition: 'double register detected',
+    effect: 'it stays registered once',
+    reachedBy: 'a second open of a device whose driver registers its notifiers with each file',
+  },
   L1: {
     kind: 'PR_WARN',
     condition: 'locked_vm + pages > RLIMIT_MEMLOCK, in map or replay, without CAP_IPC_LOCK',

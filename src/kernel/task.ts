@@ -9,8 +9,8 @@ import { bug, prWarnLimit, splatOf, warn } from './printk.ts';
 import type { Splat, SplatDetails, SplatEvent, SplatId } from './splats.ts';
 import type { Device } from './vfio/device.ts';
 
-/** Where a kernel operation stops: at a lock somebody holds, or in a callback to the outside. */
-type Suspension = { wait: Lock; shared?: boolean } | { callback: PendingCallback };
+/** Where a kernel operation stops: at a lock somebody holds, in a callback to the outside, or to sleep (milliseconds). */
+type Suspension = { wait: Lock; shared?: boolean } | { callback: PendingCallback } | { sleep: number };
 
 /** A kernel operation that may stop on its way. Built-in drivers run inside it; it is resumed with no value. */
 export type KernelStep<T> = Generator<Suspension, T, void>;
@@ -52,6 +52,8 @@ export class Task {
   /** What the kernel wrote back into the caller's struct although it refused: bytes unmapped (iommufd). */
   writtenBack: { readonly size: bigint } | null = null;
   waitsFor: Lock | null = null;
+  /** When it wakes up, milliseconds; null: it does not sleep. */
+  sleepsUntil: number | null = null;
   callback: PendingCallback | null = null;
   /** What the last callback to the outside was answered. */
   callbackReturn: CallbackReturn = NOTHING_SAID;

@@ -44,6 +44,8 @@ export interface Answer {
   readonly advisories: readonly AdvisoryEntry[];
   /** What driver models did; null where that is nothing. */
   readonly effects: DriverEffects | null;
+  /** How long it slept and waited for those that sleep, milliseconds of the host's own time. */
+  readonly milliseconds: number;
   /** Why it was refused, in words. */
   readonly why: string | null;
   /** Fields that the kernel wrote back beside an errno; null where it wrote none. */
@@ -68,8 +70,8 @@ function isAboutSomething({ entry: { kind } }: SplatEvent): boolean {
 const NONE: readonly never[] = [];
 
 /** What an ended task is answered. */
-export function answerOf(task: Task): Answer {
-  const { call, splats, invalidations, effects, why, writtenBack } = task;
+export function answerOf(task: Task, milliseconds: number): Answer {
+  const { call, splats, invalidations, why, writtenBack } = task;
   const advisories = task.advisories;
   return {
     call,
@@ -78,7 +80,11 @@ export function answerOf(task: Task): Answer {
     splats: splats.length === 0 ? NONE : splats.filter(isAboutSomething).map(splatReport),
     invalidations: invalidations.length === 0 ? NONE : invalidations.map(invalidationEntry),
     advisories: advisories.length === 0 ? NONE : advisories.map((advisory) => advisoryEntry(advisory, call)),
-    effects,
+    // What a call that nobody waited for did is told when somebody does.
+    get effects() {
+      return task.effects;
+    },
+    milliseconds,
     why,
     writtenBack: writtenBack && { size: hex(writtenBack.size) },
   };
@@ -106,13 +112,18 @@ export function sideEffects({
   splats,
   advisories,
   effects,
-}: Pick<Answer, 'invalidations' | 'log' | 'splats' | 'advisories' | 'effects'>): Record<string, unknown> {
+  milliseconds,
+}: Pick<Answer, 'invalidations' | 'log' | 'splats' | 'advisories' | 'effects' | 'milliseconds'>): Record<
+  string,
+  unknown
+> {
   return {
     ...(invalidations.length > 0 ? { invalidations } : {}),
     ...(log.length > 0 ? { log } : {}),
     ...(splats.length > 0 ? { splats } : {}),
     ...(advisories.length > 0 ? { advisories } : {}),
     ...effects,
+    ...(milliseconds > 0 ? { milliseconds } : {}),
   };
 }
 
@@ -121,11 +132,12 @@ export function sideEffects({
  * of any other answer none.
  */
 export function bodyOf(answer: Answer): CallBody {
-  const { end, call, log, advisories, invalidations, effects } = answer;
+  const { end, call, log, advisories, invalidations, effects, milliseconds } = answer;
   if (end.how !== 'returned') return NOTHING;
   if (typeof end.value === 'string') return answer.writtenBack ?? NOTHING;
   // An unmap always says whom it called, be it nobody.
-  const silent = log === NONE && advisories === NONE && invalidations === NONE && !effects;
+  const nothing = log === NONE && advisories === NONE && invalidations === NONE && !effects;
+  const silent = nothing && milliseconds === 0;
   if (call === 'unmap-dma') {
     const body = { ...end.value, invalidations };
     return silent ? body : { ...body, ...sideEffects(answer) };

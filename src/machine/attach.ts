@@ -1,5 +1,6 @@
 import type { CallObject, Convenience } from '../../schemas/calls.ts';
 import type { DriverEffects } from '../kernel/driver.ts';
+import type { GuestId } from '../kernel/guest.ts';
 import type { SplatReport } from '../kernel/splat-report.ts';
 import type { LogEntry } from '../kernel/splats.ts';
 import type { AdvisoryEntry, Answer, InvalidationEntry } from './answer.ts';
@@ -21,18 +22,27 @@ interface Plan {
 }
 
 /**
- * `attach`: open-group, set-container, set-iommu type1v2 unless an IOMMU is set, open-device. When one of them is
- * refused, the ones before are taken back and its answer is the answer.
+ * `attach`: open-group, set-container, set-iommu type1v2 unless an IOMMU is set, ap-set-guest where a guest is named,
+ * open-device. When one of them is refused, the ones before are taken back (unless a guest is named) and its answer
+ * is the answer.
  */
 function attach(machine: Machine, call: CallObject): Plan {
-  const { container, device } = call as { call: string; container: string; device: string };
+  const { container, device, guest } = call as {
+    call: string;
+    container: string;
+    device: string;
+    guest?: GuestId | null;
+  };
   const group = machine.device(device).group.id;
   const hasIommu = machine.container(container).iommu !== null;
+  // With a guest that its driver does not take, the group stays for another one (recordings no-guest, guest-twice).
+  const undo = (call: string) => (guest === undefined ? { undo: { call, device } } : {});
   return {
     parts: [
-      { do: { call: 'open-group', device }, undo: { call: 'close-group', device } },
-      { do: { call: 'set-container', device, container }, undo: { call: 'unset-container', device } },
+      { do: { call: 'open-group', device }, ...undo('close-group') },
+      { do: { call: 'set-container', device, container }, ...undo('unset-container') },
       ...(hasIommu ? [] : [{ do: { call: 'set-iommu', container, type: 'type1v2' } }]),
+      ...(guest === undefined ? [] : [{ do: { call: 'ap-set-guest', device, guest } }]),
       { do: { call: 'open-device', device } },
     ],
     body: { container, device, group },
@@ -76,19 +86,26 @@ export class Sequence implements StartedCall {
   private readonly splats: SplatReport[] = [];
   private readonly invalidations: InvalidationEntry[] = [];
   private readonly advisories: AdvisoryEntry[] = [];
-  private effects: DriverEffects | null = null;
+  effects: DriverEffects | null = null;
+  private milliseconds = 0;
+  private underway: StartedCall | null = null;
 
   constructor(
     private readonly machine: Machine,
     private readonly name: string,
     private readonly plan: Plan,
     private readonly reqId: string | undefined,
+    private readonly background: boolean,
   ) {
     this.next();
   }
 
   delivered(): readonly InvalidationEntry[] {
     return this.invalidations;
+  }
+
+  awaited(): void {
+    this.underway?.awaited();
   }
 
   whenAnswered(tell: (answer: Answer) => void): void {
@@ -105,7 +122,8 @@ export class Sequence implements StartedCall {
   private begin(call: CallObject): void {
     let started: StartedCall;
     try {
-      started = this.machine.start(call, this.reqId);
+      started = this.machine.start(call, this.reqId, this.background);
+      this.underway = started;
     } catch (error) {
       // The first part is refused to whoever starts the sequence; a later one is what the sequence came to.
       if (this.at === 0) throw error;
@@ -128,6 +146,7 @@ export class Sequence implements StartedCall {
     this.invalidations.push(...answer.invalidations);
     this.advisories.push(...answer.advisories);
     if (answer.effects) this.effects = this.effects ? joined(this.effects, answer.effects) : answer.effects;
+    this.milliseconds += answer.milliseconds;
     this.at++;
     this.next();
   }
@@ -144,7 +163,7 @@ export class Sequence implements StartedCall {
 
   /** Its own answer: no part was refused. */
   private answered(): Answer {
-    const { name, log, splats, invalidations, advisories, effects } = this;
+    const { name, log, splats, invalidations, advisories, effects, milliseconds } = this;
     return {
       call: name,
       end: { how: 'returned', value: this.plan.body },
@@ -153,6 +172,7 @@ export class Sequence implements StartedCall {
       invalidations,
       advisories,
       effects,
+      milliseconds,
       why: null,
       writtenBack: null,
     };

@@ -1,6 +1,7 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { PendingCallback } from '../kernel/callback.ts';
+import type { DriverEffects } from '../kernel/driver.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import { type KernelStep, Task } from '../kernel/task.ts';
 import { type Answer, answerOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
@@ -14,6 +15,10 @@ export interface StartedCall {
   readonly answer: Answer | null;
   /** Callbacks delivered so far. */
   delivered(): readonly InvalidationEntry[];
+  /** What drivers did, of those that show it, so far as it is this call's to tell; null: nothing. */
+  readonly effects: DriverEffects | null;
+  /** Somebody waits for the answer from now on: time passes for it. */
+  awaited(): void;
   /** Calls `tell` with the answer, now where there is one. */
   whenAnswered(tell: (answer: Answer) => void): void;
 }
@@ -35,6 +40,11 @@ export class CallTask extends Task implements StartedCall {
   told = 0;
   /** What makes its answer from what the kernel's function returns, where that is not the answer itself. */
   private direct: DirectCall<unknown> | null = null;
+  /** When it began and ended, milliseconds. */
+  private readonly began: number;
+  private endedAt = 0;
+  /** Whether somebody waits for it. */
+  private isAwaited: boolean;
   private made: Answer | null = null;
   private waiters: ((answer: Answer) => void)[] | null = null;
 
@@ -46,13 +56,27 @@ export class CallTask extends Task implements StartedCall {
     readonly known: KnownCall,
     /** Id of the request that made it, if one did. */
     readonly reqId: string | undefined,
+    /** Whether nobody waits for it: time does not pass for its sake. */
+    readonly background: boolean,
   ) {
     const device = typeof object.device === 'string' ? object.device : undefined;
     super(machine.kernel, object.call, device, known.byDriver);
+    this.isAwaited = !background;
+    this.began = machine.kernel.scheduler.now;
+  }
+
+  /** Takes what drivers did since the last look; what others did than the task somebody waits for is a worker's. */
+  takeOps(): void {
+    this.kernel.ops.take(this, this.background ? null : this);
+  }
+
+  awaited(): void {
+    this.isAwaited = true;
+    this.machine.await(this);
   }
 
   get answer(): Answer | null {
-    if (this.end !== null) this.made ??= answerOf(this);
+    if (this.end !== null) this.made ??= answerOf(this, this.endedAt - this.began);
     return this.made;
   }
 
@@ -90,6 +114,8 @@ export class CallTask extends Task implements StartedCall {
   override onEnd(): void {
     const { end, direct } = this;
     if (direct && end!.how === 'returned') end!.value = direct.answer(end!.value);
+    this.endedAt = this.kernel.scheduler.now;
+    if (this.isAwaited) this.takeOps();
     this.machine.ended(this);
     this.tellWaiters();
   }

@@ -80,18 +80,21 @@ export class Machine {
    * Starts a call that has been checked. It has run as far as it can when this returns.
    *
    * @param reqId id of the request that makes it, for the listeners
+   * @param background whether nobody waits for it: where it sleeps time does not pass, until another call waits
+   *   or somebody does wait
    * @throws Refused when it names what is not there; nothing has changed then
    */
-  start(call: CallObject, reqId?: string): StartedCall {
+  start(call: CallObject, reqId?: string, background = false): StartedCall {
     const known = knownCall(call.call)!;
     if (known.isConvenience) {
-      return new Sequence(this, known.name, CONVENIENCES[known.name as Convenience](this, call), reqId);
+      const plan = CONVENIENCES[known.name as Convenience](this, call);
+      return new Sequence(this, known.name, plan, reqId, background);
     }
     if (this.waiting.size >= this.limits.pendingCalls && !known.byDriver) {
       throw Refused.tooMany('calls under way', this.limits.pendingCalls);
     }
     const prepared = known.prepare(this, call);
-    const task = new CallTask(this, call, known, reqId);
+    const task = new CallTask(this, call, known, reqId, background);
     const effect = this.faults.strike(call);
     if (effect) this.strike(task, prepared, effect);
     else this.run(task, prepared);
@@ -131,10 +134,24 @@ export class Machine {
     task.container = this.containerOf(task);
     for (const listener of listeners.called) listener.called!(task);
     this.kernel.scheduler.run(task, task.begin(prepared));
+    if (task.end === null && !task.background) this.passTime(task);
+    if (task.end === null || task.background) task.takeOps();
     if (task.end === null) {
       this.waiting.add(task);
       for (const listener of listeners.waits) listener.waits!(task);
     }
+    this.settle();
+  }
+
+  /** Lets time pass while a call sleeps, or waits for one that does. */
+  private passTime(task: CallTask): void {
+    this.kernel.scheduler.passTime(() => task.end === null);
+  }
+
+  /** Somebody waits for a call from now on. */
+  await(task: CallTask): void {
+    this.passTime(task);
+    task.takeOps();
     this.settle();
   }
 
@@ -179,8 +196,14 @@ export class Machine {
 
   /** The kernel's work is done for now. */
   private settle(): void {
+    if (this.waiting.size > 0) this.passTimeForWaiting();
     for (const listener of this.listeners.quiet) listener.quiet!();
     while (this.later.length > 0) this.later.shift()!();
+  }
+
+  /** Who waits for a call that sleeps, or for one that waits for such a call, waits no longer than it takes. */
+  private passTimeForWaiting(): void {
+    for (const task of [...this.waiting]) if (!task.background) this.passTime(task);
   }
 
   /** Tells the listeners of the callbacks a call has made since they were last told. */
@@ -194,9 +217,10 @@ export class Machine {
 
   /** Calls that have not been answered and are not dead, and what each waits for, in words. */
   underway(): string[] {
-    const waiting = this.kernel.scheduler.pending.map(({ call, device, waitsFor, callback }) => {
+    const waiting = this.kernel.scheduler.pending.map(({ call, device, waitsFor, sleepsUntil, callback }) => {
       const who = device === undefined ? call : `${call} of ${device}`;
       if (waitsFor) return `${who} waits for ${waitsFor.name}`;
+      if (sleepsUntil !== null) return `${who} sleeps`;
       return `${who} waits for the ${callback?.call} callback of ${callback?.device}`;
     });
     return [...waiting, ...[...this.delayed.keys()].map(({ call }) => `${call} is delayed by a fault`)];

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { DRIVER_EFFECTS, DRIVER_EXPECTED } from '../../schemas/drivers/index.ts';
+import { DRIVER_EFFECTS, DRIVER_EXPECTED, DRIVER_OBSERVED } from '../../schemas/drivers/index.ts';
+import { comparableEffects } from './compare-effects.ts';
 import type { Expectation, Observation } from './scenario.ts';
 
 /**
@@ -59,17 +60,23 @@ const INFORMATIVE = new Set(['cpa']);
  */
 function compareModels(
   expect: Expectation,
-  { body, effects, devices }: Observation,
+  { body, effects, devices, models }: Observation,
   check: (field: string, expected: unknown, actual: unknown) => void,
 ): void {
+  const [expected, actual] = [comparableEffects(expect), comparableEffects(effects)];
   for (const field of Object.keys(DRIVER_EFFECTS) as (keyof typeof DRIVER_EFFECTS)[]) {
-    if (expect[field] !== undefined || expect.devices) check(field, expect[field], effects[field]);
+    if (expect[field] !== undefined || expect.devices) check(field, expected[field], actual[field]);
   }
   for (const field of Object.keys(DRIVER_EXPECTED) as (keyof typeof DRIVER_EXPECTED)[]) {
     if (expect[field] !== undefined) check(field, comparable(expect[field]), body[field]);
   }
+  for (const field of Object.keys(DRIVER_OBSERVED) as (keyof typeof DRIVER_OBSERVED)[]) {
+    if (expect[field] !== undefined || expect.devices) check(field, expect[field], models[field]);
+  }
   for (const [device, expected] of Object.entries(expect.devices ?? {})) {
-    const actual = devices[device] ?? {};
+    // The recordings tell of a device that was removed as well.
+    const actual = devices[device];
+    if (!actual) continue;
     const told = Object.fromEntries(Object.keys(expected).map((field) => [field, actual[field]]));
     check(`devices.${device}`, expected, told);
   }

@@ -1,5 +1,6 @@
 import { modelOf } from '../drivers/index.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { describeModels } from '../views/models.ts';
 
 /** Items of each list of a device's state. */
 const LISTED = 1024;
@@ -18,8 +19,13 @@ export function deviceStates(
     const driver = devices.get(id)?.driver;
     const shown = driver && modelOf(driver)?.schemas.shown;
     if (!shown) continue;
-    const state = driver.state!(LISTED) as Record<string, unknown>;
+    const state = (driver.observed?.() ?? driver.state!(LISTED)) as Record<string, unknown>;
     states[id] = Object.fromEntries(shown.map((field) => [field, state[field]]));
   }
   return states;
+}
+
+/** What expectations tell of the models besides their devices: their guests, say. */
+export function modelStates(kernel: Kernel): Record<string, unknown> {
+  return Object.assign({}, ...Object.values(describeModels(kernel)));
 }

@@ -1,4 +1,5 @@
 import { DRIVER_EXPECTED } from '../../schemas/drivers/index.ts';
+import type { DriverEffects } from '../kernel/driver.ts';
 import { type Answer, bodyOf, errnoOf } from '../machine/answer.ts';
 import { type CallResult, LazyBody } from '../machine/call-handler.ts';
 import { fnv1a64, infoOf, PLAIN_FIELDS } from './compare.ts';
@@ -8,6 +9,13 @@ import type { Expectation, Observation } from './scenario.ts';
 export interface Shown {
   invalidations: number;
   log: number;
+  /** Items of each list of effects. */
+  effects: Record<string, number>;
+}
+
+/** Nothing has been looked at. */
+export function nothingShown(): Shown {
+  return { invalidations: 0, log: 0, effects: {} };
 }
 
 /**
@@ -16,10 +24,11 @@ export interface Shown {
  */
 export function observationOf(
   answer: Answer | null,
-  invalidations: readonly unknown[],
+  { invalidations, effects }: Happened,
   shown: Shown,
   lockedPages: number,
   devices: Observation['devices'] = {},
+  models: Observation['models'] = {},
 ): Observation {
   const log = answer ? answer.log : [];
   const how = answer?.end.how;
@@ -32,13 +41,30 @@ export function observationOf(
     body: answer ? bodyOf(answer) : {},
     invalidations: invalidations.slice(shown.invalidations),
     log: log.slice(shown.log),
-    effects: (answer?.effects ?? {}) as Observation['effects'],
+    effects: newEffects(effects, shown.effects),
     devices,
+    models,
     lockedPages,
   };
   shown.invalidations = invalidations.length;
   shown.log = log.length;
   return observation;
+}
+
+/** What has happened of a call, be it answered or not. */
+interface Happened {
+  readonly invalidations: readonly unknown[];
+  readonly effects: DriverEffects | null;
+}
+
+/** What is new of the effects of a call; notes it as shown. */
+function newEffects(effects: DriverEffects | null, shown: Shown['effects']): Observation['effects'] {
+  const lists = Object.entries(effects ?? {}).map(([field, value]) => {
+    const fresh = Array.isArray(value) ? value.slice(shown[field] ?? 0) : value;
+    if (Array.isArray(value)) shown[field] = value.length;
+    return [field, fresh] as const;
+  });
+  return Object.fromEntries(lists.filter(([, value]) => !Array.isArray(value) || value.length > 0));
 }
 
 /** The expectation of a call that returned, printed nothing and called nobody; null where more is to be said. */

@@ -2,8 +2,8 @@ import type { StartedCall } from '../machine/call-task.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkCall } from '../machine/table.ts';
-import { deviceStates } from './devices.ts';
-import { expectationOf, observationOf, type Shown } from './observe.ts';
+import { deviceStates, modelStates } from './devices.ts';
+import { expectationOf, nothingShown, observationOf, type Shown } from './observe.ts';
 import { callOf, type Expectation, type Observation, type Scenario, type Step } from './scenario.ts';
 
 /** A call that was started, and how much of it has been looked at. */
@@ -31,10 +31,11 @@ export class ScenarioRun {
         throw Refused.badRequest(`step ${index}: await of "${step.of}", which was not started`);
       }
       this.pending.delete(String(step.of));
+      awaited.started.awaited();
       if (!awaited.started.answer) releaseHeld(this.machine);
       return { ...this.look(awaited), hangs: false };
     }
-    const looked: Looked = { started: this.start(step, index), shown: { invalidations: 0, log: 0 } };
+    const looked: Looked = { started: this.start(step, index), shown: nothingShown() };
     if (step.async !== undefined) {
       this.pending.set(step.async, looked);
       return { ...this.look(looked), hangs: false };
@@ -53,7 +54,7 @@ export class ScenarioRun {
 
   private start(step: Step, index: number): StartedCall {
     try {
-      return this.machine.start(checkCall(callOf(step)));
+      return this.machine.start(checkCall(callOf(step)), undefined, step.async !== undefined);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       throw error.within(`step ${index}`);
@@ -61,12 +62,15 @@ export class ScenarioRun {
   }
 
   private look({ started, shown }: Looked): Observation {
+    const { kernel, lockedPages } = this.machine;
+    const happened = { invalidations: started.delivered(), effects: started.effects };
     return observationOf(
       started.answer,
-      started.delivered(),
+      happened,
       shown,
-      this.machine.lockedPages,
-      deviceStates(this.machine.kernel),
+      lockedPages,
+      deviceStates(kernel),
+      modelStates(kernel),
     );
   }
 }

@@ -31,6 +31,8 @@ export interface Observation {
   effects: Readonly<Record<string, unknown>>;
   /** States of driver models' devices, by id. */
   devices: Readonly<Record<string, Record<string, unknown>>>;
+  /** What else there is to be seen of driver models. */
+  models: Readonly<Record<string, unknown>>;
   /** The process's locked pages after the step. */
   lockedPages: number;
 }

@@ -10,9 +10,10 @@ const CHECKS = new Map(
 
 /** What a driver remembers; null where that is nothing. */
 export function saveDriver(driver: MdevDriver): object | null {
-  const shown = driver.state?.(Number.POSITIVE_INFINITY);
+  const model = modelOf(driver);
+  const shown = model?.schemas.state ? driver.state?.(Number.POSITIVE_INFINITY) : null;
   if (!shown) return null;
-  const derived = modelOf(driver)?.derived ?? [];
+  const derived = model?.derived ?? [];
   return canonical(Object.fromEntries(Object.entries(shown).filter(([field]) => !derived.includes(field))));
 }
 

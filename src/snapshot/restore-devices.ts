@@ -104,6 +104,8 @@ function groupOf(kernel: Kernel, saved: SavedGroup, where: string): Group {
   }
   group.fdOpen = saved.fdOpen;
   group.fileOpen = saved.fileOpen;
+  group.guest = saved.guest;
+  group.lastGuest = saved.lastGuest;
   group.pinnedPageDirtyScope = saved.pinnedPageDirtyScope ?? false;
   restoreLock(kernel, group.lock, saved.lock, `${where}/lock`);
   return group;

@@ -8,6 +8,7 @@ import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';
 import { restoreContainer } from './containers.ts';
+import { settleModels } from './models.ts';
 import { restoreDevices, settleDevices } from './restore-devices.ts';
 import { restoreProcess } from './restore-process.ts';
 
@@ -63,6 +64,7 @@ function restoreState(m: Machine, state: SnapshotState, at: string): void {
     restoreContainer(m.kernel, groups, container, `${at}/containers/${i}`);
   }
   settleDevices(m, groups, state, at);
+  settleModels(m.kernel, `${at}/models`);
 }
 
 function checkLimits({ limits }: Machine, state: SnapshotState, where: string): void {

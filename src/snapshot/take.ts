@@ -8,6 +8,7 @@ import {
 import { REDACTED } from '../drivers/external/driver.ts';
 import { saveModelHosts } from '../drivers/index.ts';
 import { regionBytes } from '../kernel/emulated-memory.ts';
+import { type GuestId, ownGuestId } from '../kernel/guest.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
@@ -20,6 +21,7 @@ import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { saveContainer } from './containers.ts';
 import { saveDriver } from './drivers.ts';
+import { codecOf } from './models.ts';
 
 /**
  * The whole state of a machine that has no call under way, as it matters for every later answer. The same state
@@ -32,6 +34,7 @@ import { saveDriver } from './drivers.ts';
  */
 export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
   const { kernel, faults, counters, policy } = machine;
+  const owners = new Map([...kernel.devices.values()].map(({ id, group }) => [group, ownGuestId(id)]));
   return {
     format: 'vfio-host-snapshot',
     version: SNAPSHOT_VERSION,
@@ -56,10 +59,10 @@ export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
       },
       faults: faults.list().map(({ rule, seen, struck }) => ({ rule: canonical(rule), seen, struck })),
       processes: [...kernel.processes.values()].map(saveProcess),
-      groups: groupsOf(kernel).map(saveGroup),
+      groups: groupsOf(kernel).map((group) => saveGroup(group, owners.get(group))),
       devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets)),
       formerDevices: formerDevices(kernel),
-      models: canonical(saveModelHosts(kernel)),
+      models: canonical(saveModelHosts(kernel, codecOf(kernel, ''))),
       containers: byId(kernel.containers).map(saveContainer),
     },
   };
@@ -105,7 +108,11 @@ function groupsOf(kernel: Kernel): Group[] {
   return [...groups].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function saveGroup({ id, emulated, iommu, fdOpen, fileOpen, container, lock, ...group }: Group): SavedGroup {
+/** @param owner the guest its device has of its own */
+function saveGroup(
+  { id, emulated, iommu, fdOpen, fileOpen, container, lock, ...group }: Group,
+  owner: GuestId | undefined,
+): SavedGroup {
   return {
     group: id,
     emulated,
@@ -115,6 +122,8 @@ function saveGroup({ id, emulated, iommu, fdOpen, fileOpen, container, lock, ...
     // Set anew by each attach; before, it means nothing.
     pinnedPageDirtyScope: container?.hasDirtyScope ? group.pinnedPageDirtyScope : null,
     lock: saveLock(lock),
+    guest: group.guest === undefined ? (owner ?? null) : group.guest,
+    lastGuest: group.lastGuest,
   };
 }
 

@@ -12,6 +12,8 @@ const ARGS: Record<keyof typeof driverCalls, object> = {
   'ap-enable-interrupt': { apqn: 1, nib: 0x1000, isc: 0 },
   'ap-disable-interrupt': { apqn: 1 },
   'ap-reset': {},
+  'ap-assign': { domain: 2 },
+  'ap-unassign': { domain: 1 },
   'ap-inject': { apqn: 1, instruction: 'tapq', responses: [0] },
   'ccw-start': { program: 0 },
   'ccw-interrupt': {},
@@ -27,14 +29,25 @@ const ARGS: Record<keyof typeof driverCalls, object> = {
   'gvt-pin-page': { dmaAddr: 0x1000 },
   'gvt-unpin-page': { dmaAddr: 0x1000 },
   'gvt-reset': {},
+  'ap-unbind-queue': { apqn: 1 },
+  'ap-bind-queue': { apqn: 1 },
+  'ap-host-adapter': { adapter: 1, configured: false },
+  'ap-bus-scan': {},
+  'ap-guest-memory-slots': { guest: 0, present: false },
+  'ap-guest-aiv': { guest: 'ap', present: false },
+  'ap-guest-crycb': { guest: 0, present: false },
+  'ap-guest-protected': { guest: 0, present: true },
 };
 const CALLS = Object.keys(ARGS) as (keyof typeof ARGS)[];
+/** Those on the host, which no device refuses. */
+const ON_HOST = CALLS.filter((call) => driverCalls[call].on === 'host');
+const ON_DEVICE = CALLS.filter((call) => driverCalls[call].on === 'device');
 
 test('every driver call is tried here', () => {
-  expect(CALLS).toEqual(Object.keys(driverCalls));
+  expect([...CALLS].sort()).toEqual(Object.keys(driverCalls).sort());
 });
 
-test.each(CALLS)('%s on a device with another driver is refused, and on no device', (call) => {
+test.each(ON_DEVICE)('%s on a device with another driver is refused, and on no device', (call) => {
   const rig = new DriverRig({ s: { type: 'mtty' }, d: { type: 'synthetic', onDmaUnmap: 'ignore' } });
   const { seq } = rig.host.journal;
   const owner = { ap: 'vfio-ap', ccw: 'vfio-ccw', gvt: 'gvt-g' }[call.split('-')[0]!];
@@ -84,6 +97,12 @@ describe('what a device shows', () => {
     rig.do('ap-inject', { device: 'ap', apqn: 1, instruction: 'zapq', responses: [{ response: 2 }] });
     expect(rig.host.machine.device('ap').driver.state!(1)).toEqual({
       guest: true,
+      kvm: 'ap',
+      adapters: [0],
+      domains: [1],
+      guestAdapters: [0],
+      guestDomains: [1],
+      pinned: ['0x10008'],
       queues: [
         {
           apqn: 1,
@@ -147,7 +166,12 @@ describe('over HTTP', () => {
 
   test('each has a route that checks its body, and a place in the OpenAPI document', async () => {
     const { paths } = (await rig.request('GET', '/openapi.json')).body;
-    for (const call of CALLS) {
+    for (const call of ON_HOST) {
+      expect(paths, call).toHaveProperty([`/v1/${call}`, 'post']);
+      const { status, body } = await rig.post(call, { ...ARGS[call], unknown: 1 });
+      expect([status, body.detail], call).toEqual([400, 'body/unknown is not a known field']);
+    }
+    for (const call of ON_DEVICE) {
       expect(paths, call).toHaveProperty([`/v1/devices/{device}/${call}`, 'post']);
       const { status, body } = await rig.post(`devices/gpu/${call}`, { ...ARGS[call], unknown: 1 });
       expect([status, body.detail], call).toEqual([400, 'body/unknown is not a known field']);

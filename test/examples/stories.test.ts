@@ -32,6 +32,9 @@ interface Body {
   operation?: string;
   unpinnedNotHeld?: { device: string; iova: string; npage: number }[];
   done?: boolean;
+  response?: number;
+  cc?: number;
+  instructions?: { op: string; apqn: number; response: number }[];
 }
 
 let rig: TestService;
@@ -100,8 +103,10 @@ function expectSuccess(unmap: Exchange, devices: string[]): void {
   expect(unmap.body).not.toHaveProperty('log');
 }
 
-test('there are eleven stories, each with a heading and a rig of its own', async () => {
-  expect(SCRIPTS.map((name) => Number(name.slice(0, 2)))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+test('there are fourteen stories, each with a heading and a rig of its own', async () => {
+  expect(SCRIPTS.map((name) => Number(name.slice(0, 2)))).toEqual(
+    Array.from({ length: 14 }, (_, i) => i + 1),
+  );
   for (const [story, output] of outputs) expect(output).toMatch(new RegExp(`^== ${Number(story)}\\. .+\\n`));
   const { rigs } = (await rig.http('GET', '/v1/rigs')).body as { rigs: { rig: string }[] };
   const names = rigs.map((described) => described.rig).filter((name) => name.startsWith('story-'));
@@ -246,5 +251,41 @@ describe('what the stories print', () => {
     const [unasked, asks] = asked('11', '/unmap-dma');
     expectSuccess(unasked!, []);
     expectSuccess(asks!, ['ccw', 'gpu']);
+  });
+
+  test('12: 07 is 00 to 5.10, which keeps the page pinned; 6.1 reads it', () => {
+    const [old, later] = asked('12', '/ap-enable-interrupt');
+    for (const { body } of [old!, later!]) {
+      expect(body.instructions?.[0]).toMatchObject({ op: 'aqic-enable', apqn: 0, response: 7 });
+    }
+    expect(old!.body).toMatchObject({ response: 0, cc: 0 });
+    expect(later!.body).toMatchObject({ response: 7, cc: 3 });
+    const [kept, released] = asked('12', '/pins').map(({ body }) => body.pins);
+    expect(kept).toMatchObject([{ iova: '0x14000', refCount: 1 }]);
+    expect(released).toEqual([]);
+  });
+
+  test('13: 6.1 hides the queue and does not reset it; 6.12 does', () => {
+    const [assigned, assignedLater] = asked('13', '/ap-assign');
+    const [unassigned] = asked('13', '/ap-unassign');
+    expect(assigned!.body).not.toHaveProperty('instructions');
+    expect(unassigned!.body).not.toHaveProperty('instructions');
+    expect(assignedLater!.body.instructions?.map(({ op }) => op)).toContain('zapq');
+    const [left, none] = asked('13', '/pins').map(({ body }) => body.pins);
+    expect(left).toMatchObject([{ iova: '0x14008', refCount: 1, devices: [{ device: 'ap', count: 1 }] }]);
+    expect(none).toEqual([]);
+    const [bug, fine] = asked('13', '/unmap-dma');
+    expectBug(bug!, 'ap');
+    expectSuccess(fine!, []);
+  });
+
+  test('14: a pin of an adapter that the guest does not have is left at unassign; of one that it has, not', () => {
+    const [hidden, had] = asked('14', '/ap-unassign');
+    expect(hidden!.body).not.toHaveProperty('instructions');
+    expect(had!.body.instructions).not.toEqual([]);
+    expect(asked('14', '/pins')[0]!.body.pins).toMatchObject([{ iova: '0x14008', refCount: 1 }]);
+    const [bug, fine] = asked('14', '/unmap-dma');
+    expectBug(bug!, 'ap0');
+    expectSuccess(fine!, []);
   });
 });

@@ -48,6 +48,7 @@ describe('the errno table', () => {
       invalidations: [],
       advisories: [],
       effects: null,
+      milliseconds: 0,
       why: 'so it is',
       writtenBack: null,
     });

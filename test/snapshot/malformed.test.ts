@@ -63,6 +63,12 @@ function fullHost(): Host {
 
 const GOOD = textOf(fullHost());
 
+/** What the AP devices share, one of its queues, and one that is taken from the driver. */
+const ap = (state: Json) => state.models['vfio-ap'];
+const queueOf = (state: Json, apqn: number) => ap(state).queues.find((q: Json) => q.apqn === apqn);
+const unbind = (state: Json, apqn: number) =>
+  Object.assign(queueOf(state, apqn), { bound: false, mdev: null, savedIova: null, savedIsc: null });
+
 /** What is wrong, what the problem must name, and how to make it so of a good snapshot's state. */
 const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['another format', 'format', (_, d) => Object.assign(d, { format: 'x' })],
@@ -111,7 +117,16 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['a driver without its state', 'devices/0/driverState', (s) => (s.devices[0].driverState = null)],
   ["another driver's state", 'driverState', (s) => (s.devices[1].driverState = s.devices[0].driverState)],
   ['own pins out of order', 'driverState/pins/1', (s) => s.devices[0].driverState.pins.reverse()],
-  ['queues that are not the matrix', 'queues', (s) => s.devices[1].driverState.queues.pop()],
+  ['nothing shared, but a device', 'vfio-ap is null', (s) => (s.models['vfio-ap'] = null)],
+  ['an mdev that is no device', '"d9"', (s) => (ap(s).mdevs[0].device = 'd9')],
+  ['a device without its mdev', 'mdevs', (s) => ap(s).mdevs.pop()],
+  ['two mdevs of a device', 'mdevs', (s) => ap(s).mdevs.push(ap(s).mdevs[0])],
+  ['a queue of no mdev', 'queues/1/mdev', (s) => (ap(s).queues[1].mdev = 'd0')],
+  ['a queue twice', 'queues', (s) => ap(s).queues.push(ap(s).queues[0])],
+  ['a queue that is linked and not bound', 'linked/0', (s) => unbind(s, ap(s).mdevs[0].linked[0])],
+  ['a queue that is not bound and holds something', 'queues/', (s) => (queueOf(s, 5).bound = false)],
+  ['queues out of the order of the table', 'linked', (s) => ap(s).mdevs[0].linked.reverse()],
+  ['a hook of no device', 'guests/0/hook', (s) => (ap(s).guests[0].hook = 'd3')],
   ['an empty queue of answers', 'injected', (s) => (s.devices[2].driverState.injected.halt = [])],
   ['a cache out of order', 'cache/1', (s) => s.devices[3].driverState.cache.reverse()],
   ['DMA addresses out of order', 'dmaAddrs/1/gfn', (s) => s.devices[3].driverState.dmaAddrs.reverse()],

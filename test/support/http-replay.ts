@@ -1,4 +1,5 @@
 import { type CallName, callEntry, restOf } from '../../schemas/calls.ts';
+import { DRIVER_EFFECTS } from '../../schemas/drivers/index.ts';
 import type { DifferenceView } from '../../schemas/views.ts';
 import { compare } from '../../src/replay/compare.ts';
 import { callOf, type Observation, type Scenario, type Step } from '../../src/replay/scenario.ts';
@@ -12,8 +13,17 @@ export type Exchange = (
 ) => Promise<{ status: number; body: Record<string, unknown> }>;
 
 interface Pending {
-  operation: string;
+  /** Null where the call was answered at once: its answer. */
+  operation: string | null;
+  answer: Answered;
   invalidations: number;
+  /** Items of each list of effects that have been looked at. */
+  effects: Record<string, number>;
+}
+
+interface Answered {
+  status: number;
+  body: Record<string, unknown>;
 }
 
 const ASYNC = { prefer: 'respond-async' };
@@ -57,24 +67,34 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
   let status: number;
   let body: Record<string, unknown>;
   let seenBefore = 0;
+  let effectsBefore: Record<string, number> = {};
   if (step.call === 'await') {
-    const { operation, invalidations } = pending.get(String(step.of))!;
+    const { operation, answer, invalidations, effects } = pending.get(String(step.of))!;
+    effectsBefore = effects;
     pending.delete(String(step.of));
-    const waited = await http('GET', `/v1/operations/${operation}?wait=1&timeoutMs=1000`);
-    ({ status, body } = waited.body.answer as { status: number; body: Record<string, unknown> });
+    ({ status, body } = operation === null ? answer : await answerOf(http, operation));
     seenBefore = invalidations;
   } else {
     ({ status, body } = await request(http, step, step.async === undefined ? {} : ASYNC));
   }
   const invalidations = (body.invalidations ?? []) as unknown[];
-  if (status === 202) {
-    pending.set(step.async!, { operation: String(body.operation), invalidations: invalidations.length });
+  if (step.async !== undefined) {
+    pending.set(step.async, {
+      operation: status === 202 ? String(body.operation) : null,
+      answer: { status, body },
+      invalidations: invalidations.length,
+      effects: Object.fromEntries(
+        EFFECTS.map((field) => [field, (body[field] as unknown[] | undefined)?.length ?? 0]),
+      ),
+    });
   }
   const { body: process } = await http('GET', '/v1/processes/p0');
   const devices: Record<string, Record<string, unknown>> = {};
   for (const device of Object.keys(step.expect?.devices ?? {})) {
-    devices[device] = (await http('GET', `/v1/devices/${device}`)).body.state as Record<string, unknown>;
+    const { status: there, body: shown } = await http('GET', `/v1/devices/${device}`);
+    if (there === 200) devices[device] = shown.state as Record<string, unknown>;
   }
+  const { body: models } = step.expect?.devices ? await http('GET', '/v1/models') : { body: {} };
   return {
     errno: (body.errno as string | undefined) ?? (status >= 400 && !body.killed ? `status ${status}` : null),
     killed: body.killed === true,
@@ -83,10 +103,33 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
     body,
     invalidations: invalidations.slice(seenBefore),
     log: (body.log ?? []) as unknown[],
-    effects: body,
-    devices,
+    effects: Object.fromEntries(
+      EFFECTS.flatMap((field) => newItems(field, body[field], effectsBefore[field])),
+    ),
+    devices: Object.fromEntries(Object.entries(devices).map(([id, state]) => [id, withoutInjected(state)])),
+    models: Object.assign({}, ...Object.values(models)),
     lockedPages: process.lockedPages as number,
   };
+}
+
+async function answerOf(http: Exchange, operation: string): Promise<Answered> {
+  const waited = await http('GET', `/v1/operations/${operation}?wait=1&timeoutMs=1000`);
+  return waited.body.answer as Answered;
+}
+
+const EFFECTS = Object.keys(DRIVER_EFFECTS);
+
+/** A list of effects without the items that have been looked at. */
+function newItems(field: string, value: unknown, before = 0): [string, unknown][] {
+  const fresh = Array.isArray(value) ? value.slice(before) : value;
+  return fresh === undefined || (Array.isArray(fresh) && fresh.length === 0) ? [] : [[field, fresh]];
+}
+
+/** A device's state without the answers that wait for its queues, which no recording tells. */
+function withoutInjected(state: Record<string, unknown>): Record<string, unknown> {
+  const { queues } = state;
+  if (!Array.isArray(queues)) return state;
+  return { ...state, queues: queues.map(({ injected: _injected, ...queue }) => queue) };
 }
 
 async function request(http: Exchange, step: Step, headers: Record<string, string>) {

@@ -1,3 +1,5 @@
+import { saveModelHosts } from '../../src/drivers/index.ts';
+import type { HostCodec } from '../../src/drivers/model.ts';
 import type { MdevDriver } from '../../src/kernel/driver.ts';
 import { regionBytes } from '../../src/kernel/emulated-memory.ts';
 import { accessesOf, keyOf } from '../../src/kernel/iommufd/access-shadow.ts';
@@ -37,6 +39,7 @@ export function dumpKernel(kernel: Kernel) {
     processes: byId(kernel.processes).map(dumpProcess),
     containers: byId(kernel.containers).map(dumpContainer),
     devices: byId(kernel.devices).map(dumpDevice),
+    models: saveModelHosts(kernel, { saveLock: dumpLock as HostCodec['saveLock'], restoreLock: () => {} }),
     tasks: kernel.scheduler.pending.map(dumpTask),
   };
 }

@@ -10,6 +10,8 @@ const CALLS: Record<string, Record<string, unknown>> = {
   'ap-enable-interrupt': { ...QUEUE, nib: 0x10000, isc: 0 },
   'ap-disable-interrupt': QUEUE,
   'ap-reset': {},
+  'ap-assign': { adapter: 1 },
+  'ap-unassign': { domain: 0 },
   'ap-inject': { ...QUEUE, instruction: 'tapq', responses: [1] },
   'ccw-start': { program: 0x10000 },
   'ccw-interrupt': {},
@@ -38,10 +40,26 @@ function closed(type: string, more: object = {}): CallObject[] {
   ];
 }
 
+const AP_TOO = { device: 'd1', driver: { type: 'vfio-ap', queues: [0] } };
 const AP = closed('vfio-ap', { variant: 'callback' });
 const CCW = closed('vfio-ccw', { variant: 'range-deferred' });
 const GVT = closed('gvt-g', { variant: 'callback' });
 const MANUAL = [...closed('manual'), { call: 'open-device', ...D0 }];
+
+/** Calls on the host that vfio-ap brings along. */
+const ON_HOST: Record<string, Record<string, unknown>> = {
+  'ap-unbind-queue': { apqn: 1 },
+  'ap-bind-queue': { apqn: 1 },
+  'ap-host-adapter': { adapter: 1, configured: false },
+  'ap-bus-scan': {},
+  'ap-guest-memory-slots': { guest: 0, present: false },
+  'ap-guest-aiv': { guest: 0, present: false },
+  'ap-guest-crycb': { guest: 0, present: false },
+  'ap-guest-protected': { guest: 0, present: true },
+};
+const HOST_CALLS = Object.entries(ON_HOST).map(([call, args]) =>
+  refusal(call, 'an unknown field', [], { ...args, force: true }, 400),
+);
 
 const EACH = Object.entries(CALLS).flatMap(([call, args]) => [
   refusal(call, 'no such device', [], { ...D0, ...args }, 404),
@@ -54,6 +72,18 @@ const file = (setup: CallObject[], ...calls: string[]) =>
 /** Refusals of the calls that driver models and drivers outside have, before the driver itself sees them. */
 export const DRIVER_REFUSALS: Refusal[] = [
   ...EACH,
+  ...HOST_CALLS,
+  refusal('ap-set-guest', 'no such device', [], { ...D0, guest: 0 }, 404),
+  refusal('ap-set-guest', 'no guest', AP, D0, 400),
+  refusal('ap-assign', 'neither an adapter nor a domain', AP, D0, 400),
+  refusal('ap-unassign', 'an adapter and a domain', AP, { ...D0, adapter: 0, domain: 0 }, 400),
+  refusal('ap-assign', 'a domain above the highest', AP, { ...D0, domain: 9 }, 'ENODEV'),
+  refusal('ap-unassign', 'an adapter above the highest', AP, { ...D0, adapter: 9 }, 'ENODEV'),
+  refusal('ap-unbind-queue', 'no such queue', AP, { apqn: 0x7777 }, 'ENODEV'),
+  refusal('ap-bind-queue', 'no such queue', AP, { apqn: 0x7777 }, 'ENODEV'),
+  refusal('ap-bind-queue', 'a queue that is bound', AP, { apqn: 1 }, 'EBUSY'),
+  refusal('ap-host-adapter', 'no such adapter', AP, { adapter: 77, configured: true }, 'ENODEV'),
+  refusal('create-device', 'a queue of another device', AP, AP_TOO, 'EADDRINUSE', ['PR_WARN']),
   ...file(AP, 'ap-reset'),
   ...file(CCW, 'ccw-start', 'ccw-halt', 'ccw-clear', 'ccw-reset'),
   ...file(GVT, 'gvt-map-page', 'gvt-unmap-page', 'gvt-reset'),

@@ -1,57 +1,57 @@
-import type { ApInstruction } from '../../../schemas/drivers/vfio-ap.ts';
-import { Injected } from '../injected.ts';
+import type { MatrixMdev } from './mdev.ts';
 
-/** Response codes of an AP instruction (spec section 7). */
-export const AP_NORMAL = 0;
-export const AP_NOT_AVAILABLE = 1;
-export const AP_RESET_IN_PROGRESS = 2;
-export const AP_DECONFIGURED = 3;
-export const AP_CHECKSTOPPED = 4;
-export const AP_BUSY = 5;
-export const AP_INVALID_ADDRESS = 6;
-export const AP_OTHERWISE_CHANGED = 7;
-export const AP_INVALID_GISA = 8;
-
-/** A status word. */
-export interface ApStatus {
-  readonly response: number;
-  readonly irqEnabled: boolean;
-  readonly queueEmpty: boolean;
-}
-
-/** A queue in working order: whatever it is told to do is done at once. */
-const DONE: ApStatus = { response: AP_NORMAL, irqEnabled: false, queueEmpty: true };
-
-/** A queue that is assigned to the matrix mdev (struct vfio_ap_queue), with its hardware. */
-export class ApQueue {
+/** What the driver vfio_ap keeps of a queue that is bound to it (struct vfio_ap_queue). */
+export class VfioApQueue {
+  /** The mdev it is linked to. Nothing clears it when a queue that was filtered is unlinked. */
+  matrixMdev: MatrixMdev | null = null;
   /** Key of the pinned notification byte, bytes; 0: none, as in the driver. */
   savedIova = 0n;
-  /** Interruption subclass that is registered; null: none. */
+  /** Interruption subclass that is registered; null: none (VFIO_AP_ISC_INVALID). */
   savedIsc: number | null = null;
-  private readonly injected = new Injected<ApStatus>();
+  /** The response of its last ZAPQ (`reset_rc`, `reset_status`; 5.10 does not keep it). */
+  resetResponse = 0;
 
   constructor(readonly apqn: number) {}
 
-  /** Executes an instruction: the next injected answer, otherwise success. */
-  execute(instruction: ApInstruction): ApStatus {
-    return this.injected.take(instruction) ?? DONE;
+  /** Whether it holds anything. */
+  get holds(): boolean {
+    return this.savedIova !== 0n || this.savedIsc !== null;
+  }
+}
+
+const BUCKET_BITS = 8;
+/** GOLDEN_RATIO_32: hash_32 of an APQN is what orders a table. */
+const GOLDEN_RATIO = 0x61c88647;
+
+/** struct ap_queue_table: queues by a hash of their APQN. Its order is that of the hash, newest first in a bucket. */
+export class QueueTable {
+  private readonly buckets = new Map<number, VfioApQueue[]>();
+
+  /** hash_add. */
+  add(q: VfioApQueue): void {
+    const key = bucketOf(q.apqn);
+    this.buckets.set(key, [q, ...(this.buckets.get(key) ?? [])]);
   }
 
-  /** Answers the hardware is to give, in order; a bare number is a response code with nothing else amiss. */
-  inject(instruction: ApInstruction, answers: readonly (number | Partial<ApStatus>)[]): void {
-    this.injected.add(
-      instruction,
-      answers.map((answer) => ({ ...DONE, ...(typeof answer === 'number' ? { response: answer } : answer) })),
-    );
+  /** hash_del; nothing where it is not in the table. */
+  delete(q: VfioApQueue): void {
+    const key = bucketOf(q.apqn);
+    const left = (this.buckets.get(key) ?? []).filter((other) => other !== q);
+    if (left.length === 0) this.buckets.delete(key);
+    else this.buckets.set(key, left);
   }
 
-  /** How many injected answers wait for an instruction. */
-  injectedCount(instruction: ApInstruction): number {
-    return this.injected.count(instruction);
+  /** vfio_ap_mdev_get_queue. */
+  get(apqn: number): VfioApQueue | undefined {
+    return this.buckets.get(bucketOf(apqn))?.find((q) => q.apqn === apqn);
   }
 
-  /** Injected answers that wait, by instruction. */
-  get waiting(): Record<string, readonly ApStatus[]> {
-    return Object.fromEntries(this.injected.entries());
+  /** hash_for_each. */
+  list(): VfioApQueue[] {
+    return [...this.buckets].sort(([a], [b]) => a - b).flatMap(([, queues]) => queues);
   }
+}
+
+function bucketOf(apqn: number): number {
+  return Math.imul(apqn, GOLDEN_RATIO) >>> (32 - BUCKET_BITS);
 }

@@ -1,6 +1,6 @@
 import { ANY_PAGE_SIZE } from '../type1/page-sizes.ts';
 import type { Generation } from './generation.ts';
-import { absent, at, TYPE1, VFIO } from './sites.ts';
+import { absent, at, NOTIFIER, TYPE1, VFIO } from './sites.ts';
 
 /** Linux 5.10.262 (Debian bullseye): the notifier era. */
 export const LINUX_5_10: Generation = {
@@ -55,6 +55,7 @@ export const LINUX_5_10: Generation = {
     C9: absent,
     C10: absent,
     C11: at('vfio_iommu_group_notifier', VFIO, 698),
+    N1: at('blocking_notifier_chain_register', NOTIFIER, 27),
     L1: at('vfio_pin_pages_remote', TYPE1, null),
     L2: at('vfio_pin_page_external', TYPE1, null),
     F1: absent,

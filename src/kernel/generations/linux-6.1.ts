@@ -54,6 +54,7 @@ export const LINUX_6_1: Generation = {
     C9: absent,
     C10: absent,
     C11: absent,
+    N1: absent,
     L1: at('vfio_pin_pages_remote', TYPE1, null),
     L2: at('vfio_pin_page_external', TYPE1, null),
     F1: absent,

@@ -55,6 +55,7 @@ export const LINUX_6_12_IOMMUFD: Generation = {
     C9: at('vfio_pin_pages', VFIO_MAIN, 1601),
     C10: at('vfio_unpin_pages', VFIO_MAIN, 1642),
     C11: absent,
+    N1: absent,
     L1: absent,
     L2: absent,
     F1: at('iopt_unmap_iova_range', IOMMUFD_IO_PAGETABLE, 712),

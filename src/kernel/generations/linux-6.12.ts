@@ -55,6 +55,7 @@ export const LINUX_6_12: Generation = {
     C9: at('vfio_pin_pages', VFIO_MAIN, 1601),
     C10: at('vfio_unpin_pages', VFIO_MAIN, 1642),
     C11: absent,
+    N1: absent,
     L1: at('vfio_pin_pages_remote', TYPE1, null),
     L2: at('vfio_pin_page_external', TYPE1, null),
     F1: absent,

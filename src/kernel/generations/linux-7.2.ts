@@ -36,7 +36,7 @@ export const LINUX_7_2: Generation = {
     scalableIsCoherent: false,
     iommuPageSizes: 0x40201000n,
   },
-  drivers: { 'vfio-ap': '6.12', 'vfio-ccw': '6.1', 'vfio-ccw-program': '6.12', 'gvt-g': '6.12' },
+  drivers: { 'vfio-ap': '7.2', 'vfio-ccw': '6.1', 'vfio-ccw-program': '6.12', 'gvt-g': '6.12' },
   console: {
     warningLine: 'file-first',
     callbackFrames: ['vfio_notify_dma_unmap', 'vfio_dma_do_unmap'],
@@ -55,6 +55,7 @@ export const LINUX_7_2: Generation = {
     C9: at('vfio_pin_pages', VFIO_MAIN, 1701),
     C10: at('vfio_unpin_pages', VFIO_MAIN, 1742),
     C11: absent,
+    N1: absent,
     L1: at('vfio_pin_pages_remote', TYPE1, null),
     L2: at('vfio_pin_page_external', TYPE1, null),
     F1: absent,

@@ -10,6 +10,7 @@ export const TYPE1: SourceFile = { file: 'drivers/vfio/vfio_iommu_type1.c', modu
 export const CONTAINER: SourceFile = { file: 'drivers/vfio/container.c', module: 'vfio' };
 export const VFIO: SourceFile = { file: 'drivers/vfio/vfio.c', module: 'vfio' };
 export const VFIO_MAIN: SourceFile = { file: 'drivers/vfio/vfio_main.c', module: 'vfio' };
+export const NOTIFIER: SourceFile = { file: 'kernel/notifier.c', module: 'vmlinux' };
 
 const iommufd = (name: string): SourceFile => ({ file: `drivers/iommu/iommufd/${name}`, module: 'iommufd' });
 export const IOMMUFD_IO_PAGETABLE: SourceFile = iommufd('io_pagetable.c');

@@ -1,4 +1,4 @@
-import type { SavedLock } from '../../../schemas/snapshot.ts';
+import type { SavedLock } from '../../../schemas/saved.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Lock } from '../lock.ts';
 import { eventOfReport, type SplatReport, splatReport } from '../splat-report.ts';

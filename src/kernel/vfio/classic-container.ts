@@ -146,7 +146,7 @@ export class ClassicContainer extends Container {
     if (!this.iommu) return task.refuse('EINVAL', 'the group has no container with an IOMMU');
     group.containerUsers++;
     device.openCount++;
-    if (device.openCount > 1) return null;
+    if (device.openCount > 1) return opensEachFile(task, device) ? yield* this.openAgain(task, device) : null;
     const { registersBeforeOpen } = kernel.gen.core;
     if (registersBeforeOpen) yield* this.iommu.registerDevice(task, device);
     const errno = yield* kernel.openDevice(task, device);
@@ -160,11 +160,25 @@ export class ClassicContainer extends Container {
     return null;
   }
 
+  /** Its driver registers its two notifiers with each file; one that is registered is not again, with a warning. */
+  private *openAgain(task: Task, device: Device): KernelStep<Errno | null> {
+    if (this.isRegistered(device)) {
+      for (let block = 0; block < 2; block++) task.warn('N1', { device: device.id });
+    } else yield* this.iommu!.registerDevice(task, device);
+    return yield* task.kernel.openDevice(task, device);
+  }
+
+  private isRegistered({ id }: Device): boolean {
+    return this.iommu!.view.devices.includes(id);
+  }
+
   /** With the last file the driver's close_device runs, then the device is unregistered. */
   *closeDevice(task: Task, device: Device): KernelStep<void> {
-    if (device.openCount === 1) {
+    if (device.openCount === 1 || opensEachFile(task, device)) {
       yield* task.kernel.closeDevice(task, device);
-      yield* this.iommu!.unregisterDevice(task, device);
+      if (!device.driver.opensEachFile || this.isRegistered(device)) {
+        yield* this.iommu!.unregisterDevice(task, device);
+      }
     }
     device.openCount--;
     device.group.containerUsers--;
@@ -205,4 +219,9 @@ export class ClassicContainer extends Container {
   override refuseIfOpenHangs(device: Device, at: 0 | 1): void {
     if (device.driver.hasDmaUnmap && device.openCount === at) this.iommu?.refuseIfRegistrationHangs();
   }
+}
+
+/** mdev of the notifier era calls the driver's open and release for each device file. */
+function opensEachFile({ kernel }: Task, { driver }: Device): boolean {
+  return kernel.gen.type1.channel === 'notifier-chain' && driver.opensEachFile === true;
 }

@@ -20,6 +20,8 @@ export class Device {
   openedThrough: Container | null = null;
   /** What it is bound to; an mdev is bound to its driver always. */
   boundTo: Binding = 'vfio-pci';
+  /** Whether it is being removed, and its group has left its container. */
+  removed = false;
 
   /**
    * @param number counter, from 0; what pins remember of their holder
@@ -116,21 +118,29 @@ export function* closeDevice(task: Task, device: Device): KernelStep<Errno | nul
 }
 
 /**
- * The mdev is removed: its driver's remove runs, and its group's file goes with it, as nobody could name the
- * group any more.
+ * The mdev is removed: its group's file goes first, as nobody could name the group any more, then its driver's
+ * remove runs.
  *
  * @returns EBUSY while a device file is open; what the driver's remove says that does not let it go
  */
 export function* removeDevice(task: Task, device: Device): KernelStep<Errno | null> {
   const { kernel } = task;
   const { driver, group } = device;
-  const errno = driver.remove
-    ? yield* driver.remove(kernel.driverApi(task, device), device.openCount > 0)
-    : null;
-  if (errno) return errno;
-  if (device.openCount > 0) return task.refuse('EBUSY', 'the device is open');
+  const api = kernel.driverApi(task, device);
+  if (device.openCount > 0) {
+    const refused = yield* driver.remove?.(api, true) ?? nothing();
+    return refused ?? task.refuse('EBUSY', 'the device is open');
+  }
+  // vfio_unregister_group_dev: the group leaves its container before the driver goes on.
   if (group.fdOpen) yield* closeGroup(task, group);
-  group.devices.splice(group.devices.indexOf(device), 1);
-  kernel.devices.delete(device.id);
+  device.removed = true;
+  const errno = yield* driver.remove?.(api, false) ?? nothing();
+  device.removed = false;
+  if (errno) return errno;
+  kernel.forget(device);
+  return null;
+}
+
+function* nothing(): KernelStep<null> {
   return null;
 }

@@ -57,6 +57,8 @@ export function checkUnpin(task: Task, device: Device, npage: number): Errno | '
   if (task.kernel.gen.core.unpinAnswers) {
     if (npage === 0) return task.refuse('EINVAL', 'npage is 0');
     if (countIsBad(task, npage)) return badCount(task, npage);
+    // vfio_group_get_from_dev finds none (recording remove-eio).
+    if (device.removed) return task.refuse('ENODEV', 'the device is being removed');
     return mayCall(task, device, 'unpin') ? null : 'EINVAL';
   }
   const warn = (id: SplatId): 'refused' => {

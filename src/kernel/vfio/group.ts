@@ -1,4 +1,5 @@
 import type { Errno } from '../errno.ts';
+import type { GuestId } from '../guest.ts';
 import type { IommuHardware } from '../iommu/hardware.ts';
 import { Lock } from '../lock.ts';
 import type { KernelStep, Task } from '../task.ts';
@@ -24,6 +25,10 @@ export class Group {
   pinnedPageDirtyScope = false;
   /** Whether a device that is open outside any container of the group owns its DMA (iommufd). */
   dmaOwnerClaimed = false;
+  /** The guest that the group's file was given to (`kvm`); null: none; undefined: its device's own. */
+  guest: GuestId | null | undefined = undefined;
+  /** The guest that had it last: whose vCPUs reach its devices. */
+  lastGuest: GuestId | null = null;
   /** `group_lock`. */
   readonly lock: Lock;
 

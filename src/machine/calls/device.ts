@@ -35,6 +35,15 @@ import { iommuOf } from '../iommu.ts';
 import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
 
+/** The driver's probe of a device that was made; one that fails unmakes it. */
+function* probe(task: Task, device: Device): KernelStep<Errno | null> {
+  const { kernel } = task;
+  if (!device.driver.probe) return null;
+  const errno = yield* device.driver.probe(kernel.driverApi(task, device));
+  if (errno) kernel.forget(device);
+  return errno;
+}
+
 /** A call on a device's group that answers an errno or nothing. */
 function onGroup(
   { group }: Device,
@@ -175,6 +184,7 @@ export const deviceCalls: CallHandlers<
   | 'set-container'
   | 'unset-container'
   | 'group-status'
+  | 'ap-set-guest'
   | 'open-device'
   | 'close-device'
   | 'pin-pages'
@@ -215,7 +225,8 @@ export const deviceCalls: CallHandlers<
         const errno = bindDevice(task, device, args.boundTo);
         if (errno) return errno;
       }
-      return describeDevice(device);
+      const errno = yield* probe(task, device);
+      return errno ?? describeDevice(device);
     };
   },
   'bind-device': (_m, device, args) => {
@@ -245,6 +256,18 @@ export const deviceCalls: CallHandlers<
       const value = yield* groupStatus(task, group);
       return typeof value === 'string' ? value : { value };
     },
+  // KVM_DEV_VFIO_GROUP_ADD and _DEL.
+  'ap-set-guest': (m, device, { guest }) => {
+    return function* (task) {
+      const { kernel } = m;
+      kernel.giveTo(device, guest);
+      const { driver, openCount } = device;
+      if (openCount > 0 && driver.setGuest) {
+        yield* driver.setGuest(kernel.driverApi(task, device), kernel.guestOf(device));
+      }
+      return {};
+    };
+  },
   'open-device': (_m, device) => {
     return function* (task) {
       return ok(yield* openDevice(task, device));

@@ -1,29 +1,43 @@
-import type { DriverCalls } from '../../../schemas/drivers/index.ts';
-import { MODELS } from '../../drivers/index.ts';
-import type { DriverCall, DriverModel } from '../../drivers/model.ts';
+import type { DriverCalls, DriverHostCalls } from '../../../schemas/drivers/index.ts';
+import { hostOf, MODELS } from '../../drivers/index.ts';
+import type { Broken, DriverCall, DriverModel, HostCall } from '../../drivers/model.ts';
 import type { Device } from '../../kernel/vfio/device.ts';
 import type { CallHandler, CallHandlers } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
 
 /** The calls of the driver models: what a guest or the hardware makes a driver do (spec section 5). */
 export const driverCalls = Object.fromEntries(
-  MODELS.flatMap((model) =>
-    Object.entries(model.calls).map(([name, call]) => [name, handlerOf(model, name, call)]),
-  ),
-) as CallHandlers<keyof DriverCalls>;
+  MODELS.flatMap((model) => [
+    ...Object.entries(model.calls).map(([name, call]) => [name, handlerOf(model, name, call)]),
+    ...Object.entries(model.hostCalls ?? {}).map(([name, call]) => [name, hostHandlerOf(model, call)]),
+  ]),
+) as CallHandlers<keyof DriverCalls | keyof DriverHostCalls>;
 
 function handlerOf(model: DriverModel, name: string, call: DriverCall): CallHandler<keyof DriverCalls> {
   return (m, device, args) => {
     const driver = driverOf(device, model, name);
-    const broken = call.check?.(driver, args);
-    if (typeof broken === 'string') throw Refused.badRequest(broken);
-    if (broken) throw Refused.tooMany(broken.tooMany, broken.most);
+    refuseBroken(call.check?.(driver, args));
     const way = call.way(args);
     return function* (task) {
       if (way === 'file' && device.openCount === 0) return task.refuse('EBADF', 'the device is not open');
       return yield* call.run(driver, m.kernel.driverApi(task, device), args);
     };
   };
+}
+
+/** A call on the host: it acts on what the devices of its model share. */
+function hostHandlerOf(model: DriverModel, call: HostCall): CallHandler<keyof DriverHostCalls> {
+  return (m, _host, args) => {
+    const { kernel } = m;
+    const host = hostOf(kernel, model)!;
+    refuseBroken(call.check?.(host, args));
+    return (task) => call.run(host, kernel.driverTask(task, model.type), args);
+  };
+}
+
+function refuseBroken(broken: Broken | null | undefined): void {
+  if (typeof broken === 'string') throw Refused.badRequest(broken);
+  if (broken) throw Refused.tooMany(broken.tooMany, broken.most);
 }
 
 function driverOf({ id, driver, kind }: Device, { type }: DriverModel, call: string) {

@@ -8,9 +8,10 @@ const UINT_MAX = 2n ** 32n - 1n;
 
 /** Calls on the host itself. */
 export const hostCalls: CallHandlers<'sleep' | 'set-parameters' | 'add-fault' | 'remove-fault'> = {
-  /** The process sleeps: deferred work of the driver models has time. Here no time passes. */
-  sleep: (m) =>
+  /** The process sleeps: deferred work of the driver models has time. */
+  sleep: (m, _host, { milliseconds }) =>
     function* (task) {
+      if (milliseconds > 0) yield { sleep: milliseconds };
       yield* giveTime(m.kernel, task);
       return NOTHING;
     },

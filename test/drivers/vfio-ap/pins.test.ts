@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf, DriverRig, logOf } from '../support/driver-rig.ts';
+import { b1, bugOf, DriverRig, logOf } from '../../support/driver-rig.ts';
 
 const APQN = 0x0001;
 
@@ -149,11 +149,15 @@ describe('spec section 5.1, pins', () => {
     expect(rig.pins()).toEqual([]);
   });
 
-  test('with the device closed KVM answers 01 itself; the RESET ioctl has no file', () => {
+  test('with the device closed KVM answers 01 itself, in bits of GR1 where no guest looks; the RESET ioctl has no file', () => {
     const rig = apRig('callback');
     rig.do('close-device', { device: 'ap' });
-    expect(enable(rig, 0x10000)).toBe(1);
-    expect(rig.do('ap-disable-interrupt', { device: 'ap', apqn: APQN }).response).toBe(1);
+    expect(rig.do('ap-enable-interrupt', { device: 'ap', apqn: APQN, nib: 0x10000, isc: 3 })).toEqual({
+      response: 0,
+      cc: 3,
+      gr1: '0x1000000000003',
+    });
+    expect(rig.do('ap-disable-interrupt', { device: 'ap', apqn: APQN }).gr1).toBe('0x1000000000000');
     expect(rig.errno('ap-reset', { device: 'ap' })).toBe('EBADF');
   });
 });

@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest';
+import { b1, bugOf } from '../../support/driver-rig.ts';
+import { ApRig } from './rig.ts';
+
+const { issued } = ApRig;
+const LATER = ['6.1', '6.12', '7.2'];
+
+describe('assign and unassign', () => {
+  test('5.10: EBUSY while a guest is there', () => {
+    const rig = new ApRig('5.10');
+    expect(rig.errno('ap-assign', { device: 'd0', domain: 2 })).toBe('EBUSY');
+    expect(rig.errno('ap-unassign', { device: 'd0', adapter: 0 })).toBe('EBUSY');
+    rig.do('close-device', { device: 'd0' });
+    rig.do('ap-assign', { device: 'd0', domain: 2 });
+    expect(rig.state().domains).toEqual([0, 1, 2]);
+  });
+
+  test('5.10: a queue that is not bound to vfio_ap cannot be assigned', () => {
+    const rig = new ApRig('5.10');
+    rig.do('close-device', { device: 'd0' });
+    rig.do('ap-unbind-queue', { apqn: 2 });
+    expect(rig.errno('ap-assign', { device: 'd0', domain: 2 })).toBe('EADDRNOTAVAIL');
+    expect(rig.state().domains).toEqual([0, 1]);
+  });
+
+  test.each(LATER)('%s: the guest gets what is assigned at once, and loses what is unassigned', (version) => {
+    const rig = new ApRig(version);
+    rig.do('ap-assign', { device: 'd0', domain: 2 });
+    expect(rig.guest(0)).toMatchObject({ adapters: [0], domains: [0, 1, 2] });
+    expect(rig.enable(0x14008, 2)).toMatchObject({ response: 0 });
+    const answer = rig.do('ap-unassign', { device: 'd0', domain: 2 });
+    expect(issued(answer)[0]).toBe('zapq 2: 0');
+    expect(rig.pins()).toEqual([]);
+    expect(rig.enable(0x14008, 2)).toMatchObject({ response: 1 });
+  });
+
+  test.each(['5.10', ...LATER])(
+    '%s: a queue of another device is EADDRINUSE, a number above the highest ENODEV',
+    (version) => {
+      const rig = new ApRig(version, { d0: [0, 1], d1: [256, 257] });
+      for (const device of ['d0', 'd1']) rig.do('close-device', { device });
+      const taken = rig.answer('ap-assign', { device: 'd0', adapter: 1 });
+      expect(taken.errno).toBe('EADDRINUSE');
+      expect(rig.state().adapters).toEqual([0]);
+      expect(rig.errno('ap-assign', { device: 'd0', domain: 9 })).toBe('ENODEV');
+      expect(rig.errno('create-device', { device: 'd2', driver: { type: 'vfio-ap', queues: [0] } })).toBe(
+        'EADDRINUSE',
+      );
+    },
+  );
+
+  test('either an adapter or a domain is named', () => {
+    const rig = new ApRig('6.1');
+    for (const args of [{}, { adapter: 0, domain: 0 }]) {
+      expect(() => rig.start('ap-assign', { device: 'd0', ...args })).toThrow('either "adapter" or "domain"');
+    }
+  });
+});
+
+describe('M3: a queue whose adapter the guest does not have', () => {
+  /** Queue 1 is unbound, so the guest loses the adapter; queue 0 gets interrupts all the same. */
+  function filteredWithInterrupt(version: string): ApRig {
+    const rig = new ApRig(version);
+    rig.do('ap-unbind-queue', { apqn: 1 });
+    expect(rig.guest(0).adapters).toEqual([]);
+    expect(rig.enable()).toMatchObject({ response: 0 });
+    return rig;
+  }
+
+  test.each(LATER)('%s unlinks it without a reset: the pin leaks, and UNMAP is the BUG_ON', (version) => {
+    for (const what of [{ adapter: 0 }, { domain: 0 }]) {
+      const rig = filteredWithInterrupt(version);
+      expect(issued(rig.do('ap-unassign', { device: 'd0', ...what }))).toEqual([]);
+      expect(rig.pins()).toEqual([['0x14008', 1]]);
+      expect(bugOf(rig.unmap(0x10000, 0x10000))).toEqual(b1(11));
+    }
+  });
+
+  test.each(LATER)('%s: close does not find it either', (version) => {
+    const rig = filteredWithInterrupt(version);
+    rig.do('ap-unassign', { device: 'd0', adapter: 0 });
+    rig.do('close-device', { device: 'd0' });
+    expect(rig.pins()).toEqual([['0x14008', 1]]);
+  });
+});
+
+describe('M3: unbinding a queue', () => {
+  test('6.1 resets that queue alone; the others of its adapter keep their interrupts', () => {
+    const rig = new ApRig('6.1');
+    rig.enable(0x14008, 0);
+    rig.enable(0x15008, 1);
+    expect(issued(rig.do('ap-unbind-queue', { apqn: 0 }))).toEqual(['zapq 0: 0', 'zapq 0: 0']);
+    expect(rig.pins()).toEqual([['0x15008', 1]]);
+  });
+
+  test.each(['6.12', '7.2'])('%s resets every queue of the adapter', (version) => {
+    const rig = new ApRig(version);
+    rig.enable(0x14008, 0);
+    rig.enable(0x15008, 1);
+    expect(issued(rig.do('ap-unbind-queue', { apqn: 0 })).at(-1)).toBe('zapq 0: 0');
+    expect(rig.pins()).toEqual([]);
+  });
+
+  test.each(['5.10', ...LATER])('%s: it is gone from the device until it is bound again', (version) => {
+    const rig = new ApRig(version);
+    rig.do('ap-unbind-queue', { apqn: 0 });
+    expect(rig.state().queues.map(({ apqn }) => apqn)).toEqual([1]);
+    expect(rig.enable()).toMatchObject({ response: 1 });
+    expect(rig.errno('ap-unbind-queue', { apqn: 0 })).toBe('ENODEV');
+    rig.do('ap-bind-queue', { apqn: 0 });
+    expect(rig.enable()).toMatchObject({ response: 0 });
+    expect(rig.errno('ap-bind-queue', { apqn: 0 })).toBe(version === '5.10' ? 'ENODEV' : 'EBUSY');
+    expect(rig.errno('ap-bind-queue', { apqn: 0x7777 })).toBe('ENODEV');
+  });
+});
+
+describe('M3: a RESET that failed, and the next assign', () => {
+  test.each([[[2, 2]], [[1]], [[3]], [[5]], [[9]]])(
+    '6.1: after %j the adapter is filtered with its interrupts on; unassign leaks the pin',
+    (zapq) => {
+      const rig = new ApRig('6.1');
+      rig.inject('zapq', zapq);
+      rig.answer('ap-reset', { device: 'd0' });
+      rig.enable();
+      rig.do('ap-assign', { device: 'd0', domain: 2 });
+      expect(rig.guest(0).adapters).toEqual([]);
+      expect(rig.pins()).toEqual([['0x14008', 1]]);
+      rig.do('ap-unassign', { device: 'd0', adapter: 0 });
+      expect(bugOf(rig.unmap(0x10000, 0x10000))).toEqual(b1(11));
+    },
+  );
+
+  test.each(['6.12', '7.2'])('%s: 03 does not filter; what is filtered (01, 09) is reset', (version) => {
+    for (const [code, adapters, pins] of [
+      [3, [0], 1],
+      [1, [], 0],
+      [9, [], 0],
+    ] as const) {
+      const rig = new ApRig(version);
+      rig.inject('zapq', [code]);
+      rig.answer('ap-reset', { device: 'd0' });
+      rig.enable();
+      rig.do('ap-assign', { device: 'd0', domain: 2 });
+      expect(rig.guest(0).adapters, String(code)).toEqual(adapters);
+      expect(rig.pins(), String(code)).toHaveLength(pins);
+    }
+  });
+});
+
+describe('the host’s configuration', () => {
+  test('5.10 cannot be asked to look: ENOENT', () => {
+    const rig = new ApRig('5.10');
+    rig.do('ap-host-adapter', { adapter: 0, configured: false });
+    expect(rig.errno('ap-bus-scan')).toBe('ENOENT');
+    // The driver does not know; the hardware answers 01, which this kernel cannot read.
+    expect(rig.enable()).toMatchObject({ response: 0, instructions: [{ response: 1 }] });
+  });
+
+  test.each(LATER)(
+    '%s: an adapter that is gone leaves the guest, its pins are released; back, it is there again',
+    (version) => {
+      const rig = new ApRig(version);
+      rig.enable();
+      rig.do('ap-host-adapter', { adapter: 0, configured: false });
+      expect(rig.pins()).toHaveLength(1);
+      rig.do('ap-bus-scan');
+      expect(rig.pins()).toEqual([]);
+      expect(rig.guest(0)).toMatchObject({ adapters: [], domains: [0, 1] });
+      expect(rig.state().queues).toEqual([]);
+      rig.do('ap-host-adapter', { adapter: 0, configured: true });
+      rig.do('ap-bus-scan');
+      expect(rig.guest(0).adapters).toEqual([0]);
+      expect(rig.enable()).toMatchObject({ response: 0 });
+    },
+  );
+
+  test('a scan that finds nothing new does nothing; an adapter that is not there cannot go', () => {
+    const rig = new ApRig('6.12');
+    expect(rig.do('ap-bus-scan')).toEqual({});
+    expect(rig.errno('ap-host-adapter', { adapter: 77, configured: false })).toBe('ENODEV');
+  });
+});
