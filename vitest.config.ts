@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'threads',
     globals: false,
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts', 'routes/**/*.ts', 'schemas/**/*.ts'],

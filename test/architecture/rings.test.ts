@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { type Source, sources } from './sources.ts';
+
+/**
+ * The rooms of the house from the inside out. A file imports from its own room, or from a room further in.
+ * docs/ARCHITECTURE.md draws them.
+ */
+const RINGS: readonly (readonly string[])[] = [
+  ['src/deadline.ts', 'src/turns.ts', 'src/version.ts'],
+  ['schemas'],
+  ['src/kernel'],
+  ['src/drivers'],
+  ['src/views'],
+  ['src/machine'],
+  ['src/snapshot', 'src/webhook', 'src/replay', 'src/memory'],
+  ['src/host'],
+  ['src/rig'],
+  ['src/metrics', 'src/page'],
+  ['src/trace-files', 'src/config.ts'],
+  ['src/service.ts'],
+  ['routes'],
+  ['src/documentation.ts'],
+  ['src/app.ts'],
+  ['src/run'],
+  ['src/docs', 'src/cli'],
+  ['src/main.ts'],
+];
+
+const ALL = sources('src', 'routes', 'schemas');
+
+/** The room a file lies in: a folder of `src/`, a file directly in it, `routes` or `schemas`. */
+function roomOf(path: string): string {
+  const [first, second] = path.split('/');
+  return first === 'src' ? `${first}/${second}` : first!;
+}
+
+function ringOf(room: string): number {
+  return RINGS.findIndex((ring) => ring.includes(room));
+}
+
+function outward({ path, imports }: Source): string[] {
+  const room = roomOf(path);
+  return imports
+    .map(({ from }) => roomOf(from))
+    .filter((to) => ringOf(to) >= 0 && to !== room && ringOf(to) >= ringOf(room))
+    .map((to) => `${room} -> ${to}`);
+}
+
+test('every file of src, routes and schemas lies in a known room', () => {
+  const homeless = ALL.map(({ path }) => path).filter((path) => {
+    const room = roomOf(path);
+    return room !== 'src/client' && ringOf(room) < 0;
+  });
+  expect(homeless).toEqual([]);
+});
+
+test('no import goes outwards or sideways between rooms', () => {
+  const found = ALL.filter(({ path }) => roomOf(path) !== 'src/client').flatMap(outward);
+  expect([...new Set(found)].sort()).toEqual([]);
+});
+
+test('the kernel and the drivers know no I/O, clock or randomness', () => {
+  const impure = ALL.filter(({ path }) => /^(src\/(kernel|drivers)|schemas)\//.test(path)).flatMap(
+    ({ path, code, imports }) => [
+      ...imports.filter(({ from }) => from.startsWith('node:')).map(({ from }) => `${path} imports ${from}`),
+      ...[
+        ...code.matchAll(
+          /\b(Date\b(?!:)|Math\.random|performance\.|setTimeout|setInterval|setImmediate|queueMicrotask|process\.(?:env|hrtime|nextTick|stdout)|console\.(?:log|info|warn|error))/g,
+        ),
+      ].map(([word]) => `${path} uses ${word}`),
+    ],
+  );
+  expect(impure).toEqual([]);
+});
+
+/** The REST form of a call is part of its entry; a webhook is called over HTTP. */
+const SPEAKS_HTTP = /^(schemas|src\/webhook)\//;
+
+test('fastify and HTTP statuses are known to the fronts alone', () => {
+  const inner = ALL.filter(({ path }) => {
+    const ring = ringOf(roomOf(path));
+    return ring > 0 && ring < ringOf('src/service.ts') && !SPEAKS_HTTP.test(path);
+  });
+  const found = inner.flatMap(({ path, code, imports }) => [
+    ...imports.filter(({ from }) => /^@?fastify/.test(from)).map(({ from }) => `${path} imports ${from}`),
+    ...[...code.matchAll(/\bstatus(?:Code)?\b[^\n]{0,12}\b[1-5]\d\d\b/g)].map(([text]) => `${path}: ${text}`),
+  ]);
+  expect(found).toEqual([]);
+});
