@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Refused } from '../src/machine/refused.ts';
 
 /** Who may speak to the service, as configured. */
-export interface GuardSettings {
+interface GuardSettings {
   /** Address it listens on; empty: a Unix socket, which no browser reaches. */
   readonly host: string;
   /** Hosts that requests may be made to, besides loopback names and `host`; `any`: no rule. */

@@ -11,7 +11,7 @@ export const QueryCount = Type.String({
 export const QueryLimit = Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'a positive integer' });
 
 /** Most items one page has. */
-export const PAGE_MAX = 1000;
+const PAGE_MAX = 1000;
 const PAGE_DEFAULT = 100;
 
 /** `limit` and `after` of a paged list; `after` is the `next` of the page before. */
@@ -22,7 +22,7 @@ export const PagingById = {
 export const PagingByPosition = { limit: PagingById.limit, after: Type.Optional(QueryCount) };
 
 /** The number of items a page may have. */
-export function pageSize(limit: string | undefined): number {
+function pageSize(limit: string | undefined): number {
   return Math.min(limit === undefined ? PAGE_DEFAULT : Number(limit), PAGE_MAX);
 }
 

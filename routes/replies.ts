@@ -11,7 +11,7 @@ export interface Reply {
 /** Prefix of every problem's `type`. */
 const PROBLEM_TYPE = 'urn:vfio-host:problem:';
 
-/** Status and title of every errno (API contract, section 3). */
+/** Status and title of every errno. */
 const OF_ERRNO: Readonly<Record<Errno, readonly [status: number, title: string]>> = {
   EINVAL: [422, 'Invalid argument'],
   EFAULT: [422, 'Bad address'],
@@ -69,7 +69,7 @@ const TITLE_OF: Readonly<Record<RefusalSlug, string>> = {
   abandoned: 'Call abandoned',
 };
 
-/** The HTTP answer to a call (API contract, section 3). Throws what a crashed call threw. */
+/** The HTTP answer to a call. Throws what a crashed call threw. */
 export function toReply(answer: Answer): Reply {
   const { end, call } = answer;
   switch (end.how) {

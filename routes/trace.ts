@@ -115,7 +115,7 @@ async function replayLine(line: string, run: (scenario: Scenario) => Promise<obj
 }
 
 /** A body of NDJSON. */
-export class Lines {
+class Lines {
   constructor(private readonly text: string) {}
 
   *lines(): Generator<string> {

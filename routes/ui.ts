@@ -4,11 +4,11 @@ import { extname } from 'node:path';
 import { type TObject, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Id } from '../schemas/values.ts';
+import { layoutOf } from '../src/page/layout.ts';
+import { overviewOf } from '../src/page/overview.ts';
 import type { Rig } from '../src/rig/rig.ts';
 import { DEFAULT_RIG } from '../src/rig/rigs.ts';
 import type { Service } from '../src/service.ts';
-import { layoutOf } from '../src/views/layout.ts';
-import { overviewOf } from '../src/views/overview.ts';
 import { RIG_HEADER } from './rig-of.ts';
 
 /** Media types of the page's files; nothing else of the folder is served. */

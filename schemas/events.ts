@@ -8,7 +8,7 @@ const Cause = Type.Integer({ description: 'seq of the call that made it happen' 
 const Call = Type.Object({ call: Type.String() }, { additionalProperties: true });
 
 /** A call begins. */
-export const CallEvent = Type.Object({
+const CallEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('call'),
   ...Where,
@@ -17,7 +17,7 @@ export const CallEvent = Type.Object({
 });
 
 /** A call is answered. */
-export const AnswerEvent = Type.Object({
+const AnswerEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('answer'),
   cause: Cause,
@@ -30,7 +30,7 @@ export const AnswerEvent = Type.Object({
 });
 
 /** A driver was called back. */
-export const InvalidationEvent = Type.Object({
+const InvalidationEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('invalidation'),
   cause: Cause,
@@ -43,7 +43,7 @@ export const InvalidationEvent = Type.Object({
 });
 
 /** The kernel printed something. */
-export const SplatEvent = Type.Object({
+const SplatEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('splat'),
   cause: Cause,
@@ -52,7 +52,7 @@ export const SplatEvent = Type.Object({
 });
 
 /** A finding the kernel does not make. */
-export const AdvisoryEvent = Type.Object({
+const AdvisoryEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('advisory'),
   cause: Cause,
@@ -74,7 +74,7 @@ export const WebhookReport = Type.Object({
 export type WebhookReport = Static<typeof WebhookReport>;
 
 /** A webhook was called. */
-export const WebhookEvent = Type.Object({
+const WebhookEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('webhook'),
   cause: Cause,
@@ -83,7 +83,7 @@ export const WebhookEvent = Type.Object({
 });
 
 /** A fault strikes a call that is about to begin. */
-export const FaultEvent = Type.Object({
+const FaultEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('fault'),
   ...Where,

@@ -8,7 +8,7 @@ const Loose = <T extends object>() => Type.Unsafe<T>(Type.Object({}, { additiona
 /** Steps of one scenario in a request. */
 export const STEPS_MAX = 100_000;
 
-/** What a step may expect (API contract, section 9): a misspelt field would expect nothing. */
+/** What a step may expect: a misspelt field would expect nothing. */
 export const Expect = Type.Object(
   {
     errno: Type.Optional(
@@ -42,7 +42,7 @@ export const Expect = Type.Object(
 );
 
 /** A step: a call, or `await`, with what it was answered. The call itself is checked when it is made. */
-export const StepSchema = Type.Object(
+const StepSchema = Type.Object(
   {
     call: Type.String({ maxLength: 64 }),
     async: Type.Optional(Type.String({ maxLength: 64 })),

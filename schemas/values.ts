@@ -10,7 +10,7 @@ import {
 } from '@sinclair/typebox';
 
 /** The largest integer a JSON number may carry here: beyond it a double is not exact. */
-export const MAX_SAFE = Number.MAX_SAFE_INTEGER;
+const MAX_SAFE = Number.MAX_SAFE_INTEGER;
 
 /** An address or a size in bytes: exact to 64 bits. Out, always the shortest lower-case `0x…`. */
 export const Address64 = Type.Union(
@@ -136,7 +136,7 @@ export const Base64 = Type.String({
 });
 
 /** Most bytes of memory one call may touch. */
-export const MAX_TRANSFER = 16 * 1024 * 1024;
+const MAX_TRANSFER = 16 * 1024 * 1024;
 
 /** How many bytes of memory a call touches. */
 export const Length = Type.Integer({

@@ -203,7 +203,7 @@ export const DEFAULT_CONFIG: Config = {
 };
 
 /** A setting that is not what it must be; the message names it, its value and the rule. */
-export class ConfigError extends UsageError {}
+class ConfigError extends UsageError {}
 
 /** Name of a setting's environment variable. */
 function envName(name: SettingName): string {

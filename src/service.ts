@@ -30,7 +30,7 @@ interface ServiceLogger extends HostLogger {
 }
 
 /** What a service is made with besides its configuration. */
-export interface ServiceOptions {
+interface ServiceOptions {
   readonly log: ServiceLogger;
   /** Ends the process; called after the line that says why has been written. */
   readonly panic: (reason: string) => void;

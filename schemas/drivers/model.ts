@@ -1,7 +1,7 @@
 import { type TLiteral, type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox';
 
 /** The thread's proposal, for a driver of any type: its dma_unmap is a BUG_ON(1). */
-export const AnyDriver = { bugOnInvalidation: Type.Optional(Type.Boolean()) };
+const AnyDriver = { bugOnInvalidation: Type.Optional(Type.Boolean()) };
 
 /** A call that one model's devices have besides the kernel's: what its guest or its hardware does. */
 export interface DriverCallSchema {

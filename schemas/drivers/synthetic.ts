@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { Count, Hex64, object, Positive31 } from '../saved.ts';
 import { config, type DriverSchemas } from './model.ts';
 
-/** How a synthetic driver answers an invalidation; the API contract's section 5 says what each does. */
+/** How a synthetic driver answers an invalidation. */
 const SyntheticAnswer = Type.Union(
   [
     Type.Literal('ignore'),

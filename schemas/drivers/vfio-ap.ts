@@ -206,4 +206,4 @@ export const vfioAp = {
 export type VfioApConfig = Static<typeof vfioAp.config>;
 export type VfioApSaved = Static<typeof vfioAp.host>;
 /** An AP instruction, or (gisc-register) the registration of an interruption subclass with KVM. */
-export type ApInstruction = (typeof INSTRUCTIONS)[number];
+type ApInstruction = (typeof INSTRUCTIONS)[number];

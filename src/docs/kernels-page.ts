@@ -11,7 +11,7 @@ import type { Expectation, Scenario } from '../replay/scenario.ts';
 export const TRACES = 'examples/traces';
 
 /** Finds an example trace by its id; null when there is none. */
-export type TraceOf = (id: string) => Scenario | null;
+type TraceOf = (id: string) => Scenario | null;
 
 /** docs/kernels.md: what differs between the kernels, each with a trace that shows it, and the kernels' own bugs. */
 export function kernelsPage(traceOf: TraceOf): string {

@@ -23,7 +23,7 @@ import { Waiting } from './waiting.ts';
 import { Webhooks } from './webhooks.ts';
 
 /** What a host is made with. */
-export interface HostOptions {
+interface HostOptions {
   readonly gen: Generation;
   readonly limits: HostLimits;
   readonly policy: PanicPolicy;

@@ -7,7 +7,7 @@ type Made<E> = E extends unknown
   : never;
 
 /** An entry that is to be appended: the journal gives it its seq. */
-export type NewEvent = Made<JournalEvent>;
+type NewEvent = Made<JournalEvent>;
 
 /** Which entries a reader wants. */
 export interface EventFilter {

@@ -2,7 +2,7 @@ import type { StartedCall } from '../machine/call-task.ts';
 import { Refused } from '../machine/refused.ts';
 
 /** A call whose caller did not wait for its answer. */
-export interface Operation {
+interface Operation {
   readonly id: string;
   readonly started: StartedCall;
 }

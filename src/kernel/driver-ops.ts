@@ -2,7 +2,7 @@ import type { ApInstructionShown, DriverEffects, VfioCall } from './driver.ts';
 import type { Task } from './task.ts';
 
 /** Something that effects list. */
-export interface DriverOp {
+interface DriverOp {
   /** The list it is in; null: it is in none, and counts all the same (a dma_unmap that was called). */
   readonly list: 'vfio' | 'instructions' | 'unpinnedNotHeld' | null;
   readonly entry: Readonly<Record<string, unknown>>;

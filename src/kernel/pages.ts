@@ -10,7 +10,7 @@
 /** PAGE_SIZE, bytes. */
 export const PAGE_SIZE = 4096;
 /** PAGE_SHIFT, bits. */
-export const PAGE_SHIFT = 12n;
+const PAGE_SHIFT = 12n;
 /** Number of pages in the 64-bit address space: the page number of 2^64. */
 export const TOP_PAGE = 2 ** 52;
 /** 2^64, bytes. */

@@ -26,7 +26,7 @@ export interface TreeShape {
  * Several trees may share one set of links (each pin tree of a container does); a tree is its root's slot.
  *
  * The fix-ups are textbook (CLRS, 3rd edition: RB-INSERT-FIXUP, RB-DELETE with the in-order successor),
- * because the shape of the kernel's mapping tree can be observed (spec section 2.0) and this gives the
+ * because the shape of the kernel's mapping tree can be observed and this gives the
  * same shape. Tables extend this class with their own columns and keep their own keys.
  */
 export class RbLinks {

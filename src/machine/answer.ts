@@ -27,7 +27,7 @@ export interface AdvisoryEntry {
 }
 
 /** How a call ended; a splat is the one that killed it, or that holds what it needs for ever. */
-export type AnswerEnd =
+type AnswerEnd =
   | { readonly how: 'returned'; readonly value: Errno | CallBody }
   | { readonly how: 'killed' | 'wedged'; readonly splat: SplatReport }
   | { readonly how: 'deadlocked'; readonly errno: Errno; readonly splat: SplatReport }

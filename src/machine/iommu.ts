@@ -1,7 +1,7 @@
 import type { IommuArgument, IommuProperties } from '../../schemas/iommu.ts';
 import { type IommuHardware, iommuKey, type ReservedRegion } from '../kernel/iommu/hardware.ts';
 import { DEFAULT_IOMMU, IOMMU_PRESETS } from '../kernel/iommu/presets.ts';
-import { addressOf, hex, hexAddress, isPageAligned, pageOf, TOP, TOP_PAGE } from '../kernel/pages.ts';
+import { isPageAligned, pageOf, TOP, TOP_PAGE } from '../kernel/pages.ts';
 import { Refused } from './refused.ts';
 
 /**
@@ -46,22 +46,4 @@ function reservedRegion({ start, end, type }: RegionArgument): ReservedRegion {
     );
   }
   return { type, start: pageOf(first), end: last === TOP - 1n ? TOP_PAGE : pageOf(last + 1n) };
-}
-
-/** An IOMMU as a device's view shows it, and as a client could ask for it again. */
-export function describeIommu(iommu: IommuHardware) {
-  return {
-    preset: iommu.preset,
-    addressWidth: iommu.addressWidth,
-    ...(iommu.pageSizes === null ? {} : { pageSizes: hex(iommu.pageSizes) }),
-    reserved: iommu.reserved.map(({ start, end, type }) => ({
-      start: hexAddress(start),
-      end: hex(addressOf(end) - 1n),
-      type,
-    })),
-    interruptRemapping: iommu.interruptRemapping,
-    coherency: iommu.enforcesCoherency,
-    scalable: iommu.scalable,
-    ...(!iommu.mapErrno ? {} : { mapErrno: iommu.mapErrno }),
-  };
 }

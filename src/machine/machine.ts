@@ -28,7 +28,7 @@ export interface PanicPolicy {
 export type Delay = (ms: number, action: () => void) => () => void;
 
 /** What a machine may be made with. Without any of it nobody listens, nobody is called, and nothing waits. */
-export interface MachineOptions {
+interface MachineOptions {
   readonly policy?: PanicPolicy;
   readonly listeners?: readonly MachineListener[];
   /**

@@ -13,7 +13,7 @@ import { runScenario } from './run.ts';
 import { callOf, type Expectation, type Scenario } from './scenario.ts';
 
 /** Makes a fresh machine of a generation. */
-export type MachineOf = (gen: Generation) => Machine;
+type MachineOf = (gen: Generation) => Machine;
 
 /** A step that is not answered alike on every kernel. */
 export type StepComparison = ComparisonView['steps'][number];

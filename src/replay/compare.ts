@@ -45,7 +45,7 @@ export function infoOf(body: Readonly<Record<string, unknown>>): Record<string, 
 }
 
 /** A field of the expectation that did not come true. */
-export interface Mismatch {
+interface Mismatch {
   field: string;
   expected: unknown;
   actual: unknown;

@@ -11,7 +11,7 @@ import {
 import type { Expectation, Step } from './scenario.ts';
 
 /** A step that type1 and iommufd answer differently, with what came before it. */
-export interface EngineStep {
+interface EngineStep {
   readonly step: Step;
   readonly type1: Expectation;
   readonly iommufd: Expectation;

@@ -2,7 +2,7 @@ import type { Static } from '@sinclair/typebox';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Expect } from '../../schemas/scenario.ts';
 
-/** What a recorded step was answered (API contract, section 9). Absent `log` and `invalidations` mean none. */
+/** What a recorded step was answered. Absent `log` and `invalidations` mean none. */
 export type Expectation = Static<typeof Expect>;
 
 /** A call with what it was answered; `async` names one that is not waited for, `await` waits for it. */

@@ -6,7 +6,7 @@ import type { Rig } from './rig.ts';
 export const DEFAULT_RIG = 'default';
 
 /** Makes a rig of a name. */
-export type MakeRig = (name: string, now: number) => Rig;
+type MakeRig = (name: string, now: number) => Rig;
 
 /** The rigs of a service, by name; each is made on first use. */
 export class Rigs {

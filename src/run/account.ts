@@ -10,7 +10,7 @@ const COUNTS_AT = NAME_AT + NAME_SIZE;
 const USED = 2;
 
 /** How often a call was answered with each errno; '' is success. */
-export type Counts = Map<string, Map<string, number>>;
+type Counts = Map<string, Map<string, number>>;
 
 const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 
 /** How a program ended: its code, or 128 and the signal's number, as a shell says it. */
-export interface Ended {
+interface Ended {
   readonly code: number;
   /** In words. */
   readonly how: string;

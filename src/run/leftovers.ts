@@ -6,7 +6,7 @@ import { type VfioHostClient, VfioHostError } from '../client/index.ts';
 const LOOK_MS = 100;
 
 /** Processes that have files of a run open; their memfds bear its folder's name. */
-export function holders(run: string): number[] {
+function holders(run: string): number[] {
   const pids = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
   return pids.filter((pid) => openFiles(pid).some((link) => link.startsWith(`/memfd:${run} `))).map(Number);
 }

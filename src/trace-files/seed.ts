@@ -15,7 +15,7 @@ import { parseJson, readText, tracesIn } from './traces.ts';
 export class SeedError extends UsageError {}
 
 /** The state in which rigs start. */
-export interface Seed {
+interface Seed {
   /** The kernel it is for: fresh rigs have it. */
   readonly kernel: string;
   /** Brings a host that is as after a reset into the state. */

@@ -5,7 +5,7 @@ import { checkLongScenario } from '../replay/check.ts';
 import type { Scenario } from '../replay/scenario.ts';
 
 /** A trace file that cannot be used; the message names it and why. */
-export class TraceError extends UsageError {}
+class TraceError extends UsageError {}
 
 /**
  * Reads a file of traces: one JSON scenario, or one a line; gzipped where its name ends in `.gz`.

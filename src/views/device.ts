@@ -1,7 +1,7 @@
 import type { DeviceView } from '../../schemas/views.ts';
 import { isRecorded } from '../kernel/iommu/presets.ts';
 import type { Device } from '../kernel/vfio/device.ts';
-import { describeIommu } from '../machine/iommu.ts';
+import { describeIommu } from './iommu.ts';
 
 /** Items that a device's shown state has of each list. */
 const LISTED_STATE = 1024;

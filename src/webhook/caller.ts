@@ -12,10 +12,10 @@ const CONNECT_MS = 5_000;
 const KEEP_ALIVE_MS = 10_000;
 
 /** Header with the HMAC of the body. */
-export const SIGNATURE_HEADER = 'x-vfio-host-signature';
+const SIGNATURE_HEADER = 'x-vfio-host-signature';
 
 /** One callback to deliver. */
-export interface WebhookRequest {
+interface WebhookRequest {
   readonly url: string;
   readonly secret?: string | undefined;
   /** For connection, headers and body together, milliseconds. */
@@ -24,7 +24,7 @@ export interface WebhookRequest {
 }
 
 /** What came back: a 2xx with its body, or the reason why there is none. */
-export type WebhookOutcome = { ok: true; status: number; body: string } | { ok: false; reason: string };
+type WebhookOutcome = { ok: true; status: number; body: string } | { ok: false; reason: string };
 
 /** The connections. */
 interface Agents {
@@ -130,7 +130,7 @@ export class WebhookCaller {
 }
 
 /** HMAC-SHA256 over a body, as the header carries it. */
-export function sign(body: string, secret: string): string {
+function sign(body: string, secret: string): string {
   return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
 }
 
@@ -144,7 +144,7 @@ function outcomeOf({ status, text }: PostAnswer): WebhookOutcome {
 }
 
 /** Whether this process runs in a container, as far as the usual marks tell. */
-export function runsInContainer(): boolean {
+function runsInContainer(): boolean {
   return (
     existsSync('/.dockerenv') ||
     existsSync('/run/.containerenv') ||

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 export const ANSWER_MAX = 1024 * 1024;
 
 /** A POST that is to be answered in time. */
-export interface Post {
+interface Post {
   readonly url: URL;
   readonly headers: Record<string, string>;
   readonly body: string;

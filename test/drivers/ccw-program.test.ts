@@ -38,7 +38,7 @@ function refused(rig: DriverRig, program: number = PROGRAM): unknown {
   return errno;
 }
 
-describe('spec section 5.2, which pages a program pins', () => {
+describe('vfio-ccw, which pages a program pins', () => {
   test('a direct CCW: every page of [cda, cda+count), at unaligned keys', () => {
     const rig = ccwRig();
     const answer = start(rig, [ccw(READ, 0, 0x1010, 0x10ff8)]);
@@ -154,7 +154,7 @@ describe('spec section 5.2, which pages a program pins', () => {
   });
 });
 
-describe('spec section 5.2, limits', () => {
+describe('vfio-ccw, limits', () => {
   const chained = (n: number) => Array.from({ length: n }, () => ccw(NOP, CC, 0, 0));
 
   test('256 CCWs are a segment, 257 are not', () => {
@@ -174,7 +174,7 @@ describe('spec section 5.2, limits', () => {
   });
 });
 
-describe('spec section 5.2, reading the program', () => {
+describe('vfio-ccw, reading the program', () => {
   test('6.1 pins its pages for the moment, so they become dirty', () => {
     const rig = ccwRig();
     poke(rig, PROGRAM + 0xff8, ccw(NOP, 0, 0, 0));

@@ -19,7 +19,7 @@ function called(body: Record<string, unknown>): string[] {
   return (body.invalidations as { device: string }[]).map(({ device }) => device);
 }
 
-describe('spec section 5.5', () => {
+describe('drivers side by side', () => {
   const CCW = { type: 'vfio-ccw', variant: 'range' };
   const AP = { type: 'vfio-ap', variant: 'callback' };
 

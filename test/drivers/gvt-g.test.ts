@@ -23,7 +23,7 @@ function cache(rig: DriverRig): unknown {
   return rig.host.machine.device('gpu').driver.state!(256);
 }
 
-describe('spec section 5.3, pages', () => {
+describe('GVT-g, pages', () => {
   test('a 4 KiB page is one pin, and its DMA address that of the host page', () => {
     const rig = gvtRig();
     const pfn = rig.host.machine.process('p0').pfnOf(0x42);
@@ -107,7 +107,7 @@ describe('spec section 5.3, pages', () => {
   });
 });
 
-describe('spec section 5.3, dma_unmap', () => {
+describe('GVT-g, dma_unmap', () => {
   test.each(['notifier', 'callback'])(
     'story 1: %s: three scattered pages, one callback, success',
     (variant) => {
@@ -190,7 +190,7 @@ describe('spec section 5.3, dma_unmap', () => {
   });
 });
 
-describe('spec section 5.3, the device', () => {
+describe('GVT-g, the device', () => {
   test.each(['notifier', 'callback'])(
     '%s: close releases all, and the cache is empty when it opens again',
     (variant) => {

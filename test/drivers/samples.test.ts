@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { DriverRig } from '../support/driver-rig.ts';
 
 test.each(['mtty', 'mdpy', 'mbochs'])(
-  'spec section 5.4: %s is never called, and nobody can pin beside it alone',
+  'samples: %s is never called, and nobody can pin beside it alone',
   (type) => {
     const rig = new DriverRig({ s: { type } });
     rig.map(0x10000, 0x10000);

@@ -24,7 +24,7 @@ function fsm(rig: DriverRig): unknown {
   return (rig.host.machine.device('ccw').driver.state!(1) as { fsm: string }).fsm;
 }
 
-describe('spec section 8, case 58', () => {
+describe('vfio-ccw, case 58', () => {
   test('case 58: v5.19, CCW at 0x14000, I/O pending: B1', () => {
     expect(bugOf(running('notifier', [0x14000]).unmap(0x10000, 0x10000))).toEqual(b1(11));
   });
@@ -64,7 +64,7 @@ test('case 59: a pin that landed in the wrong mapping matches no page of it: B1'
   expect(bugOf(rig.unmap(0x2000, 0x1000))).toEqual(b1(11));
 });
 
-describe('spec section 5.2, dma_unmap', () => {
+describe('vfio-ccw, dma_unmap', () => {
   test('story 2: as posted, page 5 of the mapping pinned: 11 callbacks, BUG_ON', () => {
     const rig = running('callback-first-page', [0x15000]);
     expect(bugOf(rig.unmap(0x10000, 0x10000))).toEqual(b1(11));
@@ -149,7 +149,7 @@ describe('spec section 5.2, dma_unmap', () => {
   });
 });
 
-describe('spec section 5.2, the deferred unpin of 6.1.192', () => {
+describe('vfio-ccw, the deferred unpin of 6.1.192', () => {
   /** The next close finds the subchannel not operational. */
   const deferred = (more: object = {}) => {
     const rig = running('range-deferred', [0x14000], more);
@@ -223,7 +223,7 @@ describe('spec section 5.2, the deferred unpin of 6.1.192', () => {
   });
 });
 
-describe('spec section 5.2, states', () => {
+describe('vfio-ccw, states', () => {
   test('a start in each state: EBUSY while pending, EIO while not operational', () => {
     const rig = running('range', [0x10000]);
     expect(rig.errno('ccw-start', { device: 'ccw', program: PROGRAM })).toBe('EBUSY');

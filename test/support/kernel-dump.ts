@@ -156,7 +156,7 @@ export interface TreeDump {
   right: TreeDump | null;
 }
 
-/** The mapping tree's shape, which callers can observe (spec section 2.0). */
+/** The mapping tree's shape, which callers can observe. */
 function dumpTree(
   mappings: MappingTable,
   places: ReadonlyMap<number, number>,

@@ -8,7 +8,7 @@ export interface DriverConfig {
   unpinOnClose?: boolean;
 }
 
-/** A synthetic driver of the naive model (API contract, section 5). */
+/** A synthetic driver of the naive model. */
 export class NaiveDriver {
   /** Its list of its own pins: keys, sorted, one entry a pin. */
   readonly own: bigint[] = [];

@@ -1,7 +1,7 @@
 import type { GttPageSize } from '../../../schemas/drivers/gvt-g.ts';
 
 /** Entries of the vGPU's page tables that map one guest page to one DMA address. */
-export interface GttEntries {
+interface GttEntries {
   readonly gfn: number;
   readonly size: GttPageSize;
   /** Host page frame of the DMA address that was written. It stays when the page behind it is released. */

@@ -14,10 +14,10 @@ const PAGES: Readonly<Record<GttPageSize, number>> = { '4K': 1, '2M': 512 };
 const READ_WRITE = 3;
 
 /** A mapped page as calls answer it. */
-export type MappedPage = { gfn: string; size: GttPageSize; dmaAddr: string; ref: number };
+type MappedPage = { gfn: string; size: GttPageSize; dmaAddr: string; ref: number };
 
 /** What an unmap answers: the references that are left, and whose they are where that is not the page named. */
-export type UnmappedPage = { found: boolean; ref: number; gfn?: string };
+type UnmappedPage = { found: boolean; ref: number; gfn?: string };
 
 const NOT_ATTACHED = 'the vGPU is not attached to a guest';
 

@@ -4,10 +4,10 @@ import type { Errno } from '../../kernel/errno.ts';
 import type { KernelStep } from '../../kernel/task.ts';
 
 /**
- * mtty, mdpy and mbochs, the kernel's samples (spec section 5.4): they have no dma_unmap and never pin, so
+ * mtty, mdpy and mbochs, the kernel's samples: they have no dma_unmap and never pin, so
  * their devices are never called and pins in a container with only these are refused.
  *
- * The limits of instances (spec section 1.12) are those of a parent device, which this host does not have.
+ * The limits of instances are those of a parent device, which this host does not have.
  */
 export class SampleDriver implements MdevDriver {
   readonly hasDmaUnmap = false;

@@ -19,7 +19,7 @@ export const AP_ASSOC_SECRET_NOT_UNIQUE = 0x35;
 export const AP_ASSOC_FAILED = 0x36;
 
 /** An AP instruction whose answer can be injected, or (gisc-register) the registration of an ISC with KVM. */
-export type ApInstruction = 'tapq' | 'aqic-enable' | 'aqic-disable' | 'zapq' | 'gisc-register';
+type ApInstruction = 'tapq' | 'aqic-enable' | 'aqic-disable' | 'zapq' | 'gisc-register';
 
 /** A status word. */
 export interface ApStatus {

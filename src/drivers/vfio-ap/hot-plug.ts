@@ -190,7 +190,7 @@ export abstract class HotPlug extends GuestMatrix {
 }
 
 /** A queue as messages name it. */
-export function queueName(apqn: number): string {
+function queueName(apqn: number): string {
   const [card, domain] = [adapterOf(apqn).toString(16), domainOf(apqn).toString(16)];
   return `${card.padStart(2, '0')}.${domain.padStart(4, '0')}`;
 }

@@ -15,7 +15,7 @@ const ATTEMPTS = 2;
 const LOOKS = 2;
 
 /** What became of a reset: `frees`: the queue's pin and ISC are released. */
-export interface ResetOutcome {
+interface ResetOutcome {
   readonly errno: Errno | null;
   readonly frees: boolean;
   /** Of the last ZAPQ. */

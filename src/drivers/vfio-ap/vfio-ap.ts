@@ -183,6 +183,6 @@ function deviceOf({ matrixMdev }: VfioApQueue): { device?: Device['id'] } {
   return matrixMdev ? { device: matrixMdev.id } : {};
 }
 
-export function hex2(value: number): string {
+function hex2(value: number): string {
   return value.toString(16).padStart(2, '0');
 }

@@ -17,7 +17,7 @@ export interface PageArray {
 }
 
 /** A segment (struct ccwchain): CCWs that lie one after another in the guest's memory. */
-export interface Chain {
+interface Chain {
   readonly iova: number;
   readonly ccws: readonly Ccw[];
   /** What each CCW has pinned, as far as it was translated. */

@@ -8,7 +8,7 @@ import { Subchannel } from './subchannel.ts';
 const FORMER_MAX = 256;
 
 /** One work item of the driver's workqueue. */
-export interface Work {
+interface Work {
   readonly owner: WorkOwner;
   readonly kind: WorkKind;
 }

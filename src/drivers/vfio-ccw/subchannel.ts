@@ -13,10 +13,10 @@ import {
 } from './ccw.ts';
 
 /** Function control, activity control and status control of a subchannel status word, as the kernel has them. */
-export const FCTL_CLEAR = 0x1;
-export const FCTL_HALT = 0x2;
-export const FCTL_START = 0x4;
-export const ACTL_SUSPENDED = 0x01;
+const FCTL_CLEAR = 0x1;
+const FCTL_HALT = 0x2;
+const FCTL_START = 0x4;
+const ACTL_SUSPENDED = 0x01;
 const ACTL_DEVICE_ACTIVE = 0x02;
 const ACTL_SUBCHANNEL_ACTIVE = 0x04;
 const ACTL_START_PENDING = 0x20;

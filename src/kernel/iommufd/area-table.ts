@@ -9,7 +9,7 @@ export interface At {
 }
 
 /** An area that is about to be inserted; the ends are inclusive. */
-export interface NewArea {
+interface NewArea {
   readonly first: At;
   readonly last: At;
   /** The first byte's place in the process's memory. */

@@ -14,7 +14,7 @@ import { IoptPages } from './iopt-pages.ts';
 export const AREAS_MAX: number = 2 ** 22;
 
 /** A mapping that is asked for: bytes, and READ 1, WRITE 2 or nothing. */
-export interface UserPages {
+interface UserPages {
   readonly iova: bigint;
   readonly vaddr: bigint;
   readonly size: bigint;

@@ -49,12 +49,7 @@ export function ioptUnmapAll(task: Task, ioas: Ioas): KernelStep<IovaUnmapped> {
  * @returns what was unmapped, with ENOENT at a mapping that sticks out of the range; or with EDEADLK after 101 rounds
  *   for the same start (WARN_ON(tries > 100)), which leaves that mapping closed
  */
-export function ioptUnmapIovaRange(
-  task: Task,
-  ioas: Ioas,
-  start: bigint,
-  last: bigint,
-): KernelStep<IovaUnmapped> {
+function ioptUnmapIovaRange(task: Task, ioas: Ioas, start: bigint, last: bigint): KernelStep<IovaUnmapped> {
   return new Unmap(task, ioas, start, last).run();
 }
 

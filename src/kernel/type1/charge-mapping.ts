@@ -40,7 +40,7 @@ export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | n
  * Indexes of the mapping's pages that already have a pin, ascending. Up to 6.12 the look-up is by the exact
  * address, so a pin at an offset in the page does not count (spec-misaligned-replay).
  */
-export function pinnedPages(iommu: Iommu, slot: number): number[] {
+function pinnedPages(iommu: Iommu, slot: number): number[] {
   const { mappings, pins } = iommu;
   const indexes: number[] = [];
   for (const pin of pins.inOrder(mappings.pins[slot]!)) {

@@ -60,7 +60,7 @@ interface WordRun {
 /**
  * One mapping's dirty bitmap. It has a spare 64-bit word behind its last one, because the kernel shifts the
  * bitmap in place when it reports at an odd offset; what lands there shows up as false dirty bits in later
- * reports (spec section 2.9; spec-52 and spec-52b), so the copy-out below is literal.
+ * reports, so the copy-out below is literal.
  */
 export class DirtyBitmap {
   private readonly halves: Uint32Array;

@@ -47,7 +47,7 @@ export class Iommu {
   /** Groups whose whole mappings count as dirty. */
   nonPinnedGroups = 0;
   dirtyTracking = false;
-  /** A mapping that ends at 2^64 was made: mappings may overlap from then on (spec section 2.0). */
+  /** A mapping that ends at 2^64 was made: mappings may overlap from then on. */
   overlapPossible = false;
   /** Unmaps under way that remember a mapping. */
   readonly watchers = new Set<MappingWatcher>();
@@ -170,7 +170,7 @@ export class Iommu {
   private markDirty(bitmap: DirtyBitmap, slot: number, page: number): boolean {
     const index = page - this.mappings.iova[slot]!;
     // A misaligned key below its mapping has a negative index. The kernel writes far outside the bitmap
-    // there (spec section 2.10, "undefined"); nothing a caller can rely on, so here nothing is written.
+    // there; nothing a caller can rely on, so here nothing is written.
     if (index < 0) return false;
     bitmap.set(index);
     return true;

@@ -40,7 +40,7 @@ export class MappingTable extends RbLinks {
 
   /**
    * True up to 6.12: an end at 2^64 wraps to 0 in every comparison, so a mapping that ends there can be
-   * made but not found again (spec section 2.0; spec-19 to spec-25). From 6.18 on ends are inclusive.
+   * made but not found again. From 6.18 on ends are inclusive.
    */
   constructor(private readonly wrapsAtTop: boolean) {
     super();

@@ -205,7 +205,7 @@ class Unmap {
     return result;
   }
 
-  /** The invalidation round (spec section 3): the BUG_ON, or one callback to every registered device. */
+  /** The invalidation round: the BUG_ON, or one callback to every registered device. */
   private *invalidate(slot: number): KernelStep<void> {
     const { task, iommu } = this;
     const iova = addressOf(iommu.mappings.iova[slot]!);

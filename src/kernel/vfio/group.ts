@@ -80,7 +80,7 @@ function fileHeldBy({ id, fdOpen, devices }: Group): string {
 
 /**
  * Closes the caller's group fd. The group itself is released with the last device file that holds it
- * (spec section 1.3).
+ *.
  *
  * @returns EBADF when it is not open
  */

@@ -35,7 +35,7 @@ export interface UserBitmap {
 }
 
 /** What an unmap wrote back into the caller's struct. */
-export interface Unmapped {
+interface Unmapped {
   /** Bytes unmapped. */
   readonly size: bigint;
   /** Where one was asked for. */

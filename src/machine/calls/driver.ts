@@ -5,7 +5,7 @@ import type { Device } from '../../kernel/vfio/device.ts';
 import type { CallHandler, CallHandlers } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
 
-/** The calls of the driver models: what a guest or the hardware makes a driver do (spec section 5). */
+/** The calls of the driver models: what a guest or the hardware makes a driver do. */
 export const driverCalls = Object.fromEntries(
   MODELS.flatMap((model) => [
     ...Object.entries(model.calls).map(([name, call]) => [name, handlerOf(model, name, call)]),

@@ -21,7 +21,7 @@ function disable(rig: DriverRig): Record<string, unknown> {
   return rig.do('ap-disable-interrupt', { device: 'ap', apqn: Q });
 }
 
-describe('spec section 5.1, answers to enable', () => {
+describe('vfio-ap, answers to enable', () => {
   test('07: the new pin is released, the old one stays', () => {
     const rig = apRig();
     enable(rig, 0x10008);
@@ -85,7 +85,7 @@ describe('spec section 5.1, answers to enable', () => {
   });
 });
 
-describe('spec section 4.3, disable', () => {
+describe('vfio-ap, disable', () => {
   test.each([1, 3, 4, 6, 8])('A5: AQIC-disable answers %i; the pin is released all the same', (code) => {
     const rig = apRig();
     enable(rig);
@@ -139,7 +139,7 @@ describe('spec section 4.3, disable', () => {
   });
 });
 
-describe('spec section 4.3, reset', () => {
+describe('vfio-ap, reset', () => {
   test('A7: an unknown code is EIO every time, and the pin stays', () => {
     const rig = apRig();
     enable(rig);

@@ -24,7 +24,7 @@ function saved(rig: DriverRig, apqn = APQN): unknown {
   return { savedIova, savedIsc };
 }
 
-describe('spec section 8, case 55', () => {
+describe('vfio-ap, case 55', () => {
   const outcomes: Record<string, Record<number, ReturnType<typeof b1> | 'success'>> = {
     callback: { 81928: b1(11), 65544: b1(11), 65536: 'success' },
     notifier: { 81928: b1(11), 65544: 'success', 65536: 'success' },
@@ -66,7 +66,7 @@ describe('spec section 8, case 55', () => {
   });
 });
 
-describe('spec section 5.1, pins', () => {
+describe('vfio-ap, pins', () => {
   test('the key is the exact byte from 6.0 on, the page before', () => {
     const exact = apRig('callback');
     enable(exact, 0x12345);
@@ -162,7 +162,7 @@ describe('spec section 5.1, pins', () => {
   });
 });
 
-describe('spec section 5.1, dma_unmap', () => {
+describe('vfio-ap, dma_unmap', () => {
   test('(c) disables exactly the queues in the range', () => {
     const rig = apRig('range');
     rig.map(0x20000, 0x10000);

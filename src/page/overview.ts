@@ -5,7 +5,7 @@ import type { Device } from '../kernel/vfio/device.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import { redactCall } from '../machine/redact.ts';
 import type { Rig } from '../rig/rig.ts';
-import { describeDevice } from './device.ts';
+import { describeDevice } from '../views/device.ts';
 
 /** A rig in one look: containers and devices by name, and the calls under way. */
 export function overviewOf({ name, host }: Rig): RigOverview {

@@ -4,7 +4,7 @@ import { hex, PAGE_SIZE } from '../kernel/pages.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 import type { IommuView, MappingView, PinView } from '../kernel/vfio/iommu-view.ts';
 import type { Rig } from '../rig/rig.ts';
-import { describeContainer } from './container.ts';
+import { describeContainer } from '../views/container.ts';
 
 /** Mappings and runs of pins that one layout carries; the page says so where there are more. */
 const LAYOUT_MAX = 131_072;
