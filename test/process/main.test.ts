@@ -231,19 +231,17 @@ describe('the start', () => {
   });
 
   test('on a terminal writes lines to read, in colours, on a pipe JSON', async () => {
-    const line = `'${process.execPath}' '${program.main}' --port 0`;
-    const child = spawn('script', ['-qefc', line, '/dev/null'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      detached: true,
-    });
+    const line = `echo pid $$; exec '${process.execPath}' '${program.main}' --port 0`;
+    const child = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['ignore', 'pipe', 'ignore'] });
     let screen = '';
     child.stdout.setEncoding('utf8');
     for await (const text of child.stdout) {
       screen += text;
       if (screen.includes('ready at') && screen.endsWith('\n')) break;
     }
-    process.kill(-child.pid!, 'SIGKILL');
-    await once(child, 'exit');
+    // Before its terminal goes: Node itself does not end well without the one it began with.
+    process.kill(Number(/pid (\d+)/.exec(screen)![1]), 'SIGKILL');
+    if (child.exitCode === null) await once(child, 'exit');
     expect(screen).toMatch(/\d\d:\d\d:\d\d.* .*INFO .* ready at http:/);
     expect(screen).toContain('\x1b[');
     expect(screen).not.toContain('{"level"');
