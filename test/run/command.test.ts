@@ -115,7 +115,7 @@ describe.skipIf(!HAS_COMPILER)('vfio-host run', () => {
     const args = ['--kernel', '5.10', '--device', 'vfio-pci', '--trace', trace, '--', life, 'threads'];
     expect((await command('run', ...args)).stderr).toContain(`vfio-host: the trace is in ${trace} (`);
     const { code, stdout } = await command('replay', trace);
-    expect(stdout).toMatch(/^1 of 1 traces as expected \(3[0-9]{3} steps\)$/m);
+    expect(stdout).toMatch(/^1 of 1 trace as expected \(3[0-9]{3} steps\)$/m);
     expect(code).toBe(0);
   });
 
@@ -125,7 +125,7 @@ describe.skipIf(!HAS_COMPILER)('vfio-host run', () => {
     const trace = join(folder, 't.json');
     const args = ['--device', 'vfio-pci', '--trace', trace, '--', life, 'long'];
     expect((await command('run', ...args)).stderr).toMatch(/\((2[1-9]|[3-9][0-9])[0-9]{3} steps\)/);
-    expect((await command('replay', trace)).stdout).toContain('1 of 1 traces as expected');
+    expect((await command('replay', trace)).stdout).toContain('1 of 1 trace as expected');
   });
 
   test('with --url a service that runs is used, in a rig that goes with the run', {
