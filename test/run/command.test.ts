@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { compile as compileC, HAS_COMPILER } from '../preload/programs.ts';
 import { compile, type Program } from '../process/program.ts';
 
-const SLOW_MS = 60_000;
+const SLOW_MS = 170_000;
 
 describe.skipIf(!HAS_COMPILER)('vfio-host run', () => {
   let program: Program;

@@ -45,8 +45,8 @@ async function get(url: string, path: string, rig = 'default'): Promise<{ status
   return { status: response.status, body: await response.json() };
 }
 
-async function post(url: string, path: string, body: object): Promise<void> {
-  const headers = { 'content-type': 'application/json' };
+async function post(url: string, path: string, body: object, rig = 'default'): Promise<void> {
+  const headers = { 'content-type': 'application/json', 'x-rig': rig };
   const { ok } = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
   expect(ok).toBe(true);
 }
@@ -60,6 +60,8 @@ describe('--seed-file with a trace', () => {
     expect((await get(url, '/ready')).status).toBe(200);
     expect((await get(url, '/v1/rigs')).body.rigs).toMatchObject([{ rig: 'default', containers: 1 }]);
     expect((await get(url, '/v1')).body.kernel).toBe('5.10');
+    // Only looking makes no rig.
+    await post(url, '/v1/reset', {}, 'fresh');
     expect(await containers(url, 'fresh')).toEqual(['seeded']);
     await post(url, '/v1/containers', { container: 'more' });
     await post(url, '/v1/reset', {});
@@ -77,6 +79,7 @@ describe('SEED_FILE with a snapshot', () => {
     const snapshot = (await get(await first.ready, '/v1/snapshot')).body;
     const url = await launch([], { SEED_FILE: file('snapshot.json', snapshot) }).ready;
     expect((await get(url, '/v1/snapshot')).body).toEqual(snapshot);
+    await post(url, '/v1/reset', {}, 'fresh');
     expect((await get(url, '/v1/snapshot', 'fresh')).body).toEqual(snapshot);
     await post(url, '/v1/containers', {});
     await post(url, '/v1/reset', {});
