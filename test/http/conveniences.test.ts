@@ -114,6 +114,9 @@ test('GET /v1/calls lists every call with its REST form and its traits', async (
   expect(of('attach')).toMatchObject({
     on: 'container',
     of: PARTS,
-    args: [{ name: 'device', required: true }],
+    args: [
+      { name: 'device', required: true },
+      { name: 'guest', required: false },
+    ],
   });
 });
