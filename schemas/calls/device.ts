@@ -63,7 +63,7 @@ export const deviceCalls = {
   /** The guest (KVM) that a group is given to; null takes it away (KVM_DEV_VFIO_GROUP_ADD, _DEL). */
   'ap-set-guest': call({ on: 'device', args: { guest: Guest } }),
   'group-status': call({ on: 'device', reads: true, answer: { value: Count } }),
-  'open-device': call({ on: 'device' }),
+  'open-device': call({ on: 'device', args: { guest: Type.Optional(Guest) } }),
   'close-device': call({
     on: 'device',
     stack: release('vfio_iommu_type1_detach_group', 'vfio_device_fops_release'),

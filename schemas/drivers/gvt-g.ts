@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { Exact, integer, object, Positive31 } from '../saved.ts';
-import { Address64 } from '../values.ts';
+import { Exact, integer, nullable, object, Positive31 } from '../saved.ts';
+import { Address64, GuestIdField } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
 
 const Hex = Type.String({ pattern: '^0x' });
@@ -56,6 +56,15 @@ export const gvtG = {
     },
     'gvt-pin-page': { args: args({ dmaAddr: Address64 }), answer: Mapped },
     'gvt-unpin-page': { args: args({ dmaAddr: Address64 }), answer: Unmapped },
+    'gvt-set-guest': {
+      args: args({
+        guest: Type.Union([GuestIdField, Type.Null()], { description: 'a guest, or null' }),
+        release: Type.Optional(
+          Type.Union([Type.Literal('late'), Type.Literal('begun')], { description: '"late" or "begun"' }),
+        ),
+      }),
+    },
+    'gvt-run-work': { args: args({}), answer: { ran: Type.Boolean() } },
     'gvt-reset': {
       args: args({}),
       answer: {
@@ -66,7 +75,12 @@ export const gvtG = {
     },
   },
   state: object({
-    attached: Type.Boolean(),
+    guest: Type.Union([GuestIdField, Type.Null()], { description: 'a guest, or null' }),
+    /** Of the driver of 5.10, where it is not as usual: has it its group, and how far its release has come. */
+    hasGroup: Type.Optional(Type.Boolean()),
+    release: Type.Optional(
+      nullable(Type.Union([Type.Literal('late'), Type.Literal('begun')]), 'null, "late" or "begun"'),
+    ),
     /** By frame number. */
     cache: Type.Array(object({ gfn: SavedFrame, size: GttPageSize, dmaAddr: SavedDmaAddr, ref: Exact })),
     /** The tree of the cache's DMA addresses, in order: links to the root, and colour. */

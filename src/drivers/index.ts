@@ -72,8 +72,8 @@ export function* giveTime({ modelHosts, devices }: Kernel, task: Task): KernelSt
 
 /** What the devices of the models share, by type; null where it is as on a fresh host. */
 export function saveModelHosts({ modelHosts }: Kernel, codec: HostCodec): Record<string, object | null> {
-  const shared = MODELS.filter(({ newHost }) => newHost);
-  const save = (type: string) => (modelHosts.get(type) as ModelHost | undefined)?.save(codec) ?? null;
+  const shared = MODELS.filter(({ schemas }) => schemas.host);
+  const save = (type: string) => (modelHosts.get(type) as ModelHost | undefined)?.save?.(codec) ?? null;
   return Object.fromEntries(shared.map(({ type }) => [type, save(type)]));
 }
 
@@ -81,7 +81,7 @@ export function saveModelHosts({ modelHosts }: Kernel, codec: HostCodec): Record
 export function restoreModelHosts(kernel: Kernel, saved: Readonly<Record<string, unknown>>): void {
   for (const model of MODELS) {
     const state = saved[model.type];
-    if (model.newHost && state !== null) hostOf(kernel, model)!.restore(state as never);
+    if (model.schemas.host && state !== null) hostOf(kernel, model)!.restore!(state as never);
   }
 }
 

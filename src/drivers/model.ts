@@ -41,10 +41,10 @@ interface ModelPart {
 export interface ModelHost {
   /** Deferred work has time. */
   idle?(devices: Pick<DriverApi, 'forDevice'>): KernelStep<unknown>;
-  /** Null where it is as on a fresh host. */
-  save(codec: HostCodec): object | null;
+  /** Null where it is as on a fresh host. For models whose schemas have a `host`, as restore is. */
+  save?(codec: HostCodec): object | null;
   /** Of a fresh one, from a snapshot that has been checked; before the devices are there. */
-  restore(saved: never): void;
+  restore?(saved: never): void;
   /**
    * What can be restored only once the devices are there; called also where nothing was saved.
    *

@@ -81,6 +81,10 @@ export class TaskDriverApi extends TaskDriverTask implements DriverApi {
     return this.task.kernel.guestOf(this.device);
   }
 
+  giveTo(guest: GuestId | null): void {
+    this.task.kernel.giveTo(this.device, guest);
+  }
+
   get vcpuGuest(): GuestId {
     return this.task.kernel.vcpuGuest(this.device);
   }
@@ -127,6 +131,10 @@ export class TaskDriverApi extends TaskDriverTask implements DriverApi {
 
   keyOf(iova: bigint): bigint {
     return pinKey(this.task, iova);
+  }
+
+  unregisterNotifier(): KernelStep<void> {
+    return this.device.container!.unregisterNotifier(this.task, this.device);
   }
 
   *waitOutside(mode: 'held' | 'outside', call: CallbackName): KernelStep<CallbackReturn> {

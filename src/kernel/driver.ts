@@ -34,6 +34,8 @@ export interface DriverTask {
 export interface DriverApi extends DriverTask {
   /** The guest its group was given to (`vdev->kvm`). */
   readonly guest: GuestId | null;
+  /** Gives its group to a guest, or takes it back (null): vfio_file_set_kvm, without telling the driver. */
+  giveTo(guest: GuestId | null): void;
   /** The guest whose vCPUs reach the device: the one that has its group, or had it last. */
   readonly vcpuGuest: GuestId;
   /**
@@ -44,6 +46,8 @@ export interface DriverApi extends DriverTask {
    * @param prot IOMMU_READ 1, IOMMU_WRITE 2
    */
   pinPages(iova: bigint, npage: number, prot: number): KernelStep<PinResult>;
+  /** vfio_unregister_notifier, up to 5.19: the driver hears of no unmap any more. It must be registered. */
+  unregisterNotifier(): KernelStep<void>;
   /** vfio_unpin_pages. */
   unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult>;
   /** The key that a pin of an IOVA has: the exact byte, or its page where pins are made by page frame. */

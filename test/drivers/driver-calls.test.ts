@@ -29,6 +29,8 @@ const ARGS: Record<keyof typeof driverCalls, object> = {
   'gvt-pin-page': { dmaAddr: 0x1000 },
   'gvt-unpin-page': { dmaAddr: 0x1000 },
   'gvt-reset': {},
+  'gvt-set-guest': { guest: 1 },
+  'gvt-run-work': {},
   'ap-unbind-queue': { apqn: 1 },
   'ap-bind-queue': { apqn: 1 },
   'ap-host-adapter': { adapter: 1, configured: false },

@@ -102,6 +102,7 @@ export const modelCall: fc.Arbitrary<CallObject> = fc.oneof(
   on(GVT, 'gvt-pin-page', { dmaAddr }),
   on(GVT, 'gvt-unpin-page', { dmaAddr }),
   on(GVT, 'gvt-reset'),
+  on(GVT, 'gvt-set-guest', { guest: fc.constantFrom(null, GVT, 3) }),
   on(MANUAL, 'pin-pages', { iova: pages(12), npage: fc.constant(1), prot: fc.constant(3) }),
   on(MANUAL, 'complete-callback'),
   call('close-device', { device: fc.constantFrom(AP, CCW, GVT, MANUAL) }),

@@ -27,6 +27,8 @@ const CALLS: Record<string, Record<string, unknown>> = {
   'gvt-pin-page': { dmaAddr: 0x1000 },
   'gvt-unpin-page': { dmaAddr: 0x1000 },
   'gvt-reset': {},
+  'gvt-set-guest': { guest: 1 },
+  'gvt-run-work': {},
 };
 
 /** A closed device d0 with such a driver, its group in a container. */

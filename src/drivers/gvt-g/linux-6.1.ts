@@ -11,20 +11,19 @@ export class Vgpu61 extends Vgpu {
   protected readonly pinUnattached: Errno = 'ENODEV';
 
   /** intel_vgpu_open_device. */
-  *openDevice(): KernelStep<Errno | null> {
-    this.attached = true;
-    return null;
+  *openDevice(api: DriverApi): KernelStep<Errno | null> {
+    return this.attachGuest(api);
   }
 
   /** intel_vgpu_close_device. */
   *closeDevice(api: DriverApi): KernelStep<void> {
     yield* this.destroyCache(api);
-    this.attached = false;
+    this.detach();
   }
 
   /** intel_vgpu_remove: returns early, with a warning, while the vGPU is open; it stays registered. */
   *remove(api: DriverApi): KernelStep<Errno | null> {
-    if (!this.attached) return null;
+    if (this.guest === null) return null;
     api.warn(REMOVED_WHILE_OPEN);
     return api.refuse('EBUSY', 'the vGPU is open, and stays registered');
   }

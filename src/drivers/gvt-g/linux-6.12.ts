@@ -10,14 +10,13 @@ export class Vgpu612 extends Vgpu {
   protected readonly pinUnattached = 'EINVAL';
 
   /** intel_vgpu_open_device. */
-  *openDevice(): KernelStep<Errno | null> {
-    this.attached = true;
-    return null;
+  *openDevice(api: DriverApi): KernelStep<Errno | null> {
+    return this.attachGuest(api);
   }
 
   /** intel_vgpu_close_device: detached first, so that no page is mapped any more while the cache goes. */
   *closeDevice(api: DriverApi): KernelStep<void> {
-    this.attached = false;
+    this.detach();
     yield* this.destroyCache(api);
   }
 

@@ -4,6 +4,7 @@ import type { Splat } from '../../kernel/splats.ts';
 import { treeOf, WrongShape } from '../../kernel/tree-shape.ts';
 import { type Broken, type Model, notAscending, throughFile, throughGuest } from '../model.ts';
 import { VgpuDoubleShift } from './double-shift.ts';
+import { Gvt } from './gvt.ts';
 import { Vgpu510 } from './linux-5.10.ts';
 import { Vgpu61 } from './linux-6.1.ts';
 import { Vgpu612 } from './linux-6.12.ts';
@@ -12,7 +13,7 @@ import { GTT_ENTRIES_MAX, type Vgpu } from './vgpu.ts';
 
 /** A kernel's driver, and what its configuration says unless the client names something else. */
 interface Era {
-  readonly Vgpu: new (config: GvtGConfig) => Vgpu;
+  readonly Vgpu: new (config: GvtGConfig, gvt: Gvt, id: string) => Vgpu;
   readonly variant: NonNullable<GvtGConfig['variant']>;
   readonly emptyUnpin: boolean;
   readonly splats: readonly Splat[];
@@ -50,13 +51,14 @@ function checkMap(vgpu: Vgpu, { gfn }: { gfn: string | number }): Broken | null 
   return checkGfn(gfn);
 }
 
-export const gvtGModel: Model<typeof gvtG, Vgpu, Era> = {
+export const gvtGModel: Model<typeof gvtG, Vgpu, Era, Gvt> = {
   type: 'gvt-g',
   schemas: gvtG,
   eras: ERAS,
-  create(asked, { Vgpu, variant, emptyUnpin }) {
+  newHost: () => new Gvt(),
+  create(asked, { Vgpu, variant, emptyUnpin }, id, gvt) {
     const config = { variant, emptyUnpin, ...asked };
-    return new (config.variant === variant ? Vgpu : VARIANTS[config.variant])(config);
+    return new (config.variant === variant ? Vgpu : VARIANTS[config.variant])(config, gvt, id);
   },
   calls: {
     'gvt-map-page': {
@@ -86,6 +88,25 @@ export const gvtGModel: Model<typeof gvtG, Vgpu, Era> = {
       *run(vgpu, api) {
         const kept = yield* vgpu.reset(api);
         return kept.length > 0 ? { kept } : {};
+      },
+    },
+    // The group of an open vGPU is given to a guest, or taken from it.
+    'gvt-set-guest': {
+      way: throughGuest,
+      check: (vgpu, { release }) =>
+        release === undefined || vgpu instanceof Vgpu510
+          ? null
+          : '"release" is for the driver of 5.10, which alone is released when its guest goes',
+      *run(vgpu, api, { guest, release }) {
+        api.giveTo(guest);
+        if (vgpu instanceof Vgpu510) yield* vgpu.setGuest(api, guest, release);
+        return {};
+      },
+    },
+    'gvt-run-work': {
+      way: throughGuest,
+      *run(vgpu, api) {
+        return { ran: yield* vgpu.runWork(api) };
       },
     },
   },

@@ -1,11 +1,13 @@
 import type { GttPageSize, GvtGConfig, GvtGState } from '../../../schemas/drivers/gvt-g.ts';
 import type { DriverApi, MdevDriver } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
+import type { GuestId } from '../../kernel/guest.ts';
 import { Lock } from '../../kernel/lock.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
 import { treeOf } from '../../kernel/tree-shape.ts';
 import { Gtt } from './gtt.ts';
+import type { Gvt } from './gvt.ts';
 import { type GuestPage, PageTree } from './page-tree.ts';
 
 /** 4 KiB pages of each size. */
@@ -37,13 +39,18 @@ export abstract class Vgpu implements MdevDriver {
   readonly hasDmaUnmap = true;
   readonly dmaUnmapFunction: string = 'intel_vgpu_dma_unmap';
   readonly ownLock: Lock = new Lock('cache_lock');
-  /** Whether it is attached to its guest: from open_device on. */
-  protected attached = false;
+  /** The guest it is attached to, from open_device on; null: it is not attached. */
+  guest: GuestId | null = null;
   protected readonly gfnCache = new PageTree('gfn');
   protected readonly dmaAddrCache = new PageTree('pfn');
   readonly gtt = new Gtt();
 
-  constructor(readonly config: GvtGConfig) {}
+  constructor(
+    readonly config: GvtGConfig,
+    protected readonly gvt: Gvt,
+    /** The device's. */
+    readonly id: string,
+  ) {}
 
   abstract openDevice(api: DriverApi): KernelStep<Errno | null>;
   abstract closeDevice(api: DriverApi): KernelStep<void>;
@@ -74,7 +81,7 @@ export abstract class Vgpu implements MdevDriver {
    *   (gtt.c of 6.12 and 7.2 then maps 512 pages of 4 KiB: ppgtt_populate_shadow_entry, split_2MB_gtt_entry.)
    */
   *mapPage(api: DriverApi, gfn: number, size: GttPageSize): KernelStep<Errno | MappedPage> {
-    if (!this.attached) return api.refuse('EINVAL', NOT_ATTACHED);
+    if (this.guest === null) return api.refuse('EINVAL', NOT_ATTACHED);
     yield* api.lock(this.ownLock);
     const page = yield* this.map(api, gfn, size);
     api.unlock(this.ownLock);
@@ -104,7 +111,7 @@ export abstract class Vgpu implements MdevDriver {
    * @returns ENOMEM where there is none
    */
   *pinPage(api: DriverApi, dmaAddr: bigint): KernelStep<Errno | MappedPage> {
-    if (!this.attached) return api.refuse(this.pinUnattached, NOT_ATTACHED);
+    if (this.guest === null) return api.refuse(this.pinUnattached, NOT_ATTACHED);
     yield* api.lock(this.ownLock);
     const page = this.dmaAddrCache.find(pageOf(dmaAddr));
     if (page) page.ref++;
@@ -138,7 +145,7 @@ export abstract class Vgpu implements MdevDriver {
    * @returns the page, or null where there is none or the vGPU is not attached
    */
   private *unmapGuestPage(api: DriverApi, pfn: number): KernelStep<GuestPage | null> {
-    if (!this.attached) return null;
+    if (this.guest === null) return null;
     yield* api.lock(this.ownLock);
     const page = this.dmaAddrCache.find(pfn);
     if (page && --page.ref === 0) yield* this.drop(api, page);
@@ -168,18 +175,23 @@ export abstract class Vgpu implements MdevDriver {
     let base = 0;
     for (let i = 0; i < pages; i++) {
       const iova = BigInt.asUintN(64, addressOf(gfn + i));
-      const pinned = yield* api.pinPages(iova, 1, READ_WRITE);
-      if (typeof pinned === 'string') {
+      const pfn = yield* this.pinOne(api, iova);
+      if (typeof pfn === 'string') {
         if (i > 0 || this.config.emptyUnpin) yield* this.unpin(api, gfn, i);
-        return pinned;
+        return pfn;
       }
-      const pfn = pinned[0]!;
       if (i === 0) base = pfn;
       if (pfn === base + i) continue;
       yield* this.unpin(api, gfn, i + 1);
       return api.refuse('EINVAL', `the page at ${hex(iova)} does not follow the one before it in the host`);
     }
     return base;
+  }
+
+  /** vfio_pin_pages of one page: its page frame, or an errno. */
+  protected *pinOne(api: DriverApi, iova: bigint): KernelStep<Errno | number> {
+    const pinned = yield* api.pinPages(iova, 1, READ_WRITE);
+    return typeof pinned === 'string' ? pinned : pinned[0]!;
   }
 
   /** gvt_dma_unmap_page and __gvt_cache_remove_entry. */
@@ -200,6 +212,39 @@ export abstract class Vgpu implements MdevDriver {
     }
   }
 
+  /**
+   * Attaches it to the guest that its group has.
+   *
+   * @returns ESRCH without one; EEXIST where another vGPU of the GPU has it (__kvmgt_vgpu_exist)
+   */
+  protected attachGuest(api: DriverApi): Errno | null {
+    const { guest } = api;
+    if (guest === null)
+      return api.refuse('ESRCH', 'the group has no guest: KVM is required to use Intel vGPU');
+    if (this.gvt.has(guest)) return api.refuse('EEXIST', `another vGPU has the guest ${guest}`);
+    this.attach(guest);
+    return null;
+  }
+
+  /**
+   * Work that was scheduled has time.
+   *
+   * @returns whether there was some
+   */
+  *runWork(_api: DriverApi): KernelStep<boolean> {
+    return false;
+  }
+
+  private attach(guest: GuestId): void {
+    this.guest = guest;
+    this.gvt.attached.add(this);
+  }
+
+  protected detach(): void {
+    this.guest = null;
+    this.gvt.attached.delete(this);
+  }
+
   state(most: number): object {
     const cache: object[] = [];
     for (const { page } of this.gfnCache.inOrder()) if (cache.length < most) cache.push(shown(page));
@@ -211,11 +256,11 @@ export abstract class Vgpu implements MdevDriver {
     for (const { gfn, size, pfn, times } of this.gtt.all()) {
       if (gtt.length < most) gtt.push({ gfn: frame(gfn), size, dmaAddr: hexAddress(pfn), times });
     }
-    return { attached: this.attached, entries: this.gfnCache.count, cache, dmaAddrs, gtt };
+    return { guest: this.guest, entries: this.gfnCache.count, cache, dmaAddrs, gtt };
   }
 
   restore(state: GvtGState): void {
-    this.attached = state.attached;
+    if (state.guest !== null) this.attach(state.guest);
     const pages = new Map<string, GuestPage>();
     for (const { gfn, size, dmaAddr, ref } of state.cache) {
       const page = { gfn: Number(gfn), size, pfn: pageOf(BigInt(dmaAddr)), ref };

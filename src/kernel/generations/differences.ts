@@ -285,10 +285,12 @@ const TYPE1_DIFFERENCES: readonly KernelDifference[] = [
   },
   {
     id: 'gvt-g-callback',
-    title: 'GVT-g hears of unmaps by callback',
+    title: 'GVT-g hears of unmaps by callback, and no longer of its guest',
     text:
-      'Up to 5.19 GVT-g unpins page by page and warns where an unpin does not answer 1. From 6.0 on it unpins all pages ' +
-      'of an entry in one call, also where that is none (which warns), and warns once when it is removed while open.',
+      'Up to 5.19 GVT-g unpins page by page and warns where an unpin does not answer 1; when its guest goes while its ' +
+      'file is open it lets go of everything; a second file is EEXIST. From 6.0 on it unpins all pages of an entry in ' +
+      'one call, also where that is none (which warns), keeps what it has when its guest goes, and warns once when it is ' +
+      'removed while open.',
     traits: ['drivers.gvt-g'],
     since: '6.1',
     scenarios: [],

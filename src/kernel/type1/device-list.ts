@@ -16,10 +16,15 @@ export function* registerDevice(task: Task, iommu: Iommu, device: Device): Kerne
 
 /** vfio_iommu_type1_unregister_device or vfio_iommu_type1_unregister_notifier, of a device that is being closed. */
 export function* unregisterDevice(task: Task, iommu: Iommu, device: Device): KernelStep<void> {
+  yield* unregisterNotifier(task, iommu, device);
+  iommu.shadow.closed(task, iommu, device);
+}
+
+/** vfio_iommu_type1_unregister_notifier, of a device that stays open. */
+export function* unregisterNotifier(task: Task, iommu: Iommu, device: Device): KernelStep<void> {
   yield* changeList(task, iommu, device, () => {
     iommu.deviceList.splice(iommu.deviceList.indexOf(device), 1);
   });
-  iommu.shadow.closed(task, iommu, device);
 }
 
 /** The device list changes under iommu->lock and its own; a notifier chain under its own semaphore alone. */

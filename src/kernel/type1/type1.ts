@@ -13,7 +13,7 @@ import type {
   UnmapDmaResult,
 } from '../vfio/iommu-ops.ts';
 import { attachGroup, detachGroup } from './attach-group.ts';
-import { registerDevice, unregisterDevice } from './device-list.ts';
+import { registerDevice, unregisterDevice, unregisterNotifier } from './device-list.ts';
 import type { UserBitmap } from './dirty-bitmap.ts';
 import { dirtyPages } from './dirty-pages.ts';
 import { dmaRw } from './dma-rw.ts';
@@ -40,6 +40,9 @@ export class Type1 extends Iommu implements IommuOps {
   }
   unregisterDevice(task: Task, device: Device): KernelStep<void> {
     return unregisterDevice(task, this, device);
+  }
+  unregisterNotifier(task: Task, device: Device): KernelStep<void> {
+    return unregisterNotifier(task, this, device);
   }
   mapDma(task: Task, args: MapDmaArgs): KernelStep<Errno | null> {
     return mapDma(task, this, args);

@@ -165,7 +165,12 @@ export class ClassicContainer extends Container {
     if (this.isRegistered(device)) {
       for (let block = 0; block < 2; block++) task.warn('N1', { device: device.id });
     } else yield* this.iommu!.registerDevice(task, device);
-    return yield* task.kernel.openDevice(task, device);
+    const errno = yield* task.kernel.openDevice(task, device);
+    if (errno) {
+      device.openCount--;
+      device.group.containerUsers--;
+    }
+    return errno;
   }
 
   private isRegistered({ id }: Device): boolean {
@@ -208,6 +213,10 @@ export class ClassicContainer extends Container {
 
   get hasDirtyScope(): boolean {
     return this.iommu !== null;
+  }
+
+  override *unregisterNotifier(task: Task, device: Device): KernelStep<void> {
+    if (this.isRegistered(device)) yield* this.iommu!.unregisterNotifier(task, device);
   }
 
   override refuseIfDetachHangs(): void {

@@ -100,6 +100,9 @@ export abstract class Container {
   /** Whether its groups say that only pins make their pages dirty. */
   abstract readonly hasDirtyScope: boolean;
 
+  /** vfio_unregister_notifier of a driver that hears of unmaps through a notifier (up to 5.19). */
+  *unregisterNotifier(_task: Task, _device: Device): KernelStep<void> {}
+
   /** Throws Wedged, before anything changes, where detaching a group would wait for ever. */
   refuseIfDetachHangs(): void {}
   /** The same of what the first open (0 files are open) and the last close (1) of a device do. */

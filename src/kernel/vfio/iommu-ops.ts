@@ -84,6 +84,8 @@ export interface IommuOps extends IommuAccess {
   detachGroup(task: Task, group: Group): KernelStep<void>;
   registerDevice(task: Task, device: Device): KernelStep<void>;
   unregisterDevice(task: Task, device: Device): KernelStep<void>;
+  /** The device hears of no unmap any more, and stays open. */
+  unregisterNotifier(task: Task, device: Device): KernelStep<void>;
   mapDma(task: Task, args: MapDmaArgs): KernelStep<Errno | null>;
   unmapDma(task: Task, args: UnmapDmaArgs): KernelStep<UnmapDmaResult>;
   dirtyPages(task: Task, flags: number, range: DirtyRange | null): KernelStep<Errno | UserBitmap | null>;

@@ -6,6 +6,7 @@ import { createDriver } from '../../drivers/index.ts';
 import { SyntheticDriver } from '../../drivers/synthetic/driver.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
+import type { GuestId } from '../../kernel/guest.ts';
 import { hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import { bindDevice } from '../../kernel/vfio/bind.ts';
@@ -57,6 +58,16 @@ function onGroup(
 function syntheticOf({ id, driver }: Device, call: string): SyntheticDriver {
   if (driver instanceof SyntheticDriver) return driver;
   throw Refused.badRequest(`${call} is for a device with a synthetic driver; "${id}" has none`);
+}
+
+/** vfio_file_set_kvm; up to 5.19 an open device's driver is told (VFIO_GROUP_NOTIFY_SET_KVM). */
+function* setGuest(task: Task, device: Device, guest: GuestId | null): KernelStep<void> {
+  const { kernel } = task;
+  kernel.giveTo(device, guest);
+  const { driver, openCount } = device;
+  if (openCount > 0 && driver.setGuest) {
+    yield* driver.setGuest(kernel.driverApi(task, device), kernel.guestOf(device));
+  }
 }
 
 /** The access a dma-rw asks for; which arguments go together no schema can say. */
@@ -257,22 +268,16 @@ export const deviceCalls: CallHandlers<
       return typeof value === 'string' ? value : { value };
     },
   // KVM_DEV_VFIO_GROUP_ADD and _DEL.
-  'ap-set-guest': (m, device, { guest }) => {
-    return function* (task) {
-      const { kernel } = m;
-      kernel.giveTo(device, guest);
-      const { driver, openCount } = device;
-      if (openCount > 0 && driver.setGuest) {
-        yield* driver.setGuest(kernel.driverApi(task, device), kernel.guestOf(device));
-      }
+  'ap-set-guest': (_m, device, { guest }) =>
+    function* (task) {
+      yield* setGuest(task, device, guest);
       return {};
-    };
-  },
-  'open-device': (_m, device) => {
-    return function* (task) {
+    },
+  'open-device': (_m, device, { guest }) =>
+    function* (task) {
+      if (guest !== undefined) yield* setGuest(task, device, guest);
       return ok(yield* openDevice(task, device));
-    };
-  },
+    },
   'close-device': (_m, device) => {
     return function* (task) {
       return ok(yield* closeDevice(task, device));
