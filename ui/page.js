@@ -80,6 +80,7 @@ export class Page {
     this.#watching = new AbortController();
     const { signal } = this.#watching;
     this.#rig = name;
+    this.#gone = false;
     this.#filter.clear();
     this.#menu.chosen = name;
     this.#header.rig = name;

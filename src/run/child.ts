@@ -33,11 +33,12 @@ export async function untilSignalled<T>(work: (signalled: AbortSignal) => Promis
 
 /** Runs a program with this process's input and output, passes signals on, and waits for its end. */
 export function runProgram([file, ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
-  const child = spawn(file!, args, { env, stdio: 'inherit' });
   const pass = (signal: NodeJS.Signals) => void child.kill(signal);
   const fromTerminal = process.stdin.isTTY ? () => {} : pass;
+  // Before the program runs: it may do what makes somebody send a signal before spawn() has returned.
   for (const signal of PASSED) process.on(signal, pass);
   for (const signal of FROM_TERMINAL) process.on(signal, fromTerminal);
+  const child = spawn(file!, args, { env, stdio: 'inherit' });
   return new Promise<Ended>((resolve) => {
     child.on('error', (error: NodeJS.ErrnoException) => {
       const code = error.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE;

@@ -232,7 +232,11 @@ describe('the start', () => {
 
   test('on a terminal writes lines to read, in colours, on a pipe JSON', async () => {
     const line = `echo pid $$; exec '${process.execPath}' '${program.main}' --port 0`;
-    const child = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const { CI: _ci, NO_COLOR: _noColor, FORCE_COLOR: _forced, ...env } = process.env;
+    const child = spawn('script', ['-qefc', line, '/dev/null'], {
+      env: { ...env, TERM: 'xterm-256color' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     let screen = '';
     child.stdout.setEncoding('utf8');
     for await (const text of child.stdout) {
