@@ -205,5 +205,3 @@ export const vfioAp = {
 
 export type VfioApConfig = Static<typeof vfioAp.config>;
 export type VfioApSaved = Static<typeof vfioAp.host>;
-/** An AP instruction, or (gisc-register) the registration of an interruption subclass with KVM. */
-type ApInstruction = (typeof INSTRUCTIONS)[number];

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { compareCommand } from '../../src/cli/compare.ts';
 import { replayCommand } from '../../src/cli/replay.ts';
-import { startService } from '../support/service.ts';
+import { startService } from '../harness/service.ts';
 
 let folder: string;
 beforeEach(() => {

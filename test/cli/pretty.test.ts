@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { paintFor } from '../../src/cli/paint.ts';
 import { prettyLine, prettyStream } from '../../src/cli/pretty.ts';
 import { DEFAULT_CONFIG } from '../../src/config.ts';
-import { containerWith, hitBug, startRig, synthetic } from '../http/rig.ts';
+import { containerWith, hitBug, startRig, synthetic } from '../harness/http-rig.ts';
 
 const plain = (_style: unknown, text: string) => text;
 

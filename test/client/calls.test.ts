@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { toBigInt, type VfioHostClient } from '../../src/client/index.ts';
-import { all, type Server, startServer, withPins } from './server.ts';
+import { all, type Server, startServer, withPins } from '../harness/server.ts';
 
 let server: Server;
 let client: VfioHostClient;

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { VfioHostClient, VfioHostError } from '../../src/client/index.ts';
-import { all, type Server, startServer, withPins } from './server.ts';
+import { all, type Server, startServer, withPins } from '../harness/server.ts';
 
 let server: Server;
 let client: VfioHostClient;

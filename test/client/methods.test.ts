@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALL_NAMES, type CallName, callEntry } from '../../schemas/calls.ts';
 import type { VfioHostClient } from '../../src/client/index.ts';
-import { type Server, startServer } from './server.ts';
+import { type Server, startServer } from '../harness/server.ts';
 
 let server: Server;
 let client: VfioHostClient;

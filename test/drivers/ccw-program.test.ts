@@ -12,7 +12,7 @@ import {
   SKIP,
   TIC,
   WRITE,
-} from '../support/driver-rig.ts';
+} from '../harness/driver-rig.ts';
 
 const PROGRAM = 0x40000;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
+import { b1, bugOf, ccw, DriverRig, poke, READ, SUSPEND } from '../harness/driver-rig.ts';
 import { hostFrom, textOf } from '../snapshot/restored.ts';
-import { b1, bugOf, ccw, DriverRig, poke, READ, SUSPEND } from '../support/driver-rig.ts';
 
 const PROGRAM = 0x40000;
 const PINNING = ['5.10', '6.1'];

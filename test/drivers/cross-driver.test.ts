@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CC, ccw, DriverRig, poke, READ, WRITE } from '../support/driver-rig.ts';
+import { CC, ccw, DriverRig, poke, READ, WRITE } from '../harness/driver-rig.ts';
 
 const PROGRAM = 0x40000;
 

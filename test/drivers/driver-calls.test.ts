@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { driverCalls } from '../../schemas/calls/driver.ts';
-import { ok, type Rig, startRig } from '../http/rig.ts';
-import { CC, ccw, DriverRig, poke, READ, SUSPEND } from '../support/driver-rig.ts';
+import { CC, ccw, DriverRig, poke, READ, SUSPEND } from '../harness/driver-rig.ts';
+import { ok, type Rig, startRig } from '../harness/http-rig.ts';
 
 const AP = { type: 'vfio-ap', variant: 'callback', queues: [1] };
 const CCW = { type: 'vfio-ccw', variant: 'range' };

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
 import { GENERATIONS } from '../../src/kernel/generations/index.ts';
+import { b1, bugOf, DriverRig } from '../harness/driver-rig.ts';
 import { hostFrom, textOf } from '../snapshot/restored.ts';
-import { b1, bugOf, DriverRig } from '../support/driver-rig.ts';
 
 const MIB = 0x100000;
 const VERSIONS = GENERATIONS.map(({ version }) => version);

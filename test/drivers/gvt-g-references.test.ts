@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { GTT_ENTRIES_MAX, type Vgpu } from '../../src/drivers/gvt-g/vgpu.ts';
+import { b1, bugOf, DriverRig, logOf } from '../harness/driver-rig.ts';
+import { TYPE1_VERSIONS } from '../harness/kernels.ts';
 import { hostFrom, textOf } from '../snapshot/restored.ts';
-import { b1, bugOf, DriverRig, logOf } from '../support/driver-rig.ts';
-import { TYPE1_VERSIONS } from '../support/kernels.ts';
 
 const MIB = 0x100000;
 /** One vGPU as the kernel has it, and [0, 2 MiB) mapped. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf, DriverRig, logOf } from '../support/driver-rig.ts';
+import { b1, bugOf, DriverRig, logOf } from '../harness/driver-rig.ts';
 
 const MIB = 0x100000;
 const EMPTY = { entries: 0, cache: [], dmaAddrs: [] };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { describeContainer } from '../../src/views/container.ts';
-import { b1, bugOf, CC, ccw, DriverRig, logOf, poke, READ } from '../support/driver-rig.ts';
+import { b1, bugOf, CC, ccw, DriverRig, logOf, poke, READ } from '../harness/driver-rig.ts';
 
 const KEEPER = { type: 'synthetic', onDmaUnmap: 'ignore' };
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DriverRig } from '../support/driver-rig.ts';
+import { DriverRig } from '../harness/driver-rig.ts';
 
 test.each(['mtty', 'mdpy', 'mbochs'])(
   'samples: %s is never called, and nobody can pin beside it alone',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { DriverRig } from '../support/driver-rig.ts';
-import { TYPE1_GENERATIONS } from '../support/kernels.ts';
+import { DriverRig } from '../harness/driver-rig.ts';
+import { TYPE1_GENERATIONS } from '../harness/kernels.ts';
 
 const synthetic = (onDmaUnmap: string, more: object = {}) => ({ type: 'synthetic', onDmaUnmap, ...more });
 const pin = (device: string, iova: number, npage = 1) => ({ device, iova, npage, prot: 3 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
 import { differencesBetween } from '../../src/kernel/generations/differences.ts';
 import { GENERATIONS } from '../../src/kernel/generations/index.ts';
-import { hostOf } from '../support/host.ts';
+import { hostOf } from '../harness/host.ts';
 
 /** An unmap of 16 pages at 0x10000 while vfio-ap has pinned a notification byte in the fifth. */
 function unmapWithNib(version: string, driver: Record<string, unknown>): Record<string, unknown> {

@@ -14,7 +14,7 @@ import {
   SUSPEND,
   TIC,
   WRITE,
-} from '../support/driver-rig.ts';
+} from '../harness/driver-rig.ts';
 
 /** vfio_ccw as each kernel has it: what was found by reading and recording the real one, a behaviour a test. */
 

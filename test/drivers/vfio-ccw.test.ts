@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf, CC, ccw, DriverRig, poke, READ, SUSPEND, WRITE } from '../support/driver-rig.ts';
+import { b1, bugOf, CC, ccw, DriverRig, poke, READ, SUSPEND, WRITE } from '../harness/driver-rig.ts';
 
 const PROGRAM = 0x40000;
 

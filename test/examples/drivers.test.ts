@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { startService, type TestService } from '../support/service.ts';
+import { startService, type TestService } from '../harness/service.ts';
 
 const FOLDER = fileURLToPath(new URL('../../examples/drivers/', import.meta.url));
 const LANGUAGES = [

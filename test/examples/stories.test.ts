@@ -5,7 +5,7 @@ import { delimiter, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startService, type TestService } from '../support/service.ts';
+import { startService, type TestService } from '../harness/service.ts';
 
 const FOLDER = fileURLToPath(new URL('../../examples/stories/', import.meta.url));
 const SCRIPTS = readdirSync(FOLDER).filter((name) => /^\d\d-.*\.sh$/.test(name));

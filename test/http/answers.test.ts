@@ -32,7 +32,7 @@ import {
   startRig,
   synthetic,
   unmap,
-} from './rig.ts';
+} from '../harness/http-rig.ts';
 
 let rig: Rig;
 beforeAll(async () => {

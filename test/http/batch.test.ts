@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ok, type Rig, startRig, synthetic } from './rig.ts';
+import { ok, type Rig, startRig, synthetic } from '../harness/http-rig.ts';
 
 let rig: Rig;
 beforeEach(async () => {

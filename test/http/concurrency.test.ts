@@ -17,7 +17,7 @@ import {
   stateOf,
   synthetic,
   unmap,
-} from './rig.ts';
+} from '../harness/http-rig.ts';
 
 let rig: Rig;
 beforeEach(async () => {

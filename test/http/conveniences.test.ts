@@ -3,8 +3,8 @@ import type { CallObject } from '../../schemas/calls.ts';
 import { generationOf } from '../../src/kernel/generations/index.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { replay } from '../../src/replay/replay.ts';
-import { newHost } from '../support/host.ts';
-import { ok, type Rig, startRig, synthetic } from './rig.ts';
+import { newHost } from '../harness/host.ts';
+import { ok, type Rig, startRig, synthetic } from '../harness/http-rig.ts';
 
 let rig: Rig;
 beforeEach(async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EventStream, NDJSON } from '../../src/host/event-stream.ts';
 import { Journal } from '../../src/host/journal.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { startService, type TestService } from '../harness/service.ts';
 
 let rig: TestService;
 beforeEach(async () => {

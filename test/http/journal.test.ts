@@ -12,7 +12,7 @@ import {
   startRig,
   synthetic,
   unmap,
-} from './rig.ts';
+} from '../harness/http-rig.ts';
 
 interface Event {
   seq: number;

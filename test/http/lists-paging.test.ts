@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { containerWith, expectProblem, map, ok, pin, type Rig, startRig, synthetic } from './rig.ts';
+import {
+  containerWith,
+  expectProblem,
+  map,
+  ok,
+  pin,
+  type Rig,
+  startRig,
+  synthetic,
+} from '../harness/http-rig.ts';
 
 const COUNT = 7;
 const PIN_COUNT = 5;

@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildApp } from '../../src/app.ts';
 import { type Config, DEFAULT_CONFIG } from '../../src/config.ts';
 import { Service } from '../../src/service.ts';
-import { injected, type LogLine } from '../support/service.ts';
 import {
   ASYNC,
   containerWith,
@@ -16,7 +15,8 @@ import {
   startRig,
   synthetic,
   unmap,
-} from './rig.ts';
+} from '../harness/http-rig.ts';
+import { injected, type LogLine } from '../harness/service.ts';
 
 const DEBUG = 20;
 const WARN = 40;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALL_NAMES, callEntry, restOf } from '../../schemas/calls.ts';
-import { type Answer, ok, type Rig, startRig } from './rig.ts';
+import { type Answer, ok, type Rig, startRig } from '../harness/http-rig.ts';
 
 type Json = Answer['body'];
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
-import { ok, type Rig, startRig } from './rig.ts';
+import { ok, type Rig, startRig } from '../harness/http-rig.ts';
 
 let rig: Rig;
 afterEach(() => rig.app.close());

@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { recordings } from '../support/recordings.ts';
-import { containerWith, expectProblem, map, ok, type Rig, startRig, stateOf, synthetic } from './rig.ts';
+import {
+  containerWith,
+  expectProblem,
+  map,
+  ok,
+  type Rig,
+  startRig,
+  stateOf,
+  synthetic,
+} from '../harness/http-rig.ts';
+import { recordings } from '../harness/recordings.ts';
 
 let rig: Rig;
 beforeAll(async () => {

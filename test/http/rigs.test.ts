@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Rig } from '../../src/rig/rig.ts';
 import { Rigs } from '../../src/rig/rigs.ts';
-import { newHost } from '../support/host.ts';
-import { replayOverHttp } from '../support/http-replay.ts';
-import { recordings } from '../support/recordings.ts';
-import { injected, startService, type TestService } from '../support/service.ts';
+import { newHost } from '../harness/host.ts';
+import { replayOverHttp } from '../harness/http-replay.ts';
+import { recordings } from '../harness/recordings.ts';
+import { injected, startService, type TestService } from '../harness/service.ts';
 
 let rig: TestService;
 beforeEach(async () => {

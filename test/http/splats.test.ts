@@ -11,7 +11,7 @@ import {
   startRig,
   synthetic,
   unmap,
-} from './rig.ts';
+} from '../harness/http-rig.ts';
 
 let rig: Rig;
 beforeEach(async () => {

@@ -10,7 +10,7 @@ import {
   startRig,
   stateOf,
   synthetic,
-} from './rig.ts';
+} from '../harness/http-rig.ts';
 
 const BODY_LIMIT = 4096;
 const JSON_TYPE = { 'content-type': 'application/json' };

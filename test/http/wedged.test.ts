@@ -12,7 +12,7 @@ import {
   stateOf,
   synthetic,
   unmap,
-} from './rig.ts';
+} from '../harness/http-rig.ts';
 
 let rig: Rig;
 let bug: Answer;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { AccessTable } from '../../src/kernel/iommufd/access-table.ts';
 import { IoptPages } from '../../src/kernel/iommufd/iopt-pages.ts';
-import { fuzz } from '../support/fuzz.ts';
+import { fuzz } from '../harness/fuzz.ts';
 
 const run = fc.record({
   start: fc.nat({ max: 60 }),

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { compare } from '../../src/replay/compare.ts';
 import { ScenarioRun } from '../../src/replay/run.ts';
 import type { Expectation, Scenario } from '../../src/replay/scenario.ts';
-import { newHost, SILENT } from '../support/host.ts';
+import { newHost, SILENT } from '../harness/host.ts';
 
 const FILE = 'conformance/linux-6.12-iommufd/experiments/accounting-pinned-vm.jsonl';
 const scenarios = readFileSync(FILE, 'utf8')

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DriverRig } from '../support/driver-rig.ts';
+import { DriverRig } from '../harness/driver-rig.ts';
 
 const VERSION = '6.12-iommufd';
 const synthetic = (onDmaUnmap: string, more: object = {}) => ({ type: 'synthetic', onDmaUnmap, ...more });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CC, ccw, DriverRig, poke, READ, SUSPEND } from '../support/driver-rig.ts';
+import { CC, ccw, DriverRig, poke, READ, SUSPEND } from '../harness/driver-rig.ts';
 
 const VERSION = '6.12-iommufd';
 const EVERYTHING = { iova: '0x0', length: '0xffffffffffffffff' };

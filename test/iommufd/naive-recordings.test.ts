@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Scenario } from '../../src/replay/scenario.ts';
 import { callOf } from '../../src/replay/scenario.ts';
-import { NaiveIommufdHost } from '../support/naive-iommufd-host.ts';
-import { recordings } from '../support/recordings.ts';
+import { recordings } from '../harness/recordings.ts';
+import { NaiveIommufdHost } from '../model/naive-iommufd-host.ts';
 
 /** The first step that the model answers differently, with both answers; null where there is none. */
 function firstDifference({ steps }: Scenario): unknown {

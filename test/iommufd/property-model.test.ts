@@ -5,13 +5,13 @@ import type { Host } from '../../src/host/host.ts';
 import { bodyOf } from '../../src/machine/answer.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkCall } from '../../src/machine/table.ts';
-import { fuzz } from '../support/fuzz.ts';
-import { newHost, SILENT } from '../support/host.ts';
-import { type IommufdOp, iommufdOp, iommufdSetup } from '../support/iommufd-calls.ts';
-import { dumpKernel } from '../support/kernel-dump.ts';
-import type { Area } from '../support/naive-iommufd.ts';
-import { NaiveIommufdHost } from '../support/naive-iommufd-host.ts';
-import { type Call, hex, PAGE, pageOf } from '../support/naive-values.ts';
+import { fuzz } from '../harness/fuzz.ts';
+import { newHost, SILENT } from '../harness/host.ts';
+import { dumpKernel } from '../harness/kernel-dump.ts';
+import { type IommufdOp, iommufdOp, iommufdSetup } from '../model/iommufd-calls.ts';
+import type { Area } from '../model/naive-iommufd.ts';
+import { NaiveIommufdHost } from '../model/naive-iommufd-host.ts';
+import { type Call, hex, PAGE, pageOf } from '../model/naive-values.ts';
 
 /** Fields of an answer that both sides know. */
 const FIELDS = ['size', 'pinned', 'value', 'data', 'dmaAvail'];

@@ -2,12 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { fuzz } from '../support/fuzz.ts';
-import { type IommufdOp, iommufdOp, iommufdSetup } from '../support/iommufd-calls.ts';
-import { dumpKernel } from '../support/kernel-dump.ts';
-import { NaiveIommufdHost } from '../support/naive-iommufd-host.ts';
-import type { Call } from '../support/naive-values.ts';
-import { expectedAfter, isRefusal, make } from '../support/refusal-rules.ts';
+import { fuzz } from '../harness/fuzz.ts';
+import { dumpKernel } from '../harness/kernel-dump.ts';
+import { type IommufdOp, iommufdOp, iommufdSetup } from '../model/iommufd-calls.ts';
+import { NaiveIommufdHost } from '../model/naive-iommufd-host.ts';
+import type { Call } from '../model/naive-values.ts';
+import { expectedAfter, isRefusal, make } from '../refusals/refusal-rules.ts';
 import {
   CONTAINER,
   device,
@@ -20,7 +20,7 @@ import {
   region,
   smallHost,
   unmap,
-} from '../support/refusals.ts';
+} from '../refusals/refusals.ts';
 
 const VERSION = '6.12-iommufd';
 const C0 = { container: 'c0' };

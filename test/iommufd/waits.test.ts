@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
 import type { StartedCall } from '../../src/machine/call-task.ts';
-import { DriverRig } from '../support/driver-rig.ts';
-import { dumpKernel } from '../support/kernel-dump.ts';
+import { DriverRig } from '../harness/driver-rig.ts';
+import { dumpKernel } from '../harness/kernel-dump.ts';
 
 /** What a call came to: `ok` with the size, an errno with the size, or `waiting`. */
 function outcome({ answer }: StartedCall): string {

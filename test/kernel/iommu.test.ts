@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { IommuArgument } from '../../schemas/iommu.ts';
 import type { Host } from '../../src/host/host.ts';
-import { newHost, SILENT } from '../support/host.ts';
+import { newHost, SILENT } from '../harness/host.ts';
 
 /** A container c0 whose vfio-pci devices d0, d1… lie behind these IOMMUs; the errno of each set-container. */
 function machine(version: string, iommus: readonly IommuArgument[], before: object[] = []) {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type DriverServer, driverServer } from '../support/driver-server.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { type DriverServer, driverServer } from '../harness/driver-server.ts';
+import { startService, type TestService } from '../harness/service.ts';
 import { parseExposition, type Sample } from './exposition.ts';
 
 let rig: TestService;

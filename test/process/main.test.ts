@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { compile, type End, type Program, type Running, start } from './program.ts';
+import { compile, type End, type Program, type Running, start } from '../harness/program.ts';
 
 const EXIT_USAGE = 64;
 const EXIT_PANIC = 70;

@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { compile, type Program } from '../harness/program.ts';
 import { compile as compileC, HAS_COMPILER } from '../preload/programs.ts';
-import { compile, type Program } from '../process/program.ts';
 
 const SLOW_MS = 170_000;
 

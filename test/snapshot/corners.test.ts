@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Type1 } from '../../src/kernel/type1/type1.ts';
-import { newHost, SILENT } from '../support/host.ts';
-import { dumpKernel } from '../support/kernel-dump.ts';
-import { TYPE1_VERSIONS } from '../support/kernels.ts';
+import { newHost, SILENT } from '../harness/host.ts';
+import { dumpKernel } from '../harness/kernel-dump.ts';
+import { TYPE1_VERSIONS } from '../harness/kernels.ts';
 import { hostFrom, make, seen, textOf } from './restored.ts';
 
 const PAGE = 4096;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { newHost } from '../support/host.ts';
+import { newHost } from '../harness/host.ts';
 import { hostFrom, make, textOf } from './restored.ts';
 
 /** Mappings, and pages pinned in each of the first ones. */

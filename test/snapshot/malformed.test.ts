@@ -3,8 +3,8 @@ import type { CallObject } from '../../schemas/calls.ts';
 import type { Host } from '../../src/host/host.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
-import { newHost } from '../support/host.ts';
-import { dumpKernel } from '../support/kernel-dump.ts';
+import { newHost } from '../harness/host.ts';
+import { dumpKernel } from '../harness/kernel-dump.ts';
 import { make, textOf } from './restored.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type

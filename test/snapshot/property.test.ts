@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
 import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
-import { fuzz } from '../support/fuzz.ts';
-import { newHost, SILENT } from '../support/host.ts';
-import { dumpKernel } from '../support/kernel-dump.ts';
-import { anyCall, anySetup } from '../support/random-calls.ts';
+import { fuzz } from '../harness/fuzz.ts';
+import { newHost, SILENT } from '../harness/host.ts';
+import { dumpKernel } from '../harness/kernel-dump.ts';
+import { anyCall, anySetup } from '../model/random-calls.ts';
 import { modelCall, modelSetup } from './model-devices.ts';
 import { drain, hostFrom, make, type Outcome, seen, textOf } from './restored.ts';
 

@@ -3,9 +3,9 @@ import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { compare } from '../../src/replay/compare.ts';
 import { ScenarioRun } from '../../src/replay/run.ts';
 import type { Scenario } from '../../src/replay/scenario.ts';
-import { newHost, SILENT } from '../support/host.ts';
-import { recordings } from '../support/recordings.ts';
-import { STRAY_CALLBACKS } from '../support/stray-callbacks.ts';
+import { newHost, SILENT } from '../harness/host.ts';
+import { recordings } from '../harness/recordings.ts';
+import { STRAY_CALLBACKS } from '../harness/stray-callbacks.ts';
 import { hostFrom, textOf } from './restored.ts';
 
 /** The last place in the first half of a scenario where no call is under way or waits to be looked at. */

@@ -5,7 +5,7 @@ import type { StartedCall } from '../../src/machine/call-task.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkCall } from '../../src/machine/table.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
-import { newHost } from '../support/host.ts';
+import { newHost } from '../harness/host.ts';
 
 /** A snapshot as text, secrets included. */
 export function textOf(host: Host): string {

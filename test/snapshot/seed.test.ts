@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compile, type End, type Program, type Running, start } from '../process/program.ts';
+import { compile, type End, type Program, type Running, start } from '../harness/program.ts';
 
 let program: Program;
 let folder: string;

@@ -5,10 +5,10 @@ import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { replay } from '../../src/replay/replay.ts';
 import { runScenario } from '../../src/replay/run.ts';
 import type { Scenario, Step } from '../../src/replay/scenario.ts';
-import { type DriverServer, driverServer } from '../support/driver-server.ts';
-import { newHost, SILENT } from '../support/host.ts';
-import { recordings } from '../support/recordings.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { type DriverServer, driverServer } from '../harness/driver-server.ts';
+import { newHost, SILENT } from '../harness/host.ts';
+import { recordings } from '../harness/recordings.ts';
+import { startService, type TestService } from '../harness/service.ts';
 
 describe.each(KERNEL_VERSIONS)('Linux %s', (version) => {
   test.each(recordings(version))('the trace of every recording in $file replays with no difference', (of) => {

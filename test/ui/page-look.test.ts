@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { ASYNC, containerWith, hitBug, map, mdevIn, ok, pin, synthetic, unmap } from '../http/rig.ts';
+import { ASYNC, containerWith, hitBug, map, mdevIn, ok, pin, synthetic, unmap } from '../harness/http-rig.ts';
 import { says, usePage } from './page.ts';
 
 /** Longest the page may take to show 65,535 mappings and to answer a key then, milliseconds. */

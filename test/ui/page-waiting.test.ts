@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { ASYNC, containerWith, hitBug, map, mdevIn, ok, pin, synthetic, unmap } from '../http/rig.ts';
+import { ASYNC, containerWith, hitBug, map, mdevIn, ok, pin, synthetic, unmap } from '../harness/http-rig.ts';
 import { isInWindow, PATIENCE, says, usePage } from './page.ts';
 
 const at = usePage();

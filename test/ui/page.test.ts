@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { containerWith, hitBug, map, mdevIn, ok, pin, synthetic } from '../http/rig.ts';
+import { containerWith, hitBug, map, mdevIn, ok, pin, synthetic } from '../harness/http-rig.ts';
 import { says, usePage } from './page.ts';
 
 const at = usePage();

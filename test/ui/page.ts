@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
-import { type Rig, startRig } from '../http/rig.ts';
+import { type Rig, startRig } from '../harness/http-rig.ts';
 import { type Browser, startBrowser, whyNoBrowser } from './browser.ts';
 
 /** A service that listens, and a page of a browser: new ones for each test. */

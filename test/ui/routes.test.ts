@@ -13,7 +13,7 @@ import {
   startRig,
   synthetic,
   unmap,
-} from '../http/rig.ts';
+} from '../harness/http-rig.ts';
 
 let rig: Rig;
 beforeEach(async () => {

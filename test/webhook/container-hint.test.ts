@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DEFAULT_WEBHOOK_ALLOW, WebhookAllow } from '../../src/webhook/allow.ts';
 import { WebhookCaller } from '../../src/webhook/caller.ts';
-import { freePort } from '../support/driver-server.ts';
+import { freePort } from '../harness/driver-server.ts';
 
 async function reasonFor(inContainer: boolean, host: string): Promise<string> {
   const caller = new WebhookCaller(new WebhookAllow(DEFAULT_WEBHOOK_ALLOW), inContainer);

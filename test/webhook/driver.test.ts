@@ -2,8 +2,8 @@ import { createHmac } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type DriverServer, driverServer, freePort } from '../support/driver-server.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { type DriverServer, driverServer, freePort } from '../harness/driver-server.ts';
+import { startService, type TestService } from '../harness/service.ts';
 
 let rig: TestService;
 const open: { close(): Promise<unknown> | unknown }[] = [];

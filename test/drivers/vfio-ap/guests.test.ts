@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf, logOf } from '../../support/driver-rig.ts';
+import { b1, bugOf, logOf } from '../../harness/driver-rig.ts';
 import { ApRig, QUEUES } from './rig.ts';
 
 const LATER = ['6.1', '6.12', '7.2'];

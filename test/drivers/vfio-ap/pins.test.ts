@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf, DriverRig, logOf } from '../../support/driver-rig.ts';
+import { b1, bugOf, DriverRig, logOf } from '../../harness/driver-rig.ts';
 
 const APQN = 0x0001;
 

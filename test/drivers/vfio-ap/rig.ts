@@ -1,7 +1,7 @@
 import type { CallObject } from '../../../schemas/calls.ts';
 import { bodyOf } from '../../../src/machine/answer.ts';
 import { modelStates } from '../../../src/replay/devices.ts';
-import { DriverRig } from '../../support/driver-rig.ts';
+import { DriverRig } from '../../harness/driver-rig.ts';
 
 /** Adapter 0, domains 0 and 1. */
 export const QUEUES = [0, 1];

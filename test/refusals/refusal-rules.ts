@@ -4,7 +4,7 @@ import type { Host } from '../../src/host/host.ts';
 import type { Answer } from '../../src/machine/answer.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkCall } from '../../src/machine/table.ts';
-import type { KernelDump } from './kernel-dump.ts';
+import type { KernelDump } from '../harness/kernel-dump.ts';
 
 /** How a call ended: as a table of refusals names it, with what it printed. `ok` is none. */
 export interface Ending {

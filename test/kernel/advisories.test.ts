@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
-import { toReply } from '../routes/replies.ts';
-import type { Host } from '../src/host/host.ts';
-import { newHost } from './support/host.ts';
+import { toReply } from '../../routes/replies.ts';
+import type { Host } from '../../src/host/host.ts';
+import { newHost } from '../harness/host.ts';
 
 let host: Host;
 

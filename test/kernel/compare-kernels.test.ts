@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
-import { neighbourOf } from '../src/kernel/generations/differences.ts';
-import { GENERATIONS } from '../src/kernel/generations/index.ts';
-import { compareKernels } from '../src/replay/compare-kernels.ts';
-import { callOf, type Scenario } from '../src/replay/scenario.ts';
-import { hostOf } from './support/host.ts';
-import { recordings } from './support/recordings.ts';
+import { neighbourOf } from '../../src/kernel/generations/differences.ts';
+import { GENERATIONS } from '../../src/kernel/generations/index.ts';
+import { compareKernels } from '../../src/replay/compare-kernels.ts';
+import { callOf, type Scenario } from '../../src/replay/scenario.ts';
+import { hostOf } from '../harness/host.ts';
+import { recordings } from '../harness/recordings.ts';
 
 /** The recordings of one file on every kernel, by scenario id. */
 function byId(file: string): Map<string, Map<string, Scenario>> {

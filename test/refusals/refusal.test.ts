@@ -1,17 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { CALL_NAMES, type CallObject } from '../schemas/calls.ts';
-import type { SplatReport } from '../src/kernel/splat-report.ts';
-import { fuzz } from './support/fuzz.ts';
-import { dumpKernel, type KernelDump } from './support/kernel-dump.ts';
-import { anyCall, anySetup } from './support/random-calls.ts';
-import { expectedAfter, isRefusal, make } from './support/refusal-rules.ts';
-import { CONTAINER, device, map, opened, pin, smallHost, unmap } from './support/refusals.ts';
-import { CONTAINER_REFUSALS } from './support/refusals-container.ts';
-import { DEVICE_REFUSALS } from './support/refusals-device.ts';
-import { DRIVER_REFUSALS } from './support/refusals-driver.ts';
-import { HOST_REFUSALS } from './support/refusals-host.ts';
+import { CALL_NAMES, type CallObject } from '../../schemas/calls.ts';
+import type { SplatReport } from '../../src/kernel/splat-report.ts';
+import { fuzz } from '../harness/fuzz.ts';
+import { dumpKernel, type KernelDump } from '../harness/kernel-dump.ts';
+import { anyCall, anySetup } from '../model/random-calls.ts';
+import { expectedAfter, isRefusal, make } from './refusal-rules.ts';
+import { CONTAINER, device, map, opened, pin, smallHost, unmap } from './refusals.ts';
+import { CONTAINER_REFUSALS } from './refusals-container.ts';
+import { DEVICE_REFUSALS } from './refusals-device.ts';
+import { DRIVER_REFUSALS } from './refusals-driver.ts';
+import { HOST_REFUSALS } from './refusals-host.ts';
 
 const REFUSALS = [...HOST_REFUSALS, ...CONTAINER_REFUSALS, ...DEVICE_REFUSALS, ...DRIVER_REFUSALS];
 

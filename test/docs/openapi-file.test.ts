@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openApiFile } from '../src/docs/openapi-file.ts';
-import { startService, type TestService } from './support/service.ts';
+import { openApiFile } from '../../src/docs/openapi-file.ts';
+import { startService, type TestService } from '../harness/service.ts';
 
 interface Operation {
   operationId: string;
@@ -23,7 +23,7 @@ let committed: string;
 let document: Document;
 beforeAll(async () => {
   rig = await startService({ logLevel: 'silent' });
-  committed = readFileSync(new URL('../openapi.json', import.meta.url), 'utf8');
+  committed = readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8');
   document = JSON.parse(committed) as Document;
 });
 afterAll(() => rig.app.close());

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { toReply } from '../routes/replies.ts';
-import type { Host } from '../src/host/host.ts';
-import type { StartedCall } from '../src/machine/call-task.ts';
-import { hostOf } from './support/host.ts';
-import { TYPE1_GENERATIONS } from './support/kernels.ts';
+import { toReply } from '../../routes/replies.ts';
+import type { Host } from '../../src/host/host.ts';
+import type { StartedCall } from '../../src/machine/call-task.ts';
+import { hostOf } from '../harness/host.ts';
+import { TYPE1_GENERATIONS } from '../harness/kernels.ts';
 
 /** What a call came to: `ok`, an errno, `killed`, `hangs`, or `waiting` while it is under way. */
 function outcome({ answer }: StartedCall): string {

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { NIL } from '../src/kernel/rb-links.ts';
-import { MappingTable } from '../src/kernel/type1/mapping-table.ts';
-import { PinTable } from '../src/kernel/type1/pin-table.ts';
-import { type ClrsNode, ClrsTree } from './support/clrs-tree.ts';
-import { fuzz } from './support/fuzz.ts';
+import { NIL } from '../../src/kernel/rb-links.ts';
+import { MappingTable } from '../../src/kernel/type1/mapping-table.ts';
+import { PinTable } from '../../src/kernel/type1/pin-table.ts';
+import { fuzz } from '../harness/fuzz.ts';
+import { type ClrsNode, ClrsTree } from '../model/clrs-tree.ts';
 
 /** The tables with the shape of their trees in sight, written as ClrsTree.shape writes it. */
 class ShownMappings extends MappingTable {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Deadline } from '../src/deadline.ts';
+import { Deadline } from '../../src/deadline.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

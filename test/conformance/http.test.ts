@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { KERNEL_VERSIONS } from '../src/kernel/generations/index.ts';
-import { replayOverHttp } from './support/http-replay.ts';
-import { recordings } from './support/recordings.ts';
-import { startService, type TestService } from './support/service.ts';
-import { STRAY_CALLBACKS } from './support/stray-callbacks.ts';
+import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
+import { replayOverHttp } from '../harness/http-replay.ts';
+import { recordings } from '../harness/recordings.ts';
+import { startService, type TestService } from '../harness/service.ts';
+import { STRAY_CALLBACKS } from '../harness/stray-callbacks.ts';
 
 let rig: TestService;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DEFAULT_CONFIG, readConfig } from '../src/config.ts';
+import { DEFAULT_CONFIG, readConfig } from '../../src/config.ts';
 
 test('without settings the defaults hold', () => {
   expect(readConfig([], {})).toEqual(DEFAULT_CONFIG);

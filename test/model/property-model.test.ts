@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { test } from 'vitest';
-import { toReply } from '../routes/replies.ts';
-import type { Host } from '../src/host/host.ts';
-import { Refused } from '../src/machine/refused.ts';
-import { checkCall } from '../src/machine/table.ts';
-import { fuzz } from './support/fuzz.ts';
-import { newHost } from './support/host.ts';
-import { dumpKernel } from './support/kernel-dump.ts';
-import { type Op, op, setup } from './support/model-calls.ts';
-import { NaiveHost } from './support/naive-model.ts';
-import { type Call, hex } from './support/naive-values.ts';
+import { toReply } from '../../routes/replies.ts';
+import type { Host } from '../../src/host/host.ts';
+import { Refused } from '../../src/machine/refused.ts';
+import { checkCall } from '../../src/machine/table.ts';
+import { fuzz } from '../harness/fuzz.ts';
+import { newHost } from '../harness/host.ts';
+import { dumpKernel } from '../harness/kernel-dump.ts';
+import { type Op, op, setup } from './model-calls.ts';
+import { NaiveHost } from './naive-model.ts';
+import { type Call, hex } from './naive-values.ts';
 
 /** Fields of an answer that both sides know. */
 const FIELDS = ['size', 'pinned', 'value', 'dirtyPages', 'data', 'dmaAvail'];

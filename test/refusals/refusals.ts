@@ -1,7 +1,7 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import { Host } from '../../src/host/host.ts';
 import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
-import { newHost, SILENT } from './host.ts';
+import { newHost, SILENT } from '../harness/host.ts';
 
 /** A call that is refused: in what state, and how. */
 export interface Refusal {

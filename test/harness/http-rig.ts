@@ -1,7 +1,7 @@
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { expect } from 'vitest';
 import type { Config } from '../../src/config.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { startService, type TestService } from './service.ts';
 
 /** An HTTP answer; `body` is empty where there was none. */
 export interface Answer {

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { VfioHostClient } from '../../src/client/index.ts';
 import type { ClientOptions } from '../../src/client/transport.ts';
 import type { Config } from '../../src/config.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { startService, type TestService } from './service.ts';
 
 /** A service that listens, with clients of it. */
 export interface Server extends TestService {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { KERNEL_VERSIONS } from '../src/kernel/generations/index.ts';
-import { replay } from '../src/replay/replay.ts';
-import { newHost, SILENT } from './support/host.ts';
-import { recordings } from './support/recordings.ts';
-import { STRAY_CALLBACKS } from './support/stray-callbacks.ts';
+import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
+import { replay } from '../../src/replay/replay.ts';
+import { newHost, SILENT } from '../harness/host.ts';
+import { recordings } from '../harness/recordings.ts';
+import { STRAY_CALLBACKS } from '../harness/stray-callbacks.ts';
 
 for (const version of KERNEL_VERSIONS) {
   for (const { file, scenarios } of recordings(version)) {
