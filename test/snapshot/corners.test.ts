@@ -131,3 +131,19 @@ test('mappings that one at the end of the address space hides', () => {
   const { state } = goOn([...join('d0'), map(1), top, map(5), map(7), map(5)], [map(5), unmap(1, 9), map(3)]);
   expect(state.containers[0].iommu.overlapPossible).toBe(true);
 });
+
+test('a device whose open waits for a lock that died', () => {
+  const manual = { driver: { type: 'manual', openDevice: true } };
+  const { state } = goOn(
+    [
+      ...join('d0'),
+      ...join('d1', manual),
+      map(1),
+      pin('d0', 1),
+      unmap(1),
+      { call: 'complete-callback', device: 'd1' },
+    ],
+    [{ call: 'close-device', device: 'd1' }, pin('d1', 1), { call: 'close-group', device: 'd1' }],
+  );
+  expect(state.devices[1]).toMatchObject({ device: 'd1', openCount: 1 });
+});

@@ -177,6 +177,7 @@ export class CompatContainer extends Container {
     const refused = this.iommu.bind(task, device);
     if (refused) return refused;
     device.openCount++;
+    device.openedThrough = this;
     let errno = yield* kernel.openDevice(task, device);
     if (!errno) {
       errno = this.iommu.attach(task, device);
@@ -185,6 +186,7 @@ export class CompatContainer extends Container {
     if (errno) {
       yield* this.iommu.unbind(task, device);
       device.openCount--;
+      device.openedThrough = null;
     }
     return errno;
   }

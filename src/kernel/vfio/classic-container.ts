@@ -146,6 +146,7 @@ export class ClassicContainer extends Container {
     if (!this.iommu) return task.refuse('EINVAL', 'the group has no container with an IOMMU');
     group.containerUsers++;
     device.openCount++;
+    device.openedThrough ??= this;
     if (device.openCount > 1) return opensEachFile(task, device) ? yield* this.openAgain(task, device) : null;
     const { registersBeforeOpen } = kernel.gen.core;
     if (registersBeforeOpen) yield* this.iommu.registerDevice(task, device);
@@ -153,6 +154,7 @@ export class ClassicContainer extends Container {
     if (errno) {
       if (registersBeforeOpen) yield* this.iommu.unregisterDevice(task, device);
       device.openCount--;
+      device.openedThrough = null;
       group.containerUsers--;
       return errno;
     }

@@ -81,9 +81,7 @@ function* openThroughGroup(task: Task, device: Device): KernelStep<Errno | null>
       return task.refuse('EINVAL', 'the group is not viable: a device of it has a host driver');
     if (!device.isBound) return refuseUnbound(task, device);
   }
-  const errno = yield* container.openDevice(task, device);
-  if (!errno) device.openedThrough ??= container;
-  return errno;
+  return yield* container.openDevice(task, device);
 }
 
 function refuseUnbound(task: Task, { id, boundTo }: Device): Errno {
