@@ -12,7 +12,7 @@ import { rigOf } from './rig-of.ts';
 export function callRoutes(app: FastifyInstance, service: Service): void {
   for (const call of CALL_NAMES) {
     const { method, url, status } = restOf(call);
-    const { on: target, args, answer, of } = callEntry(call);
+    const { about, on: target, args, answer, of } = callEntry(call);
     const takesBody = method === 'POST';
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       // What came with a DELETE no schema of the route has checked.
@@ -32,6 +32,7 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
         operationId: call,
         tags: [target],
         summary: of ? `${call}: ${of.join(', ')}` : call,
+        description: about,
         ...(target === 'host' ? {} : { params: Type.Object({ [target]: Id }) }),
         ...(takesBody ? { body: args } : {}),
         response: {

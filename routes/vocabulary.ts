@@ -20,10 +20,11 @@ export function vocabularyRoutes(app: FastifyInstance): void {
 }
 
 function describe(name: CallName) {
-  const { on, by, reads, of, args } = callEntry(name);
+  const { about, on, by, reads, of, args } = callEntry(name);
   const { method, url, status } = restOf(name);
   return {
     call: name,
+    about,
     on,
     by: by ?? 'client',
     reads: reads ?? false,

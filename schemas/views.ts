@@ -228,6 +228,7 @@ export type ComparisonView = Static<typeof ComparisonView>;
 /** What `GET /v1/calls` says of each call. */
 const CallView = Type.Object({
   call: Type.String(),
+  about: Type.String({ description: 'what it does' }),
   on: Type.String({ description: 'what it is made on: host, process, container, device or fault' }),
   by: Type.String({ description: 'client, or driver: what is under way may be waiting for it' }),
   reads: Type.Boolean({ description: 'it changes nothing that a client can see' }),

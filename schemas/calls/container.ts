@@ -23,16 +23,21 @@ const Bitmap = {
 /** Calls on a container: the ioctls of /dev/vfio/vfio. */
 export const containerCalls = {
   'open-container': call({
+    about:
+      'Opens /dev/vfio/vfio: a container without groups and without an IOMMU. The process that opens it is the one whose memory its mappings are of.',
     on: 'host',
     args: { container: Type.Optional(Id), process: Type.Optional(Id) },
     answer: { container: Type.String(), process: Type.String() },
     rest: { method: 'POST', url: '/v1/containers', status: 201 },
   }),
   'close-container': call({
+    about:
+      'Closes the container’s file. The object lives on while groups are attached; with the last of them its mappings and pins go.',
     on: 'container',
     rest: { method: 'DELETE', url: '/v1/containers/:container', status: 204 },
   }),
   'set-iommu': call({
+    about: 'VFIO_SET_IOMMU: chooses the IOMMU type. A group must be attached; it can be done once.',
     on: 'container',
     args: {
       type: Type.Union(
@@ -48,12 +53,15 @@ export const containerCalls = {
     stack: ioctl('vfio_iommu_type1_attach_group', 'vfio_fops_unl_ioctl'),
   }),
   'check-extension': call({
+    about: 'VFIO_CHECK_EXTENSION: whether an extension is supported; 0 or a positive value.',
     on: 'container',
     reads: true,
     args: { extension: UnsignedLong },
     answer: { value: Count },
   }),
   'iommu-info': call({
+    about:
+      'VFIO_IOMMU_GET_INFO: page sizes, IOVA ranges, how many more mappings may be made, and what dirty tracking offers.',
     on: 'container',
     reads: true,
     answer: {
@@ -66,12 +74,16 @@ export const containerCalls = {
     rest: { method: 'GET', url: '/v1/containers/:container/iommu-info', status: 200 },
   }),
   'map-dma': call({
+    about:
+      'VFIO_IOMMU_MAP_DMA: maps [vaddr, vaddr+size) of the process at [iova, iova+size). With an IOMMU-backed device its pages are pinned at once; for mdevs not before a driver pins them.',
     on: 'container',
     args: { iova: Address64, vaddr: Address64, size: Address64, flags: FlagWord(MAP_FLAGS) },
     answer: { iova: Hex, size: Hex },
     stack: ioctl('vfio_iommu_type1_ioctl', 'vfio_fops_unl_ioctl'),
   }),
   'unmap-dma': call({
+    about:
+      'VFIO_IOMMU_UNMAP_DMA: removes the mappings in [iova, iova+size). Drivers are called back for a mapping that has pins, again and again until they are gone; after eleven visits the kernel gives up with BUG_ON.',
     on: 'container',
     args: {
       iova: Address64,
@@ -82,13 +94,25 @@ export const containerCalls = {
     answer: { size: Hex, ...Bitmap },
     stack: ioctl('vfio_iommu_type1_ioctl', 'vfio_fops_unl_ioctl'),
   }),
-  'dirty-start': call({ on: 'container' }),
-  'dirty-stop': call({ on: 'container' }),
+  'dirty-start': call({
+    about: 'VFIO_IOMMU_DIRTY_PAGES with START: what is pinned or written from now on counts as dirty.',
+    on: 'container',
+  }),
+  'dirty-stop': call({
+    about: 'VFIO_IOMMU_DIRTY_PAGES with STOP: no more tracking, the bitmaps are freed.',
+    on: 'container',
+  }),
   'dirty-get': call({
+    about:
+      'VFIO_IOMMU_DIRTY_PAGES with GET_BITMAP: which pages of mappings in the range are dirty; they count as clean afterwards.',
     on: 'container',
     reads: true,
     args: { iova: Address64, size: Address64, pageSize: Address64 },
     answer: Bitmap,
   }),
-  'dirty-flags': call({ on: 'container', args: { flags: UInt32 } }),
+  'dirty-flags': call({
+    about: 'VFIO_IOMMU_DIRTY_PAGES with any flags word, to see how it is refused.',
+    on: 'container',
+    args: { flags: UInt32 },
+  }),
 };

@@ -27,6 +27,8 @@ const Binding = oneOf('vfio-pci', 'none', 'pci-stub', 'other');
 /** Calls on a device and its group. */
 export const deviceCalls = {
   'create-device': call({
+    about:
+      'Makes a device and, unless `group` names one, a group for it: an mdev with a driver, or a device bound to vfio-pci behind an IOMMU.',
     on: 'host',
     args: {
       device: Type.Optional(Id),
@@ -41,34 +43,63 @@ export const deviceCalls = {
     answer: DeviceFields,
     rest: { method: 'POST', url: '/v1/devices', status: 201 },
   }),
-  'bind-device': call({ on: 'device', args: { to: Binding } }),
+  'bind-device': call({
+    about:
+      'Binds a device behind an IOMMU to another driver, or to none: what makes its group viable or not.',
+    on: 'device',
+    args: { to: Binding },
+  }),
   'remove-device': call({
+    about: 'Takes the device away.',
     on: 'device',
     rest: { method: 'DELETE', url: '/v1/devices/:device', status: 204 },
   }),
-  'open-group': call({ on: 'device' }),
+  'open-group': call({ about: 'Opens the file /dev/vfio/GROUP.', on: 'device' }),
   'close-group': call({
+    about: 'Closes the group’s file.',
     on: 'device',
     stack: release('vfio_iommu_type1_detach_group', 'vfio_group_fops_release'),
   }),
   'set-container': call({
+    about: 'VFIO_GROUP_SET_CONTAINER: attaches the group to a container.',
     on: 'device',
     args: { container: Id },
     stack: ioctl('vfio_iommu_type1_attach_group', 'vfio_group_fops_unl_ioctl'),
   }),
   'unset-container': call({
+    about:
+      'VFIO_GROUP_UNSET_CONTAINER: takes the group out of its container. With the last group its mappings go.',
     on: 'device',
     stack: ioctl('vfio_iommu_type1_detach_group', 'vfio_group_fops_unl_ioctl'),
   }),
   /** The guest (KVM) that a group is given to; null takes it away (KVM_DEV_VFIO_GROUP_ADD, _DEL). */
-  'ap-set-guest': call({ on: 'device', args: { guest: Guest } }),
-  'group-status': call({ on: 'device', reads: true, answer: { value: Count } }),
-  'open-device': call({ on: 'device', args: { guest: Type.Optional(Guest) } }),
+  'ap-set-guest': call({
+    about:
+      'KVM_DEV_VFIO_GROUP_ADD or _DEL: the guest that the device’s group is given to; null takes it away.',
+    on: 'device',
+    args: { guest: Guest },
+  }),
+  'group-status': call({
+    about: 'VFIO_GROUP_GET_STATUS: 1 viable, 2 container set.',
+    on: 'device',
+    reads: true,
+    answer: { value: Count },
+  }),
+  'open-device': call({
+    about:
+      'VFIO_GROUP_GET_DEVICE_FD: opens the device. Opening it again counts up; the driver is told of the first open and of the last close.',
+    on: 'device',
+    args: { guest: Type.Optional(Guest) },
+  }),
   'close-device': call({
+    about:
+      'Closes the device’s file. With the last one the driver closes; pins that it has not given back leak.',
     on: 'device',
     stack: release('vfio_iommu_type1_detach_group', 'vfio_device_fops_release'),
   }),
   'pin-pages': call({
+    about:
+      'vfio_pin_pages, as a driver makes it: pins `npage` pages from `iova` on, wherever a mapping has them.',
     on: 'device',
     by: 'driver',
     args: { iova: Address64, npage: Int32, prot: FlagWord(PROT_FLAGS) },
@@ -76,6 +107,7 @@ export const deviceCalls = {
     stack: driverThread('vfio_pin_pages'),
   }),
   'unpin-pages': call({
+    about: 'vfio_unpin_pages, as a driver makes it: gives `npage` pages from `iova` on back.',
     on: 'device',
     by: 'driver',
     args: { iova: Address64, npage: Int32 },
@@ -83,6 +115,7 @@ export const deviceCalls = {
     stack: driverThread('vfio_unpin_pages'),
   }),
   'dma-rw': call({
+    about: 'vfio_dma_rw, as a driver makes it: copies from or to the memory behind an IOVA, without a pin.',
     on: 'device',
     by: 'driver',
     args: {
@@ -95,7 +128,20 @@ export const deviceCalls = {
     answer: { data: Type.Optional(Type.String()) },
     stack: driverThread('vfio_dma_rw'),
   }),
-  'set-driver': call({ on: 'device', args: { driver: synthetic.config } }),
-  'resume-callbacks': call({ on: 'device', by: 'driver' }),
-  'complete-callback': call({ on: 'device', by: 'driver', args: CallbackReturnFields }),
+  'set-driver': call({
+    about: 'Changes how a synthetic driver behaves while it runs.',
+    on: 'device',
+    args: { driver: synthetic.config },
+  }),
+  'resume-callbacks': call({
+    about: 'Lets a held callback of a synthetic driver go on, and holds no more.',
+    on: 'device',
+    by: 'driver',
+  }),
+  'complete-callback': call({
+    about: 'Lets the callback that a `manual` driver (or a webhook) is in return, with what it returns.',
+    on: 'device',
+    by: 'driver',
+    args: CallbackReturnFields,
+  }),
 };

@@ -18,9 +18,9 @@ export const driverCalls = {
 };
 
 function entries<E>(on: CallTarget, calls: Readonly<Record<string, DriverCallSchema>>): E {
-  const named = Object.entries(calls).map(([name, { args, answer, stack }]) => [
+  const named = Object.entries(calls).map(([name, { about, args, answer, stack }]) => [
     name,
-    call({ on, args: args.properties, ...(answer ? { answer } : {}), ...(stack ? { stack } : {}) }),
+    call({ about, on, args: args.properties, ...(answer ? { answer } : {}), ...(stack ? { stack } : {}) }),
   ]);
   return Object.fromEntries(named) as E;
 }

@@ -14,7 +14,7 @@ export interface RestRequest {
 }
 
 /** What may come with every answer. */
-const SideEffects = {
+export const SideEffects = {
   invalidations: Type.Optional(Type.Array(InvalidationEntry)),
   log: Type.Optional(Type.Array(LogEntry)),
   splats: Type.Optional(
@@ -30,6 +30,8 @@ export interface CallEntry<
   A extends TProperties = TProperties,
   R extends TProperties = TProperties,
 > {
+  /** What it does, for whoever has not read the kernel: a sentence or two. */
+  readonly about: string;
   readonly on: T;
   /** A driver makes it, maybe from inside its callback: what is under way may be waiting for it. */
   readonly by?: 'driver';
@@ -49,7 +51,7 @@ export interface CallEntry<
 
 /** What an entry says itself. */
 interface Given<T extends CallTarget, A extends TProperties, R extends TProperties>
-  extends Pick<CallEntry, 'by' | 'reads' | 'rest' | 'stack' | 'of'> {
+  extends Pick<CallEntry, 'about' | 'by' | 'reads' | 'rest' | 'stack' | 'of'> {
   readonly on: T;
   /** No arguments where there are none. */
   readonly args?: A;

@@ -7,6 +7,7 @@ import { call } from './entry.ts';
 export const hostCalls = {
   /** The process sleeps: deferred work of the driver models has time. */
   sleep: call({
+    about: 'User space sleeps: deferred work of the driver models has time to run.',
     on: 'host',
     args: {
       milliseconds: Type.Integer({ minimum: 0, maximum: 60_000, description: 'an integer from 0 to 60000' }),
@@ -14,6 +15,7 @@ export const hostCalls = {
     rest: { method: 'POST', url: '/v1/sleep', status: 200 },
   }),
   'set-parameters': call({
+    about: 'Module parameters of vfio_iommu_type1 and sysctls of the kernel.',
     on: 'host',
     args: {
       dmaEntryLimit: Type.Optional(Address64),
@@ -25,12 +27,15 @@ export const hostCalls = {
     rest: { method: 'POST', url: '/v1/set-parameters', status: 200 },
   }),
   'add-fault': call({
+    about:
+      'Adds a rule by which calls fail, take time, or lose their callbacks: on the nth call that matches, or on every nth.',
     on: 'host',
     args: FaultFields,
     answer: { fault: Type.String() },
     rest: { method: 'POST', url: '/v1/faults', status: 201 },
   }),
   'remove-fault': call({
+    about: 'Removes a fault rule.',
     on: 'fault',
     rest: { method: 'DELETE', url: '/v1/faults/:fault', status: 204 },
   }),

@@ -49,14 +49,29 @@ export const gvtG = {
     emptyUnpin: Type.Optional(Type.Boolean()),
   }),
   calls: {
-    'gvt-map-page': { args: args({ gfn: Address64, size: GttPageSize }), answer: Mapped },
+    'gvt-map-page': {
+      about:
+        'The guest writes an entry of its page tables: the driver pins the page, 4 KiB or 2 MiB, and gives it a DMA address.',
+      args: args({ gfn: Address64, size: GttPageSize }),
+      answer: Mapped,
+    },
     'gvt-unmap-page': {
+      about: 'An entry of the page tables goes: the driver gives a reference to the page back.',
       args: args({ gfn: Type.Optional(Address64), dmaAddr: Type.Optional(Address64) }),
       answer: Unmapped,
     },
-    'gvt-pin-page': { args: args({ dmaAddr: Address64 }), answer: Mapped },
-    'gvt-unpin-page': { args: args({ dmaAddr: Address64 }), answer: Unmapped },
+    'gvt-pin-page': {
+      about: 'A dma-buf takes one more reference to a page that has a DMA address.',
+      args: args({ dmaAddr: Address64 }),
+      answer: Mapped,
+    },
+    'gvt-unpin-page': {
+      about: 'A dma-buf gives its reference back.',
+      args: args({ dmaAddr: Address64 }),
+      answer: Unmapped,
+    },
     'gvt-set-guest': {
+      about: 'The guest that the vGPU’s group is given to; null takes it away.',
       args: args({
         guest: Type.Union([GuestIdField, Type.Null()], { description: 'a guest, or null' }),
         release: Type.Optional(
@@ -64,8 +79,13 @@ export const gvtG = {
         ),
       }),
     },
-    'gvt-run-work': { args: args({}), answer: { ran: Type.Boolean() } },
+    'gvt-run-work': {
+      about: 'Runs the release work of the driver of 5.10, if it is due.',
+      args: args({}),
+      answer: { ran: Type.Boolean() },
+    },
     'gvt-reset': {
+      about: 'Resets the vGPU: its page tables and its cache of pages go.',
       args: args({}),
       answer: {
         kept: Type.Optional(

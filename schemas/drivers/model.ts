@@ -5,6 +5,8 @@ const AnyDriver = { bugOnInvalidation: Type.Optional(Type.Boolean()) };
 
 /** A call that one model's devices have besides the kernel's: what its guest or its hardware does. */
 export interface DriverCallSchema {
+  /** What it does, for whoever has not read the driver. */
+  readonly about: string;
   readonly args: TObject;
   /** Fields of its answer on success; absent where there is nothing to say. */
   readonly answer?: TProperties;

@@ -64,6 +64,8 @@ export const vfioAp = {
   }),
   calls: {
     'ap-enable-interrupt': {
+      about:
+        'The guest’s PQAP(AQIC) that enables a queue’s interrupts: the driver pins the page of the notification byte.',
       args: args({
         apqn: Apqn,
         nib: Address64,
@@ -75,11 +77,25 @@ export const vfioAp = {
       }),
       answer: Pqap,
     },
-    'ap-disable-interrupt': { args: args({ apqn: Apqn }), answer: Pqap },
-    'ap-reset': { args: args({ apqn: Type.Optional(Apqn) }) },
-    'ap-assign': { args: AdapterOrDomain },
-    'ap-unassign': { args: AdapterOrDomain },
+    'ap-disable-interrupt': {
+      about: 'The guest’s PQAP(AQIC) that disables a queue’s interrupts: the driver unpins the page.',
+      args: args({ apqn: Apqn }),
+      answer: Pqap,
+    },
+    'ap-reset': {
+      about: 'VFIO_DEVICE_RESET of an AP matrix device: zeroizes its queues, or the one named.',
+      args: args({ apqn: Type.Optional(Apqn) }),
+    },
+    'ap-assign': {
+      about: 'Assigns an adapter or a domain to the device’s matrix, as its sysfs attribute does.',
+      args: AdapterOrDomain,
+    },
+    'ap-unassign': {
+      about: 'Takes an adapter or a domain out of the device’s matrix.',
+      args: AdapterOrDomain,
+    },
     'ap-inject': {
+      about: 'What a queue answers to its next instructions, in place of success.',
       args: args({
         apqn: Apqn,
         instruction: ApInstruction,
@@ -104,14 +120,25 @@ export const vfioAp = {
     },
   },
   hostCalls: {
-    'ap-unbind-queue': { args: args({ apqn: Apqn }) },
-    'ap-bind-queue': { args: args({ apqn: Apqn }) },
-    'ap-host-adapter': { args: args({ adapter: Number256, configured: Type.Boolean() }) },
-    'ap-bus-scan': { args: args({}) },
-    'ap-guest-memory-slots': { args: GuestHas },
-    'ap-guest-aiv': { args: GuestHas },
-    'ap-guest-crycb': { args: GuestHas },
+    'ap-unbind-queue': { about: 'Unbinds a queue from the vfio_ap driver.', args: args({ apqn: Apqn }) },
+    'ap-bind-queue': { about: 'Binds a queue to the vfio_ap driver.', args: args({ apqn: Apqn }) },
+    'ap-host-adapter': {
+      about: 'Configures an adapter of the host on or off.',
+      args: args({ adapter: Number256, configured: Type.Boolean() }),
+    },
+    'ap-bus-scan': {
+      about: 'The AP bus scans: what was configured since the last scan appears or goes.',
+      args: args({}),
+    },
+    'ap-guest-memory-slots': {
+      about: 'Whether a guest has memory slots: without them its notification byte has no address.',
+      args: GuestHas,
+    },
+    'ap-guest-aiv': { about: 'Whether a guest has the adapter-interruption facility.', args: GuestHas },
+    'ap-guest-crycb': { about: 'Whether a guest has a crypto control block.', args: GuestHas },
     'ap-guest-protected': {
+      about:
+        'Whether a guest is protected (secure execution), and shares its notification byte with the host.',
       args: args({
         guest: GuestIdField,
         present: Type.Boolean(),

@@ -139,6 +139,8 @@ export const vfioCcw = {
   }),
   calls: {
     'ccw-start': {
+      about:
+        'Writes the I/O region of a vfio-ccw device: starts a channel program, whose pages the driver pins.',
       args: args({
         program: Address64,
         orb: Type.Optional(Orb),
@@ -148,24 +150,44 @@ export const vfioCcw = {
       stack: BY_WRITE,
     },
     'ccw-interrupt': {
+      about: 'The device’s interrupt arrives: the program has ended, the driver’s work gives its pages back.',
       args: args({}),
       stack: byWorker('vfio_ccw_sch_io_todo'),
       answer: { ...Interrupts, scsw: Type.Optional(Scsw), ...Subchannel },
     },
     'ccw-no-interrupt': {
+      about: 'The I/O region is read although no interrupt came.',
       args: args({}),
       answer: { ...Interrupts, scsw: Type.Optional(Scsw), ...Subchannel },
     },
-    'ccw-halt': { args: args({}), answer: Subchannel },
-    'ccw-clear': { args: args({}), answer: Subchannel },
-    'ccw-reset': { args: args({}), answer: Subchannel, stack: BY_RESET },
+    'ccw-halt': {
+      about: 'Writes HALT into the asynchronous command region.',
+      args: args({}),
+      answer: Subchannel,
+    },
+    'ccw-clear': {
+      about: 'Writes CLEAR into the asynchronous command region.',
+      args: args({}),
+      answer: Subchannel,
+    },
+    'ccw-reset': {
+      about: 'VFIO_DEVICE_RESET of a vfio-ccw device: quiesces the subchannel and gives its pages back.',
+      args: args({}),
+      answer: Subchannel,
+      stack: BY_RESET,
+    },
     'ccw-run-work': {
+      about: 'Runs the work that the driver has put off, if there is some.',
       args: args({}),
       answer: { ran: Type.Boolean(), ...Subchannel },
       stack: byWorker('vfio_ccw_notoper_todo'),
     },
-    'ccw-hold': { args: args({ at: HoldPlace }) },
+    'ccw-hold': {
+      about: 'Makes the driver stop, once, at a place between two steps, until resume-callbacks.',
+      args: args({ at: HoldPlace }),
+    },
     'ccw-inject': {
+      about: 'What the subchannel answers to its next instructions, in place of success.',
       args: args({
         operation: Type.Union(
           [
