@@ -14,7 +14,7 @@ export interface RestRequest {
 }
 
 /** What may come with every answer. */
-export const SideEffects = {
+const SideEffects = {
   invalidations: Type.Optional(Type.Array(InvalidationEntry)),
   log: Type.Optional(Type.Array(LogEntry)),
   splats: Type.Optional(
