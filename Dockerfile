@@ -13,6 +13,10 @@ COPY src ./src
 COPY routes ./routes
 COPY schemas ./schemas
 RUN npm run build && npm prune --omit=dev
+# npx would link and chmod what package.json names, which the image's user may not: it finds this one instead.
+RUN npm pkg delete bin \
+  && mkdir -p node_modules/.bin \
+  && ln -s ../../dist/src/main.js node_modules/.bin/vfio-host
 
 FROM node:24-slim
 ARG VERSION=0.1.0
@@ -27,11 +31,12 @@ WORKDIR /app
 COPY --from=builder /app/node_modules ./node_modules
 COPY --from=builder /app/dist ./dist
 COPY --from=builder /app/preload/libvfio-host.so ./preload/
+COPY --from=builder /app/package.json ./
 COPY ui ./ui
 COPY docker/entrypoint.sh /usr/local/bin/vfio-host-entrypoint
 RUN ln -s /app/dist/src/main.js /usr/local/bin/vfio-host
 # The bracket makes openapi.json optional: a pattern may match nothing, a plain name may not.
-COPY package.json LICENSE openapi.jso[n] ./
+COPY LICENSE openapi.jso[n] ./
 USER node
 EXPOSE 8080
 STOPSIGNAL SIGTERM
