@@ -118,7 +118,7 @@ export type SavedArea = Static<typeof SavedArea>;
 const SavedAccess = object({
   device: Id,
   /** Place in the order of callbacks; null where it is not attached. */
-  slot: nullable(Number31, 'an integer from 0 to 2^31-1, or null'),
+  slot: nullable(integer(0, 65_535, '0 to 65535'), 'an integer from 0 to 65535, or null'),
   /** Other than attached only where the call that opens or closes the device hangs. */
   state: Type.Union(
     [Type.Literal('bound'), Type.Literal('attached'), Type.Literal('removed'), Type.Literal('detached')],
@@ -194,6 +194,9 @@ const SavedFault = object({
   struck: Count,
 });
 
+/** More once-only warnings than any kernel has. */
+const ONCE_MAX = 256;
+
 /** The version of the format that is written and read. */
 export const SNAPSHOT_VERSION = 1;
 
@@ -208,11 +211,14 @@ const State = object({
   }),
   /** In the order in which they were set. */
   taint: Type.Array(Type.Union([Type.Literal('W'), Type.Literal('D')], { description: '"W" or "D"' }), {
-    uniqueItems: true,
+    maxItems: 2,
     description: 'an array of "W" and "D", each at most once',
   }),
   /** Once-only warnings that have fired: ids of the splats' catalogue. */
-  warnedOnce: Type.Array(Type.String(), { uniqueItems: true, description: 'an array of different ids' }),
+  warnedOnce: Type.Array(Type.String({ maxLength: 64, description: 'an id' }), {
+    maxItems: ONCE_MAX,
+    description: `an array of at most ${ONCE_MAX} different ids`,
+  }),
   /** Numbers of the next ids. */
   next: object({
     container: NextId,

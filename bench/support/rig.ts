@@ -51,7 +51,7 @@ export class Rig {
 
   /** @param entryLimit the module parameter dma_entry_limit: mappings the container may have */
   constructor(gen: Generation, entryLimit: number) {
-    const limits = { residentPages: 0, dirtyBitmapBytes: 0 };
+    const limits = { residentPages: 0, dirtyBitmapBytes: 0, pins: 2 ** 31 };
     const kernel = new Kernel(gen, limits);
     kernel.dmaEntryLimit = entryLimit;
     this.kernel = kernel;

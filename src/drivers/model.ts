@@ -100,6 +100,8 @@ export interface DriverModel {
    * @returns what is wrong, or null
    */
   checkState?(driver: MdevDriver, state: object): WrongState | null;
+  /** How many pins a saved state says that its driver believes in: it may walk them one by one. */
+  pinsOf?(state: object): { readonly field: string; readonly count: number };
 }
 
 /** A model as its folder writes it: with the types of its schemas, its driver and its eras. */
@@ -128,6 +130,7 @@ export interface Model<
   splats?(era: E): readonly Splat[];
   readonly derived?: readonly string[];
   checkState?(driver: D, state: StateOf<S>): WrongState | null;
+  pinsOf?(state: StateOf<S>): { readonly field: string; readonly count: number };
 }
 
 type StateOf<S extends DriverSchemas> = S['state'] extends TSchema ? Static<S['state']> : object;

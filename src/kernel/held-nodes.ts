@@ -10,6 +10,11 @@ const SHARED = -1;
  * It is kept so that a log line, a listing or an advisory can say whose pin it is.
  */
 export class HeldNodes extends RbLinks {
+  /** @param references counts those of every node, and of the other tables that count there */
+  constructor(private readonly references: { count: number } = { count: 0 }) {
+    super();
+  }
+
   /** Number of references, by slot. */
   refCount: Int32Array = new Int32Array(this.capacity);
   private holder: Int32Array = new Int32Array(this.capacity);
@@ -22,18 +27,21 @@ export class HeldNodes extends RbLinks {
   }
 
   protected override release(slot: number): void {
+    this.references.count -= this.refCount[slot]!;
     this.shared.delete(slot);
     super.release(slot);
   }
 
   /** A new node: one reference, of `device`. */
   protected holdFirst(slot: number, device: number): void {
+    this.references.count++;
     this.refCount[slot] = 1;
     this.holder[slot] = device;
   }
 
   /** One more reference, of `device`. */
   get(slot: number, device: number): void {
+    this.references.count++;
     this.refCount[slot]!++;
     if (this.holder[slot] === device) return;
     const holders = this.holdersOf(slot, this.refCount[slot]! - 1);
@@ -49,6 +57,7 @@ export class HeldNodes extends RbLinks {
    *   earliest other holder, whose reference the kernel has just dropped silently
    */
   put(slot: number, device: number): number {
+    this.references.count--;
     this.refCount[slot]!--;
     const sole = this.holder[slot]!;
     if (sole !== SHARED) return sole;
@@ -68,6 +77,7 @@ export class HeldNodes extends RbLinks {
   restoreHolders(slot: number, holders: ReadonlyMap<number, number>): void {
     let total = 0;
     for (const count of holders.values()) total += count;
+    this.references.count += total - this.refCount[slot]!;
     this.refCount[slot] = total;
     const [first] = holders.keys();
     this.holder[slot] = holders.size === 1 ? first! : SHARED;

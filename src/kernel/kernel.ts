@@ -23,6 +23,8 @@ import type { ContainerProvider } from './vfio/iommu-ops.ts';
 export interface KernelLimits extends IommuLimits {
   /** Pages of a process's memory with contents of their own. */
   readonly residentPages: number;
+  /** References to pages that drivers hold, over all containers. */
+  readonly pins: number;
 }
 
 /** Who serves /dev/vfio/vfio, by the names generations use. */
@@ -62,6 +64,8 @@ export class Kernel {
   readonly deviceNames = new Map<number, string>();
   /** What all devices of a driver model share, by the model's type: its hardware, its workqueue. */
   readonly modelHosts = new Map<string, object>();
+  /** References to pages that drivers hold, over all containers. */
+  readonly references: { count: number } = { count: 0 };
   /** Devices made so far: the next one's number. */
   deviceCount = 0;
   private processCount = 0;

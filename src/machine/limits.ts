@@ -23,6 +23,7 @@ export const MACHINE_LIMITS: MachineLimits = {
   regions: 4096,
   residentPages: 65536,
   dirtyBitmapBytes: 512 * 1024 * 1024,
+  pins: 4 * 1024 * 1024,
   faults: 256,
   bitmapBytes: 8 * 1024 * 1024,
   pendingCalls: 1024,

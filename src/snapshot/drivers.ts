@@ -2,6 +2,7 @@ import { MODELS, modelOf } from '../drivers/index.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
 import { canonical } from '../kernel/saved/canonical.ts';
 import { wrong } from '../kernel/saved/checks.ts';
+import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';
 
 const CHECKS = new Map(
@@ -17,8 +18,17 @@ export function saveDriver(driver: MdevDriver): object | null {
   return canonical(Object.fromEntries(Object.entries(shown).filter(([field]) => !derived.includes(field))));
 }
 
-/** Makes a fresh driver remember, after checking what. */
-export function restoreDriver(driver: MdevDriver, state: unknown, where: string): void {
+/** More pins than a machine holds. No call could have made them. */
+export function tooManyPins(where: string, count: number, limit: number): Refused {
+  return new Refused('too-many', `${where} come to ${count} pins, but the limit is ${limit}`);
+}
+
+/**
+ * Makes a fresh driver remember, after checking what.
+ *
+ * @param limit the most pins it may believe in
+ */
+export function restoreDriver(driver: MdevDriver, state: unknown, limit: number, where: string): void {
   const model = modelOf(driver);
   const check = model && CHECKS.get(model.type);
   if (!check || !driver.restore) {
@@ -28,5 +38,7 @@ export function restoreDriver(driver: MdevDriver, state: unknown, where: string)
   check(state, where);
   const wrongState = model.checkState?.(driver, state as never);
   if (wrongState) throw wrong(`${where}/${wrongState.field}`, wrongState.rule);
+  const held = model.pinsOf?.(state as never);
+  if (held && held.count > limit) throw tooManyPins(`${where}/${held.field}`, held.count, limit);
   driver.restore(state as never);
 }

@@ -86,7 +86,7 @@ function restoreDevice(m: Machine, saved: SavedDevice, group: Group, where: stri
   const { kernel } = m;
   const driver = createDriver(kernel, config ?? undefined, saved.device);
   if (typeof driver === 'string') throw wrong(`${where}/driver`, `is refused with ${driver}`);
-  restoreDriver(driver, saved.driverState, `${where}/driverState`);
+  restoreDriver(driver, saved.driverState, kernel.limits.pins, `${where}/driverState`);
   if (driver.ownLock) restoreLock(kernel, driver.ownLock, saved.driverLock, `${where}/driverLock`);
   else if (saved.driverLock) throw wrong(`${where}/driverLock`, 'must be null: the driver has no lock');
   const device = kernel.restoreDevice(saved.device, saved.number, saved.kind, driver, group);

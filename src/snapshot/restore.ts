@@ -8,6 +8,8 @@ import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';
 import { restoreContainer } from './containers.ts';
+import { tooManyPins } from './drivers.ts';
+import { checkLockedPages } from './locked-pages.ts';
 import { settleModels } from './models.ts';
 import { restoreDevices, settleDevices } from './restore-devices.ts';
 import { restoreProcess } from './restore-process.ts';
@@ -63,8 +65,11 @@ function restoreState(m: Machine, state: SnapshotState, at: string): void {
   for (const [i, container] of state.containers.entries()) {
     restoreContainer(m.kernel, groups, container, `${at}/containers/${i}`);
   }
+  const { references, limits } = m.kernel;
+  if (references.count > limits.pins) throw tooManyPins(`${at}/containers`, references.count, limits.pins);
   settleDevices(m, groups, state, at);
   settleModels(m.kernel, `${at}/models`);
+  checkLockedPages(m.kernel, `${at}/processes`);
 }
 
 function checkLimits({ limits }: Machine, state: SnapshotState, where: string): void {
@@ -89,8 +94,10 @@ function restoreHost({ kernel, policy, counters }: Machine, state: SnapshotState
   kernel.warnOnPinnedUnmap = parameters.warnOnPinnedUnmap;
   policy.panicOnWarn = parameters.panicOnWarn;
   policy.panicOnOops = parameters.panicOnOops;
+  checkDifferent(state.taint, `${where}/taint`);
   for (const flag of state.taint) kernel.taint.add(flag);
   const flags = onceFlags(kernel.gen);
+  checkDifferent(state.warnedOnce, `${where}/warnedOnce`);
   for (const id of state.warnedOnce) {
     if (!flags.has(id)) throw wrong(`${where}/warnedOnce`, `has "${id}", which is no once-only warning`);
     kernel.fired.add(id);

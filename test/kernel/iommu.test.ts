@@ -147,3 +147,17 @@ test('the DMAR line of the default IOMMU is on the console, and in no log', () =
   });
   expect(host.dmesg()).toContain('DMAR: intel_iommu_map: iommu width (39) is not sufficient');
 });
+
+test.each(['5.10', '6.1', '6.12'])(
+  'a mapping of 2^63 bytes that an IOMMU of 57 bits does not reach (%s): refused without looking at every page',
+  (version) => {
+    const size = '0x8000000000000000';
+    const { joined } = machine(
+      version,
+      ['intel-57'],
+      [{ call: 'map-dma', container: 'c0', iova: 2 ** 40, vaddr: 4096, size, flags: 3 }],
+    );
+    expect(joined[0]).toMatchObject({ errno: 'EFAULT', log: [{ text: expect.stringContaining('(57)') }] });
+  },
+  2000,
+);

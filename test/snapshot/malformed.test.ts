@@ -78,6 +78,18 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['a taint twice', 'taint', (s) => Object.assign(s, { taint: ['D', 'D'] })],
   ['an unknown warning', '"W99"', (s) => s.warnedOnce.push('W99')],
   ['a warning that is no once-only one', '"W3"', (s) => s.warnedOnce.push('W3')],
+  ['a warning twice', '"C1" twice', (s) => s.warnedOnce.push('C1', 'C1')],
+  ['a warning of no length an id has', 'warnedOnce', (s) => s.warnedOnce.push('W'.repeat(65))],
+  [
+    'more warnings than there are',
+    'warnedOnce',
+    (s) => (s.warnedOnce = Array.from({ length: 257 }, (_, i) => `W${i}`)),
+  ],
+  [
+    'fewer pages locked than are pinned',
+    'processes/1/lockedVm is 2, but mappings and pins of "p1" have',
+    (s) => (s.processes[1].lockedVm = 2),
+  ],
   ['a fault without effect', 'faults/0/rule', (s) => delete s.faults[0].rule.errno],
   ['two faults of one id', '"f0" twice', (s) => s.faults.push(s.faults[0])],
   ['a fault that struck too often', 'struck', (s) => Object.assign(s.faults[0], { struck: 1000, seen: 1 })],

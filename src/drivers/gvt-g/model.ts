@@ -112,6 +112,7 @@ export const gvtGModel: Model<typeof gvtG, Vgpu, Era, Gvt> = {
   },
   splats: ({ splats }) => splats,
   derived: ['entries'],
+  pinsOf: ({ gtt }) => ({ field: 'gtt', count: gtt.reduce((sum, { times }) => sum + times, 0) }),
   checkState(_vgpu, { cache, dmaAddrs, gtt }) {
     const ascending = notAscending(
       'cache',

@@ -9,6 +9,7 @@ export const syntheticModel: Model<typeof synthetic, SyntheticDriver> = {
   create: (config) => new SyntheticDriver(config),
   calls: {},
   derived: ['pinnedKeys'],
+  pinsOf: ({ pins }) => ({ field: 'pins', count: pins.reduce((sum, { times }) => sum + times, 0) }),
   checkState: (_driver, { pins }) =>
     notAscending(
       'pins',

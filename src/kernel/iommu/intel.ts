@@ -24,7 +24,9 @@ export function printWidthExceeded(task: Task, iommu: IommuHardware, mapping: En
   const { gen } = task.kernel;
   if (gen.type1.beyondWidth !== 'EFAULT') return;
   const end = 2 ** (iommu.addressWidth - 12);
-  let at = 0;
+  // No piece reaches over the end of a huge page: those before the one with the width's end in it all fit.
+  const beyond = mapping.vaddr + end - mapping.iova;
+  let at = Math.max(0, beyond - (beyond % HUGE_PAGES) - mapping.vaddr);
   let reached = mapping.iova;
   do {
     const contiguous = Math.min(mapping.size - at, HUGE_PAGES - ((mapping.vaddr + at) % HUGE_PAGES));

@@ -19,11 +19,14 @@ export class IommufdCtx implements IommuAccess {
   readonly devices = new Map<Device, IommufdAccess | null>();
 
   /** @param process who opened it: owner of every mapping */
-  constructor(private readonly process: Process) {}
+  constructor(
+    private readonly process: Process,
+    private readonly references: { count: number },
+  ) {}
 
   /** iommufd_vfio_compat_ioas_create. */
   compatIoasCreate(): Ioas {
-    this.ioas ??= new Ioas(this.process);
+    this.ioas ??= new Ioas(this.process, this.references);
     return this.ioas;
   }
 

@@ -13,7 +13,7 @@ import { AreaTable } from './area-table.ts';
 /** An I/O address space and its page table (struct iommufd_ioas with its struct io_pagetable). */
 export class Ioas {
   readonly areas: AreaTable = new AreaTable();
-  readonly accesses: AccessTable = new AccessTable();
+  readonly accesses: AccessTable;
   /** Attached mdevs by slot; a freed slot is empty (`access_list`). */
   readonly accessList: (IommufdAccess | null)[] = [];
   /** Attached devices behind IOMMUs; those whose IOMMUs are alike share a domain (`domains`). */
@@ -25,8 +25,16 @@ export class Ioas {
   /** Who did what to the pins, for advisories only. */
   readonly shadow: AccessShadow = new AccessShadow();
 
-  /** @param process owner of every mapping: whoever opened the container */
-  constructor(readonly process: Process) {}
+  /**
+   * @param process owner of every mapping: whoever opened the container
+   * @param references counts those of its pins too
+   */
+  constructor(
+    readonly process: Process,
+    references: { count: number },
+  ) {
+    this.accesses = new AccessTable(references);
+  }
 
   get hasDomain(): boolean {
     return this.domainDevices.length > 0;

@@ -44,7 +44,7 @@ export class CompatContainer extends Container {
     process: Process,
   ) {
     super(id, process);
-    this.iommu = new IommufdCtx(process);
+    this.iommu = new IommufdCtx(process, kernel.references);
   }
 
   get view(): IoasView | null {
@@ -221,6 +221,11 @@ export class CompatContainer extends Container {
 
   holders(): Set<number> {
     return this.ioas ? holdersIn(this.ioas) : new Set();
+  }
+
+  /** Pieces of one mapping share their pages, and pins theirs: no sum is simple, and nothing hangs on it. */
+  chargedPages(): number {
+    return 0;
   }
 
   readonly hasDirtyScope: boolean = false;

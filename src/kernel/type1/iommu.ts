@@ -31,7 +31,7 @@ export interface IommuLimits {
 /** A type1 instance (struct vfio_iommu): the state behind one container. */
 export class Iommu {
   readonly mappings: MappingTable;
-  readonly pins: PinTable = new PinTable();
+  readonly pins: PinTable;
   readonly v2: boolean;
   readonly nesting: boolean;
   readonly gen: Generation;
@@ -74,6 +74,7 @@ export class Iommu {
     public dmaAvail: number,
   ) {
     this.gen = kernel.gen;
+    this.pins = new PinTable(kernel.references);
     this.v2 = type !== 1;
     this.nesting = type === 6;
     this.mappings = new MappingTable(kernel.gen.type1.wrapsAtTop);
@@ -105,9 +106,14 @@ export class Iommu {
     if (pages > 0) this.reservedPages.set(slot, pages);
   }
 
-  /** How many pages of a mapping the domain pinned without a charge; forgotten with it. */
+  /** How many pages of a mapping the domain pinned without a charge. */
+  reservedPagesOf(slot: number): number {
+    return this.reservedPages.get(slot) ?? 0;
+  }
+
+  /** The same, forgotten with it. */
   takeReservedPages(slot: number): number {
-    const pages = this.reservedPages.get(slot) ?? 0;
+    const pages = this.reservedPagesOf(slot);
     this.reservedPages.delete(slot);
     return pages;
   }

@@ -72,6 +72,19 @@ export function holdersIn({ shadow, mappings, pins }: Iommu): Set<number> {
   return numbers;
 }
 
+/** Pages that mappings in a domain and pins elsewhere are charged for. */
+export function chargedPages(iommu: Iommu): number {
+  const { mappings, pins } = iommu;
+  let pages = 0;
+  for (const slot of mappings.inOrder()) {
+    // One that ends at 2^64, where ends wrap, may be in the domain without a charge (late-pci-top).
+    if (mappings.end(slot) === 0) continue;
+    if (mappings.iommuMapped(slot)) pages += mappings.size[slot]! - iommu.reservedPagesOf(slot);
+    else for (const pin of pins.inOrder(mappings.pins[slot]!)) if (!iommu.isReserved(pins.pfn[pin]!)) pages++;
+  }
+  return pages;
+}
+
 /**
  * Checks that an open device that listens is called. Only a task that hangs on its way leaves one out of the list, and
  * a driver of the notifier era, which unregisters by itself.

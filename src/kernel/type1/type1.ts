@@ -21,7 +21,7 @@ import { checkExtension, getInfo } from './info.ts';
 import { Iommu } from './iommu.ts';
 import { mapDma } from './map-dma.ts';
 import { pinPages, unpinPages } from './pin-pages.ts';
-import { checkListens, holdersIn, saveType1 } from './saved.ts';
+import { chargedPages, checkListens, holdersIn, saveType1 } from './saved.ts';
 import { unmapDma } from './unmap-dma.ts';
 import { Type1View } from './view.ts';
 
@@ -81,6 +81,9 @@ export class Type1 extends Iommu implements IommuOps {
   }
   holders(): Set<number> {
     return holdersIn(this);
+  }
+  chargedPages(): number {
+    return chargedPages(this);
   }
   checkRestored(device: Device, where: string): void {
     checkListens(this, device, where);

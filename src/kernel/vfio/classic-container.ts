@@ -213,6 +213,10 @@ export class ClassicContainer extends Container {
     return this.iommu?.holders() ?? new Set();
   }
 
+  chargedPages(): number {
+    return this.iommu?.chargedPages() ?? 0;
+  }
+
   get hasDirtyScope(): boolean {
     return this.iommu !== null;
   }

@@ -97,6 +97,8 @@ export abstract class Container {
   abstract restoreOpenDevice(device: Device, where: string): void;
   /** Numbers of the devices that hold pins in it, or believe they do. */
   abstract holders(): Set<number>;
+  /** Pages that its mappings and pins have charged to its process's locked_vm, at least. */
+  abstract chargedPages(): number;
   /** Whether its groups say that only pins make their pages dirty. */
   abstract readonly hasDirtyScope: boolean;
 

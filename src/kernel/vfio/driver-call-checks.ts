@@ -46,7 +46,15 @@ export function checkPin(task: Task, device: Device, npage: number): Errno | nul
   if (task.kernel.gen.core.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) {
     return task.refuse('EINVAL', 'the driver has no dma_unmap operation');
   }
-  return countIsBad(task, npage) ? badCount(task, npage) : null;
+  if (countIsBad(task, npage)) return badCount(task, npage);
+  const { references, limits, gen } = task.kernel;
+  // A pin of iommufd is a run of pages.
+  const more = gen.core.pinPagesMax === null ? 1 : npage;
+  if (references.count + more <= limits.pins) return null;
+  return task.refuse(
+    'ENOMEM',
+    `there would be more than ${limits.pins} pins, which is more than this host holds`,
+  );
 }
 
 /**

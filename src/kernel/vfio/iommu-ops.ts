@@ -98,6 +98,8 @@ export interface IommuOps extends IommuAccess {
   save(): SavedIommu;
   /** Numbers of the devices that hold pins, or believe they do. */
   holders(): Set<number>;
+  /** Pages that its mappings and pins have charged to its process's locked_vm. */
+  chargedPages(): number;
   /** Checks an open device against the restored instance. Throws WrongState. */
   checkRestored(device: Device, where: string): void;
   /** Throws Wedged where detaching a group, or changing the list of devices, would wait for ever. */

@@ -1,0 +1,22 @@
+import type { Kernel } from '../kernel/kernel.ts';
+import { wrong } from '../kernel/saved/checks.ts';
+
+/**
+ * Checks that each process has at least as many pages locked as the mappings and pins of its containers say. It may
+ * have more: kernels leak (a mapping that ends at 2^64, a pin left in a mapping that went).
+ */
+export function checkLockedPages({ processes, containers }: Kernel, where: string): void {
+  const charged = new Map<object, number>();
+  for (const container of containers.values()) {
+    const { process } = container;
+    charged.set(process, (charged.get(process) ?? 0) + container.chargedPages());
+  }
+  for (const [i, process] of [...processes.values()].entries()) {
+    const pages = charged.get(process) ?? 0;
+    if (process.lockedVm >= pages) continue;
+    throw wrong(
+      `${where}/${i}/lockedVm`,
+      `is ${process.lockedVm}, but mappings and pins of "${process.id}" have ${pages} pages locked`,
+    );
+  }
+}

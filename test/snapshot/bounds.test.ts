@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest';
+import type { CallObject } from '../../schemas/calls.ts';
+import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
+import { Refused } from '../../src/machine/refused.ts';
+import { checkSnapshot } from '../../src/snapshot/restore.ts';
+import { newHost, SILENT } from '../harness/host.ts';
+import { dumpKernel } from '../harness/kernel-dump.ts';
+import { make } from './restored.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type
+type Json = any;
+
+const MOST = 2 ** 31 - 1;
+
+/** A snapshot of a container c0 with one page that device d0 has pinned. */
+function pinned(driver: object, more: readonly CallObject[], version = '6.1'): Json {
+  const host = newHost(SILENT, version);
+  const calls: CallObject[] = [
+    { call: 'open-container', container: 'c0' },
+    { call: 'create-device', device: 'd0', driver },
+    { call: 'attach', container: 'c0', device: 'd0' },
+    { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 0x100000, flags: 3 },
+    ...more,
+  ];
+  for (const call of calls) expect(make(host, call)).not.toHaveProperty('problem');
+  return JSON.parse(JSON.stringify(host.snapshot(true)));
+}
+
+const synthetic = { type: 'synthetic', onDmaUnmap: 'unpin-range' };
+const pin = { call: 'pin-pages', device: 'd0', iova: 0, npage: 1, prot: 3 };
+
+/** Counts that a call goes through one by one: each could keep a machine busy for ever. */
+const COUNTS: [string, string, Json, (state: Json) => void][] = [
+  [
+    'pins a driver believes in',
+    `driverState/pins come to ${MOST} pins, but the limit is ${DEFAULT_LIMITS.pins}`,
+    pinned(synthetic, [pin]),
+    (s) => (s.devices[0].driverState.pins[0].times = MOST),
+  ],
+  [
+    'references of a pin',
+    'containers come to',
+    pinned(synthetic, [pin]),
+    (s) => (s.containers[0].iommu.mappings[0].pins[0].holders[0][1] = MOST),
+  ],
+  [
+    'entries of a vGPU page table',
+    'driverState/gtt come to',
+    pinned({ type: 'gvt-g' }, [{ call: 'gvt-map-page', device: 'd0', gfn: 0, size: '4K' }]),
+    (s) => (s.devices[0].driverState.gtt[0].times = MOST),
+  ],
+  [
+    'references of a pin of iommufd',
+    'containers come to',
+    pinned(synthetic, [pin], '6.12-iommufd'),
+    (s) => (s.containers[0].ioas.areas[0].pins[0].holders[0][1] = MOST),
+  ],
+];
+
+test.each(COUNTS)(
+  '%s beyond the limit of a machine: refused, and nothing has changed',
+  (_, says, document, spoil) => {
+    const host = newHost(SILENT, document.kernel);
+    const before = dumpKernel(host.kernel);
+    spoil(document.state);
+    const restore = () => host.restore(checkSnapshot(document, 'body'), 'body');
+    expect(restore).toThrow(Refused);
+    expect(restore).toThrow(says);
+    expect(dumpKernel(host.kernel)).toEqual(before);
+  },
+);
+
+test('a slot of an IOAS that would make a list of billions: refused by its number', () => {
+  const document = pinned(synthetic, [], '6.12-iommufd');
+  document.state.next.deviceNumber = MOST;
+  document.state.containers[0].ioas.accesses[0].slot = MOST;
+  expect(() => checkSnapshot(document, 'body')).toThrow(
+    'slot is 2147483647, but must be an integer from 0 to 65535',
+  );
+});
+
+test('pins up to the limit: the next one is ENOMEM, and says so', () => {
+  const host = newHost();
+  Object.assign(host.kernel, { limits: { ...DEFAULT_LIMITS, pins: 3 } });
+  make(host, { call: 'open-container', container: 'c0' });
+  make(host, { call: 'create-device', device: 'd0', driver: synthetic });
+  make(host, { call: 'attach', container: 'c0', device: 'd0' });
+  make(host, { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 0x100000, flags: 3 });
+  make(host, { ...pin, npage: 2 });
+  make(host, pin);
+  const { answer } = make(host, pin) as Json;
+  expect(answer).toMatchObject({
+    end: { value: 'ENOMEM' },
+    why: expect.stringContaining('more than 3 pins'),
+  });
+  expect(host.kernel.references.count).toBe(3);
+  make(host, { call: 'unmap-dma', container: 'c0', iova: 0, size: 0x100000 });
+  expect(host.kernel.references.count).toBe(0);
+});
