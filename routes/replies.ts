@@ -134,6 +134,11 @@ function problem(
   return { status, body: { type: `${PROBLEM_TYPE}${slug}`, title, status, detail, ...more } };
 }
 
+/** What was asked about is not as it was expected to be: the problem says how, with all that was found. */
+export function notAsExpected(detail: string, found: Record<string, unknown>): Reply {
+  return problem(409, 'not-as-expected', 'Not as expected', detail, found);
+}
+
 /** A request that no route serves. */
 export function noSuchRoute(method: string, url: string): Reply {
   return problem(404, 'no-such-route', 'No such route', `${method} ${url} is not served`);

@@ -23,6 +23,7 @@ import { snapshotRoutes } from '../routes/snapshot.ts';
 import { statusRoutes } from '../routes/status.ts';
 import { traceRoutes } from '../routes/trace.ts';
 import { uiRoutes } from '../routes/ui.ts';
+import { verdictRoutes } from '../routes/verdict.ts';
 import { vocabularyRoutes } from '../routes/vocabulary.ts';
 import { allowedHosts } from './config.ts';
 import { Refused } from './machine/refused.ts';
@@ -110,6 +111,7 @@ function addRoutes(app: FastifyInstance, service: Service): void {
   snapshotRoutes(app, service);
   batchRoutes(app, service);
   resourceRoutes(app, service);
+  verdictRoutes(app, service);
   uiRoutes(app, service);
 }
 

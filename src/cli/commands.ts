@@ -25,6 +25,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'runs traces on several kernels and prints the steps that differ, with the reasons',
     load: async () => (await import('./compare.ts')).compareTraces,
   },
+  verdict: {
+    summary: 'says whether a rig of a service, or a trace, has come to what it should',
+    load: async () => (await import('./verdict.ts')).verdict,
+  },
   run: {
     summary: 'runs an unmodified program on an emulated /dev/vfio of its own',
     load: async () => (await import('./run.ts')).runUnmodified,

@@ -3,17 +3,20 @@ import { Machine } from '../machine/machine.ts';
 import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
 import type { Expectation, Scenario } from '../replay/scenario.ts';
 import { readTraces } from '../trace-files/traces.ts';
+import type { JUnitCase } from '../verdict/junit.ts';
 import type { Command } from './command.ts';
 import { DIFFERENT, SAME } from './exit.ts';
+import { REPORT_OPTIONS, writeJUnit } from './reports.ts';
 import { counted, generationNamed, parseTraceCommand } from './usage.ts';
 
-const HELP = `usage: vfio-host compare TRACE… [--kernels VERSION,…] [--json]
+const HELP = `usage: vfio-host compare TRACE… [--kernels VERSION,…] [--json] [--junit FILE]
 
 Runs traces on several kernels and prints the steps that differ, each with the reason. A TRACE is a file with a trace
-({"steps": […]}, or {"scenario": a trace}) or with one a line; it may be gzipped (.gz).
+({"steps": […]}, or {"scenario": a trace}) or with one a line; it may be gzipped (.gz), and - is stdin.
 
   --kernels VERSION,…   some of ${KERNEL_VERSIONS.join(',')} (default: all)
-  --json                a JSON object for each trace
+  --json                a JSON object a line for each trace, in place of text
+  --junit FILE          the results as a JUnit report too: a trace that differs has failed
 
 exit codes: 0 no step differs, 1 some do, 64 bad usage
 `;
@@ -25,23 +28,29 @@ export const compareTraces: Command = {
 };
 
 /**
- * `vfio-host compare TRACE… [--kernels 5.10,6.1,…] [--json]`: the same traces on each kernel, the steps that
+ * `vfio-host compare TRACE… [--kernels 5.10,6.1,…] [--json] [--junit FILE]`: the same traces on each kernel, the steps that
  * differ side by side, each with the reason.
  */
 export function compareCommand(args: readonly string[], out: (line: string) => void): number {
   const { values, positionals: files } = parseTraceCommand('compare', args, {
     kernels: { type: 'string' },
-    json: { type: 'boolean' },
+    ...REPORT_OPTIONS,
   });
   const versions = (values.kernels ?? KERNEL_VERSIONS.join(',')).split(',');
   const generations = versions.map((version) => generationNamed(version, '--kernels:'));
   let differing = 0;
+  const cases: JUnitCase[] = [];
   for (const scenario of files.flatMap(readTraces)) {
     const steps = compareKernels(scenario, generations, (gen) => new Machine(gen));
     if (steps.length > 0) differing++;
+    const lines: string[] = [];
+    printComparison(scenario, steps, versions, (line) => lines.push(line));
+    const failure = { message: lines[0]!, text: lines.join('\n') };
+    cases.push({ name: scenario.id, ...(steps.length > 0 ? { failure } : {}) });
     if (values.json) out(JSON.stringify({ id: scenario.id, kernels: versions, steps }));
-    else printComparison(scenario, steps, versions, out);
+    else for (const line of lines) out(line);
   }
+  writeJUnit(values.junit, () => [{ name: 'compare', cases }]);
   return differing > 0 ? DIFFERENT : SAME;
 }
 

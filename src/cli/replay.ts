@@ -1,18 +1,16 @@
-import { request } from 'undici';
 import type { DifferenceView } from '../../schemas/views.ts';
-import { UsageError } from '../arguments.ts';
 import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import { Machine } from '../machine/machine.ts';
 import { replay } from '../replay/replay.ts';
 import type { Scenario } from '../replay/scenario.ts';
 import { readTraces } from '../trace-files/traces.ts';
+import type { JUnitCase } from '../verdict/junit.ts';
+import { RunningService, URL_RULE } from './ask.ts';
 import type { Command } from './command.ts';
-import { DIFFERENT, SAME, UnreachableError } from './exit.ts';
+import { DIFFERENT, SAME } from './exit.ts';
 import { ProgressBar } from './progress.ts';
+import { REPORT_HELP, REPORT_OPTIONS, writeJUnit } from './reports.ts';
 import { counted, generationNamed, parseTraceCommand } from './usage.ts';
-
-/** How long a running service may take over one trace, milliseconds. */
-const ANSWER_MS = 120_000;
 
 /** Differences of one trace that are printed. */
 const SHOWN = 10;
@@ -20,15 +18,17 @@ const SHOWN = 10;
 /** Replays one trace somewhere. */
 type Replayer = (scenario: Scenario) => Promise<DifferenceView[]>;
 
-const HELP = `usage: vfio-host replay TRACE… [--url URL] [--kernel VERSION]
+const HELP = `usage: vfio-host replay TRACE… [--url URL] [--kernel VERSION] [--json] [--junit FILE]
 
 Runs traces, each on a fresh host, and prints what differs from their expectations. A TRACE is a file with a trace
-({"steps": […]}, or {"scenario": a trace}) or with one a line; it may be gzipped (.gz).
+({"steps": […]}, or {"scenario": a trace}) or with one a line; it may be gzipped (.gz), and - is stdin.
 
-  --url URL          a running service to run them on, in place of this process
+  --url URL          a running service to run them on, in place of this process: ${URL_RULE};
+                     AUTH_TOKEN is its token
   --kernel VERSION   one of ${KERNEL_VERSIONS.join(', ')}, in place of the one a trace names
+${REPORT_HELP}
 
-exit codes: 0 nothing differs, 1 something does, 2 the service does not answer, 64 bad usage
+exit codes: 0 nothing differs, 1 something does, 2 the service does not answer, or something else, 64 bad usage
 `;
 
 /** `vfio-host replay …`: traces held against their expectations. */
@@ -38,7 +38,7 @@ export const replayTraces: Command = {
 };
 
 /**
- * `vfio-host replay FILE… [--url URL] [--kernel V]`: every trace on a fresh host, in this process or on a running
+ * `vfio-host replay TRACE… [--url URL] [--kernel V] [--json] [--junit FILE]`: every trace on a fresh host, in this process or on a running
  * service, with each difference from its expectations.
  */
 export async function replayCommand(
@@ -49,12 +49,14 @@ export async function replayCommand(
   const { values, positionals: files } = parseTraceCommand('replay', args, {
     url: { type: 'string' },
     kernel: { type: 'string' },
+    ...REPORT_OPTIONS,
   });
-  const { kernel, url } = values;
+  const { kernel, url, json, junit } = values;
   if (kernel !== undefined) generationNamed(kernel, '--kernel:');
   const run = url === undefined ? here : on(url);
   const traces = files.flatMap(readTraces);
   const progress = new ProgressBar(terminal, traces.length);
+  const cases: JUnitCase[] = [];
   let failed = 0;
   let steps = 0;
   for (const trace of traces) {
@@ -62,14 +64,22 @@ export async function replayCommand(
     const differences = await run(scenario);
     steps += scenario.steps.length;
     progress.step();
-    if (differences.length === 0) continue;
-    failed++;
+    const lines = linesOf(scenario, differences);
+    const failure = { message: lines[0]!, text: lines.join('\n') };
+    cases.push({ name: scenario.id, ...(differences.length > 0 ? { failure } : {}) });
+    if (differences.length > 0) failed++;
+    if (!json && differences.length === 0) continue;
     progress.clear();
-    print(scenario, differences, out);
+    if (!json) for (const line of lines) out(line);
+    else {
+      const { id, kernel: version } = scenario;
+      out(JSON.stringify({ id, kernel: version, steps: scenario.steps.length, differences }));
+    }
   }
   progress.clear();
+  writeJUnit(junit, () => [{ name: 'replay', cases }]);
   const all = counted(traces.length, 'trace');
-  out(`${traces.length - failed} of ${all} as expected (${counted(steps, 'step')})`);
+  if (!json) out(`${traces.length - failed} of ${all} as expected (${counted(steps, 'step')})`);
   return failed > 0 ? DIFFERENT : SAME;
 }
 
@@ -79,35 +89,31 @@ const here: Replayer = async (scenario) =>
 
 /** On a running service. */
 function on(url: string): Replayer {
-  if (!URL.canParse('/v1/replay', url)) throw new UsageError(`--url: "${url}" is not a URL`);
+  const service = new RunningService(url);
   return async (scenario) => {
-    const { statusCode, body } = await request(new URL('/v1/replay', url), {
+    const { status, text } = await service.ask({
       method: 'POST',
+      path: '/v1/replay',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(scenario),
-      headersTimeout: ANSWER_MS,
-      bodyTimeout: ANSWER_MS,
-    }).catch((error: Error) => {
-      throw new UnreachableError(`${url} does not answer: ${error.message}`);
     });
-    const answer = (await body.json()) as { differences?: DifferenceView[]; detail?: string };
-    if (statusCode !== 200 || !answer.differences) {
-      throw new Error(`${url} answered ${statusCode}: ${answer.detail ?? ''}`);
-    }
-    return answer.differences;
+    if (status !== 200) throw service.unexpected(status, text);
+    return (JSON.parse(text) as { differences: DifferenceView[] }).differences;
   };
 }
 
-function print(
-  scenario: Scenario,
-  differences: readonly DifferenceView[],
-  out: (line: string) => void,
-): void {
-  out(`${scenario.id} (${scenario.kernel}): ${counted(differences.length, 'difference')}`);
-  for (const { step, call, field, expected, actual } of differences.slice(0, SHOWN)) {
-    out(
-      `  step ${step} ${call}: ${field} is ${JSON.stringify(actual)}, expected ${JSON.stringify(expected)}`,
+/** What is said of a trace that differs. */
+function linesOf({ id, kernel }: Scenario, differences: readonly DifferenceView[]): string[] {
+  const shown = differences
+    .slice(0, SHOWN)
+    .map(
+      ({ step, call, field, expected, actual }) =>
+        `  step ${step} ${call}: ${field} is ${JSON.stringify(actual)}, expected ${JSON.stringify(expected)}`,
     );
-  }
-  if (differences.length > SHOWN) out(`  … and ${differences.length - SHOWN} more`);
+  const more = differences.length - SHOWN;
+  return [
+    `${id} (${kernel}): ${counted(differences.length, 'difference')}`,
+    ...shown,
+    ...(more > 0 ? [`  … and ${more} more`] : []),
+  ];
 }

@@ -11,6 +11,7 @@ import { generationOfSnapshot, restoreSnapshot } from '../snapshot/restore.ts';
 import { takeSnapshot } from '../snapshot/take.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { Console } from './dmesg.ts';
+import { Findings } from './findings.ts';
 import { Journal } from './journal.ts';
 import { JournalWriter } from './journal-writer.ts';
 import type { HostLogger } from './kernel-log.ts';
@@ -52,6 +53,7 @@ interface Current {
   readonly journal: Journal;
   readonly trace: TraceRecorder;
   readonly console: Console;
+  readonly findings: Findings;
   /** The memories of real processes that it has. */
   readonly memories: RealMemory[];
 }
@@ -75,6 +77,10 @@ export class Host {
   get journal(): Journal {
     return this.current.journal;
   }
+  /** What it has met since its start, counted. */
+  get findings(): Findings {
+    return this.current.findings;
+  }
   /** The calls under way. */
   get waiting(): Waiting {
     return this.current.waiting;
@@ -86,6 +92,7 @@ export class Host {
     const journal = new Journal(limits.journal);
     const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing, traceOverflow);
     const console = new Console(journal);
+    const findings = new Findings();
     const waiting = new Waiting();
     const memories: RealMemory[] = [];
     // The journal comes first: the others name its entries.
@@ -94,6 +101,7 @@ export class Host {
       trace,
       console,
       new LogWriter(log, journal),
+      findings,
       waiting,
     ];
     if (metrics) listeners.push(metrics);
@@ -112,7 +120,7 @@ export class Host {
           }
         : undefined,
     });
-    return { machine, journal, trace, console, waiting, memories };
+    return { machine, journal, trace, console, findings, waiting, memories };
   }
 
   /** Everything back to the start: ids from 0, once-only warnings armed, parameters as configured. */

@@ -1,21 +1,24 @@
 import type { KernelBugId } from './kernel-bugs.ts';
 
+/** The findings that are no bug of the kernel itself. */
+export const FINDING_KINDS = [
+  'FOREIGN_UNPIN',
+  'UNPIN_NOT_PINNED',
+  'PIN_LEAKED_AT_CLOSE',
+  'IGNORED_INVALIDATION',
+  'START_ONLY_CHECK',
+  'MISALIGNED_PIN',
+  'USE_AFTER_UNPIN',
+  'UNPIN_NOT_AS_PINNED',
+  'RANGE_CLOSED',
+  'CLOSE_WAITS',
+] as const;
+
 /**
  * What the kernel lets pass silently but a driver's author must know. An advisory changes nothing in what the
  * kernel does; it rests on the shadow ownership of pins (PinTable's holders).
  */
-export type AdvisoryKind =
-  | 'FOREIGN_UNPIN'
-  | 'UNPIN_NOT_PINNED'
-  | 'PIN_LEAKED_AT_CLOSE'
-  | 'IGNORED_INVALIDATION'
-  | 'START_ONLY_CHECK'
-  | 'MISALIGNED_PIN'
-  | 'USE_AFTER_UNPIN'
-  | 'UNPIN_NOT_AS_PINNED'
-  | 'RANGE_CLOSED'
-  | 'CLOSE_WAITS'
-  | `KERNEL_BUG:${KernelBugId}`;
+export type AdvisoryKind = (typeof FINDING_KINDS)[number] | `KERNEL_BUG:${KernelBugId}`;
 
 /** One finding of a call. */
 export interface Advisory {

@@ -7,8 +7,13 @@ import type { Scenario } from '../replay/scenario.ts';
 /** A trace file that cannot be used; the message names it and why. */
 class TraceError extends UsageError {}
 
+/** In place of a file: what comes on stdin. */
+const STDIN = '-';
+/** Its descriptor: that of process.stdin would not block any more. */
+const STDIN_FD = 0;
+
 /**
- * Reads a file of traces: one JSON scenario, or one a line; gzipped where its name ends in `.gz`.
+ * Reads a file of traces, or stdin: one JSON scenario, or one a line; gzipped where its name ends in `.gz`.
  *
  * @throws TraceError when the file cannot be read or a line is no scenario
  */
@@ -33,13 +38,13 @@ export function tracesIn(text: string, path: string): Scenario[] {
 }
 
 /**
- * The text of a file, gzipped where its name ends in `.gz`.
+ * The text of a file, gzipped where its name ends in `.gz`, or of stdin.
  *
  * @throws TraceError when it cannot be read
  */
 export function readText(path: string): string {
   try {
-    const bytes = readFileSync(path);
+    const bytes = readFileSync(path === STDIN ? STDIN_FD : path);
     return (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
   } catch (error) {
     throw new TraceError(`${path}: ${(error as Error).message}`);

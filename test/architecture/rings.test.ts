@@ -15,7 +15,7 @@ const RINGS: readonly (readonly string[])[] = [
   ['src/snapshot', 'src/webhook', 'src/replay', 'src/memory'],
   ['src/host'],
   ['src/rig'],
-  ['src/metrics', 'src/page'],
+  ['src/metrics', 'src/page', 'src/verdict'],
   ['src/trace-files', 'src/config.ts'],
   ['src/service.ts'],
   ['routes'],

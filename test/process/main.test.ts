@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -415,5 +415,21 @@ describe('an emulated panic', () => {
     await pinnedPage(url, { onDmaUnmap: 'ignore' });
     expect((await unmap(url)).body).toMatchObject({ killed: true });
     expect((await exchange(`${url}/health`)).status).toBe(200);
+  });
+});
+
+describe('a trace on stdin', () => {
+  test.each([
+    ['replay', 1],
+    ['compare', 0],
+    ['verdict', 0],
+  ])('%s - reads it; exit code %i', (command, code) => {
+    const trace = { steps: [{ call: 'open-container', expect: { errno: 'EPERM' } }] };
+    const { status, stdout } = spawnSync(process.execPath, [program.main, command, '-', '--json'], {
+      input: JSON.stringify(trace),
+      encoding: 'utf8',
+    });
+    expect(status).toBe(code);
+    expect(JSON.parse(stdout)).toBeTypeOf('object');
   });
 });

@@ -1,0 +1,74 @@
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { VerdictsView, VerdictView } from '../schemas/verdict.ts';
+import type { Service } from '../src/service.ts';
+import { EXPECT_RULE, Expected } from '../src/verdict/expectation.ts';
+import { junitXml } from '../src/verdict/junit.ts';
+import { suitesOf, summaryOf, textOf } from '../src/verdict/report.ts';
+import { verdictOf, verdictsOf } from '../src/verdict/verdict.ts';
+import { preferred } from './accept.ts';
+import { notAsExpected } from './replies.ts';
+import { PROBLEM_RESPONSE, send } from './reply.ts';
+import { rigOf } from './rig-of.ts';
+
+const Query = Type.Object(
+  {
+    expect: Type.Optional(
+      Type.String({ maxLength: 2048, description: `what was meant to happen: ${EXPECT_RULE}` }),
+    ),
+    rigs: Type.Optional(Type.Literal('all', { description: '"all"' })),
+  },
+  { additionalProperties: false },
+);
+
+const TYPES = ['application/json', 'text/plain', 'application/xml', 'text/xml'] as const;
+
+/** `GET /v1/verdict`: what a rig has come to, as a step of CI asks it. */
+export function verdictRoutes(app: FastifyInstance, service: Service): void {
+  const text = { schema: Type.String() };
+  app.get<{ Querystring: Static<typeof Query> }>(
+    '/v1/verdict',
+    {
+      schema: {
+        tags: ['host'],
+        operationId: 'verdict',
+        summary:
+          'whether a rig, or each of them, is as it should be at the end of a test: 200 or 409; JSON, text or JUnit by Accept',
+        querystring: Query,
+        response: {
+          200: {
+            description: 'as expected',
+            content: {
+              'application/json': { schema: Type.Union([VerdictView, VerdictsView]) },
+              'text/plain': text,
+              'application/xml': text,
+            },
+          },
+          '4xx': PROBLEM_RESPONSE,
+        },
+      },
+    },
+    (request, reply) => {
+      const expected = Expected.parse(request.query.expect ?? '', 'querystring/expect');
+      const verdict: VerdictView | VerdictsView =
+        request.query.rigs === 'all'
+          ? verdictsOf(service.rigs.list(), expected)
+          : verdictOf(rigOf(service, request), expected);
+      const rigs = 'rigs' in verdict ? verdict.rigs : [verdict];
+      const type = preferred(request.headers.accept, TYPES);
+      reply.header('cache-control', 'no-store').header('vary', 'accept');
+      if (type !== 'application/json') {
+        const body = type === 'text/plain' ? textOf(rigs) : junitXml(suitesOf(rigs));
+        // As it is: what a reply of this service is otherwise made with writes JSON.
+        return reply
+          .code(verdict.ok ? 200 : 409)
+          .type(`${type}; charset=utf-8`)
+          .serializer((data: string) => data)
+          .send(body);
+      }
+      if (verdict.ok) return send(request, reply, { status: 200, body: { ...verdict } });
+      const wrong = rigs.filter(({ ok }) => !ok).map(summaryOf);
+      return send(request, reply, notAsExpected(wrong.join('. '), { ...verdict }));
+    },
+  );
+}

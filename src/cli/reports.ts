@@ -1,0 +1,24 @@
+import { writeFileSync } from 'node:fs';
+import { UsageError } from '../arguments.ts';
+import { type JUnitSuite, junitXml } from '../verdict/junit.ts';
+
+/** How a command's results are told besides its lines: its options, as parseArguments takes them. */
+export const REPORT_OPTIONS = { json: { type: 'boolean' }, junit: { type: 'string' } } as const;
+
+/** What its help says of them. */
+export const REPORT_HELP = `  --json             a JSON object a line, in place of text
+  --junit FILE       the results as a JUnit report too`;
+
+/**
+ * Writes a JUnit report where one is asked for.
+ *
+ * @throws UsageError where it cannot be written
+ */
+export function writeJUnit(file: string | undefined, suites: () => readonly JUnitSuite[]): void {
+  if (file === undefined) return;
+  try {
+    writeFileSync(file, junitXml(suites()));
+  } catch (error) {
+    throw new UsageError(`--junit: ${(error as Error).message}`);
+  }
+}
