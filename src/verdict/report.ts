@@ -25,7 +25,7 @@ export function summaryOf({ rig, findings }: VerdictView): string {
 }
 
 /** A verdict in lines to read. */
-export function linesOf({ ok, rig, kernel, findings }: VerdictView): string[] {
+function linesOf({ ok, rig, kernel, findings }: VerdictView): string[] {
   const lines = CHECKS.flatMap((check) => {
     const found = findings.filter((finding) => finding.check === check);
     if (found.length === 0) return [`  ok    ${PASSED[check]}`];

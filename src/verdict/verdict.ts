@@ -65,7 +65,7 @@ export function verdictsOf(subjects: readonly Subject[], expected: Expected): Ve
 }
 
 /** A finding that nothing was: what `expect` names did not come. */
-export function missed(kind: string): FindingView {
+function missed(kind: string): FindingView {
   return { check: 'missing', kind, count: 0, expected: false, text: `${kind} is expected and did not come` };
 }
 
