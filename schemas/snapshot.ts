@@ -142,6 +142,27 @@ const SavedIoas = object({
 });
 export type SavedIoas = Static<typeof SavedIoas>;
 
+/** Calls by name and number; for words alone. */
+const SavedHistory = object({
+  /** Mappings that went, oldest first. */
+  removals: Type.Array(
+    object({
+      iova: PageAddress,
+      size: PageSize,
+      call: Type.String({ maxLength: 64, description: 'the name of a call' }),
+      device: Type.Optional(Id),
+      number: Count,
+    }),
+    { maxItems: 256, description: 'an array of at most 256 removals' },
+  ),
+  /** How it lost its IOMMU. */
+  lost: nullable(
+    object({ devices: Type.Array(Id), number: Count, mappings: Count }),
+    'null, or {devices, number, mappings}',
+  ),
+});
+export type SavedHistory = Static<typeof SavedHistory>;
+
 const SavedContainer = object({
   container: Id,
   process: Id,
@@ -152,6 +173,8 @@ const SavedContainer = object({
   iommu: nullable(SavedIommu, 'null, or a type1 instance'),
   /** Of a container that iommufd provides; iommu and lock are null then. */
   ioas: Type.Optional(nullable(SavedIoas, 'null, or an IOAS')),
+  /** Absent: nothing went before. */
+  history: Type.Optional(SavedHistory),
 });
 export type SavedContainer = Static<typeof SavedContainer>;
 
@@ -203,6 +226,7 @@ export const SNAPSHOT_VERSION = 1;
 const State = object({
   parameters: object({
     /** Absent: false. */
+    adviseNoCallback: Type.Optional(Type.Boolean()),
     allowUnsafeInterrupts: Type.Optional(Type.Boolean()),
     dmaEntryLimit: Entries,
     panicOnOops: Type.Boolean(),
@@ -227,6 +251,8 @@ const State = object({
     process: NextId,
     fault: NextId,
     deviceNumber: Number31,
+    /** Calls made so far; absent: none. */
+    call: Type.Optional(Count),
   }),
   /** In the order in which they strike. */
   faults: Type.Array(SavedFault),

@@ -165,6 +165,7 @@ export const HostView = Type.Object({
   parameters: Type.Object({
     dmaEntryLimit: Count,
     warnOnPinnedUnmap: Type.Boolean(),
+    adviseNoCallback: Type.Boolean(),
     panicOnWarn: Type.Boolean(),
     panicOnOops: Type.Boolean(),
   }),

@@ -174,6 +174,7 @@ export class Service {
       parameters: {
         dmaEntryLimit: kernel.dmaEntryLimit,
         warnOnPinnedUnmap: kernel.warnOnPinnedUnmap,
+        adviseNoCallback: kernel.adviseNoCallback,
         ...machine.policy,
       },
       limits: { ...machine.limits, bodyLimit: this.config.bodyLimit, rigs: this.config.maxRigs },

@@ -23,6 +23,7 @@ export const hostCalls = {
       panicOnWarn: Type.Optional(Type.Boolean()),
       panicOnOops: Type.Optional(Type.Boolean()),
       warnOnPinnedUnmap: Type.Optional(Type.Boolean()),
+      adviseNoCallback: Type.Optional(Type.Boolean()),
     },
     rest: { method: 'POST', url: '/v1/set-parameters', status: 200 },
   }),

@@ -1,4 +1,5 @@
 import type { WebhookReport } from '../../schemas/events.ts';
+import { isNote } from '../kernel/advisories.ts';
 import { hex } from '../kernel/pages.ts';
 import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
 import type { CallTask } from '../machine/call-task.ts';
@@ -46,6 +47,7 @@ export class Findings implements HostListener {
     if (advisories.length === 0) return;
     const because = splats.map(({ entry }) => entry.kind).find((kind) => !isPrinted(kind)) ?? null;
     for (const { kind, devices, iova, text } of advisories) {
+      if (isNote(kind)) continue;
       const who = devices.length === 0 ? '' : `${devices.join(', ')}: `;
       note(this.advisoriesMet, kind, because, () => `${who}${text} (${callOf(task)}, at ${hex(iova)})`);
     }

@@ -12,13 +12,25 @@ export const FINDING_KINDS = [
   'UNPIN_NOT_AS_PINNED',
   'RANGE_CLOSED',
   'CLOSE_WAITS',
+  'UNPIN_REFUSED',
 ] as const;
+
+/** Words about an answer that is as it should be: whoever did not expect it learns the cause. Nobody did wrong. */
+const NOTE_KINDS = ['UNMAPPED_NOTHING', 'IOMMU_LOST', 'CHARGED_TWICE', 'NO_CALLBACK'] as const;
 
 /**
  * What the kernel lets pass silently but a driver's author must know. An advisory changes nothing in what the
  * kernel does; it rests on the shadow ownership of pins (PinTable's holders).
  */
-export type AdvisoryKind = (typeof FINDING_KINDS)[number] | `KERNEL_BUG:${KernelBugId}`;
+export type AdvisoryKind =
+  | (typeof FINDING_KINDS)[number]
+  | (typeof NOTE_KINDS)[number]
+  | `KERNEL_BUG:${KernelBugId}`;
+
+/** Whether an advisory only explains. */
+export function isNote(kind: AdvisoryKind): boolean {
+  return (NOTE_KINDS as readonly string[]).includes(kind);
+}
 
 /** One finding of a call. */
 export interface Advisory {
@@ -41,7 +53,12 @@ export class AdvisoryList {
   private byKey: Map<string, Advisory> | null = null;
 
   /** Notes one; returns it where it is new. */
-  note(kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): Advisory | null {
+  note(
+    kind: AdvisoryKind,
+    devices: readonly string[],
+    iova: bigint,
+    text: string | (() => string),
+  ): Advisory | null {
     const key = `${kind} ${devices.join(' ')}`;
     this.byKey ??= new Map();
     const known = this.byKey.get(key);
@@ -50,7 +67,13 @@ export class AdvisoryList {
       return null;
     }
     if (this.byKey.size >= ADVISORIES_MAX) return null;
-    const advisory: Advisory = { kind, devices, iova, count: 1, text };
+    const advisory: Advisory = {
+      kind,
+      devices,
+      iova,
+      count: 1,
+      text: typeof text === 'string' ? text : text(),
+    };
     this.byKey.set(key, advisory);
     return advisory;
   }

@@ -52,6 +52,8 @@ export class Kernel {
   allowUnsafeInterrupts = false;
   /** The thread's proposal: warn after a round that leaves pins (P2). */
   warnOnPinnedUnmap = false;
+  /** Whether an unmap beside open devices that calls nobody back says why (NO_CALLBACK). */
+  adviseNoCallback = false;
   /** Fault injection: whether the next callback to a device returns without the driver having seen it. */
   dropsCallback: (device: Device) => boolean = () => false;
   /** Taint flags set so far: `W` after a warning, `D` after a BUG. */
@@ -68,6 +70,8 @@ export class Kernel {
   readonly references: { count: number } = { count: 0 };
   /** Devices made so far: the next one's number. */
   deviceCount = 0;
+  /** Calls made so far. */
+  callCount = 0;
   private processCount = 0;
 
   constructor(

@@ -1,4 +1,4 @@
-import { addressOf, hexAddress } from './pages.ts';
+import { addressOf, hex, hexAddress } from './pages.ts';
 import type { Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
 
@@ -59,11 +59,24 @@ export class PinShadow {
     task.advise('FOREIGN_UNPIN', [device.id, name], addressOf(page, offset), text);
   }
 
-  /** A device unpinned what is not pinned. */
-  unpinNotPinned(task: Task, device: Device, page: number, offset: number, npage = 1): void {
+  /** A device unpinned what is not pinned, or is in no mapping; `held` is what it does hold nearby. */
+  protected unpinNotPinned(
+    task: Task,
+    device: Device,
+    key: PinKey,
+    held: () => string,
+    why = 'is not pinned',
+  ): void {
+    const { page, offset, npage } = key;
     this.forget(device, page, offset, npage);
-    const text = `${device.id} unpinned ${describe(page, offset, npage)}, which is not pinned`;
-    task.advise('UNPIN_NOT_PINNED', [device.id], addressOf(page, offset), text);
+    const text = () => [`${device.id} unpinned ${describe(page, offset, npage)}, which ${why}`, held()];
+    task.advise('UNPIN_NOT_PINNED', [device.id], addressOf(page, offset), () => sentence(text()));
+  }
+
+  /** An unpin that did nothing but warn: `why`, in words; `held` is what the device does hold nearby. */
+  protected unpinInVain(task: Task, device: Device, iova: bigint, why: string, held: () => string): void {
+    const text = () => [`${device.id} unpinned from ${hex(iova)}, which does nothing: ${why}`, held()];
+    task.advise('UNPIN_REFUSED', [device.id], iova, () => sentence(text()));
   }
 
   /** A device unpinned pages, whatever came of it. */
@@ -129,6 +142,32 @@ function stolenKey(device: number, page: number, offset: number, npage: number):
 function readStolen(key: string): StolenPin {
   const [device, page, offset, npage] = key.split(' ').map(Number) as [number, number, number, number];
   return { device, page, offset, npage };
+}
+
+function sentence(parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join('; ');
+}
+
+/** What a device holds near a page, lowest first, in words: ``, `d0 holds 0x1000`, `d0 holds 0x1000 and 0x5000`. */
+export function nearest(device: Device, page: number, pins: Iterable<PinKey>): string {
+  let below: PinKey | null = null;
+  let above: PinKey | null = null;
+  // A frame number taken for an address, or an address that was shifted twice.
+  let shifted: PinKey | null = null;
+  const times = [Math.floor(page / 4096), page * 4096];
+  for (const pin of pins) {
+    if (times.includes(pin.page)) shifted ??= pin;
+    if (pin.page <= page) below = pin;
+    else {
+      above ??= pin;
+      if (shifted || pin.page > times[1]!) break;
+    }
+  }
+  const keys = [...new Set([shifted, below, above])].filter((pin) => pin !== null);
+  if (keys.length === 0) return '';
+  keys.sort((a, b) => a.page - b.page);
+  const named = keys.map(({ page: at, offset, npage }) => describe(at, offset, npage));
+  return `${device.id} holds ${named.join(' and ')}`;
 }
 
 /** `0x3000`, or `0x3000 (4 pages)`. */

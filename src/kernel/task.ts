@@ -43,6 +43,8 @@ export class Task {
   private findings: AdvisoryList | null = null;
   private called: Invalidation[] = NONE;
   readonly held: Lock[] = [];
+  /** Which call of its kernel it is, from 1 on: `call 17` in words. */
+  readonly number: number;
   /** What driver models did within the task; null where that is nothing. */
   effects: DriverEffects | null = null;
   /** Why the call was refused last, in words: which value broke which rule. */
@@ -73,7 +75,9 @@ export class Task {
     readonly call: string,
     readonly device: string | undefined,
     readonly byDriver: boolean = false,
-  ) {}
+  ) {
+    this.number = ++kernel.callCount;
+  }
 
   /** What it made the kernel print. */
   get splats(): readonly SplatEvent[] {
@@ -173,16 +177,21 @@ export class Task {
     prWarnLimit(this, id, limitBytes);
   }
 
-  /** Notes a finding the kernel itself does not make; `iova` is the first it is about, bytes. */
-  advise(kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string): void {
+  /** Notes a finding the kernel itself does not make; `iova` is the first it is about, bytes. Its words are made once. */
+  advise(kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string | (() => string)): void {
     this.findings ??= new AdvisoryList();
     const advisory = this.findings.note(kind, devices, iova, text);
     if (advisory) this.onAdvisory(advisory);
   }
 
-  /** Notes that the answer shows a bug of this kernel generation. */
-  adviseBug(id: KernelBugId, iova: bigint, devices: readonly string[] = []): void {
-    const text = `${KERNEL_BUGS[id].title} (${KERNEL_BUGS_PAGE}#${id})`;
+  /**
+   * Notes that the answer shows a bug of this kernel generation.
+   *
+   * @param mapping which mapping it is about, where the text should name it
+   */
+  adviseBug(id: KernelBugId, iova: bigint, devices: readonly string[] = [], mapping?: string): void {
+    const about = mapping === undefined ? '' : `: ${mapping} is still there`;
+    const text = `${KERNEL_BUGS[id].title} (${KERNEL_BUGS_PAGE}#${id})${about}`;
     this.advise(`KERNEL_BUG:${id}`, devices, iova, text);
   }
 }

@@ -57,6 +57,11 @@ export type CallHandlers<N extends CallName> = { [K in N]: CallHandler<K> };
 /** An answer with nothing to say. */
 export const NOTHING: CallBody = {};
 
+/** EEXIST: something has that id already. */
+export function idTaken(task: Task, what: string, id: string): Errno {
+  return task.refuse('EEXIST', `there is a ${what} "${id}" already`);
+}
+
 /** A kernel function's errno as a call's result. */
 export function ok(errno: Errno | null, body: CallBody = NOTHING): CallResult {
   return errno ?? body;

@@ -30,14 +30,14 @@ export class Faults {
   /**
    * Adds a rule that has been checked; its id.
    *
-   * @returns EEXIST when the id is taken
+   * @returns null when the id is taken
    */
-  add(rule: FaultRule): { fault: string } | 'EEXIST' {
+  add(rule: FaultRule): { fault: string } | null {
     let id = rule.fault;
     if (id === undefined) {
       do id = `f${this.count++}`;
       while (this.byId.has(id));
-    } else if (this.byId.has(id)) return 'EEXIST';
+    } else if (this.byId.has(id)) return null;
     this.byId.set(id, { rule: { ...rule, fault: id }, seen: 0, struck: 0 });
     return { fault: id };
   }

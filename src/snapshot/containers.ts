@@ -7,12 +7,14 @@ import type { Group } from '../kernel/vfio/group.ts';
 /** A container with what is behind it. */
 export function saveContainer(container: Container): SavedContainer {
   const { id, process, open, groups } = container;
+  const history = container.history.save();
   return {
     container: id,
     process: process.id,
     open,
     groups: groups.map((group) => group.id),
     ...container.save(),
+    ...(history && { history }),
   };
 }
 
@@ -36,5 +38,6 @@ export function restoreContainer(
     group.containerUsers = 1;
     container.groups.push(group);
   }
+  if (saved.history) container.history.restore(saved.history, `${where}/history`);
   container.restore(saved, where);
 }

@@ -70,6 +70,8 @@ function restoreState(m: Machine, state: SnapshotState, at: string): void {
   settleDevices(m, groups, state, at);
   settleModels(m.kernel, `${at}/models`);
   checkLockedPages(m.kernel, `${at}/processes`);
+  // Tasks of the calls that hang were made as well.
+  m.kernel.callCount = state.next.call ?? 0;
 }
 
 function checkLimits({ limits }: Machine, state: SnapshotState, where: string): void {
@@ -89,6 +91,7 @@ function checkLimits({ limits }: Machine, state: SnapshotState, where: string): 
 /** Parameters, taint, once-only warnings and the numbers of the next ids. */
 function restoreHost({ kernel, policy, counters }: Machine, state: SnapshotState, where: string): void {
   const { parameters, next } = state;
+  kernel.adviseNoCallback = parameters.adviseNoCallback ?? false;
   kernel.allowUnsafeInterrupts = parameters.allowUnsafeInterrupts ?? false;
   kernel.dmaEntryLimit = parameters.dmaEntryLimit;
   kernel.warnOnPinnedUnmap = parameters.warnOnPinnedUnmap;

@@ -41,6 +41,7 @@ export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
     kernel: kernel.gen.version,
     state: {
       parameters: {
+        ...(kernel.adviseNoCallback ? { adviseNoCallback: true } : {}),
         ...(kernel.allowUnsafeInterrupts ? { allowUnsafeInterrupts: true } : {}),
         dmaEntryLimit: kernel.dmaEntryLimit,
         panicOnOops: policy.panicOnOops,
@@ -56,6 +57,7 @@ export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
         process: counters.p,
         fault: faults.count,
         deviceNumber: kernel.deviceCount,
+        ...(kernel.callCount > 0 && { call: kernel.callCount }),
       },
       faults: faults.list().map(({ rule, seen, struck }) => ({ rule: canonical(rule), seen, struck })),
       processes: [...kernel.processes.values()].map(saveProcess),

@@ -33,7 +33,11 @@ import type { Device } from '../../src/kernel/vfio/device.ts';
 export function dumpKernel(kernel: Kernel) {
   return {
     version: kernel.gen.version,
-    parameters: { dmaEntryLimit: kernel.dmaEntryLimit, warnOnPinnedUnmap: kernel.warnOnPinnedUnmap },
+    parameters: {
+      dmaEntryLimit: kernel.dmaEntryLimit,
+      warnOnPinnedUnmap: kernel.warnOnPinnedUnmap,
+      adviseNoCallback: kernel.adviseNoCallback,
+    },
     taint: [...kernel.taint].sort() as string[],
     firedOnce: kernel.firedOnce as string[],
     processes: byId(kernel.processes).map(dumpProcess),

@@ -1,4 +1,4 @@
-import { refusalReply } from '../../routes/replies.ts';
+import { refusalReply, toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Host } from '../../src/host/host.ts';
 import type { Answer } from '../../src/machine/answer.ts';
@@ -10,6 +10,8 @@ import type { KernelDump } from '../harness/kernel-dump.ts';
 export interface Ending {
   how: string | number;
   log: Answer['log'];
+  /** With an errno: the problem's detail and title. */
+  words?: { detail: string; title: string };
 }
 
 /** Makes a call, as a client's request or a trace's line would. */
@@ -25,12 +27,19 @@ export function make(host: Host, call: CallObject): Ending {
   const { end, log } = answer;
   if (end.how === 'crashed') throw end.error;
   if (end.how !== 'returned') return { how: end.how, log };
-  return { how: typeof end.value === 'string' ? end.value : 'ok', log };
+  if (typeof end.value !== 'string') return { how: 'ok', log };
+  const { detail, title } = toReply(answer).body as { detail: string; title: string };
+  return { how: end.value, log, words: { detail, title } };
 }
 
 /** Whether such an ending means that nothing was done: an errno, a wrong request, or a lock held for ever. */
 export function isRefusal({ how }: Ending): boolean {
   return typeof how === 'number' || how === 'wedged' || /^E[A-Z0-9]+$/.test(how);
+}
+
+/** Whether a refusal says no more than the errno's title, which every client knows. */
+export function saysOnlyTitle(call: CallObject, { words }: Ending): boolean {
+  return words !== undefined && words.detail.replace(`${call.call}: `, '').trim() === words.title;
 }
 
 const PAGE = 4096n;

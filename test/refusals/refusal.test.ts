@@ -6,7 +6,7 @@ import type { SplatReport } from '../../src/kernel/splat-report.ts';
 import { fuzz } from '../harness/fuzz.ts';
 import { dumpKernel, type KernelDump } from '../harness/kernel-dump.ts';
 import { anyCall, anySetup } from '../model/random-calls.ts';
-import { expectedAfter, isRefusal, make } from './refusal-rules.ts';
+import { expectedAfter, isRefusal, make, saysOnlyTitle } from './refusal-rules.ts';
 import { CONTAINER, device, map, opened, pin, smallHost, unmap } from './refusals.ts';
 import { CONTAINER_REFUSALS } from './refusals-container.ts';
 import { DEVICE_REFUSALS } from './refusals-device.ts';
@@ -25,6 +25,7 @@ test.for(REFUSALS.map((one) => [`${one.call} ${one.condition}`, one] as const))(
   const ending = make(host, refused);
   expect(ending.how).toBe(answer === 'warned' ? 'ok' : answer);
   expect(ending.log.map(({ kind }) => kind)).toEqual(log);
+  expect(saysOnlyTitle(refused, ending), 'the detail is only the title of the errno').toBe(false);
   const after = dumpKernel(host.kernel);
   expect(after).toEqual(expectedAfter(before, after, refused, ending));
   // A request that no kernel saw is not in the journal either.
@@ -109,13 +110,14 @@ function refuseAll(setup: readonly CallObject[], calls: readonly CallObject[]): 
         `${call.call} answered ${ending.how}, after\n${done.map((one) => JSON.stringify(one)).join('\n')}`;
       if (!isDeepStrictEqual(after, expected)) expect(after, steps()).toEqual(expected);
       if (typeof ending.how === 'number') expect(host.journal.seq, steps()).toBe(seq);
+      if (saysOnlyTitle(call, ending)) expect.fail(`no reason: ${steps()}`);
       met.set(`${call.call} ${ending.how}`, (met.get(`${call.call} ${ending.how}`) ?? 0) + 1);
     }
     before = after;
   }
 }
 
-test('random calls: whatever is refused leaves the kernel as it was', () => {
+test('random calls: whatever is refused says why, and leaves the kernel as it was', () => {
   fc.assert(
     fc.property(
       anySetup,

@@ -1,6 +1,6 @@
 import type { IommuPreset, IommuProperties } from '../../../schemas/iommu.ts';
 import type { Generation } from '../generations/generation.ts';
-import { hex, TOP_PAGE } from '../pages.ts';
+import { addressOf, hex, hexAddress, TOP_PAGE } from '../pages.ts';
 import type { IovaRange } from '../vfio/iommu-ops.ts';
 
 /** The whole address space. */
@@ -56,6 +56,42 @@ export function apertureEnd({ addressWidth }: IommuHardware): number {
 /** The page sizes of a domain of it, as a bitmap. */
 export function pageSizesOf({ pageSizes }: IommuHardware, gen: Generation): bigint {
   return pageSizes ?? gen.type1.iommuPageSizes;
+}
+
+/** The last address an IOMMU reaches, in words. */
+export function limitOf(hardware: IommuHardware): string {
+  const last = hex(addressOf(apertureEnd(hardware)) - 1n);
+  return `${last}, the last address of the IOMMU (${hardware.addressWidth} bits)`;
+}
+
+/**
+ * Why the pages [start, end) are not usable behind IOMMUs, in words that follow the range: the width or the reserved
+ * region that is in the way, and what is usable.
+ */
+export function whyUnusable(
+  iommus: readonly IommuHardware[],
+  usable: readonly IovaRange[],
+  start: number,
+  end: number,
+): string {
+  const ranges = usable.map((range) => `[${hexAddress(range.start)}, ${lastOf(range)}]`);
+  return `${inTheWay(iommus, start, end)}; the IOVA ranges are ${ranges.join(' ')}`;
+}
+
+function inTheWay(iommus: readonly IommuHardware[], start: number, end: number): string {
+  const narrow = iommus.find((hardware) => end > apertureEnd(hardware));
+  if (narrow) return `reaches beyond ${limitOf(narrow)}`;
+  for (const { reserved } of iommus) {
+    const region = reserved.find((one) => start < one.end && end > one.start);
+    if (region) {
+      return `reaches into the reserved region ${hexAddress(region.start)}-${lastOf(region)} (${region.type})`;
+    }
+  }
+  return 'is not inside one of the IOVA ranges';
+}
+
+function lastOf({ end }: IovaRange): string {
+  return hex(addressOf(end) - 1n);
 }
 
 /** Whether VFIO_DMA_CC_IOMMU holds for a domain of it. */

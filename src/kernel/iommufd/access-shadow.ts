@@ -1,5 +1,5 @@
 import { addressOf, hexAddress, pageOf } from '../pages.ts';
-import { type PinKey, PinShadow } from '../pin-shadow.ts';
+import { nearest, type PinKey, PinShadow } from '../pin-shadow.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
 import type { Device } from '../vfio/device.ts';
@@ -19,7 +19,8 @@ export class AccessShadow extends PinShadow {
     const [there] = accesses.overlapping(areas.pages(slot), start, areas.vaddrOf(slot, until));
     const npage = until - page + 1;
     if (there === undefined) {
-      this.unpinNotPinned(task, device, page, 0, npage);
+      const held = () => nearest(device, page, heldBy(ioas, device));
+      this.unpinNotPinned(task, device, { page, offset: 0, npage }, held);
       return;
     }
     const pin = keyOf(ioas, slot, there);
@@ -27,6 +28,17 @@ export class AccessShadow extends PinShadow {
       `${device.id} unpinned ${counted(npage)} at ${hexAddress(page)}, pinned as ${counted(pin.npage)} at ` +
       `${hexAddress(pin.page)}: what was pinned in one call must be unpinned in one`;
     task.advise('UNPIN_NOT_AS_PINNED', [device.id], addressOf(page), text);
+  }
+
+  /** A device unpinned pages that are in no mapping. */
+  unpinNotMapped(task: Task, ioas: Ioas, device: Device, page: number, npage: number): void {
+    const held = () => nearest(device, page, heldBy(ioas, device));
+    this.unpinNotPinned(task, device, { page, offset: 0, npage }, held, 'is in no mapping');
+  }
+
+  /** An unpin was refused with a warning. */
+  unpinRefused(task: Task, ioas: Ioas, device: Device, iova: bigint, why: string): void {
+    this.unpinInVain(task, device, iova, why, () => nearest(device, pageOf(iova), heldBy(ioas, device)));
   }
 
   /** A callback for the mapping at `iova` (bytes) has returned. */
@@ -48,6 +60,21 @@ export class AccessShadow extends PinShadow {
       }
     }
     this.deviceClosed(task, device, first, held);
+  }
+}
+
+/** How many mappings are looked at for the pins a device holds. */
+const LOOKED_AT = 16_384;
+
+/** The pins that a device holds, lowest first; of the first mappings. */
+function* heldBy(ioas: Ioas, device: Device): Generator<PinKey, void, void> {
+  if (ioas.accesses.count === 0) return;
+  let left = LOOKED_AT;
+  for (const slot of ioas.areas.inOrder()) {
+    for (const access of accessesOf(ioas, slot)) {
+      if (ioas.accesses.heldBy(access, device.number) > 0) yield keyOf(ioas, slot, access);
+    }
+    if (--left === 0) return;
   }
 }
 

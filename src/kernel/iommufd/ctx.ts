@@ -1,7 +1,7 @@
 import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
-import type { Process } from '../process.ts';
 import type { KernelStep, Task } from '../task.ts';
+import type { Container } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
 import type { IommuAccess } from '../vfio/iommu-ops.ts';
 import { IommufdAccess, iommufdAccessAttach, iommufdAccessDestroy } from './access.ts';
@@ -18,15 +18,18 @@ export class IommufdCtx implements IommuAccess {
   /** Bound devices: an mdev with its access, one behind the IOMMU without. */
   readonly devices = new Map<Device, IommufdAccess | null>();
 
-  /** @param process who opened it: owner of every mapping */
+  /**
+   * @param container whose it is
+   * @param references counts those of its pins too
+   */
   constructor(
-    private readonly process: Process,
+    private readonly container: Container,
     private readonly references: { count: number },
   ) {}
 
   /** iommufd_vfio_compat_ioas_create. */
   compatIoasCreate(): Ioas {
-    this.ioas ??= new Ioas(this.process, this.references);
+    this.ioas ??= new Ioas(this.container, this.references);
     return this.ioas;
   }
 
@@ -88,6 +91,9 @@ export class IommufdCtx implements IommuAccess {
   *unpinPages(task: Task, device: Device, iova: bigint, npage: number): KernelStep<UnpinResult> {
     iommufdAccessUnpinPages(task, this.devices.get(device)!, iova, npage);
     return null;
+  }
+  unpinRefused(task: Task, device: Device, iova: bigint, why: string): void {
+    if (this.ioas) this.ioas.shadow.unpinRefused(task, this.ioas, device, iova, why);
   }
   *dmaRw(task: Task, device: Device, iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array> {
     const attached = this.devices.get(device);

@@ -1,6 +1,13 @@
 import type { Errno } from '../errno.ts';
-import { apertureEnd, type IommuHardware, pageSizesOf } from '../iommu/hardware.ts';
+import {
+  apertureEnd,
+  type IommuHardware,
+  pageSizesOf,
+  usableRanges,
+  whyUnusable,
+} from '../iommu/hardware.ts';
 import { refuseLocked } from '../iommu/intel.ts';
+import { adviseChargedTwice } from '../memlock.ts';
 import { hex, PAGE_SIZE } from '../pages.ts';
 import { print } from '../printk.ts';
 import { NIL } from '../rb-links.ts';
@@ -68,7 +75,13 @@ function checkReserved(task: Task, { areas }: Ioas, iommu: IommuHardware): Errno
   for (const slot of areas.inOrder()) {
     if (!isReserved(iommu, areas.firstPage[slot]!, areas.lastPage[slot]!)) continue;
     const range = areas.describe(slot);
-    return task.refuse('EADDRINUSE', `the mapping ${range} lies where the IOMMU reserves or cannot reach`);
+    const why = whyUnusable(
+      [iommu],
+      usableRanges([iommu]),
+      areas.firstPage[slot]!,
+      areas.lastPage[slot]! + 1,
+    );
+    return task.refuse('EADDRINUSE', `the mapping ${range} ${why}`);
   }
   return null;
 }
@@ -95,7 +108,10 @@ function ioptFillDomain(task: Task, ioas: Ioas, iommu: IommuHardware): Errno | n
 
 /** iopt_area_fill_domains: a new mapping's pages are pinned, and entered in every domain. */
 export function ioptAreaFillDomains(task: Task, ioas: Ioas, slot: number): Errno | null {
-  return ioptAreaFillDomain(task, ioas, slot, true, ioas.hardware);
+  ioas.filling = slot;
+  const errno = ioptAreaFillDomain(task, ioas, slot, true, ioas.hardware);
+  ioas.filling = NIL;
+  return errno;
 }
 
 /**
@@ -123,7 +139,16 @@ function ioptAreaFillDomain(
     return task.refuse('EINVAL', `the mapping ${areas.describe(slot)} may be neither read nor written`);
   }
   for (const { mapErrno } of iommus) if (mapErrno) return task.refuse(mapErrno, 'the IOMMU fails every map');
-  return pages.account(task, pagesIn(gaps));
+  const errno = pages.account(task, pagesIn(gaps));
+  if (!errno && pins && pages.accounted) {
+    const vaddr = areas.vaddrPage[slot]!;
+    adviseChargedTwice(task, ioas.container, {
+      iova: areas.firstPage[slot]!,
+      vaddr,
+      pages: areas.pageCount(slot),
+    });
+  }
+  return errno;
 }
 
 /** iopt_area_unfill_domain, of the last one: what no mdev has pinned is given back. */

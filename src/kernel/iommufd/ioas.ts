@@ -4,6 +4,7 @@ import { PAGE_SIZE } from '../pages.ts';
 import type { Process } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
+import type { Container } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
 import type { IommufdAccess } from './access.ts';
 import { AccessShadow } from './access-shadow.ts';
@@ -18,6 +19,8 @@ export class Ioas {
   readonly accessList: (IommufdAccess | null)[] = [];
   /** Attached devices behind IOMMUs; those whose IOMMUs are alike share a domain (`domains`). */
   readonly domainDevices: Device[] = [];
+  /** The new mapping that is being entered in the domains, and not charged yet; NIL: none. */
+  filling: number = NIL;
   /** Type 1 was set: mappings may be cut. */
   disableLargePages = false;
   /** Bytes; every mapping's iova, size and vaddr are multiples of it. */
@@ -26,18 +29,28 @@ export class Ioas {
   readonly shadow: AccessShadow = new AccessShadow();
 
   /**
-   * @param process owner of every mapping: whoever opened the container
+   * @param container whose it is; whoever opened that owns every mapping
    * @param references counts those of its pins too
    */
   constructor(
-    readonly process: Process,
+    readonly container: Container,
     references: { count: number },
   ) {
     this.accesses = new AccessTable(references);
   }
 
+  get process(): Process {
+    return this.container.process;
+  }
+
   get hasDomain(): boolean {
     return this.domainDevices.length > 0;
+  }
+
+  /** Attached mdevs that are called back. */
+  get callees(): Device[] {
+    const listening = this.accessList.filter((access) => access?.device.driver.hasDmaUnmap);
+    return listening.map((access) => access!.device);
   }
 
   /** The IOMMU of each domain. */

@@ -1,4 +1,5 @@
 import type { Errno } from '../errno.ts';
+import { refuseMemlock } from '../memlock.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
 import { hexAddress } from '../pages.ts';
 import type { Process } from '../process.ts';
@@ -45,8 +46,7 @@ export class IoptPages {
     const { process } = this;
     if (this.accounted) {
       if (pages > 0 && process.lockedVm + pages > process.memlockPages) {
-        const limit = `RLIMIT_MEMLOCK (${process.memlockPages} pages)`;
-        return task.refuse('ENOMEM', `${pages} pages more would exceed ${limit}`);
+        return refuseMemlock(task, process, pages);
       }
       process.lockedVm += pages;
     }

@@ -1,4 +1,5 @@
 import type { Errno } from '../errno.ts';
+import { usableRanges, whyUnusable } from '../iommu/hardware.ts';
 import { hex, offsetInPage, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
@@ -74,11 +75,10 @@ function ioptCheckIova(task: Task, ioas: Ioas, iova: bigint, size: bigint): Errn
     return task.refuse('EINVAL', `iova ${hex(iova)} is not a multiple of ${iovaAlignment}`);
   const last = iova + size - 1n;
   if (last >= TOP) return task.refuse('EOVERFLOW', `iova ${hex(iova)} + size ${hex(size)} is beyond 2^64`);
-  if (ioas.hasDomain && ioas.hardware.some((iommu) => isReserved(iommu, pageOf(iova), pageOf(last)))) {
-    return task.refuse(
-      'EINVAL',
-      `${hex(iova)}+${hex(size)} has a range that the IOMMU reserves or cannot reach`,
-    );
+  const { hardware } = ioas;
+  if (hardware.some((iommu) => isReserved(iommu, pageOf(iova), pageOf(last)))) {
+    const why = whyUnusable(hardware, usableRanges(hardware), pageOf(iova), pageOf(last) + 1);
+    return task.refuse('EINVAL', `${hex(iova)}+${hex(size)} ${why}`);
   }
   const clash = areas.iterFirst(at(iova), at(last));
   if (clash !== NIL) {

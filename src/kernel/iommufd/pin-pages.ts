@@ -62,7 +62,9 @@ export function iommufdAccessPinPages(
     }
     slot = nextContiguous(ioas, slot, page);
   }
-  const hole = task.refuse('ENOENT', `there is no mapping at iova ${hexAddress(page)}`);
+  const removed = ioas.container.history.removedIn(page, page + 1);
+  const none = `there is no mapping at iova ${hexAddress(page)}`;
+  const hole = task.refuse('ENOENT', removed ? `${none}: ${removed}` : none);
   return unwind(task, ioas, access, first, page, hole);
 }
 
@@ -166,6 +168,8 @@ export function iommufdAccessUnpinPages(
   const wrong = npage === 0 ? 'F5' : last >= TOP_PAGE ? 'F6' : null;
   if (wrong || !ioas) {
     task.warn(wrong ?? 'F7', { device: device.id, iova: addressOf(first) });
+    const why = npage === 0 ? 'npage is 0' : `${npage} pages are beyond 2^64`;
+    if (ioas) ioas.shadow.unpinRefused(task, ioas, device, iova, why);
     return;
   }
   const { areas } = ioas;
@@ -178,6 +182,7 @@ export function iommufdAccessUnpinPages(
     if (until === last) return;
     slot = nextContiguous(ioas, slot, page);
   }
+  ioas.shadow.unpinNotMapped(task, ioas, device, page, last - page + 1);
   task.warn('F4', {
     device: device.id,
     iova: addressOf(page),

@@ -2,6 +2,7 @@ import type { Errno } from '../errno.ts';
 import { hex, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
+import { adviseNoCallback, adviseNothing } from '../unmap-advice.ts';
 import type { Device } from '../vfio/device.ts';
 import { iommufdAccessNotifyUnmap } from './access.ts';
 import { ioptAreaUnfillDomain } from './domain.ts';
@@ -53,6 +54,14 @@ function ioptUnmapIovaRange(task: Task, ioas: Ioas, start: bigint, last: bigint)
   return new Unmap(task, ioas, start, last).run();
 }
 
+/** What an unmap of [iova, iova+size) that succeeded does not say: why it removed nothing, or called nobody back. */
+export function adviseUnmapped(task: Task, ioas: Ioas, iova: bigint, size: bigint, unmapped: bigint): void {
+  if (task.kernel.adviseNoCallback) adviseNoCallback(task, iova, ioas.callees);
+  if (unmapped > 0n) return;
+  const removed = ioas.container.history.removedIn(pageOf(iova), pageOf(iova + size - 1n) + 1);
+  if (removed) adviseNothing(task, iova, `nothing is mapped there: ${removed}`);
+}
+
 /** One unmap on its way. */
 class Unmap {
   private unmapped = 0n;
@@ -92,6 +101,8 @@ class Unmap {
         continue;
       }
       if (ioas.hasDomain) ioptAreaUnfillDomain(task, ioas, slot);
+      const { history } = ioas.container;
+      history.noteRemoval(task, pageOf(areaFirst), pageOf(areaLast) + 1 - pageOf(areaFirst));
       areas.remove(slot);
       this.unmapped += areaLast - areaFirst + 1n;
       if (areaLast >= last) return this.result();

@@ -16,7 +16,7 @@ import type { Ioas } from './ioas.ts';
 import { ioptMapUserPages } from './map.ts';
 import { restoreIoas } from './restore.ts';
 import { holdersIn, saveIoas } from './saved.ts';
-import { type IovaUnmapped, ioptUnmapAll, ioptUnmapIova } from './unmap.ts';
+import { adviseUnmapped, type IovaUnmapped, ioptUnmapAll, ioptUnmapIova } from './unmap.ts';
 import { IoasView } from './view.ts';
 
 const TYPE1_IOMMU = 1;
@@ -44,7 +44,7 @@ export class CompatContainer extends Container {
     process: Process,
   ) {
     super(id, process);
-    this.iommu = new IommufdCtx(process, kernel.references);
+    this.iommu = new IommufdCtx(this, kernel.references);
   }
 
   get view(): IoasView | null {
@@ -133,7 +133,9 @@ export class CompatContainer extends Container {
     const errno = ioas.disableLargePages ? ioptCutIova(task, ioas, cutsOf(iova, size)) : null;
     if (errno) return errno;
     const result = yield* ioptUnmapIova(task, ioas, iova, size);
-    return typeof result === 'string' ? result : writeBack(task, result);
+    if (typeof result === 'string') return result;
+    if (!result.errno) adviseUnmapped(task, ioas, iova, size, result.size);
+    return writeBack(task, result);
   }
 
   dirtyPages(task: Task): KernelStep<Errno> {

@@ -1,10 +1,15 @@
 import type { Kernel } from '../kernel.ts';
 import { addressOf } from '../pages.ts';
+import { NIL } from '../rb-links.ts';
 import type { IommuView, MappingView, PinView } from '../vfio/iommu-view.ts';
 import { accessesOf } from './access-shadow.ts';
+import { pagesIn } from './access-table.ts';
 import type { Ioas } from './ioas.ts';
 import { describeAccess } from './leftover-pins.ts';
 import { UNMAP_ATTEMPTS } from './unmap.ts';
+
+/** How many mappings are looked at for one that has charged the same memory. */
+const LOOKED_AT = 128;
 
 /** What may be seen of an IOAS. */
 export class IoasView implements IommuView {
@@ -27,8 +32,7 @@ export class IoasView implements IommuView {
     return this.ioas.accesses.count;
   }
   get devices(): string[] {
-    const attached = this.ioas.accessList.filter((access) => access?.device.driver.hasDmaUnmap);
-    return attached.map((access) => access!.device.id);
+    return this.ioas.callees.map(({ id }) => id);
   }
 
   *mappings(): Generator<MappingView, void, void> {
@@ -43,8 +47,32 @@ export class IoasView implements IommuView {
         iommuMapped: hasDomain,
         closed: areas.preventAccess(slot),
         pins: () => this.pinsOf(slot),
+        lockedPages: () => this.lockedPages(slot),
       };
     }
+  }
+
+  /** Every page of a mapping in a domain, otherwise those that are pinned, each once. */
+  private lockedPages(slot: number): number {
+    const { areas, accesses, hasDomain } = this.ioas;
+    const pages = areas.pages(slot);
+    if (!pages.accounted || slot === this.ioas.filling) return 0;
+    const all = areas.pageCount(slot);
+    if (hasDomain) return all;
+    const start = areas.vaddrPage[slot]!;
+    return all - pagesIn(accesses.gaps(pages, start, start + all - 1));
+  }
+
+  chargedAt(start: number, end: number): string | null {
+    const { areas, hasDomain } = this.ioas;
+    if (!hasDomain) return null;
+    let slot = areas.first(areas.root);
+    for (let i = 0; i < LOOKED_AT && slot !== NIL; i++, slot = areas.next(slot)) {
+      const vaddr = areas.vaddrPage[slot]!;
+      const charged = areas.pages(slot).accounted && vaddr < end && vaddr + areas.pageCount(slot) > start;
+      if (charged) return areas.describe(slot);
+    }
+    return null;
   }
 
   private *pinsOf(slot: number): Generator<PinView, void, void> {

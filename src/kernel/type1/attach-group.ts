@@ -1,5 +1,5 @@
 import type { Errno } from '../errno.ts';
-import { ALL_IOVA, apertureEnd, type IommuHardware, usableRanges } from '../iommu/hardware.ts';
+import { ALL_IOVA, apertureEnd, type IommuHardware, limitOf, usableRanges } from '../iommu/hardware.ts';
 import { printWidthExceeded, refuseLocked } from '../iommu/intel.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
 import { print } from '../printk.ts';
@@ -28,7 +28,7 @@ export function* attachGroup(task: Task, iommu: Iommu, group: Group): KernelStep
 }
 
 function doAttach(task: Task, iommu: Iommu, group: Group): Errno | null {
-  if (iommu.vaddrInvalidCount > 0) return task.refuse('EBUSY', 'a vaddr of the container is invalid');
+  if (iommu.vaddrInvalidCount > 0) return task.refuse('EBUSY', iommu.whyInvalid);
   if (group.emulated) {
     iommu.emulatedGroups.unshift(group);
     group.pinnedPageDirtyScope = true;
@@ -63,10 +63,8 @@ function checkAperture(task: Task, iommu: Iommu, hardware: IommuHardware): Errno
   const end = apertureEnd(hardware);
   const last = iommu.iovaList.at(-1);
   if (last && last.end > end && mappings.find(end, mappings.wrapEnd(last.end)) !== NIL) {
-    return task.refuse(
-      'EINVAL',
-      `a mapping lies beyond the aperture of the IOMMU (${hardware.addressWidth} bits)`,
-    );
+    const beyond = mappings.find(end, mappings.wrapEnd(last.end));
+    return task.refuse('EINVAL', `the mapping ${mappings.describe(beyond)} lies beyond ${limitOf(hardware)}`);
   }
   for (const { start, end: regionEnd, type } of hardware.reserved) {
     const slot = mappings.find(start, mappings.wrapEnd(regionEnd));
@@ -96,7 +94,10 @@ function replay(task: Task, iommu: Iommu, hardware: IommuHardware): Errno | null
   let errno: Errno | null = null;
   for (const slot of mappings.inOrder()) {
     // A loop up to an end that wraps to 0 does nothing: no page is mapped or charged (late-pci-top).
-    if (mappings.end(slot) === 0) continue;
+    if (mappings.end(slot) === 0) {
+      task.adviseBug('top-of-address-space', addressOf(mappings.iova[slot]!));
+      continue;
+    }
     errno = (first ? chargeMapping(task, iommu, slot) : null) ?? enterDomain(task, iommu, slot, hardware);
     if (errno) break;
   }
@@ -119,7 +120,7 @@ export function enterDomain(task: Task, iommu: Iommu, slot: number, hardware: Io
     if (intel) printWidthExceeded(task, hardware, { iova, vaddr: mappings.vaddr[slot]!, size });
     return task.refuse(
       intel ? task.kernel.gen.type1.beyondWidth : 'ERANGE',
-      `the mapping ${mappings.describe(slot)} is beyond the aperture of the IOMMU (${hardware.addressWidth} bits)`,
+      `the mapping ${mappings.describe(slot)} reaches beyond ${limitOf(hardware)}`,
     );
   }
   return hardware.mapErrno ? task.refuse(hardware.mapErrno, 'the IOMMU fails every map') : null;

@@ -1,4 +1,5 @@
 import type { Errno } from '../errno.ts';
+import { adviseChargedTwice, refuseMemlock } from '../memlock.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
 import { addressOf, hexAddress } from '../pages.ts';
 import type { Task } from '../task.ts';
@@ -22,10 +23,7 @@ export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | n
   const reserved = gen.type1.zeroPageReserved ? process.zeroPages(vaddr, reachable) : 0;
   if (reachable - reserved - countBelow(pinned, reachable) > budget) {
     task.prWarn('L1', addressOf(process.memlockPages));
-    return task.refuse(
-      'ENOMEM',
-      `${pages} pages more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`,
-    );
+    return refuseMemlock(task, process, pages - reserved - pinned.length);
   }
   if (reachable < pages) {
     const fault = vaddr + reachable;
@@ -33,6 +31,7 @@ export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | n
   }
   process.lockedVm += pages - reserved - pinned.length;
   iommu.setReservedPages(slot, reserved);
+  adviseChargedTwice(task, iommu.container, { iova: mappings.iova[slot]!, vaddr, pages });
   return null;
 }
 

@@ -1,5 +1,5 @@
 import type { Errno } from '../errno.ts';
-import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
+import { addressOf, hex, hexAddress, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
 import {
@@ -8,8 +8,11 @@ import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
 } from '../uapi.ts';
 import type { DirtyRange } from '../vfio/iommu-ops.ts';
-import { DIRTY_BITMAP_SIZE_MAX, UserBitmap } from './dirty-bitmap.ts';
+import { DIRTY_BITMAP_PAGES_MAX, DIRTY_BITMAP_SIZE_MAX, UserBitmap } from './dirty-bitmap.ts';
 import type { Iommu } from './iommu.ts';
+
+/** Why no bitmap can be had, in words. */
+export const TRACKING_OFF = 'dirty tracking is off: dirty-start was not called, or dirty-stop was';
 
 /**
  * vfio_iommu_type1_dirty_pages.
@@ -52,28 +55,33 @@ function checkRange(task: Task, { iova, size, pageSize }: DirtyRange): Errno | n
   if (task.kernel.gen.type1.wrapsAtTop ? iova + size >= TOP : iova + size > TOP) {
     return task.refuse(
       task.kernel.gen.type1.overflow,
-      `iova ${hex(iova)} + size ${hex(size)} is beyond what can be asked`,
+      iova + size === TOP
+        ? `iova ${hex(iova)} + size ${hex(size)} is 2^64, which this kernel takes for an overflow`
+        : `iova ${hex(iova)} + size ${hex(size)} is beyond 2^64`,
     );
   }
-  if (!bitmapSizeInvalid(size, pageSize)) return null;
-  return task.refuse('EINVAL', 'the bitmap would have no page, or more than 2^28 bytes');
+  const why = bitmapSizeInvalid(size, pageSize);
+  return why ? task.refuse('EINVAL', why) : null;
 }
 
 /**
  * verify_bitmap_size, for a caller whose bitmap has just the size that is needed: no page at all, or more
  * than 2^28 bytes. Other page sizes than 4096 are refused later; 0 here, where the kernel's shift is undefined.
  */
-export function bitmapSizeInvalid(size: bigint, pageSize: bigint): boolean {
-  if (pageSize === 0n) return true;
+export function bitmapSizeInvalid(size: bigint, pageSize: bigint): string | null {
+  if (pageSize === 0n) return 'pageSize is 0';
   const lowestBit = pageSize & -pageSize;
   const bits = size / lowestBit;
-  return bits === 0n || ((bits + 63n) / 64n) * 8n > BigInt(DIRTY_BITMAP_SIZE_MAX);
+  if (bits === 0n) return `size ${hex(size)} is less than a page of pageSize ${hex(pageSize)}`;
+  const bytes = ((bits + 63n) / 64n) * 8n;
+  if (bytes <= BigInt(DIRTY_BITMAP_SIZE_MAX)) return null;
+  return `size ${hex(size)} needs a bitmap of ${bytes} bytes, more than ${DIRTY_BITMAP_SIZE_MAX}`;
 }
 
 function start(task: Task, iommu: Iommu): Errno | null {
   if (iommu.dirtyTracking) return null;
   for (const slot of iommu.mappings.inOrder()) {
-    const errno = iommu.allocBitmap(slot);
+    const errno = allocBitmap(task, iommu, slot);
     if (errno) {
       iommu.freeAllBitmaps();
       return errno;
@@ -90,6 +98,24 @@ function populate(task: Task, iommu: Iommu, slot: number): void {
   if (outside !== null) task.adviseBug('negative-bitmap-index', outside);
 }
 
+/** vfio_dma_bitmap_alloc of one mapping, with what stands in the way, in words. */
+export function allocBitmap(task: Task, iommu: Iommu, slot: number): Errno | null {
+  const errno = iommu.allocBitmap(slot);
+  if (!errno) return null;
+  const mapping = `the mapping ${iommu.mappings.describe(slot)}`;
+  if (errno === 'EINVAL') {
+    return task.refuse(
+      errno,
+      `${mapping} has more pages than a dirty bitmap covers (${DIRTY_BITMAP_PAGES_MAX})`,
+    );
+  }
+  const { dirtyBitmapBytes } = task.kernel.limits;
+  return task.refuse(
+    errno,
+    `with ${mapping} the dirty bitmaps take more than this host's ${dirtyBitmapBytes} bytes`,
+  );
+}
+
 function stop(iommu: Iommu): null {
   iommu.dirtyTracking = false;
   iommu.freeAllBitmaps();
@@ -102,11 +128,12 @@ function getBitmap(task: Task, iommu: Iommu, { iova, size, pageSize }: DirtyRang
   if (size === 0n || !isPageAligned(size)) {
     return task.refuse('EINVAL', `size ${hex(size)} is not a positive multiple of 4096`);
   }
-  if (!iommu.dirtyTracking) return task.refuse('EINVAL', 'dirty tracking is off');
+  if (!iommu.dirtyTracking) return task.refuse('EINVAL', TRACKING_OFF);
   const { mappings } = iommu;
   const base = pageOf(iova);
   const end = base + pageOf(size);
-  if (bisects(iommu, base, end)) return task.refuse('EINVAL', 'the range bisects a mapping');
+  const bisected = bisects(iommu, base, end);
+  if (bisected !== NIL) return task.refuse('EINVAL', whyBisected(iommu, bisected, base, end));
   const user = new UserBitmap(pageOf(size));
   for (
     let slot = mappings.lowerBound(base);
@@ -130,13 +157,20 @@ export function copyDirty(task: Task, iommu: Iommu, slot: number, user: UserBitm
   bitmap.copyTo(user, iommu.mappings.iova[slot]! - base);
 }
 
-/** Whether a mapping reaches over either end of the pages [start, end): the check both unmap and GET_BITMAP make. */
-export function bisects(iommu: Iommu, start: number, end: number): boolean {
+/** A mapping that reaches over either end of the pages [start, end), or NIL: the check both unmap and GET_BITMAP make. */
+export function bisects(iommu: Iommu, start: number, end: number): number {
   const { mappings } = iommu;
   const first = mappings.find(start, start + 1);
-  if (first !== NIL && mappings.iova[first] !== start) return true;
+  if (first !== NIL && mappings.iova[first] !== start) return first;
   // Where mappings do not overlap, the one that covers the whole range is the last one as well.
   const covers = first !== NIL && !iommu.overlapPossible && mappings.end(first) >= end;
   const last = covers ? first : mappings.find(end - 1, end);
-  return last !== NIL && mappings.end(last) !== mappings.wrapEnd(end);
+  return last !== NIL && mappings.end(last) !== mappings.wrapEnd(end) ? last : NIL;
+}
+
+/** How a range and the mapping it bisects lie, in words. */
+export function whyBisected({ mappings }: Iommu, slot: number, start: number, end: number): string {
+  const over =
+    mappings.iova[slot]! < start ? `begins before ${hexAddress(start)}` : `ends after ${hexAddress(end)}`;
+  return `the range bisects the mapping ${mappings.describe(slot)}, which ${over}`;
 }

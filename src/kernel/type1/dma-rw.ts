@@ -7,6 +7,7 @@ import type { KernelStep, Task } from '../task.ts';
 import { IOMMU_READ, IOMMU_WRITE } from '../uapi.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
+import { noMapping } from './no-mapping.ts';
 
 /**
  * vfio_iommu_type1_dma_rw: copies between a driver's buffer and the process's memory, mapping by mapping.
@@ -32,7 +33,7 @@ export function* dmaRw(
 function doRw(task: Task, iommu: Iommu, device: Device, iova: bigint, access: DmaAccess): Errno | Uint8Array {
   if (iommu.vaddrInvalidCount > 0) {
     task.warn('W15', { device: device.id, iova });
-    return task.refuse('EBUSY', 'a vaddr of the container is invalid');
+    return task.refuse('EBUSY', iommu.whyInvalid);
   }
   const length = 'write' in access ? access.write.length : access.read;
   const out = new Uint8Array('write' in access ? 0 : length);
@@ -63,7 +64,7 @@ function rwChunk(
   const end = page + 1;
   const atTop = offset === PAGE_SIZE - 1;
   const slot = mappings.find(page, atTop ? mappings.wrapEnd(end) : end);
-  if (slot === NIL) return task.refuse('EINVAL', `there is no mapping at iova ${hex(iova)}`);
+  if (slot === NIL) return task.refuse('EINVAL', noMapping(iommu, page, offset));
   const prot = mappings.prot[slot]!;
   if ((prot & IOMMU_READ) === 0) {
     return task.refuse('EPERM', `the mapping ${mappings.describe(slot)} is not readable`);
@@ -78,7 +79,8 @@ function rwChunk(
   const reachable = process.accessibleBytes(vaddr, count, write ? PROT_WRITE : PROT_READ | PROT_WRITE);
   if (write) {
     const errno = process.write(vaddr, access.write.subarray(done, done + reachable));
-    if (errno) return errno;
+    if (errno)
+      return task.refuse(errno, `this host has no room for what would be written at vaddr ${hex(vaddr)}`);
   } else {
     out.set(process.read(vaddr, reachable), done);
   }

@@ -8,8 +8,7 @@ import { Type1 } from './type1.ts';
 /** The module vfio_iommu_type1. */
 const TYPE1_DRIVER: IommuDriver = {
   checkExtension: ({ kernel }, extension) => extensionOfModule(kernel.gen, extension),
-  open: (kernel, { id, process }, type) =>
-    new Type1(kernel, id, process, type as Type1Type, kernel.dmaEntryLimit),
+  open: (kernel, container, type) => new Type1(kernel, container, type as Type1Type, kernel.dmaEntryLimit),
   restore: restoreType1,
 };
 

@@ -5,6 +5,7 @@ import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
 import { addressOf } from '../pages.ts';
 import { type Process, ZERO_PFN } from '../process.ts';
+import type { Container } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Group } from '../vfio/group.ts';
 import type { IovaRange } from '../vfio/iommu-ops.ts';
@@ -35,6 +36,8 @@ export class Iommu {
   readonly v2: boolean;
   readonly nesting: boolean;
   readonly gen: Generation;
+  /** Owner of every mapping. */
+  readonly process: Process;
   /** Registered devices in the order in which they are called. */
   readonly deviceList: Device[] = [];
   /** Attached groups without an IOMMU, newest first. */
@@ -62,24 +65,23 @@ export class Iommu {
   /**
    * vfio_iommu_type1_open.
    *
-   * @param container id, for the names of the locks
-   * @param process owner of every mapping: whoever opened the container
+   * @param container whose it is; whoever opened that owns every mapping
    * @param dmaAvail mappings that may be made: the module parameter dma_entry_limit as it is now
    */
   constructor(
     readonly kernel: Kernel,
-    container: string,
-    readonly process: Process,
+    readonly container: Container,
     readonly type: Type1Type,
     public dmaAvail: number,
   ) {
     this.gen = kernel.gen;
     this.pins = new PinTable(kernel.references);
+    this.process = container.process;
     this.v2 = type !== 1;
     this.nesting = type === 6;
     this.mappings = new MappingTable(kernel.gen.type1.wrapsAtTop);
-    this.lock = new Lock(`container ${container} iommu->lock`);
-    this.deviceListLock = new Lock(`container ${container} device_list_lock`);
+    this.lock = new Lock(`container ${container.id} iommu->lock`);
+    this.deviceListLock = new Lock(`container ${container.id} device_list_lock`);
   }
 
   get hasDomain(): boolean {
@@ -89,6 +91,17 @@ export class Iommu {
   /** The IOMMU of each domain. */
   get hardware(): IommuHardware[] {
     return [...new Map(this.domainGroups.map(({ iommu }) => [iommu!.key, iommu!])).values()];
+  }
+
+  /** Which mapping's vaddr is invalid, in words. */
+  get whyInvalid(): string {
+    const { mappings, vaddrInvalidCount } = this;
+    for (const slot of mappings.inOrder()) {
+      if (!mappings.vaddrInvalid(slot)) continue;
+      const more = vaddrInvalidCount > 1 ? `, and of ${vaddrInvalidCount - 1} more` : '';
+      return `the vaddr of ${mappings.describe(slot)}${more} is invalid: an unmap with the flag vaddr took it`;
+    }
+    return 'a vaddr of the container is invalid';
   }
 
   /** `pgsize_bitmap`. */
@@ -111,7 +124,18 @@ export class Iommu {
     return this.reservedPages.get(slot) ?? 0;
   }
 
-  /** The same, forgotten with it. */
+  /** Pages that a mapping is charged for: all of its own in a domain, otherwise one a pin. */
+  chargedBy(slot: number): number {
+    const { mappings, pins } = this;
+    // One that ends at 2^64, where ends wrap, may be in the domain without a charge (late-pci-top).
+    if (mappings.end(slot) === 0) return 0;
+    if (mappings.iommuMapped(slot)) return mappings.size[slot]! - this.reservedPagesOf(slot);
+    let pages = 0;
+    for (const pin of pins.inOrder(mappings.pins[slot]!)) if (!this.isReserved(pins.pfn[pin]!)) pages++;
+    return pages;
+  }
+
+  /** How many pages of a mapping the domain pinned without a charge; forgotten with it. */
   takeReservedPages(slot: number): number {
     const pages = this.reservedPagesOf(slot);
     this.reservedPages.delete(slot);

@@ -1,11 +1,14 @@
 import type { Errno } from '../errno.ts';
-import { hex, isPageAligned, pageOf, TOP, TOP_PAGE } from '../pages.ts';
+import { whyUnusable } from '../iommu/hardware.ts';
+import { hex, hexAddress, isPageAligned, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_VADDR, VFIO_DMA_MAP_FLAG_WRITE } from '../uapi.ts';
+import { counted } from '../vfio/history.ts';
 import type { MapDmaArgs } from '../vfio/iommu-ops.ts';
 import { enterDomain } from './attach-group.ts';
 import { chargeMapping } from './charge-mapping.ts';
+import { allocBitmap } from './dirty-pages.ts';
 import type { Iommu } from './iommu.ts';
 import { removeMapping } from './remove-dma.ts';
 
@@ -86,13 +89,13 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
       `${hex(iova)}+${hex(size)} overlaps the mapping ${mappings.describe(existing)}`,
     );
   }
-  if (iommu.dmaAvail === 0)
-    return task.refuse('ENOSPC', 'the container has dma_entry_limit mappings already');
+  if (iommu.dmaAvail === 0) return task.refuse('ENOSPC', entriesUsedUp(task, iommu));
   if (mappings.count >= MAPPINGS_MAX) {
     return task.refuse('ENOMEM', `the container has ${MAPPINGS_MAX} mappings, more than this host holds`);
   }
   if (!inIovaList(iommu, start, start + pages)) {
-    return task.refuse('EINVAL', `${hex(iova)}+${hex(size)} is not inside one of the IOVA ranges`);
+    const why = whyUnusable(iommu.hardware, iommu.iovaList, start, start + pages);
+    return task.refuse('EINVAL', `${hex(iova)}+${hex(size)} ${why}`);
   }
 
   const slot = mappings.add(start, pages, pageOf(vaddr), flags, iommu.process.capIpcLock);
@@ -100,7 +103,7 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   const lost = task.kernel.gen.type1.wrapsAtTop && start + pages === TOP_PAGE;
   if (lost) iommu.overlapPossible = true;
   let errno = iommu.hasDomain ? pinMapDma(task, iommu, slot) : null;
-  if (errno === null && iommu.dirtyTracking) errno = iommu.allocBitmap(slot);
+  if (errno === null && iommu.dirtyTracking) errno = allocBitmap(task, iommu, slot);
   if (errno !== null) removeMapping(task, iommu, slot);
   else if (lost) task.adviseBug('top-of-address-space', iova);
   return errno;
@@ -116,16 +119,31 @@ function updateVaddr(
   vaddr: number,
 ): Errno | null {
   const { mappings } = iommu;
-  if (slot === NIL) return task.refuse('ENOENT', 'there is no mapping whose vaddr could be updated');
+  if (slot === NIL) {
+    return task.refuse('ENOENT', `no mapping is in ${range(start, pages)} whose vaddr could be updated`);
+  }
   const same = mappings.iova[slot] === start && mappings.size[slot] === pages;
   if (!mappings.vaddrInvalid(slot)) {
     return task.refuse('EINVAL', `the vaddr of the mapping ${mappings.describe(slot)} is valid`);
   }
-  if (!same) return task.refuse('EINVAL', `the mapping is ${mappings.describe(slot)}`);
+  if (!same) {
+    return task.refuse('EINVAL', `${range(start, pages)} is not the mapping ${mappings.describe(slot)}`);
+  }
   mappings.vaddr[slot] = vaddr;
   mappings.setVaddrInvalid(slot, false);
   iommu.vaddrInvalidCount--;
   return null;
+}
+
+/** dma_entry_limit counts for a container when its type is set: what it has now, and what it may have. */
+function entriesUsedUp({ kernel }: Task, { container, mappings }: Iommu): string {
+  const limit = `dma_entry_limit was ${mappings.count} when its type was set`;
+  const now = kernel.dmaEntryLimit === mappings.count ? '' : ` (it is ${kernel.dmaEntryLimit} now)`;
+  return `container ${container.id} has ${counted(mappings.count, 'mapping')}, and ${limit}${now}`;
+}
+
+function range(start: number, pages: number): string {
+  return `${hexAddress(start)}+${hexAddress(pages)}`;
 }
 
 /** vfio_iommu_iova_dma_valid: the range lies inside one usable range. */

@@ -189,6 +189,21 @@ export class MappingTable extends RbLinks {
     return found;
   }
 
+  /** The highest mapping that starts at or below a page, or NIL. */
+  floor(page: number): number {
+    let node = this.root;
+    let found = NIL;
+    while (node !== NIL) {
+      if (this.iova[node]! <= page) {
+        found = node;
+        node = this.right[node]!;
+      } else {
+        node = this.left[node]!;
+      }
+    }
+    return found;
+  }
+
   /** Every mapping, lowest IOVA first. The current one may be removed while walking. */
   *inOrder(): Generator<number, void, void> {
     let slot = this.first(this.root);

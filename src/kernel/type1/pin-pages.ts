@@ -1,5 +1,6 @@
 import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
+import { refuseMemlock } from '../memlock.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
 import { ZERO_PFN } from '../process.ts';
@@ -8,6 +9,7 @@ import type { KernelStep, Task } from '../task.ts';
 import { IOMMU_WRITE } from '../uapi.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
+import { noMapping } from './no-mapping.ts';
 
 /**
  * vfio_iommu_type1_pin_pages. The pages are iova, iova+4096, …; each is a key of its own, never rounded.
@@ -44,13 +46,16 @@ function doPin(
 ): PinResult {
   if (iommu.vaddrInvalidCount > 0) {
     task.warn('W1', { device: device.id, iova });
-    return task.refuse('EBUSY', 'a vaddr of the container is invalid');
+    return task.refuse('EBUSY', iommu.whyInvalid);
   }
   if (task.kernel.gen.type1.overflow === 'EOVERFLOW' && iova + BigInt(npage) * 4096n > TOP) {
     return task.refuse('EOVERFLOW', `${npage} pages from iova ${hexAddress(pageOf(iova))} are beyond 2^64`);
   }
   if (iommu.deviceList.length === 0) {
-    return task.refuse('EINVAL', 'no device with a dma_unmap operation is open in the container');
+    return task.refuse(
+      'EINVAL',
+      `no device with a dma_unmap operation is open in container ${iommu.container.id}`,
+    );
   }
   const { mappings, pins } = iommu;
   const offset = offsetInPage(iova);
@@ -63,7 +68,7 @@ function doPin(
     slot = findPage(iommu, last, page, offset);
     let errno: Errno | null = null;
     if (slot === NIL) {
-      errno = task.refuse('EINVAL', `there is no mapping at iova ${hexAddress(page, offset)}`);
+      errno = task.refuse('EINVAL', noMapping(iommu, page, offset));
     } else if ((mappings.prot[slot]! & prot) !== prot) {
       errno = task.refuse('EPERM', `prot ${prot} exceeds that of the mapping ${mappings.describe(slot)}`);
     } else {
@@ -126,7 +131,7 @@ function pinPageExternal(
   const pfn = zero ? ZERO_PFN : process.pfnOf(vaddr);
   if (!mappings.iommuMapped(slot) && !iommu.isReserved(pfn) && iommu.lockAcct(slot, 1)) {
     task.prWarn('L2', process.memlock ?? TOP);
-    return task.refuse('ENOMEM', `one page more would exceed RLIMIT_MEMLOCK (${process.memlockPages} pages)`);
+    return refuseMemlock(task, process, 1);
   }
   const root = mappings.pins[slot]!;
   mappings.pins[slot] = pins.addMissing(root, page, offset, pfn, device.number);
@@ -144,7 +149,7 @@ function unpinOne(task: Task, iommu: Iommu, device: Device, page: number, offset
   if (slot === NIL) return false;
   const pin = pins.find(mappings.pins[slot]!, page, offset);
   if (pin === NIL) {
-    iommu.shadow.unpinNotPinned(task, device, page, offset);
+    iommu.shadow.unpinNotThere(task, iommu, device, page, offset);
     return true;
   }
   const owner = pins.put(pin, device.number);
@@ -175,6 +180,7 @@ export function* unpinPages(
   if (!iommu.v2) {
     if (unpinAnswers) return task.refuse('EACCES', 'unpinning needs a type1v2 container');
     task.warn('W2', { device: device.id, iova });
+    iommu.shadow.unpinRefused(task, iommu, device, iova, 'a type1 container has no pins');
     return null;
   }
   if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
@@ -190,9 +196,11 @@ export function* unpinPages(
   task.unlock(iommu.lock);
   if (unpinAnswers) {
     if (done > 0) return done;
-    return task.refuse('EINVAL', `there is no mapping at iova ${hexAddress(firstPage, offset)}`);
+    const held = iommu.shadow.heldNear(iommu, device, firstPage);
+    return task.refuse('EINVAL', `${noMapping(iommu, firstPage, offset)}${held && `; ${held}`}`);
   }
   if (done !== npage) {
+    iommu.shadow.unpinNotMapped(task, iommu, device, wrapPage(firstPage + done), offset);
     task.warn('W3', {
       device: device.id,
       iova: addressOf(wrapPage(firstPage + done), offset),

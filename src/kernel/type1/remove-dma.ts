@@ -44,9 +44,17 @@ function releaseDomainPages(iommu: Iommu, slot: number): number {
   return mappings.end(slot) === 0 ? 0 : mappings.size[slot]! - reserved;
 }
 
+/** Remembers that a mapping goes because of a call. */
+export function noteRemoval(task: Task, { mappings, container }: Iommu, slot: number): void {
+  container.history.noteRemoval(task, mappings.iova[slot]!, mappings.size[slot]!);
+}
+
 /** vfio_iommu_unmap_unpin_all: removes every mapping. */
 export function removeAllMappings(task: Task, iommu: Iommu): void {
-  for (const slot of iommu.mappings.inOrder()) removeMapping(task, iommu, slot);
+  for (const slot of iommu.mappings.inOrder()) {
+    noteRemoval(task, iommu, slot);
+    removeMapping(task, iommu, slot);
+  }
 }
 
 /**

@@ -23,7 +23,7 @@ export function restoreType1(kernel: Kernel, container: Container, saved: SavedI
   const { gen } = kernel;
   if (saved.type === 6 && !gen.type1.nesting)
     throw wrong(`${where}/type`, `is 6, which ${gen.version} does not have`);
-  const iommu = new Type1(kernel, container.id, container.process, saved.type, saved.dmaAvail);
+  const iommu = new Type1(kernel, container, saved.type, saved.dmaAvail);
   restoreLock(kernel, iommu.lock, saved.lock, `${where}/lock`);
   restoreLock(kernel, iommu.deviceListLock, saved.deviceListLock, `${where}/deviceListLock`, true);
   attachGroups(iommu, container, saved, where);

@@ -74,14 +74,8 @@ export function holdersIn({ shadow, mappings, pins }: Iommu): Set<number> {
 
 /** Pages that mappings in a domain and pins elsewhere are charged for. */
 export function chargedPages(iommu: Iommu): number {
-  const { mappings, pins } = iommu;
   let pages = 0;
-  for (const slot of mappings.inOrder()) {
-    // One that ends at 2^64, where ends wrap, may be in the domain without a charge (late-pci-top).
-    if (mappings.end(slot) === 0) continue;
-    if (mappings.iommuMapped(slot)) pages += mappings.size[slot]! - iommu.reservedPagesOf(slot);
-    else for (const pin of pins.inOrder(mappings.pins[slot]!)) if (!iommu.isReserved(pins.pfn[pin]!)) pages++;
-  }
+  for (const slot of iommu.mappings.inOrder()) pages += iommu.chargedBy(slot);
   return pages;
 }
 

@@ -1,5 +1,5 @@
-import { addressOf, hexAddress } from '../pages.ts';
-import { type PinKey, PinShadow } from '../pin-shadow.ts';
+import { addressOf, hexAddress, pageOf } from '../pages.ts';
+import { nearest, type PinKey, PinShadow } from '../pin-shadow.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
 import type { Device } from '../vfio/device.ts';
@@ -17,6 +17,28 @@ export class Type1Shadow extends PinShadow {
       addressOf(page, offset),
       `the pin at ${hexAddress(page, offset)} starts below the mapping ${iommu.mappings.describe(slot)} it lands in`,
     );
+  }
+
+  /** What a device holds near a page, in words; empty where that is nothing. */
+  heldNear(iommu: Iommu, device: Device, page: number): string {
+    return nearest(device, page, heldBy(iommu, device));
+  }
+
+  /** A device unpinned a page of a mapping that is not pinned. */
+  unpinNotThere(task: Task, iommu: Iommu, device: Device, page: number, offset: number): void {
+    const key = { page, offset, npage: 1 };
+    this.unpinNotPinned(task, device, key, () => this.heldNear(iommu, device, page));
+  }
+
+  /** A device unpinned a page that is in no mapping. */
+  unpinNotMapped(task: Task, iommu: Iommu, device: Device, page: number, offset: number): void {
+    const key = { page, offset, npage: 1 };
+    this.unpinNotPinned(task, device, key, () => this.heldNear(iommu, device, page), 'is in no mapping');
+  }
+
+  /** An unpin was refused with a warning. */
+  unpinRefused(task: Task, iommu: Iommu, device: Device, iova: bigint, why: string): void {
+    this.unpinInVain(task, device, iova, why, () => this.heldNear(iommu, device, pageOf(iova)));
   }
 
   /** A callback has returned: what of the device's own is still there? `slot` is NIL when the mapping went. */
@@ -37,6 +59,23 @@ export class Type1Shadow extends PinShadow {
       }
     }
     this.deviceClosed(task, device, keyOf(iommu, first), leaked);
+  }
+}
+
+/** How many pins are looked at for those a device holds. */
+const LOOKED_AT = 16_384;
+
+/** The pins that a device holds, lowest first; of the first ones. */
+function* heldBy(iommu: Iommu, device: Device): Generator<PinKey, void, void> {
+  const { mappings, pins } = iommu;
+  if (pins.count === 0) return;
+  let left = LOOKED_AT;
+  for (const slot of mappings.inOrder()) {
+    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+      if (pins.heldBy(pin, device.number) > 0) yield keyOf(iommu, pin)!;
+      if (--left === 0) return;
+    }
+    if (--left === 0) return;
   }
 }
 

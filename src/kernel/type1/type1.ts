@@ -65,6 +65,9 @@ export class Type1 extends Iommu implements IommuOps {
   unpinPages(task: Task, device: Device, iova: bigint, npage: number): KernelStep<UnpinResult> {
     return unpinPages(task, this, device, iova, npage);
   }
+  unpinRefused(task: Task, device: Device, iova: bigint, why: string): void {
+    this.shadow.unpinRefused(task, this, device, iova, why);
+  }
   dmaRw(task: Task, device: Device, iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array> {
     return dmaRw(task, this, device, iova, access);
   }

@@ -9,14 +9,17 @@ import {
   VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
   VFIO_DMA_UNMAP_FLAG_VADDR,
 } from '../uapi.ts';
+import { adviseNoCallback } from '../unmap-advice.ts';
 import type { Device } from '../vfio/device.ts';
+import { namesOf } from '../vfio/group.ts';
 import type { UnmapDmaArgs, UnmapDmaResult } from '../vfio/iommu-ops.ts';
 import { callDevices } from './device-list.ts';
 import { UserBitmap } from './dirty-bitmap.ts';
-import { bisects, bitmapSizeInvalid, copyDirty } from './dirty-pages.ts';
+import { bisects, bitmapSizeInvalid, copyDirty, TRACKING_OFF, whyBisected } from './dirty-pages.ts';
 import type { Iommu } from './iommu.ts';
+import { adviseLeft, adviseNothingUnmapped } from './left-behind.ts';
 import { leftoverPins } from './leftover-pins.ts';
-import { removeMapping } from './remove-dma.ts';
+import { noteRemoval, removeMapping } from './remove-dma.ts';
 
 /** A mapping may be found with pins this often after the first time; the next time is the BUG_ON. */
 const MAX_RETRIES = 10;
@@ -42,12 +45,26 @@ export function* unmapDma(task: Task, iommu: Iommu, args: UnmapDmaArgs): KernelS
   if (getDirty && flags !== VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) {
     return task.refuse('EINVAL', 'the flag get-dirty-bitmap excludes all and vaddr');
   }
-  if (getDirty && (args.pageSize === undefined || bitmapSizeInvalid(args.size, args.pageSize)))
-    return 'EINVAL';
+  if (getDirty) {
+    const refused = checkBitmap(task, args);
+    if (refused) return refused;
+  }
   if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
   const result = yield* new Unmap(task, iommu, args).run();
   task.unlock(iommu.lock);
   return result;
+}
+
+/** The caller's bitmap, before the lock is taken. */
+function checkBitmap(task: Task, { size, pageSize }: UnmapDmaArgs): Errno | null {
+  if (pageSize === undefined) {
+    return task.refuse(
+      'EINVAL',
+      'get-dirty-bitmap wants a bitmap, and none was passed (pageSize is missing)',
+    );
+  }
+  const why = bitmapSizeInvalid(size, pageSize);
+  return why ? task.refuse('EINVAL', why) : null;
 }
 
 /** One vfio_dma_do_unmap. */
@@ -87,7 +104,7 @@ class Unmap {
     const errno = yield* this.walk();
     this.iommu.watchers.delete(this);
     if (errno) return errno;
-    this.adviseIfHidden();
+    this.advise();
     return { size: addressOf(this.unmapped), bitmap: this.bitmap };
   }
 
@@ -96,19 +113,22 @@ class Unmap {
     if (this.lastSlot === slot) this.lastSlot = NIL;
   }
 
-  /** Mappings that lie in the range and are still there were hidden by one that ends at 2^64. */
-  private adviseIfHidden(): void {
-    const { mappings, overlapPossible } = this.iommu;
-    if (!overlapPossible || this.vaddr) return;
-    const left = mappings.lowerBound(this.startPage);
-    if (left === NIL || mappings.iova[left]! + mappings.size[left]! > this.endPage) return;
-    this.task.adviseBug('top-of-address-space', addressOf(mappings.iova[left]!));
+  /** What the kernel does not say of an unmap that succeeded. */
+  private advise(): void {
+    const { task, iommu, startPage, endPage, vaddr } = this;
+    const left = !vaddr && adviseLeft(task, iommu, startPage, endPage);
+    if (this.unmapped === 0 && !this.all && !left) adviseNothingUnmapped(task, iommu, startPage, endPage);
+    if (task.kernel.adviseNoCallback && !vaddr) adviseNoCallback(task, this.args.iova, iommu.deviceList);
   }
 
   private checkArgs(): Errno | null {
     const { task, iommu, args } = this;
     if (this.vaddr && iommu.emulatedGroups.length > 0) {
-      return task.refuse('EBUSY', 'a vaddr cannot be invalidated while the container has an mdev');
+      const mdevs = iommu.emulatedGroups.map(namesOf).join(' and ');
+      return task.refuse(
+        'EBUSY',
+        `a vaddr cannot be invalidated while an mdev is in the container: ${mdevs}`,
+      );
     }
     if (!isPageAligned(args.iova)) {
       return task.refuse('EINVAL', `iova ${hex(args.iova)} is not a multiple of 4096`);
@@ -126,7 +146,7 @@ class Unmap {
         return task.refuse(this.task.kernel.gen.type1.overflow, `${range} is beyond 2^64`);
       }
     }
-    if (this.bitmap && !iommu.dirtyTracking) return task.refuse('EINVAL', 'dirty tracking is off');
+    if (this.bitmap && !iommu.dirtyTracking) return task.refuse('EINVAL', TRACKING_OFF);
     if (this.bitmap && args.pageSize !== BigInt(PAGE_SIZE)) {
       return task.refuse('EINVAL', `pageSize ${hex(args.pageSize!)} is not 0x1000`);
     }
@@ -137,8 +157,9 @@ class Unmap {
   private *walk(): KernelStep<Errno | null> {
     let bisected: Errno | null = 'EINVAL';
     for (;;) {
-      if (this.iommu.v2 && !this.all && bisects(this.iommu, this.startPage, this.endPage)) {
-        if (bisected) this.task.refuse(bisected, 'the range bisects a mapping');
+      const slot = this.iommu.v2 && !this.all ? bisects(this.iommu, this.startPage, this.endPage) : NIL;
+      if (slot !== NIL) {
+        if (bisected) this.refuseBisected(slot);
         else this.task.adviseBug('success-when-bisected', this.args.iova);
         return bisected;
       }
@@ -148,6 +169,11 @@ class Unmap {
       this.iommu.watchers.add(this);
       yield* this.invalidate(pinned);
     }
+  }
+
+  private refuseBisected(slot: number): void {
+    const why = whyBisected(this.iommu, slot, this.startPage, this.endPage);
+    this.task.refuse('EINVAL', `${why}: type1v2 unmaps whole mappings only`);
   }
 
   /** One walk over the range, ascending or by searching anew from the root; ends at a mapping with pins (its slot), or with the result. */
@@ -171,6 +197,7 @@ class Unmap {
       } else {
         if (this.bitmap) copyDirty(this.task, iommu, slot, this.bitmap, this.startPage);
         this.unmapped += mappings.size[slot]!;
+        noteRemoval(this.task, iommu, slot);
         removeMapping(this.task, iommu, slot);
       }
       slot = ascending ? next : fromRoot();

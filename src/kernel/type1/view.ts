@@ -1,9 +1,13 @@
 import { addressOf } from '../pages.ts';
+import { NIL } from '../rb-links.ts';
 import type { SplatEvent } from '../splats.ts';
 import type { IommuView, MappingView, PinView } from '../vfio/iommu-view.ts';
 import type { Iommu } from './iommu.ts';
 import { describePin } from './leftover-pins.ts';
 import { UNMAP_ATTEMPTS } from './unmap-dma.ts';
+
+/** How many mappings are looked at for one that has charged the same memory. */
+const LOOKED_AT = 128;
 
 /** What may be seen of a type1 instance. */
 export class Type1View implements IommuView {
@@ -46,8 +50,20 @@ export class Type1View implements IommuView {
         iommuMapped: mappings.iommuMapped(slot),
         closed: false,
         pins: () => this.pinsOf(slot),
+        lockedPages: () => this.iommu.chargedBy(slot),
       };
     }
+  }
+
+  chargedAt(start: number, end: number): string | null {
+    const { mappings, hasDomain } = this.iommu;
+    if (!hasDomain) return null;
+    let slot = mappings.lowerBound(0);
+    for (let i = 0; i < LOOKED_AT && slot !== NIL; i++, slot = mappings.next(slot)) {
+      const vaddr = mappings.vaddr[slot]!;
+      if (vaddr < end && vaddr + mappings.size[slot]! > start) return mappings.describe(slot);
+    }
+    return null;
   }
 
   private *pinsOf(slot: number): Generator<PinView, void, void> {

@@ -2,6 +2,7 @@ import type { SavedContainer } from '../../../schemas/snapshot.ts';
 import type { Errno } from '../errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
+import { hex } from '../pages.ts';
 import type { Process } from '../process.ts';
 import { wrong } from '../saved/checks.ts';
 import { restoreLock, saveLock } from '../saved/lock.ts';
@@ -9,7 +10,8 @@ import type { KernelStep, Task } from '../task.ts';
 import { VFIO_UNMAP_ALL } from '../uapi.ts';
 import { Container, refused, type SavedEngine } from './container.ts';
 import type { Device } from './device.ts';
-import type { Group } from './group.ts';
+import { type Group, heldOpenBy, namesOf } from './group.ts';
+import { counted } from './history.ts';
 import type {
   DirtyRange,
   IommuDriver,
@@ -21,8 +23,6 @@ import type {
   UserBitmap,
 } from './iommu-ops.ts';
 import type { IommuView } from './iommu-view.ts';
-
-const NO_IOMMU = 'the container has no IOMMU';
 
 /** The classic container (struct vfio_container, container.c): hands its ioctls to one IOMMU driver's instance. */
 export class ClassicContainer extends Container {
@@ -59,7 +59,7 @@ export class ClassicContainer extends Container {
   }
 
   private *openDriver(task: Task, type: number): KernelStep<Errno | null> {
-    if (this.groups.length === 0) return task.refuse('EINVAL', 'the container has no group');
+    if (this.groups.length === 0) return task.refuse('EINVAL', noGroup(this));
     if (this.iommu) return task.refuse('EINVAL', 'the container has an IOMMU already');
     if (this.driver.checkExtension(task, type) <= 0) {
       return task.refuse('ENODEV', `no IOMMU driver claims type ${type}`);
@@ -78,6 +78,7 @@ export class ClassicContainer extends Container {
       attached.push(group);
     }
     this.iommu = iommu;
+    this.history.noteIommu();
     return null;
   }
 
@@ -91,16 +92,16 @@ export class ClassicContainer extends Container {
   }
 
   getInfo(task: Task): KernelStep<Errno | IommuInfo> {
-    return this.iommu?.getInfo(task) ?? refused(task, 'EINVAL', NO_IOMMU);
+    return this.iommu?.getInfo(task) ?? refused(task, 'EINVAL', this.whyNoIommu);
   }
   mapDma(task: Task, args: MapDmaArgs): KernelStep<Errno | null> {
-    return this.iommu?.mapDma(task, args) ?? refused(task, 'EINVAL', NO_IOMMU);
+    return this.iommu?.mapDma(task, args) ?? refused(task, 'EINVAL', this.whyNoIommu);
   }
   unmapDma(task: Task, args: UnmapDmaArgs): KernelStep<UnmapDmaResult> {
-    return this.iommu?.unmapDma(task, args) ?? refused(task, 'EINVAL', NO_IOMMU);
+    return this.iommu?.unmapDma(task, args) ?? refused(task, 'EINVAL', this.whyNoIommu);
   }
   dirtyPages(task: Task, flags: number, range: DirtyRange | null): KernelStep<Errno | UserBitmap | null> {
-    return this.iommu?.dirtyPages(task, flags, range) ?? refused(task, 'EINVAL', NO_IOMMU);
+    return this.iommu?.dirtyPages(task, flags, range) ?? refused(task, 'EINVAL', this.whyNoIommu);
   }
 
   /** vfio_fops_release. */
@@ -123,15 +124,36 @@ export class ClassicContainer extends Container {
 
   /** vfio_group_detach_container: EBUSY while a device file is open. The last group takes the instance with it. */
   *detachGroup(task: Task, group: Group, released: boolean): KernelStep<Errno | null> {
-    if (!released && group.containerUsers !== 1) return task.refuse('EBUSY', 'the device is open');
+    if (!released && group.containerUsers !== 1) return task.refuse('EBUSY', heldOpenBy(group));
     yield* task.lock(this.groupLock);
+    const mappings = this.iommu?.view.mappingCount ?? 0;
+    const last = this.groups.length === 1;
+    if (this.iommu && last) this.adviseLoss(task, group, mappings);
     if (this.iommu) yield* this.iommu.detachGroup(task, group);
     this.groups.splice(this.groups.indexOf(group), 1);
     group.container = null;
     group.containerUsers = 0;
-    if (this.groups.length === 0) this.iommu = null;
+    if (this.iommu && last) {
+      this.history.noteLoss(
+        task,
+        group.devices.map(({ id }) => id),
+        mappings,
+      );
+      this.iommu = null;
+    }
     task.unlock(this.groupLock);
     return null;
+  }
+
+  /** The last group takes the IOMMU along, and what is mapped, while the container's file stays. */
+  private adviseLoss(task: Task, group: Group, mappings: number): void {
+    if (!this.open || mappings === 0) return;
+    const [first] = this.iommu!.view.mappings();
+    const devices = group.devices.map(({ id }) => id);
+    const went = `${counted(mappings, 'mapping')}, the first ${hex(first!.iova)}+${hex(first!.size)}`;
+    task.advise('IOMMU_LOST', devices, first!.iova, () => {
+      return `${namesOf(group)} was the last in container ${this.id}, which loses its IOMMU and with it ${went}`;
+    });
   }
 
   /**
@@ -143,7 +165,7 @@ export class ClassicContainer extends Container {
   *openDevice(task: Task, device: Device): KernelStep<Errno | null> {
     const { group } = device;
     const { kernel } = task;
-    if (!this.iommu) return task.refuse('EINVAL', 'the group has no container with an IOMMU');
+    if (!this.iommu) return task.refuse('EINVAL', this.whyNoIommu);
     group.containerUsers++;
     device.openCount++;
     device.openedThrough ??= this;
@@ -234,6 +256,10 @@ export class ClassicContainer extends Container {
   override refuseIfOpenHangs(device: Device, at: 0 | 1): void {
     if (device.driver.hasDmaUnmap && device.openCount === at) this.iommu?.refuseIfRegistrationHangs();
   }
+}
+
+function noGroup({ history: { loss } }: Container): string {
+  return `the container has no group${loss ? `: it ${loss}` : ''}`;
 }
 
 /** mdev of the notifier era calls the driver's open and release for each device file. */

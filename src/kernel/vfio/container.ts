@@ -4,6 +4,7 @@ import type { Process } from '../process.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Device } from './device.ts';
 import type { Group } from './group.ts';
+import { History } from './history.ts';
 import type {
   DirtyRange,
   IommuAccess,
@@ -29,6 +30,8 @@ export abstract class Container {
   readonly groups: Group[] = [];
   /** Whether the file is still open; afterwards only groups and devices keep the container alive. */
   open = true;
+  /** What went before, for words. */
+  readonly history: History = new History();
 
   /** @param process who opened it: owner of every mapping */
   constructor(
@@ -50,6 +53,14 @@ export abstract class Container {
   /** Whether anybody still holds it: its file or a group. */
   get inUse(): boolean {
     return this.open || this.groups.length > 0;
+  }
+
+  /** Why there is no IOMMU, in words: the container never had one, or which call took it. */
+  get whyNoIommu(): string {
+    const { loss } = this.history;
+    if (loss) return `the container has no IOMMU: it ${loss}`;
+    if (this.groups.length === 0) return 'the container has no IOMMU, and no group that could bring one';
+    return 'the container has no IOMMU: set-iommu was not called';
   }
 
   /** VFIO_SET_IOMMU. */

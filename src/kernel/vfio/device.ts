@@ -3,7 +3,7 @@ import type { Errno } from '../errno.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Container } from './container.ts';
 import { putContainer } from './container-file.ts';
-import { closeGroup, type Group, releaseGroup } from './group.ts';
+import { closeGroup, GROUP_CLOSED, type Group, heldOpenBy, releaseGroup } from './group.ts';
 import type { IommuAccess } from './iommu-ops.ts';
 
 /**
@@ -59,12 +59,12 @@ export class Device {
  */
 export function* openDevice(task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
-  if (!group.fdOpen) return task.refuse('EBADF', "the group's file is closed");
+  if (!group.fdOpen) return task.refuse('EBADF', GROUP_CLOSED);
   group.lock.refuseIfWedged();
   group.container?.refuseIfOpenHangs(device, 0);
   yield* task.lock(group.lock);
   // While this call waited for the lock another one may have closed the group.
-  const errno = group.fdOpen ? yield* openThroughGroup(task, device) : 'EBADF';
+  const errno = group.fdOpen ? yield* openThroughGroup(task, device) : task.refuse('EBADF', GROUP_CLOSED);
   task.unlock(group.lock);
   return errno;
 }
@@ -74,9 +74,9 @@ function* openThroughGroup(task: Task, device: Device): KernelStep<Errno | null>
   // Which is looked at first decides the errno (group-mf-three-other).
   const { claimsDmaOwner } = task.kernel.gen.core;
   if (claimsDmaOwner && !device.isBound) return refuseUnbound(task, device);
-  if (!container) return task.refuse('EINVAL', 'the group has no container with an IOMMU');
+  if (!container) return task.refuse('EINVAL', `group ${device.group.id} is in no container`);
   if (!claimsDmaOwner) {
-    if (!container.iommu) return task.refuse('EINVAL', 'the group has no container with an IOMMU');
+    if (!container.iommu) return task.refuse('EINVAL', container.whyNoIommu);
     if (!device.group.viable)
       return task.refuse('EINVAL', 'the group is not viable: a device of it has a host driver');
     if (!device.isBound) return refuseUnbound(task, device);
@@ -105,7 +105,7 @@ export function* closeDevice(task: Task, device: Device): KernelStep<Errno | nul
   const container = device.openedThrough;
   if (!container) {
     task.unlock(group.lock);
-    return 'EBADF';
+    return task.refuse('EBADF', 'another call closed the device meanwhile');
   }
   yield* container.closeDevice(task, device);
   if (device.openCount === 0) device.openedThrough = null;
@@ -127,7 +127,7 @@ export function* removeDevice(task: Task, device: Device): KernelStep<Errno | nu
   const api = kernel.driverApi(task, device);
   if (device.openCount > 0) {
     const refused = yield* driver.remove?.(api, true) ?? nothing();
-    return refused ?? task.refuse('EBUSY', 'the device is open');
+    return refused ?? task.refuse('EBUSY', heldOpenBy(group));
   }
   // vfio_unregister_group_dev: the group leaves its container before the driver goes on.
   if (group.fdOpen) yield* closeGroup(task, group);

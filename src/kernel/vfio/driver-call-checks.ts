@@ -16,11 +16,11 @@ function assertDeviceOpen(task: Task, device: Device, caller: 'pin' | 'unpin' | 
 function mayCall(task: Task, device: Device, caller: 'pin' | 'unpin' | 'rw'): boolean {
   if (task.kernel.gen.core.driverCallsNeed === 'group') {
     if (device.iommu) return true;
-    task.refuse('EINVAL', 'the group has no container with an IOMMU');
+    task.refuse('EINVAL', device.container?.whyNoIommu ?? `group ${device.group.id} is in no container`);
     return false;
   }
   if (assertDeviceOpen(task, device, caller)) return true;
-  task.refuse('EINVAL', 'the device is not open');
+  task.refuse('EINVAL', `${device.id} is not open`);
   return false;
 }
 
@@ -34,6 +34,13 @@ function badCount(task: Task, npage: number): Errno {
   return task.refuse('E2BIG', `npage ${npage} is not from 1 to ${task.kernel.gen.core.pinPagesMax}`);
 }
 
+const NO_DMA_UNMAP = 'the driver has no dma_unmap operation';
+
+/** An unpin that did nothing but warn. */
+interface UnpinRefused {
+  readonly why: string;
+}
+
 /** What vfio_pin_pages checks before type1 sees the call; null lets it through. */
 export function checkPin(task: Task, device: Device, npage: number): Errno | null {
   if (npage === 0) return task.refuse('EINVAL', 'npage is 0');
@@ -44,7 +51,7 @@ export function checkPin(task: Task, device: Device, npage: number): Errno | nul
     return 'EINVAL';
   }
   if (task.kernel.gen.core.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) {
-    return task.refuse('EINVAL', 'the driver has no dma_unmap operation');
+    return task.refuse('EINVAL', NO_DMA_UNMAP);
   }
   if (countIsBad(task, npage)) return badCount(task, npage);
   const { references, limits, gen } = task.kernel;
@@ -59,9 +66,9 @@ export function checkPin(task: Task, device: Device, npage: number): Errno | nul
 
 /**
  * What vfio_unpin_pages checks before type1 sees the call; null lets it through. An errno only where the
- * function has an answer; otherwise it warns and returns (`refused`).
+ * function has an answer; otherwise it warns and returns, and why is in words.
  */
-export function checkUnpin(task: Task, device: Device, npage: number): Errno | 'refused' | null {
+export function checkUnpin(task: Task, device: Device, npage: number): Errno | UnpinRefused | null {
   if (task.kernel.gen.core.unpinAnswers) {
     if (npage === 0) return task.refuse('EINVAL', 'npage is 0');
     if (countIsBad(task, npage)) return badCount(task, npage);
@@ -69,17 +76,19 @@ export function checkUnpin(task: Task, device: Device, npage: number): Errno | '
     if (device.removed) return task.refuse('ENODEV', 'the device is being removed');
     return mayCall(task, device, 'unpin') ? null : 'EINVAL';
   }
-  const warn = (id: SplatId): 'refused' => {
+  const warn = (id: SplatId, why: string): UnpinRefused => {
     task.warn(id, { device: device.id });
-    return 'refused';
+    return { why };
   };
+  const count = `npage ${npage} is not from 1 to ${task.kernel.gen.core.pinPagesMax}`;
   const bad = (npage === 0 && task.kernel.gen.core.pinPagesMax !== null) || countIsBad(task, npage);
-  if (bad && task.kernel.gen.core.unpinChecksCountFirst) return warn('C2');
+  if (bad && task.kernel.gen.core.unpinChecksCountFirst) return warn('C2', count);
   if (!mayCall(task, device, 'unpin')) {
-    return task.kernel.gen.core.driverCallsNeed === 'open-device' ? warn('C3') : 'refused';
+    const why = task.why!;
+    return task.kernel.gen.core.driverCallsNeed === 'open-device' ? warn('C3', why) : { why };
   }
-  if (task.kernel.gen.core.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) return warn('C10');
-  return bad ? warn('C2') : null;
+  if (task.kernel.gen.core.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) return warn('C10', NO_DMA_UNMAP);
+  return bad ? warn('C2', count) : null;
 }
 
 /** What vfio_dma_rw checks of a call of `length` bytes before type1 sees it; null lets it through. */

@@ -8,7 +8,7 @@ import type { Container } from './container.ts';
 import { putContainer } from './container-file.ts';
 import type { Device } from './device.ts';
 
-const GROUP_CLOSED = "the group's file is closed";
+export const GROUP_CLOSED = "the group's file is closed";
 
 /** An IOMMU group (struct vfio_group) with its devices; an mdev is alone in its. */
 export class Group {
@@ -69,6 +69,20 @@ export function openGroup(task: Task, group: Group): Errno | null {
   group.fileOpen = true;
   group.fdOpen = true;
   return null;
+}
+
+/** A group's devices by name, in words. */
+export function namesOf({ devices }: Group): string {
+  return devices.map(({ id }) => id).join(' and ');
+}
+
+/** Which of its devices keep a group in its container, in words. */
+export function heldOpenBy({ id, devices }: Group): string {
+  const open = devices.filter(({ openCount }) => openCount > 0);
+  const files = open.map((device) => {
+    return device.openCount === 1 ? device.id : `${device.id} (${device.openCount} files)`;
+  });
+  return `group ${id} is in use: ${files.join(' and ')} ${open.length === 1 ? 'is' : 'are'} open`;
 }
 
 /** Who holds a group's file, in words. */

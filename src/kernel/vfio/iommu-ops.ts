@@ -73,6 +73,8 @@ export interface IommuAccess {
   /** @param npage as vfio_pin_pages was called, after the checks of this kernel's core */
   pinPages(task: Task, device: Device, iova: bigint, npage: number, prot: number): KernelStep<PinResult>;
   unpinPages(task: Task, device: Device, iova: bigint, npage: number): KernelStep<UnpinResult>;
+  /** An unpin was refused before it came here; why, in words. */
+  unpinRefused(task: Task, device: Device, iova: bigint, why: string): void;
   /** The bytes read (empty for a write), or an errno. */
   dmaRw(task: Task, device: Device, iova: bigint, access: DmaAccess): KernelStep<Errno | Uint8Array>;
 }

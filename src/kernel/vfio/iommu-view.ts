@@ -14,6 +14,8 @@ export interface MappingView {
   readonly closed: boolean;
   /** Its pins, lowest first. */
   pins(): Iterable<PinView>;
+  /** Pages of its process that it has charged to locked_vm. */
+  lockedPages(): number;
 }
 
 /** A pinned page with its holders. */
@@ -49,4 +51,9 @@ export interface IommuView {
   readonly wedgedBy: SplatEvent | null;
   /** Lowest IOVA first. */
   mappings(): Iterable<MappingView>;
+  /**
+   * A mapping that has charged, for a domain, some of the pages [start, end) of its process, as `iova+size`; null
+   * where none of the first ones has.
+   */
+  chargedAt(start: number, end: number): string | null;
 }

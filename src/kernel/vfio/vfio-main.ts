@@ -37,7 +37,11 @@ export function* vfioUnpinPages(
   npage: number,
 ): KernelStep<UnpinResult> {
   const refused = checkUnpin(task, device, npage);
-  if (refused) return refused === 'refused' ? null : refused;
+  if (typeof refused === 'string') return refused;
+  if (refused) {
+    device.iommu?.unpinRefused(task, device, iova, refused.why);
+    return null;
+  }
   return yield* device.iommu!.unpinPages(task, device, pinKey(task, iova), npage);
 }
 

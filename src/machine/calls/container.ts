@@ -32,6 +32,7 @@ import {
   type CallHandlers,
   type CallResult,
   DirectCall,
+  idTaken,
   ok,
   type PreparedCall,
 } from '../call-handler.ts';
@@ -156,9 +157,10 @@ export const containerCalls: CallHandlers<
     if (containers.size >= m.limits.containers) {
       throw Refused.tooMany('containers', m.limits.containers);
     }
-    return function* () {
-      if (args.container !== undefined && containers.has(args.container)) return 'EEXIST';
-      const container = m.kernel.openContainer(m.newId('c', args.container, containers), process);
+    return function* (task) {
+      const { container: asked } = args;
+      if (asked !== undefined && containers.has(asked)) return idTaken(task, 'container', asked);
+      const container = m.kernel.openContainer(m.newId('c', asked, containers), process);
       return { container: container.id, process: process.id };
     };
   },

@@ -27,6 +27,7 @@ import {
   type CallHandlers,
   type CallResult,
   DirectCall,
+  idTaken,
   NOTHING,
   ok,
   type PreparedCall,
@@ -225,7 +226,7 @@ export const deviceCalls: CallHandlers<
     if (devices.size >= m.limits.devices) throw Refused.tooMany('devices', m.limits.devices);
     checkGroup(m, kind, args);
     return function* (task) {
-      if (args.device !== undefined && devices.has(args.device)) return 'EEXIST';
+      if (args.device !== undefined && devices.has(args.device)) return idTaken(task, 'device', args.device);
       const id = m.newId('d', args.device, devices);
       const driver = createDriver(m.kernel, args.driver, id);
       if (typeof driver === 'string') return task.refuse(driver, `the driver refuses to create "${id}"`);
@@ -302,10 +303,15 @@ export const deviceCalls: CallHandlers<
   },
   'set-driver': (_m, device, args) => {
     const driver = syntheticOf(device, 'set-driver');
-    return function* () {
+    return function* (task) {
       const listens = args.driver.onDmaUnmap !== 'no-callback';
       // A driver's operations do not change under an open device.
-      if (device.openCount > 0 && listens !== driver.hasDmaUnmap) return 'EBUSY';
+      if (device.openCount > 0 && listens !== driver.hasDmaUnmap) {
+        return task.refuse(
+          'EBUSY',
+          `${device.id} is open: whether it has a dma_unmap cannot change meanwhile`,
+        );
+      }
       driver.configure(args.driver);
       return { driver: driver.config };
     };

@@ -1,5 +1,5 @@
 import { giveTime } from '../../drivers/index.ts';
-import { type CallHandlers, NOTHING } from '../call-handler.ts';
+import { type CallHandlers, idTaken, NOTHING } from '../call-handler.ts';
 import { checkFault } from '../faults.ts';
 import { Refused } from '../refused.ts';
 
@@ -26,6 +26,7 @@ export const hostCalls: CallHandlers<'sleep' | 'set-parameters' | 'add-fault' | 
         m.kernel.allowUnsafeInterrupts = args.allowUnsafeInterrupts;
       if (args.panicOnWarn !== undefined) m.policy.panicOnWarn = args.panicOnWarn;
       if (args.panicOnOops !== undefined) m.policy.panicOnOops = args.panicOnOops;
+      if (args.adviseNoCallback !== undefined) m.kernel.adviseNoCallback = args.adviseNoCallback;
       if (args.warnOnPinnedUnmap !== undefined) m.kernel.warnOnPinnedUnmap = args.warnOnPinnedUnmap;
       return NOTHING;
     },
@@ -35,8 +36,8 @@ export const hostCalls: CallHandlers<'sleep' | 'set-parameters' | 'add-fault' | 
     const given = Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined));
     checkFault(given as typeof args);
     m.faults.checkRoom();
-    return function* () {
-      return m.faults.add(given as typeof args);
+    return function* (task) {
+      return m.faults.add(given as typeof args) ?? idTaken(task, 'fault', fault!);
     };
   },
   'remove-fault': (m, id) => {
