@@ -1,6 +1,7 @@
 import { ERRNO, type Errno } from '../src/kernel/errno.ts';
 import { type Answer, bodyOf, sideEffects } from '../src/machine/answer.ts';
 import { type RefusalKind, type RefusalSlug, Refused } from '../src/machine/refused.ts';
+import type { SetupRefused } from '../src/setup/run.ts';
 
 /** An HTTP status and a JSON body; a problem's body is `application/problem+json`. */
 export interface Reply {
@@ -132,6 +133,12 @@ function problem(
   more: Record<string, unknown> = {},
 ): Reply {
   return { status, body: { type: `${PROBLEM_TYPE}${slug}`, title, status, detail, ...more } };
+}
+
+/** A setup that was refused: what stood in the way, and `at` which place of it. */
+export function setupReply({ where, why }: SetupRefused): Reply {
+  const { status, body } = why instanceof Refused ? refusalReply(why) : toReply(why);
+  return { status, body: { ...body, detail: `${where}: ${body.detail}`, at: where } };
 }
 
 /** What was asked about is not as it was expected to be: the problem says how, with all that was found. */

@@ -96,6 +96,7 @@ export const Problem = Type.Object(
     errno: Type.Optional(Type.String()),
     errnoNumber: Type.Optional(Type.Integer()),
     call: Type.Optional(Type.String()),
+    at: Type.Optional(Type.String({ description: 'of a setup: the place in it that was refused' })),
     killed: Type.Optional(Type.Boolean({ description: "the caller's task is dead" })),
     splat: Type.Optional(SplatReport),
     log: Type.Optional(Type.Array(LogEntry)),

@@ -19,6 +19,7 @@ import { badHttp, errorReply, noSuchRoute, wrongMethod } from '../routes/replies
 import { jsonLine, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
 import { rigRoutes } from '../routes/rigs.ts';
+import { setupRoutes } from '../routes/setup.ts';
 import { snapshotRoutes } from '../routes/snapshot.ts';
 import { statusRoutes } from '../routes/status.ts';
 import { traceRoutes } from '../routes/trace.ts';
@@ -109,6 +110,7 @@ function addRoutes(app: FastifyInstance, service: Service): void {
   rigRoutes(app, service);
   traceRoutes(app, service);
   snapshotRoutes(app, service);
+  setupRoutes(app, service);
   batchRoutes(app, service);
   resourceRoutes(app, service);
   verdictRoutes(app, service);

@@ -94,7 +94,7 @@ const SETTINGS = {
   },
   seedFile: {
     flag: 'seed-file',
-    rule: 'the path of a snapshot or a trace; its kernel becomes the one to answer as',
+    rule: 'the path of a snapshot, a setup, a trace or a batch; the kernel it names becomes the one to answer as',
     help: 'state in which rigs start, also after a reset',
     parse: (text: string) => text,
     schema: Type.String({ maxLength: 4096 }),

@@ -37,7 +37,7 @@ export const serve: Command = {
   async run(args) {
     const configured = readConfig(args, process.env);
     const { seedFile } = configured;
-    const seed = seedFile === '' ? null : readSeed(seedFile, hostLimits(configured));
+    const seed = seedFile === '' ? null : readSeed(seedFile, hostLimits(configured), configured.kernel);
     const config = seed ? { ...configured, kernel: seed.kernel } : configured;
     const log = logger(config);
     const panic = () => process.exit(EXIT_PANIC);

@@ -56,18 +56,24 @@ interface Current {
   readonly findings: Findings;
   /** The memories of real processes that it has. */
   readonly memories: RealMemory[];
+  /** The line of the panic that ended it; null while it lives. */
+  panicked: string | null;
 }
 
 /** One emulated host: a machine with its journal, trace, console, log lines, metrics and webhooks. */
 export class Host {
   private current: Current;
-  /** The line of the panic that ended it; null while it lives. */
-  panicked: string | null = null;
+  /** Why it has ended for good; null while it has not. */
+  private closed: string | null = null;
 
   constructor(private readonly options: HostOptions) {
     this.current = this.make(options.gen, true);
   }
 
+  /** The line of the panic that ended it; null while it lives. */
+  get panicked(): string | null {
+    return this.current.panicked;
+  }
   get machine(): Machine {
     return this.current.machine;
   }
@@ -105,7 +111,7 @@ export class Host {
       waiting,
     ];
     if (metrics) listeners.push(metrics);
-    listeners.push({ splat: (task, event) => panics(task, event, (why) => this.panic(why)) });
+    listeners.push({ splat: (task, event) => panics(task, event, (why) => this.panic(current, why)) });
     if (webhooks) listeners.push(new Webhooks(webhooks, listeners));
     const machine = new Machine(gen, limits, {
       policy,
@@ -120,7 +126,17 @@ export class Host {
           }
         : undefined,
     });
-    return { machine, journal, trace, console, findings, waiting, memories };
+    const current: Current = {
+      machine,
+      journal,
+      trace,
+      console,
+      findings,
+      waiting,
+      memories,
+      panicked: null,
+    };
+    return current;
   }
 
   /** Everything back to the start: ids from 0, once-only warnings armed, parameters as configured. */
@@ -157,21 +173,38 @@ export class Host {
   }
 
   private replace(next: Current, reason: string, why: string): void {
-    this.end(reason, why);
-    this.panicked = null;
+    end(this.current, reason, why);
     this.current = next;
   }
 
-  /** Calls under way are answered with a problem, readers of the journal are told. */
-  private end(reason: string, why: string): void {
-    this.machine.abandon(why);
-    this.journal.end(reason);
-    for (const memory of this.current.memories) memory.close();
+  /**
+   * Becomes what a setup makes of a fresh machine. Calls under way are answered with a problem; journal, trace and
+   * console are those of the setup's calls.
+   *
+   * @param fill makes the calls; it asks `panicked` whether the new machine is dead
+   * @throws what `fill` throws, and Refused where the host ends meanwhile; the host is as it was then
+   */
+  async setUp<T>(
+    gen: Generation,
+    fill: (machine: Machine, panicked: () => string | null) => Promise<T>,
+  ): Promise<T> {
+    const next = this.make(gen, true);
+    try {
+      const made = await fill(next.machine, () => next.panicked);
+      if (this.closed !== null)
+        throw new Refused('abandoned', `the rig was being set up when ${this.closed}`);
+      this.replace(next, 'reset by a setup', 'the host was set up anew');
+      return made;
+    } catch (error) {
+      end(next, 'refused', 'the setup was refused');
+      throw error;
+    }
   }
 
   /** Ends the host, with its calls under way. */
   close(why: string): void {
-    this.end(why, why);
+    this.closed = why;
+    end(this.current, why, why);
   }
 
   /**
@@ -188,10 +221,10 @@ export class Host {
   }
 
   /** The kernel panics: nothing of this host answers until it is reset. */
-  private panic(reason: PanicReason): void {
-    if (this.panicked !== null) return;
+  private panic(current: Current, reason: PanicReason): void {
+    if (current.panicked !== null) return;
     const ends = this.options.onPanic(reason);
-    if (ends === 'rig') this.panicked = `Kernel panic - not syncing: ${reason}`;
+    if (ends === 'rig') current.panicked = `Kernel panic - not syncing: ${reason}`;
   }
 
   private refuseIfPanicked(): void {
@@ -208,6 +241,13 @@ export class Host {
   trace(id: string): { scenario: Scenario; truncated: boolean } {
     return this.current.trace.trace(id, this.kernel.gen.version);
   }
+}
+
+/** Ends a machine: calls under way are answered with a problem, readers of the journal are told. */
+function end({ machine, journal, memories }: Current, reason: string, why: string): void {
+  machine.abandon(why);
+  journal.end(reason);
+  for (const memory of memories) memory.close();
 }
 
 /** A fault's delay, by the clock. */

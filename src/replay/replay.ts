@@ -3,7 +3,7 @@ import type { Machine } from '../machine/machine.ts';
 import { atOnce } from '../turns.ts';
 import { compare } from './compare.ts';
 import { ScenarioRun } from './run.ts';
-import type { Scenario } from './scenario.ts';
+import type { Observation, Scenario, Step } from './scenario.ts';
 
 /**
  * Runs a scenario on a machine that is as after a reset, step by step, and returns every difference from its
@@ -22,15 +22,31 @@ export function* replaySteps(machine: Machine, scenario: Scenario): Generator<vo
   for (const [index, step] of scenario.steps.entries()) {
     const seen = run.take(step, index);
     yield;
-    const { expect } = step;
-    if (!expect) continue;
-    const note = (field: string, expected: unknown, actual: unknown) =>
-      differences.push({ step: index, call: step.call, field, expected, actual });
-    const hangs = seen.hangs || seen.wedged;
-    if ((expect.hangs ?? false) !== hangs) note('hangs', expect.hangs ?? false, hangs);
-    if (expect.hangs || hangs) continue;
-    for (const { field, expected, actual } of compare(expect, seen)) note(field, expected, actual);
+    differences.push(...differencesOf(step, index, seen));
   }
   run.end();
   return differences;
+}
+
+/** In what a step differed from what it expects; one that expects nothing differs in nothing. */
+export function differencesOf(
+  { call, expect }: Step,
+  index: number,
+  seen: Observation & { hangs: boolean },
+): DifferenceView[] {
+  if (!expect) return [];
+  const different = (field: string, expected: unknown, actual: unknown) => ({
+    step: index,
+    call,
+    field,
+    expected,
+    actual,
+  });
+  const hangs = seen.hangs || seen.wedged;
+  const hung = (expect.hangs ?? false) === hangs ? [] : [different('hangs', expect.hangs ?? false, hangs)];
+  if (expect.hangs || hangs) return hung;
+  return [
+    ...hung,
+    ...compare(expect, seen).map(({ field, expected, actual }) => different(field, expected, actual)),
+  ];
 }

@@ -3,6 +3,7 @@ import type { RigView } from '../../schemas/views.ts';
 import type { Host } from '../host/host.ts';
 import { Operations } from '../host/operations.ts';
 import type { Generation } from '../kernel/generations/index.ts';
+import type { Machine } from '../machine/machine.ts';
 
 /** One isolated host with what the service keeps around it: its own ids, journal, taint and operations. */
 export class Rig {
@@ -36,6 +37,16 @@ export class Rig {
     this.host.reset(gen);
     this.operations = new Operations(this.operationsKept);
     this.seed(this.host);
+  }
+
+  /** Becomes what a setup makes of a fresh machine; where that fails, everything is as it was. */
+  async setUp<T>(
+    gen: Generation,
+    fill: (machine: Machine, panicked: () => string | null) => Promise<T>,
+  ): Promise<T> {
+    const made = await this.host.setUp(gen, fill);
+    this.operations = new Operations(this.operationsKept);
+    return made;
   }
 
   /** Becomes what a snapshot says; where it cannot be, everything is as it was. */

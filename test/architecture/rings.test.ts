@@ -13,6 +13,7 @@ const RINGS: readonly (readonly string[])[] = [
   ['src/views'],
   ['src/machine'],
   ['src/snapshot', 'src/webhook', 'src/replay', 'src/memory'],
+  ['src/setup'],
   ['src/host'],
   ['src/rig'],
   ['src/metrics', 'src/page', 'src/verdict'],

@@ -89,6 +89,35 @@ describe('SEED_FILE with a snapshot', () => {
   });
 });
 
+describe('--seed-file with a setup, or with a batch', () => {
+  const SETUP = {
+    kernel: '5.10',
+    containers: [{ container: 'seeded', mappings: [{ iova: 0, vaddr: 0, size: 4096, flags: ['read'] }] }],
+    devices: [{ driver: { type: 'synthetic', onDmaUnmap: 'ignore' }, container: 'seeded' }],
+  };
+  const CALLS = [
+    { call: 'open-container', container: 'seeded' },
+    { call: 'create-process', process: 'p7' },
+  ];
+
+  test('a setup seeds every rig, on the kernel it names', async () => {
+    const url = await launch(['--seed-file', file('setup.json', SETUP)]).ready;
+    expect((await get(url, '/v1')).body.kernel).toBe('5.10');
+    expect((await get(url, '/v1/containers/seeded')).body.iommu).toMatchObject({ mappings: 1 });
+    await post(url, '/v1/reset', { kernel: '7.2' }, 'fresh');
+    expect(await containers(url, 'fresh')).toEqual(['seeded']);
+  });
+
+  test('a batch seeds on the kernel that is configured, be it of one line', async () => {
+    const text = CALLS.map((call) => JSON.stringify(call)).join('\n');
+    const url = await launch(['--seed-file', file('calls.ndjson', text)], { KERNEL: '6.12' }).ready;
+    expect((await get(url, '/v1')).body.kernel).toBe('6.12');
+    expect(await containers(url)).toEqual(['seeded']);
+    const one = await launch(['--seed-file', file('call.ndjson', JSON.stringify(CALLS[0]))]).ready;
+    expect(await containers(one)).toEqual(['seeded']);
+  });
+});
+
 describe('a file that cannot be a seed ends the start', () => {
   const end = (args: readonly string[]): Promise<End> => launch(args).end;
 
@@ -100,6 +129,17 @@ describe('a file that cannot be a seed ends the start', () => {
     ['an unknown kernel', { ...TRACE, kernel: '2.6' }, 'kernel is "2.6"'],
     ['an unknown call', { steps: [{ call: 'fly' }] }, 'fly'],
     ['a trace that goes otherwise', { steps: [{ ...STEPS[0], expect: { errno: 'EIO' } }] }, 'errno is null'],
+    ['an unknown field of a setup', { container: [] }, 'setup/container is not a known field'],
+    [
+      'a setup that is refused',
+      { devices: [{ kind: 'vfio-pci', container: 'c9' }] },
+      'devices/0/container: there is no container',
+    ],
+    [
+      'a call that fails',
+      `${JSON.stringify(STEPS[0])}\n${JSON.stringify({ ...STEPS[1], expect: undefined })}`,
+      'step 1: set-iommu: answers EINVAL',
+    ],
     [
       'a snapshot of another version',
       { format: 'vfio-host-snapshot', version: 2, kernel: '6.1', state: {} },

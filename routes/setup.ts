@@ -1,0 +1,80 @@
+import { Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { type RigSetup, SetupBody, SetupView } from '../schemas/setup.ts';
+import { NDJSON_TYPE } from '../schemas/values.ts';
+import type { Machine } from '../src/machine/machine.ts';
+import { scenarioOf } from '../src/replay/check.ts';
+import type { Service } from '../src/service.ts';
+import { stepsOf } from '../src/setup/calls-text.ts';
+import { SetupRefused, setUp, setUpInTurns, setUpTrace, setupView } from '../src/setup/run.ts';
+import { callsOf } from '../src/setup/steps.ts';
+import { setupReply } from './replies.ts';
+import { PROBLEM_RESPONSE, send } from './reply.ts';
+import { rigOf } from './rig-of.ts';
+
+/** Makes the calls of what was sent on a fresh machine; how many there were. */
+type Fill = (machine: Machine, panicked: () => string | null, reqId: string) => Promise<number>;
+
+/** A body of NDJSON: a call a line. */
+class Batch {
+  constructor(readonly text: string) {}
+}
+
+/** `POST /v1/setup`: a rig as a whole, all or nothing. */
+export function setupRoutes(app: FastifyInstance, service: Service): void {
+  app.register(async (scope) => {
+    scope.addContentTypeParser(NDJSON_TYPE, { parseAs: 'string' }, (_request, body, done) => {
+      done(null, new Batch(body as string));
+    });
+    scope.post<{ Body: SetupBody | Batch }>(
+      '/v1/setup',
+      {
+        bodyLimit: service.config.replayBodyLimit,
+        config: { takes: ['application/json', NDJSON_TYPE] },
+        schema: {
+          tags: ['host'],
+          operationId: 'setup',
+          summary:
+            'makes a rig anew, as after a reset, from a setup, a trace, or calls as NDJSON; nothing changes where that is refused',
+          body: {
+            content: { 'application/json': { schema: SetupBody }, [NDJSON_TYPE]: { schema: Type.Any() } },
+          },
+          response: { 201: SetupView, '4xx': PROBLEM_RESPONSE },
+        },
+      },
+      async (request, reply) => {
+        const rig = rigOf(service, request);
+        const { version } = rig.host.kernel.gen;
+        const { kernel = version, fill } = planOf(request.body, version);
+        try {
+          const made = await rig.setUp(service.generation(kernel), async (machine, panicked) => {
+            const calls = await fill(machine, panicked, request.id);
+            return setupView(rig.name, machine, calls);
+          });
+          return send(request, reply, { status: 201, body: { ...made } });
+        } catch (error) {
+          if (!(error instanceof SetupRefused)) throw error;
+          return send(request, reply, setupReply(error));
+        }
+      },
+    );
+  });
+}
+
+function planOf(body: SetupBody | Batch, kernel: string): { kernel?: string | undefined; fill: Fill } {
+  if (body instanceof Batch) {
+    const steps = stepsOf(body.text);
+    return { fill: (machine) => setUpInTurns(setUpTrace(machine, steps, (index) => `line ${index + 1}`)) };
+  }
+  if ('steps' in body || 'scenario' in body) {
+    const trace = scenarioOf(body, kernel);
+    const fill: Fill = (machine) =>
+      setUpInTurns(setUpTrace(machine, trace.steps, (index) => `steps/${index}`));
+    return { kernel: trace.kernel, fill };
+  }
+  const setup: RigSetup = body;
+  return {
+    kernel: setup.kernel,
+    fill: (machine, panicked, reqId) => setUpInTurns(setUp(machine, callsOf(setup), panicked, reqId)),
+  };
+}
