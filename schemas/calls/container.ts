@@ -14,10 +14,17 @@ import { call } from './entry.ts';
 import { ioctl } from './stacks.ts';
 
 const Bitmap = {
+  dirtyRanges: Type.Optional(
+    Type.Array(Type.Tuple([Count, Count], { description: '[first, count]' }), {
+      description: 'runs of dirty pages, as indexes from iova',
+    }),
+  ),
   dirtyPages: Type.Optional(
     Type.Array(Count, { description: 'page indexes from iova; left out above 4096' }),
   ),
-  bitmap: Type.Optional(Type.String({ description: 'base64 of little-endian 64-bit words' })),
+  bitmap: Type.Optional(
+    Type.String({ description: 'base64 of little-endian 64-bit words; left out above 8 MiB' }),
+  ),
 };
 
 /** Calls on a container: the ioctls of /dev/vfio/vfio. */
@@ -90,6 +97,7 @@ export const containerCalls = {
       size: Address64,
       flags: Type.Optional(FlagWord(UNMAP_FLAGS)),
       pageSize: Type.Optional(Address64),
+      bitmapSize: Type.Optional(Address64),
     },
     answer: { size: Hex, ...Bitmap },
     stack: ioctl('vfio_iommu_type1_ioctl', 'vfio_fops_unl_ioctl'),
@@ -107,7 +115,7 @@ export const containerCalls = {
       'VFIO_IOMMU_DIRTY_PAGES with GET_BITMAP: which pages of mappings in the range are dirty; they count as clean afterwards.',
     on: 'container',
     reads: true,
-    args: { iova: Address64, size: Address64, pageSize: Address64 },
+    args: { iova: Address64, size: Address64, pageSize: Address64, bitmapSize: Type.Optional(Address64) },
     answer: Bitmap,
   }),
   'dirty-flags': call({

@@ -197,7 +197,8 @@ function dumpMapping(iommu: Iommu, slot: number) {
 /** The set bits of a mapping's bitmap; null where there is none, which should be so exactly while tracking is off. */
 function dirtyBits(iommu: Iommu, slot: number): number[] | null {
   const bitmap: DirtyBitmap | undefined = iommu.bitmapOf(slot);
-  return bitmap?.setBits() ?? null;
+  if (!bitmap) return null;
+  return [...bitmap.ranges()].flatMap(([first, count]) => Array.from({ length: count }, (_, i) => first + i));
 }
 
 function dumpDevice(device: Device) {

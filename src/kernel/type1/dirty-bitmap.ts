@@ -1,3 +1,5 @@
+import { SparseBits, type WordRun } from './sparse-bits.ts';
+
 /** The largest mapping dirty tracking can cover, pages (DIRTY_BITMAP_PAGES_MAX). */
 export const DIRTY_BITMAP_PAGES_MAX = 2 ** 31 - 1;
 /** The largest bitmap a caller may pass, bytes (DIRTY_BITMAP_SIZE_MAX). */
@@ -10,51 +12,51 @@ function words64(bits: number): number {
   return Math.ceil(bits / 64);
 }
 
-/**
- * The caller's bitmap: little-endian 64-bit words, sparse, as two 32-bit halves a word.
- * What is never written stays zero, as the buffer the service passes.
- */
+/** The caller's bitmap: little-endian 64-bit words. What is never written stays zero, as the buffer the service passes. */
 export class UserBitmap {
-  private readonly halves = new Map<number, number>();
+  private readonly bits: SparseBits;
 
   /** `pages` is the number of pages the bitmap covers. */
-  constructor(readonly pages: number) {}
+  constructor(readonly pages: number) {
+    this.bits = new SparseBits(words64(pages) * HALVES);
+  }
 
+  /** The first half of a word, or its second one, which is the next number. */
   read(half: number): number {
-    return this.halves.get(half) ?? 0;
-  }
-  write(half: number, value: number): void {
-    if (value === 0) this.halves.delete(half);
-    else this.halves.set(half, value);
+    return this.bits.get(half);
   }
 
-  /** Indexes of the set bits, ascending. */
-  dirtyPages(): number[] {
-    const pages: number[] = [];
-    for (const half of [...this.halves.keys()].sort((a, b) => a - b)) {
-      const value = this.halves.get(half)!;
-      for (let bit = 0; bit < 32; bit++) if (value & (1 << bit)) pages.push(half * 32 + bit);
-    }
-    return pages;
+  /** Overwrites `count` halves from one on with the first ones of a mapping's bitmap. */
+  write(half: number, bits: SparseBits, count: number): void {
+    bits.copyTo(this.bits, half, count);
+  }
+
+  /** Runs of set bits, as `[first, count]`, ascending. */
+  ranges(): Iterable<[first: number, count: number]> {
+    return this.bits.ranges();
+  }
+
+  /** Bytes of the whole bitmap. */
+  get size(): number {
+    return this.bits.length * 4;
   }
 
   /** The whole bitmap, bytes. */
   bytes(): Uint8Array {
-    const bytes = new Uint8Array(words64(this.pages) * 8);
+    const bytes = new Uint8Array(this.size);
     const view = new DataView(bytes.buffer);
-    for (const [half, value] of this.halves) {
-      if (half * 4 < bytes.length) view.setUint32(half * 4, value >>> 0, true);
+    for (const { word, count, low, high } of this.bits.wordRuns()) {
+      if (low === 0xffff_ffff && high === 0xffff_ffff) {
+        bytes.fill(0xff, word * 8, (word + count) * 8);
+        continue;
+      }
+      for (let i = word; i < word + count; i++) {
+        view.setUint32(i * 8, low, true);
+        view.setUint32(i * 8 + 4, high, true);
+      }
     }
     return bytes;
   }
-}
-
-/** Equal 64-bit words in a row: index of the first, how many, and the two halves of each. */
-interface WordRun {
-  readonly word: number;
-  readonly count: number;
-  readonly low: number;
-  readonly high: number;
 }
 
 /**
@@ -63,14 +65,14 @@ interface WordRun {
  * reports, so the copy-out below is literal.
  */
 export class DirtyBitmap {
-  private readonly halves: Uint32Array;
+  private readonly bits: SparseBits;
 
   /** `pages` is the mapping's size. */
   constructor(readonly pages: number) {
-    this.halves = new Uint32Array((words64(pages) + 1) * HALVES);
+    this.bits = new SparseBits((words64(pages) + 1) * HALVES);
   }
 
-  /** Bytes a bitmap for `pages` pages takes. */
+  /** Bytes a bitmap for `pages` pages takes in the kernel. */
   static bytesFor(pages: number): number {
     return (words64(pages) + 1) * 8;
   }
@@ -78,72 +80,53 @@ export class DirtyBitmap {
   /** Marks a page; one past the bitmap's spare word is ignored. */
   set(page: number): void {
     const half = Math.floor(page / 32);
-    if (half < this.halves.length) this.halves[half]! |= 1 << (page % 32);
+    this.bits.set(half, this.bits.get(half) | (1 << (page % 32)));
   }
 
   /** Whether bits past the mapping's last page are set: shifted there by an earlier report, never cleared. */
   hasStrayBits(): boolean {
-    const whole = Math.floor(this.pages / 32);
-    const rest = this.pages % 32;
-    if ((this.halves[whole]! & ~(2 ** rest - 1)) !== 0) return true;
-    for (let i = whole + 1; i < this.halves.length; i++) if (this.halves[i] !== 0) return true;
+    const { bits, pages } = this;
+    const whole = Math.floor(pages / 32);
+    if ((bits.get(whole) & ~(2 ** (pages % 32) - 1)) !== 0) return true;
+    for (let i = whole + 1; i < bits.length; i++) if (bits.get(i) !== 0) return true;
     return false;
   }
 
-  /** Indexes of every set bit, those behind the last page too, ascending: for dumps. */
-  setBits(): number[] {
-    const bits: number[] = [];
-    this.halves.forEach((half, i) => {
-      for (let bit = 0; half >>> bit !== 0 && bit < 32; bit++)
-        if ((half >>> bit) & 1) bits.push(i * 32 + bit);
-    });
-    return bits;
+  /** Runs of set bits, those behind the last page too, ascending: for dumps. */
+  ranges(): Iterable<[first: number, count: number]> {
+    return this.bits.ranges();
   }
 
   /** Words, with the spare one. */
   get words(): number {
-    return this.halves.length / HALVES;
+    return this.bits.length / HALVES;
   }
 
   /** Every word that is not 0, the spare one too, in the longest runs there are. */
-  *runs(): Generator<WordRun, void, void> {
-    const { halves } = this;
-    for (let i = 0; i < halves.length; ) {
-      const low = halves[i]!;
-      const high = halves[i + 1]!;
-      let end = i + HALVES;
-      if ((low | high) !== 0) {
-        while (end < halves.length && halves[end] === low && halves[end + 1] === high) end += HALVES;
-        yield { word: i / HALVES, count: (end - i) / HALVES, low, high };
-      }
-      i = end;
-    }
+  runs(): Iterable<WordRun> {
+    return this.bits.wordRuns();
   }
 
   /** Sets words that are all within the bitmap. */
-  setRun({ word, count, low, high }: WordRun): void {
-    for (let i = word; i < word + count; i++) {
-      this.halves[i * HALVES] = low;
-      this.halves[i * HALVES + 1] = high;
-    }
+  setRun(run: WordRun): void {
+    this.bits.setRun(run);
   }
 
   setAll(): void {
-    this.fill(true);
+    this.fill(1);
   }
 
   /** Clears bits 0 to pages-1; the bits behind them stay, as bitmap_clear leaves them. */
   clear(): void {
-    this.fill(false);
+    this.fill(0);
   }
 
-  private fill(on: boolean): void {
-    const whole = Math.floor(this.pages / 32);
-    this.halves.fill(on ? 0xffffffff : 0, 0, whole);
-    const rest = this.pages % 32;
-    if (rest === 0) return;
-    const mask = 2 ** rest - 1;
-    this.halves[whole] = on ? this.halves[whole]! | mask : this.halves[whole]! & ~mask;
+  private fill(value: 0 | 1): void {
+    const { bits, pages } = this;
+    const whole = Math.floor(pages / 32);
+    bits.fill(0, whole, value);
+    const mask = 2 ** (pages % 32) - 1;
+    if (mask !== 0) bits.set(whole, value === 1 ? bits.get(whole) | mask : bits.get(whole) & ~mask);
   }
 
   /**
@@ -152,24 +135,15 @@ export class DirtyBitmap {
    * multiple of 64.
    */
   copyTo(user: UserBitmap, bit: number): void {
+    const { bits } = this;
     const firstHalf = Math.floor(bit / 64) * HALVES;
     const shift = bit % 64;
     const count = words64(this.pages + shift) * HALVES;
     if (shift !== 0) {
-      this.shiftLeft(shift, count);
-      this.halves[0]! |= user.read(firstHalf);
-      this.halves[1]! |= user.read(firstHalf + 1);
+      bits.shiftLeft(shift, count);
+      bits.set(0, bits.get(0) | user.read(firstHalf));
+      bits.set(1, bits.get(1) | user.read(firstHalf + 1));
     }
-    for (let i = 0; i < count; i++) user.write(firstHalf + i, this.halves[i]!);
-  }
-
-  private shiftLeft(shift: number, count: number): void {
-    const skip = shift >= 32 ? 1 : 0;
-    const bits = shift % 32;
-    for (let i = count - 1; i >= 0; i--) {
-      const high = this.halves[i - skip] ?? 0;
-      const low = this.halves[i - skip - 1] ?? 0;
-      this.halves[i] = bits === 0 ? high : (high << bits) | (low >>> (32 - bits));
-    }
+    user.write(firstHalf, bits, count);
   }
 }

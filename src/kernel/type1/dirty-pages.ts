@@ -51,7 +51,7 @@ export function* dirtyPages(
 }
 
 /** Checks of GET_BITMAP made before the lock is taken. */
-function checkRange(task: Task, { iova, size, pageSize }: DirtyRange): Errno | null {
+function checkRange(task: Task, { iova, size, pageSize, bitmapSize }: DirtyRange): Errno | null {
   if (task.kernel.gen.type1.wrapsAtTop ? iova + size >= TOP : iova + size > TOP) {
     return task.refuse(
       task.kernel.gen.type1.overflow,
@@ -60,22 +60,26 @@ function checkRange(task: Task, { iova, size, pageSize }: DirtyRange): Errno | n
         : `iova ${hex(iova)} + size ${hex(size)} is beyond 2^64`,
     );
   }
-  const why = bitmapSizeInvalid(size, pageSize);
+  const why = bitmapSizeInvalid(size, pageSize, bitmapSize);
   return why ? task.refuse('EINVAL', why) : null;
 }
 
 /**
- * verify_bitmap_size, for a caller whose bitmap has just the size that is needed: no page at all, or more
- * than 2^28 bytes. Other page sizes than 4096 are refused later; 0 here, where the kernel's shift is undefined.
+ * verify_bitmap_size: no page at all, a bitmap that is too small for the pages, or more than 2^28 bytes; why, in words.
+ * Other page sizes than 4096 are refused later; 0 here, where the kernel's shift is undefined.
  */
-export function bitmapSizeInvalid(size: bigint, pageSize: bigint): string | null {
+export function bitmapSizeInvalid(size: bigint, pageSize: bigint, bitmapSize?: bigint): string | null {
   if (pageSize === 0n) return 'pageSize is 0';
   const lowestBit = pageSize & -pageSize;
   const bits = size / lowestBit;
   if (bits === 0n) return `size ${hex(size)} is less than a page of pageSize ${hex(pageSize)}`;
-  const bytes = ((bits + 63n) / 64n) * 8n;
+  const needed = ((bits + 63n) / 64n) * 8n;
+  if (bitmapSize !== undefined && bitmapSize < needed) {
+    return `size ${hex(size)} needs a bitmap of ${needed} bytes, and bitmapSize is ${bitmapSize}`;
+  }
+  const bytes = bitmapSize ?? needed;
   if (bytes <= BigInt(DIRTY_BITMAP_SIZE_MAX)) return null;
-  return `size ${hex(size)} needs a bitmap of ${bytes} bytes, more than ${DIRTY_BITMAP_SIZE_MAX}`;
+  return `a bitmap of ${bytes} bytes is more than ${DIRTY_BITMAP_SIZE_MAX}`;
 }
 
 function start(task: Task, iommu: Iommu): Errno | null {

@@ -56,14 +56,14 @@ export function* unmapDma(task: Task, iommu: Iommu, args: UnmapDmaArgs): KernelS
 }
 
 /** The caller's bitmap, before the lock is taken. */
-function checkBitmap(task: Task, { size, pageSize }: UnmapDmaArgs): Errno | null {
+function checkBitmap(task: Task, { size, pageSize, bitmapSize }: UnmapDmaArgs): Errno | null {
   if (pageSize === undefined) {
     return task.refuse(
       'EINVAL',
       'get-dirty-bitmap wants a bitmap, and none was passed (pageSize is missing)',
     );
   }
-  const why = bitmapSizeInvalid(size, pageSize);
+  const why = bitmapSizeInvalid(size, pageSize, bitmapSize);
   return why ? task.refuse('EINVAL', why) : null;
 }
 

@@ -24,12 +24,16 @@ export interface UnmapDmaArgs {
   readonly flags: number;
   /** Page size of the caller's bitmap, bytes; absent: no bitmap was passed (argsz is too small for one). */
   readonly pageSize?: bigint;
+  /** Bytes of the caller's bitmap; absent: as many as are needed. */
+  readonly bitmapSize?: bigint;
 }
 
 /** The bitmap a caller passed, filled: one bit a page. */
 export interface UserBitmap {
-  /** Indexes of the set bits, ascending. */
-  dirtyPages(): number[];
+  /** Runs of set bits, as `[first, count]`, ascending. */
+  ranges(): Iterable<[first: number, count: number]>;
+  /** Bytes of the whole bitmap. */
+  readonly size: number;
   /** The whole bitmap, little-endian 64-bit words. */
   bytes(): Uint8Array;
 }
@@ -45,11 +49,13 @@ interface Unmapped {
 /** What an unmap answers: an errno alone, or what it wrote back. */
 export type UnmapDmaResult = Errno | Unmapped;
 
-/** The range of a GET_BITMAP: bytes, and the page size of the caller's bitmap. */
+/** The range of a GET_BITMAP: bytes, and the page size and size of the caller's bitmap. */
 export interface DirtyRange {
   readonly iova: bigint;
   readonly size: bigint;
   readonly pageSize: bigint;
+  /** Bytes of the caller's bitmap; absent: as many as are needed. */
+  readonly bitmapSize?: bigint;
 }
 
 /** Usable IOVA, in pages: [start, end). */

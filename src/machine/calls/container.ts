@@ -1,9 +1,8 @@
 import { flagWord, IOMMU_TYPES, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
 import type { Errno } from '../../kernel/errno.ts';
-import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
+import { addressOf, hex, hexAddress } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import {
-  VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
   VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
   VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
   VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
@@ -73,6 +72,7 @@ class UnmapDma extends DirectCall<UnmapDmaResult> {
   constructor(
     private readonly container: Container,
     private readonly args: UnmapDmaArgs,
+    private readonly mostBytes: number,
   ) {
     super();
   }
@@ -93,18 +93,7 @@ class UnmapDma extends DirectCall<UnmapDmaResult> {
 
   override fields(): CallBody {
     const { size, bitmap } = this.result!;
-    return bitmap ? { size: hex(size), ...bitmapBody(bitmap) } : { size: hex(size) };
-  }
-}
-
-/** Refuses a bitmap that no answer could carry, before the call does anything. */
-function checkBitmapSize(m: Machine, size: bigint): void {
-  const bytes = Math.ceil(pageOf(size) / 64) * 8;
-  // The kernel itself refuses more than 2^28 bytes with EINVAL.
-  if (bytes > m.limits.bitmapBytes && bytes <= 2 ** 28) {
-    throw Refused.tooLarge(
-      `size ${hex(size)} needs a bitmap of ${bytes} bytes; one answer carries at most ${m.limits.bitmapBytes}`,
-    );
+    return bitmap ? { size: hex(size), ...bitmapBody(bitmap, this.mostBytes) } : { size: hex(size) };
   }
 }
 
@@ -122,19 +111,40 @@ function infoBody({ pageSizes, dmaAvail, migration, iovaRanges }: IommuInfo): Ca
   };
 }
 
-function bitmapBody(bitmap: UserBitmap): CallBody {
-  const pages = bitmap.dirtyPages();
+/** The dirty pages: as ranges, and one by one and as a bitmap while that is small. */
+function bitmapBody(bitmap: UserBitmap, mostBytes: number): CallBody {
+  const ranges = [...bitmap.ranges()];
+  const pages = pagesIn(ranges);
   return {
-    ...(pages.length > LISTED_DIRTY_PAGES ? {} : { dirtyPages: pages }),
-    bitmap: Buffer.from(bitmap.bytes()).toString('base64'),
+    dirtyRanges: ranges,
+    ...(pages && { dirtyPages: pages }),
+    ...(bitmap.size <= mostBytes && { bitmap: Buffer.from(bitmap.bytes()).toString('base64') }),
   };
 }
 
-function dirtyCall(container: Container, flags: number, range: DirtyRange | null): PreparedCall {
+/** The pages of ranges one by one; null above those that an answer lists. */
+function pagesIn(ranges: readonly (readonly [first: number, count: number])[]): number[] | null {
+  const pages: number[] = [];
+  for (const [first, count] of ranges) {
+    if (pages.length + count > LISTED_DIRTY_PAGES) return null;
+    for (let i = 0; i < count; i++) pages.push(first + i);
+  }
+  return pages;
+}
+
+function dirtyCall(m: Machine, container: Container, flags: number, range: DirtyRange | null): PreparedCall {
   return function* (task) {
     const result = yield* dirtyPages(task, container, flags, range);
-    return typeof result === 'string' || result === null ? ok(result) : bitmapBody(result);
+    return typeof result === 'string' || result === null
+      ? ok(result)
+      : bitmapBody(result, m.limits.bitmapBytes);
   };
+}
+
+/** The caller's bitmap (struct vfio_bitmap). */
+function bitmapOf(pageSize: string | number, bitmapSize: string | number | undefined) {
+  const bitmap = { pageSize: address(pageSize) };
+  return bitmapSize === undefined ? bitmap : { ...bitmap, bitmapSize: address(bitmapSize) };
 }
 
 /** Calls on a container: the ioctls of /dev/vfio/vfio. */
@@ -199,22 +209,19 @@ export const containerCalls: CallHandlers<
     const iova = address(args.iova);
     const size = address(args.size);
     const flags = flagWord(args.flags ?? 0, UNMAP_FLAGS);
-    const wantsBitmap = (flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) !== 0;
-    if (wantsBitmap) checkBitmapSize(m, size);
     const range = { iova, size, flags };
-    const unmapArgs = args.pageSize === undefined ? range : { ...range, pageSize: address(args.pageSize) };
-    return new UnmapDma(container, unmapArgs);
+    const unmapArgs =
+      args.pageSize === undefined ? range : { ...range, ...bitmapOf(args.pageSize, args.bitmapSize) };
+    return new UnmapDma(container, unmapArgs, m.limits.bitmapBytes);
   },
-  'dirty-start': (_m, container) => dirtyCall(container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, null),
-  'dirty-stop': (_m, container) => dirtyCall(container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, null),
+  'dirty-start': (m, container) => dirtyCall(m, container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, null),
+  'dirty-stop': (m, container) => dirtyCall(m, container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, null),
   'dirty-get': (m, container, args) => {
-    const size = address(args.size);
-    checkBitmapSize(m, size);
-    return dirtyCall(container, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, {
+    return dirtyCall(m, container, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, {
       iova: address(args.iova),
-      size,
-      pageSize: address(args.pageSize),
+      size: address(args.size),
+      ...bitmapOf(args.pageSize, args.bitmapSize),
     });
   },
-  'dirty-flags': (_m, container, args) => dirtyCall(container, args.flags, null),
+  'dirty-flags': (m, container, args) => dirtyCall(m, container, args.flags, null),
 };
