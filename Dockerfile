@@ -8,7 +8,7 @@ COPY preload ./preload
 RUN cc -O2 -Wall -shared -fPIC -fvisibility=hidden -pthread -o preload/libvfio-host.so preload/*.c -ldl
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
-COPY tsconfig.json ./
+COPY tsconfig.json rolldown.config.js ./
 COPY src ./src
 COPY routes ./routes
 COPY schemas ./schemas

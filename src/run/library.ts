@@ -15,9 +15,9 @@ const NAME = 'libvfio-host.so';
 const FLAGS = ['-O2', '-Wall', '-shared', '-fPIC', '-fvisibility=hidden', '-pthread'];
 const LIBS = ['-ldl'];
 
-/** Where the sources are: at the top of the package, one folder above `src` and two above its compiled files. */
+/** Where the sources are: at the top of the package, beside `src` or one folder above what was compiled. */
 function sources(): string {
-  for (const path of ['../../preload/', '../../../preload/']) {
+  for (const path of ['../preload/', '../../preload/', '../../../preload/']) {
     const folder = fileURLToPath(new URL(path, import.meta.url));
     if (existsSync(folder)) return folder;
   }

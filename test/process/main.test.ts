@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { compile, type End, type Program, type Running, start } from '../harness/program.ts';
+import { COMPILE_MS, compile, type End, type Program, type Running, start } from '../harness/program.ts';
 
 const EXIT_USAGE = 64;
 const EXIT_PANIC = 70;
@@ -18,7 +18,7 @@ const FATAL = 60;
 let program: Program;
 beforeAll(() => {
   program = compile();
-});
+}, COMPILE_MS);
 afterAll(() => program.remove());
 
 let running: Running | null = null;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compile, type End, type Program, type Running, start } from '../harness/program.ts';
+import { COMPILE_MS, compile, type End, type Program, type Running, start } from '../harness/program.ts';
 
 let program: Program;
 let folder: string;
@@ -10,7 +10,7 @@ const running: Running[] = [];
 beforeAll(() => {
   program = compile();
   folder = mkdtempSync(join(tmpdir(), 'vfio-host-seed-'));
-});
+}, COMPILE_MS);
 afterAll(async () => {
   for (const one of running) one.kill('SIGKILL');
   await Promise.all(running.map(({ end }) => end));
