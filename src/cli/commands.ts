@@ -29,6 +29,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'says whether a rig of a service, or a trace, has come to what it should',
     load: async () => (await import('./verdict.ts')).verdict,
   },
+  explore: {
+    summary:
+      'tries every sequence of calls on some drivers, and prints the shortest trace to what goes wrong',
+    load: async () => (await import('./explore.ts')).explore,
+  },
   run: {
     summary: 'runs an unmodified program on an emulated /dev/vfio of its own',
     load: async () => (await import('./run.ts')).runUnmodified,

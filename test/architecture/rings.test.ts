@@ -15,6 +15,7 @@ const RINGS: readonly (readonly string[])[] = [
   ['src/snapshot', 'src/webhook', 'src/replay', 'src/memory'],
   ['src/setup'],
   ['src/host'],
+  ['src/explore'],
   ['src/rig'],
   ['src/metrics', 'src/page', 'src/verdict'],
   ['src/trace-files', 'src/config.ts'],

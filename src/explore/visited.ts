@@ -1,0 +1,113 @@
+/** Bytes a state takes: its hash 8, the state it was reached from 4, the action 2, and its places in the table. */
+const BYTES_A_STATE = 8 + 4 + 2 + 8;
+
+/** The most states there may be room for. */
+const STATES_MAX = 2 ** 28;
+
+/** A free place of the table. */
+const FREE = 0;
+
+/**
+ * The states that have been found, in the order in which they were, each by the hash of its canonical form (64 bits:
+ * with ten million states the odds that two have the same are about one in 370,000), and how each was first reached.
+ * It may be shared by threads: a place of the table is taken by whoever is first.
+ */
+export class Visited {
+  /** States there is room for. */
+  readonly capacity: number;
+  private readonly mask: number;
+  private readonly table: Int32Array;
+  private readonly low: Int32Array;
+  private readonly high: Int32Array;
+  private readonly from: Int32Array;
+  private readonly action: Uint16Array;
+  private readonly counter: Int32Array;
+
+  /** @param buffer one made by `bufferFor` */
+  constructor(readonly buffer: SharedArrayBuffer) {
+    this.capacity = capacityOf(buffer.byteLength);
+    const { capacity } = this;
+    const places = placesFor(capacity);
+    this.mask = places - 1;
+    let at = 16;
+    const take = (count: number) => {
+      const view = new Int32Array(buffer, at, count);
+      at += count * 4;
+      return view;
+    };
+    this.counter = new Int32Array(buffer, 0, 4);
+    this.table = take(places);
+    this.low = take(capacity);
+    this.high = take(capacity);
+    this.from = take(capacity);
+    this.action = new Uint16Array(buffer, at, capacity);
+  }
+
+  /** Memory for as many states as fit into so many bytes. */
+  static bufferFor(bytes: number): SharedArrayBuffer {
+    const states = Math.min(STATES_MAX, Math.floor((bytes - 16) / BYTES_A_STATE));
+    let places = 2 ** Math.floor(Math.log2(Math.max(16, states) * 2));
+    if (places / 2 > states) places /= 2;
+    return new SharedArrayBuffer(16 + places * 4 + (places / 2) * 14);
+  }
+
+  /** States found so far. */
+  get count(): number {
+    return Math.min(Atomics.load(this.counter, 0), this.capacity);
+  }
+
+  /** Whether there was no room for a state. */
+  get isFull(): boolean {
+    return Atomics.load(this.counter, 0) > this.capacity;
+  }
+
+  /**
+   * Adds a state.
+   *
+   * @param from the state it was reached from, -1 for the first; `action`, by what
+   * @returns its number; -1 where it is known already, or there is no room
+   */
+  add(low: number, high: number, from: number, action: number): number {
+    const { table, mask } = this;
+    for (let place = (low ^ Math.imul(high, 0x9e3779b1)) & mask; ; place = (place + 1) & mask) {
+      let there = Atomics.load(table, place);
+      if (there === FREE) {
+        const state = this.reserve(low, high, from, action);
+        if (state < 0) return -1;
+        there = Atomics.compareExchange(table, place, FREE, state + 1);
+        if (there === FREE) return state;
+        this.spare = state;
+      }
+      if (this.low[there - 1] === low && this.high[there - 1] === high) return -1;
+    }
+  }
+
+  /** A number that this thread has reserved and not used, because another one was first; -1: none. */
+  private spare = -1;
+
+  private reserve(low: number, high: number, from: number, action: number): number {
+    const state = this.spare >= 0 ? this.spare : Atomics.add(this.counter, 0, 1);
+    this.spare = -1;
+    if (state >= this.capacity) return -1;
+    this.low[state] = low;
+    this.high[state] = high;
+    this.from[state] = from;
+    this.action[state] = action;
+    return state;
+  }
+
+  /** The actions that lead to a state from the first one. */
+  pathTo(state: number): number[] {
+    const path: number[] = [];
+    for (let at = state; this.from[at]! >= 0; at = this.from[at]!) path.push(this.action[at]!);
+    return path.reverse();
+  }
+}
+
+function placesFor(capacity: number): number {
+  return capacity * 2;
+}
+
+function capacityOf(bytes: number): number {
+  return (bytes - 16) / BYTES_A_STATE;
+}
