@@ -75,4 +75,21 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       return { operation: operation.id, done: true, answer: restReply(answer) };
     },
   );
+
+  app.delete<{ Params: { operation: string } }>(
+    '/v1/operations/:operation',
+    {
+      schema: {
+        tags,
+        operationId: 'cancel-operation',
+        summary: 'ends a search where it is: what it has come to so far is its answer',
+        params: Type.Object({ operation: Type.String() }),
+        response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
+      },
+    },
+    (request, reply) => {
+      rigOf(service, request).operations.cancel(request.params.operation);
+      return send(request, reply, { status: 204, body: {} });
+    },
+  );
 }

@@ -11,6 +11,7 @@ import { batchRoutes } from '../routes/batch.ts';
 import { callRoutes } from '../routes/calls.ts';
 import { documentationRoutes } from '../routes/documentation.ts';
 import { eventRoutes } from '../routes/events.ts';
+import { exploreRoutes } from '../routes/explore.ts';
 import { guard } from '../routes/guard.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
@@ -109,6 +110,7 @@ function addRoutes(app: FastifyInstance, service: Service): void {
   kernelRoutes(app, service);
   rigRoutes(app, service);
   traceRoutes(app, service);
+  exploreRoutes(app, service);
   snapshotRoutes(app, service);
   setupRoutes(app, service);
   batchRoutes(app, service);

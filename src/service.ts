@@ -1,6 +1,7 @@
 import { RigName } from '../schemas/values.ts';
 import type { HostView } from '../schemas/views.ts';
 import { type Config, hostLimits } from './config.ts';
+import type { Work } from './explore/work.ts';
 import { Host, type PanicReason } from './host/host.ts';
 import type { Journal } from './host/journal.ts';
 import type { HostLogger } from './host/kernel-log.ts';
@@ -21,6 +22,9 @@ const OPERATIONS_PER_PENDING = 4;
 
 /** Longest time between two looks for idle rigs: a timer holds no more than 2^31 ms. */
 const SWEEP_MAX_MS = 60_000;
+
+/** Searches and the like that may be under way at once, over all rigs. */
+const WORKS = 4;
 
 const checkRigName = validator(RigName);
 
@@ -45,6 +49,7 @@ export class Service {
   readonly rigs: Rigs;
   readonly metrics: Metrics;
   private readonly webhooks: WebhookCaller;
+  private readonly works = new Set<Work>();
   private readonly sweeper: NodeJS.Timeout | null;
 
   constructor(
@@ -188,8 +193,20 @@ export class Service {
     };
   }
 
+  /**
+   * Begins work beside the rigs' calls.
+   *
+   * @throws Refused where there is as much of it under way as there may be
+   */
+  begin(work: Work): void {
+    if (this.works.size >= WORKS) throw Refused.tooMany('searches under way', WORKS);
+    this.works.add(work);
+    work.start().finally(() => this.works.delete(work));
+  }
+
   /** Lets go whatever waits, because the service ends. */
   async close(): Promise<void> {
+    for (const work of this.works) work.cancel();
     if (this.sweeper) clearInterval(this.sweeper);
     this.rigs.close('the service was stopped');
     await this.webhooks.close();

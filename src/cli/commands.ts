@@ -34,6 +34,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       'tries every sequence of calls on some drivers, and prints the shortest trace to what goes wrong',
     load: async () => (await import('./explore.ts')).explore,
   },
+  minimize: {
+    summary: 'shrinks a trace to a shortest one that still comes to the same splat, deadlock or advisory',
+    load: async () => (await import('./minimize.ts')).minimizeTrace,
+  },
   run: {
     summary: 'runs an unmodified program on an emulated /dev/vfio of its own',
     load: async () => (await import('./run.ts')).runUnmodified,

@@ -1,39 +1,21 @@
 import { writeFileSync } from 'node:fs';
-import type { Driver } from '../../schemas/drivers/index.ts';
-import { parseArguments, UsageError } from '../arguments.ts';
-import { GOAL_HELP, isGoal } from '../explore/goals.ts';
+import { parseArguments } from '../arguments.ts';
 import { DEFAULTS, type ExploreRequest, sceneOfRequest } from '../explore/request.ts';
 import type { Scene } from '../explore/scene.ts';
 import { type Outcome, type Progress, Search } from '../explore/search.ts';
 import { traceOf } from '../explore/trace.ts';
-import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
-import { Refused } from '../machine/refused.ts';
-import { parseDevices } from '../run/spec.ts';
 import { Turns } from '../turns.ts';
 import type { Command, Output } from './command.ts';
-import { counted, generationNamed } from './usage.ts';
-
-const OPTIONS = {
-  kernel: { type: 'string' },
-  driver: { type: 'string', multiple: true },
-  goal: { type: 'string' },
-  depth: { type: 'string' },
-  pages: { type: 'string' },
-  mappings: { type: 'string' },
-  time: { type: 'string' },
-  memory: { type: 'string' },
-  out: { type: 'string' },
-} as const;
+import { EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
+import { counted } from './usage.ts';
 
 const HELP = `usage: vfio-host explore --driver SPEC… [--kernel VERSION] [--goal GOAL] [options]
 
 Tries every sequence of calls on a container with these drivers' devices, every order in which a second caller can run
 during a callback included, and prints the shortest trace to what it finds, with what each step is answered.
 
-  --driver SPEC      a driver, as TYPE[,key=value…] or as JSON: vfio-ap, synthetic,onDmaUnmap=ignore,holdCallbacks=true
-  --kernel VERSION   one of ${KERNEL_VERSIONS.join(', ')} (default 6.1)
-  --goal GOAL        ${GOAL_HELP}: stops at the first; without it the
-                     shortest trace to each finding is looked for
+${SCENE_HELP}: stops at the first; without
+                     it the shortest trace to each finding is looked for
   --depth N          calls of the longest trace, those that set the scene not counted (default ${DEFAULTS.depth})
   --pages N          neighbouring pages that calls name (default ${DEFAULTS.pages})
   --mappings N       mappings there may be at once (default ${DEFAULTS.mappings})
@@ -56,9 +38,9 @@ export const explore: Command = {
 };
 
 async function exploreCommand(args: readonly string[], output: Output): Promise<number> {
-  const { values } = parseArguments(args, OPTIONS, false);
-  const request = requestOf(values);
-  const scene = refusedAsUsage(() => sceneOfRequest(request));
+  const { values } = parseArguments(args, EXPLORE_OPTIONS, false);
+  const request = requestOf('explore', values);
+  const scene = refusedAsUsage('--driver', () => sceneOfRequest(request));
   const search = new Search(scene, request.bounds, request.goal, () => performance.now());
   const outcome = await run(search, request, output);
   const traces = outcome.hits.map(({ finding, path }) =>
@@ -70,62 +52,6 @@ async function exploreCommand(args: readonly string[], output: Output): Promise<
   report(request, scene, outcome, output);
   if (outcome.hits.length > 0) return FOUND;
   return outcome.ended === 'depth' || outcome.ended === 'exhausted' ? NONE : CUT_SHORT;
-}
-
-type Values = ReturnType<typeof parseArguments<typeof OPTIONS>>['values'];
-
-function requestOf(values: Values): ExploreRequest {
-  const { kernel = '6.1', driver = [], goal } = values;
-  if (driver.length === 0) throw new UsageError('explore needs a driver: --driver SPEC');
-  if (goal !== undefined && !isGoal(goal)) throw new UsageError(`--goal: "${goal}" is not ${GOAL_HELP}`);
-  const count = (name: keyof Values, fallback: number, most: number) => {
-    const text = values[name] as string | undefined;
-    if (text === undefined) return fallback;
-    const value = /^[1-9][0-9]{0,8}$/.test(text) ? Number(text) : 0;
-    if (value < 1 || value > most) {
-      throw new UsageError(`--${name}: "${text}" is not an integer from 1 to ${most}`);
-    }
-    return value;
-  };
-  return {
-    gen: generationNamed(kernel, '--kernel:'),
-    drivers: driver.map(driverOf),
-    goal: goal ?? null,
-    pages: count('pages', DEFAULTS.pages, 16),
-    mappings: count('mappings', DEFAULTS.mappings, 64),
-    bounds: {
-      depth: count('depth', DEFAULTS.depth, 1000),
-      time: count('time', DEFAULTS.seconds, 1_000_000),
-      memory: count('memory', DEFAULTS.megabytes, 65_536) * 2 ** 20,
-    },
-  };
-}
-
-function driverOf(spec: string): Driver {
-  const given = spec.startsWith('{')
-    ? parseJson(spec)
-    : (parseDevices([`mdev:${spec}`], false)[0]!.create.driver as Driver);
-  if (given.type === 'synthetic' && given.onDmaUnmap === undefined) {
-    return { ...given, onDmaUnmap: 'unpin-range' } as Driver;
-  }
-  return given;
-}
-
-function parseJson(spec: string): Driver {
-  try {
-    return JSON.parse(spec) as Driver;
-  } catch (error) {
-    throw new UsageError(`--driver "${spec}": ${(error as Error).message}`);
-  }
-}
-
-function refusedAsUsage<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof Refused) throw new UsageError(`--driver: ${error.message}`);
-    throw error;
-  }
 }
 
 /** How often progress is shown, milliseconds. */

@@ -12,6 +12,7 @@ import { Task } from '../kernel/task.ts';
 import { Iommu } from '../kernel/type1/iommu.ts';
 import { Device } from '../kernel/vfio/device.ts';
 import { Group } from '../kernel/vfio/group.ts';
+import { History } from '../kernel/vfio/history.ts';
 import { Hash } from './hash.ts';
 import { shapeOf } from './shapes.ts';
 
@@ -36,6 +37,8 @@ const NOT_STATE = new Set([
   'deviceNames',
   'deviceCount',
   'processCount',
+  'callCount',
+  'references',
 ]);
 
 /** Puts an object of one kind into the hash. */
@@ -166,6 +169,7 @@ export class Canonical {
     if (object instanceof PinShadow) return this.shadow;
     if (object instanceof Task) return this.task;
     if (object instanceof EmulatedMemory) return this.memory;
+    if (object instanceof History) return this.history;
     if (object instanceof Scheduler || object === this.kernel) return this.opaque;
     if (object instanceof Device || object instanceof Group) return this.named;
     return object.constructor === Object ? this.fields : this.entity;
@@ -219,6 +223,11 @@ export class Canonical {
 
   private opaque(): void {
     this.hash.word(OPAQUE);
+  }
+
+  /** Of what went before only whether the container has lost its IOMMU: the rest is for words alone. */
+  private history({ loss }: History): void {
+    this.hash.word(loss === null ? NO : YES);
   }
 
   private memory({ regions }: EmulatedMemory): void {

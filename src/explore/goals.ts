@@ -36,9 +36,12 @@ export function findingsOf(task: Task, { id, entry, details }: SplatEvent): Find
   }
 }
 
-/** An advisory as a finding. */
-export function findingOf({ kind }: Advisory): Finding {
-  return `ADVISORY:${kind}`;
+/** Advisories that rest on what went before alone, which no state tells. */
+const NOT_OF_THE_STATE = new Set<Advisory['kind']>(['UNMAPPED_NOTHING']);
+
+/** An advisory as a finding; none where it is only a word to whoever forgot what he did. */
+export function adviceFound({ kind }: Advisory): Finding[] {
+  return NOT_OF_THE_STATE.has(kind) ? [] : [`ADVISORY:${kind}`];
 }
 
 /**

@@ -1,9 +1,12 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
+import type { ExploreView } from '../../schemas/explore.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { checkCall } from '../machine/table.ts';
 import { sceneOf } from './alphabet.ts';
 import type { Scene } from './scene.ts';
-import type { Bounds } from './search.ts';
+import { type Bounds, type Outcome, Search } from './search.ts';
+import { traceOf } from './trace.ts';
+import type { LongWork } from './work.ts';
 
 /** What is asked of the explorer. */
 export interface ExploreRequest {
@@ -27,4 +30,34 @@ export const DEFAULTS = { depth: 6, pages: 2, mappings: 3, seconds: 60, megabyte
 export function sceneOfRequest({ gen, drivers, pages, mappings }: ExploreRequest): Scene {
   for (const driver of drivers) checkCall({ call: 'create-device', driver });
   return sceneOf(gen, { drivers, pages, mappings });
+}
+
+/** A search that was asked for. */
+export class Exploring implements LongWork {
+  private readonly scene: Scene;
+  private readonly search: Search;
+  private outcome: Outcome | null = null;
+
+  /** @throws Refused for a driver that create-device refuses */
+  constructor(request: ExploreRequest) {
+    this.scene = sceneOfRequest(request);
+    this.search = new Search(this.scene, request.bounds, request.goal, () => performance.now());
+  }
+
+  *run(): Generator<void, void> {
+    this.outcome = yield* this.search.run();
+  }
+
+  result(): ExploreView {
+    const { hits, depth, states, transitions, seconds, ended } = this.outcome ?? {
+      ...this.search.progress,
+      ended: 'stopped',
+    };
+    const found = hits.map(({ finding, path }) => ({
+      finding,
+      calls: path.length,
+      scenario: traceOf(`${finding} ${this.scene.gen.version}`, this.scene, path),
+    }));
+    return { ended, found, depth, states, transitions, seconds };
+  }
 }

@@ -1,3 +1,4 @@
+import { generationOf } from '../kernel/generations/index.ts';
 import { Machine } from '../machine/machine.ts';
 import { expectationOf } from '../replay/observe.ts';
 import { ScenarioRun } from '../replay/run.ts';
@@ -16,7 +17,7 @@ export function traceOf(id: string, scene: Scene, path: readonly number[]): Scen
     return name === undefined ? { ...call } : { ...call, async: name };
   });
   for (const of of underway.values()) steps.push({ call: 'await', of });
-  return withExpectations({ id, kernel: scene.gen.version, steps }, scene);
+  return withExpectations({ id, kernel: scene.gen.version, steps });
 }
 
 /** Which of the calls do not end before the next is made, by place, with a name for each. The last one is waited for. */
@@ -29,9 +30,9 @@ function callsLeftUnderway({ gen }: Scene, calls: readonly Step[]): Map<number, 
   return names;
 }
 
-/** A trace with what each of its steps is answered. */
-function withExpectations(trace: Scenario, { gen }: Pick<Scene, 'gen'>): Scenario {
-  const run = new ScenarioRun(new Machine(gen));
+/** A trace with what each of its steps is answered on its kernel, which there is. */
+export function withExpectations(trace: Scenario): Scenario {
+  const run = new ScenarioRun(new Machine(generationOf(trace.kernel)!));
   const steps = trace.steps.map(({ expect: _expect, ...step }, i) => ({
     ...(step as Step),
     expect: expectationOf(run.take(step as Step, i)),

@@ -4,7 +4,7 @@ import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { knownCall } from '../machine/table.ts';
 import { Canonical } from './canonical.ts';
-import { type Finding, findingOf, findingsOf } from './goals.ts';
+import { adviceFound, type Finding, findingsOf } from './goals.ts';
 import type { Hash } from './hash.ts';
 import { Memento, reachableFrom } from './memento.ts';
 import type { Action, Scene } from './scene.ts';
@@ -86,7 +86,7 @@ export class Walker {
       listeners: [
         {
           splat: (task, event) => this.findings.push(...findingsOf(task, event)),
-          advisory: (_task, advisory) => this.findings.push(findingOf(advisory)),
+          advisory: (_task, advisory) => this.findings.push(...adviceFound(advisory)),
         },
       ],
     });
@@ -170,7 +170,8 @@ export class Walker {
    */
   take(number: number): boolean {
     const { call, when } = this.scene.actions[number]!;
-    const { scheduler } = this.machine.kernel;
+    const { kernel } = this.machine;
+    const { scheduler } = kernel;
     this.findings.length = 0;
     const { pending } = scheduler;
     if (when) {
@@ -180,6 +181,7 @@ export class Walker {
     if (call.call === 'map-dma' && this.mappings >= this.mappingsAtMost) return false;
     if (call.call === 'open-device' && this.files(call.device as string) >= FILES) return false;
     const place = this.places.at(-1)!;
+    const { callCount } = kernel;
     try {
       this.machine.start(call);
     } catch (error) {
@@ -190,6 +192,8 @@ export class Walker {
       this.noteUnderway(number, place);
       return true;
     }
+    // That a call was made at all is not a change.
+    kernel.callCount = callCount;
     return this.findings.length > 0 || !place.memento.isSame();
   }
 

@@ -29,6 +29,28 @@ export class Operations {
     return operation;
   }
 
+  /**
+   * Ends an operation where it is.
+   *
+   * @throws Refused for a call of the kernel
+   */
+  cancel(id: string): void {
+    const { started } = this.get(id);
+    if (started.answer) return;
+    if (!started.cancel) {
+      throw new Refused(
+        'calls-under-way',
+        `operation "${id}" is a call in the kernel, which nobody can take back`,
+      );
+    }
+    started.cancel();
+  }
+
+  /** Ends what can be ended: nobody can ask for it any more. */
+  cancelAll(): void {
+    for (const { started } of this.byId.values()) started.cancel?.();
+  }
+
   private forgetOldest(): void {
     for (const [id, { started }] of this.byId) {
       if (!started.answer) continue;

@@ -21,6 +21,8 @@ export interface StartedCall {
   awaited(): void;
   /** Calls `tell` with the answer, now where there is one. */
   whenAnswered(tell: (answer: Answer) => void): void;
+  /** Ends what can be ended; a call of the kernel cannot. */
+  cancel?(): void;
 }
 
 /** The answer of a call, once there is one. It never rejects. */

@@ -35,7 +35,7 @@ export class Rig {
   /** Everything back to the start, optionally on another kernel. */
   reset(gen: Generation = this.host.kernel.gen): void {
     this.host.reset(gen);
-    this.operations = new Operations(this.operationsKept);
+    this.forgetOperations();
     this.seed(this.host);
   }
 
@@ -45,13 +45,18 @@ export class Rig {
     fill: (machine: Machine, panicked: () => string | null) => Promise<T>,
   ): Promise<T> {
     const made = await this.host.setUp(gen, fill);
-    this.operations = new Operations(this.operationsKept);
+    this.forgetOperations();
     return made;
   }
 
   /** Becomes what a snapshot says; where it cannot be, everything is as it was. */
   restore(snapshot: Snapshot, where: string): void {
     this.host.restore(snapshot, where);
+    this.forgetOperations();
+  }
+
+  private forgetOperations(): void {
+    this.operations.cancelAll();
     this.operations = new Operations(this.operationsKept);
   }
 

@@ -39,7 +39,7 @@ function wander(walker: Walker, next: () => number, length: number): number[] {
 }
 
 /**
- * All that a snapshot has of the state but counters of ids; memory, which no action writes; and the shape of the tree
+ * All that a snapshot has of the state but counters; what went before, for words; memory, which no action writes; and the shape of the tree
  * of mappings where no walk begins at its root.
  */
 function snapshot({ machine }: Walker): string {
@@ -48,7 +48,8 @@ function snapshot({ machine }: Walker): string {
   const shapeMatters = machine.kernel.gen.type1.unmapWalk !== 'ascending';
   const shapeless = (key: string, value: unknown) =>
     !shapeMatters && (key === 'depth' || key === 'red') ? undefined : value;
-  const containers = JSON.stringify(state.containers, shapeless);
+  const saved = state.containers.map(({ history, ...one }) => ({ ...one, lost: !!history?.lost }));
+  const containers = JSON.stringify(saved, shapeless);
   return JSON.stringify({ ...state, processes, containers, next: null });
 }
 

@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { ASYNC, expectProblem, ok, type Rig, startRig, synthetic } from '../harness/http-rig.ts';
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await startRig({ logLevel: 'silent' });
+});
+afterAll(() => rig.app.close());
+beforeEach(() => ok(rig.post('reset')));
+
+const IGNORES = { drivers: [synthetic('ignore')], pages: 1 };
+
+test('a search answers the shortest trace to its goal, which replay takes', async () => {
+  const body = await ok(rig.post('explore', { ...IGNORES, kernel: '7.2', goal: 'BUG_ON' }));
+  expect(body).toMatchObject({ ended: 'goal', found: [{ finding: 'BUG_ON:B1', calls: 3 }] });
+  const [{ scenario }] = body.found;
+  expect(scenario.kernel).toBe('7.2');
+  expect((await ok(rig.post('replay', scenario))).differences).toEqual([]);
+});
+
+test('none within these bounds is an answer, with the bounds', async () => {
+  const body = await ok(rig.post('explore', { ...IGNORES, goal: 'BUG_ON', depth: 2 }));
+  expect(body).toMatchObject({ ended: 'depth', found: [], depth: 2, states: expect.any(Number) });
+});
+
+test('a search that nobody waits for is an operation, and cancelled with it: its answer is what it came to', async () => {
+  const wide = { drivers: [synthetic('unpin-range'), synthetic('ignore')], pages: 4, depth: 12, seconds: 60 };
+  const { status, body } = await rig.post('explore', wide, ASYNC);
+  expect(status).toBe(202);
+  const url = `operations/${body.operation}`;
+  expect((await ok(rig.get(url))).done).toBe(false);
+  expect((await rig.del(url)).status).toBe(204);
+  const { done, answer } = await ok(rig.get(`${url}?wait=1`));
+  expect([done, answer.status, answer.body.ended]).toEqual([true, 200, 'stopped']);
+  expect(answer.body.transitions).toBeGreaterThan(0);
+});
+
+test('a reset ends the searches of its rig', async () => {
+  const wide = { drivers: [synthetic('unpin-range'), synthetic('ignore')], pages: 4, depth: 12, seconds: 60 };
+  for (let i = 0; i < 8; i++) {
+    expect((await rig.post('explore', wide, ASYNC)).status).toBe(202);
+    await ok(rig.post('reset'));
+    // It stops at its next turn.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
+test('searches under way have a limit', async () => {
+  const wide = { drivers: [synthetic('unpin-range'), synthetic('ignore')], pages: 4, depth: 12, seconds: 60 };
+  for (let i = 0; i < 4; i++) expect((await rig.post('explore', wide, ASYNC)).status).toBe(202);
+  const refused = await rig.post('explore', wide, ASYNC);
+  expectProblem(refused, { status: 429, slug: 'too-many' });
+  expect(refused.body.detail).toContain('4 searches under way');
+});
+
+test('a call in the kernel cannot be cancelled', async () => {
+  await ok(rig.post('containers', { container: 'c0' }));
+  await ok(rig.post('devices', { device: 'd0', driver: { type: 'manual' } }));
+  await ok(rig.post('containers/c0/attach', { device: 'd0' }));
+  const mapping = { iova: '0x1000', size: '0x1000' };
+  await ok(rig.post('containers/c0/map-dma', { ...mapping, vaddr: '0x0', flags: ['read'] }));
+  await ok(rig.post('devices/d0/pin-pages', { iova: '0x1000', npage: 1, prot: ['read'] }));
+  const { body } = await rig.post('containers/c0/unmap-dma', mapping, ASYNC);
+  expectProblem(await rig.del(`operations/${body.operation}`), { status: 409, slug: 'calls-under-way' });
+});
+
+test('a trace is shrunk', async () => {
+  const { found } = await ok(rig.post('explore', { ...IGNORES, goal: 'BUG_ON' }));
+  const { scenario } = found[0];
+  const padded = { ...scenario, steps: [{ call: 'open-container', container: 'c9' }, ...scenario.steps] };
+  for (const body of [padded, { scenario: padded, goal: 'BUG_ON', seconds: 5 }]) {
+    const { finding, before, after, whole } = await ok(rig.post('minimize', body));
+    expect([finding, before, after, whole]).toEqual([
+      'BUG_ON:B1',
+      padded.steps.length,
+      scenario.steps.length,
+      true,
+    ]);
+  }
+});
+
+test.each([
+  ['explore', {}, 'body/drivers is missing'],
+  ['explore', { drivers: [] }, 'body/drivers is []'],
+  ['explore', { ...IGNORES, goal: 'PANIC' }, 'body/goal is "PANIC", but must be BUG_ON'],
+  ['explore', { ...IGNORES, depth: 13 }, 'body/depth is 13, but must be calls from 1 to 12'],
+  ['explore', { ...IGNORES, kernel: '2.4' }, 'kernel is "2.4"'],
+  ['explore', { drivers: [{ type: 'webhook', url: 'http://a/' }] }, 'body/drivers has a webhook'],
+  ['minimize', { steps: [] }, 'the trace comes to no splat, deadlock or advisory'],
+])('%s %j is refused', async (path, body, words) => {
+  const refused = await rig.post(path, body);
+  expectProblem(refused, { status: 400, slug: 'invalid-request' });
+  expect(refused.body.detail).toContain(words);
+});
