@@ -15,7 +15,7 @@ import { Rig } from './rig/rig.ts';
 import { DEFAULT_RIG, Rigs } from './rig/rigs.ts';
 import { VERSION } from './version.ts';
 import { WebhookAllow } from './webhook/allow.ts';
-import { WebhookCaller } from './webhook/caller.ts';
+import { type Agents, WebhookCaller } from './webhook/caller.ts';
 
 /** Operations kept, finished ones included, as a multiple of the calls that may be under way. */
 const OPERATIONS_PER_PENDING = 4;
@@ -42,6 +42,8 @@ interface ServiceOptions {
   readonly traceOverflow?: ((steps: Step[]) => void) | undefined;
   /** Brings every fresh rig into its initial state. */
   readonly seed?: (host: Host) => void;
+  /** What carries the callbacks of webhook drivers; without it the network does. */
+  readonly agents?: Agents;
 }
 
 /** The service around the rigs: its configuration, its log, its webhooks. */
@@ -56,7 +58,7 @@ export class Service {
     readonly config: Config,
     private readonly options: ServiceOptions,
   ) {
-    this.webhooks = new WebhookCaller(new WebhookAllow(config.webhookAllow));
+    this.webhooks = new WebhookCaller(new WebhookAllow(config.webhookAllow), undefined, options.agents);
     const idleMs = config.rigIdleSeconds * 1000;
     this.metrics = new Metrics(() => this.rigs.list());
     this.rigs = new Rigs((name, now) => this.makeRig(name, now), config.maxRigs, idleMs);

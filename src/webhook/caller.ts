@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { lookup as dnsLookup } from 'node:dns';
 import { existsSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
-import type { Agent } from 'undici';
+import type { Dispatcher } from 'undici';
 import { literalAddress, type WebhookAllow } from './allow.ts';
 import { ANSWER_MAX, Expired, type PostAnswer, post } from './exchange.ts';
 
@@ -27,22 +27,21 @@ interface WebhookRequest {
 type WebhookOutcome = { ok: true; status: number; body: string } | { ok: false; reason: string };
 
 /** The connections. */
-interface Agents {
+export interface Agents {
   /** For origins that are not on the list: the address a name resolves to is checked at every connection. */
-  readonly checked: Agent;
+  readonly checked: Dispatcher;
   /** For origins that are on the list, wherever they lead. */
-  readonly trusted: Agent;
+  readonly trusted: Dispatcher;
 }
 
 /** Delivers callbacks over HTTP. */
 export class WebhookCaller {
-  /** Made with the first delivery: most services never make one. */
-  private agents: Agents | null = null;
-
   constructor(
     private readonly allow: WebhookAllow,
     /** Whether this process runs in a container, where loopback is the container's own. */
     private readonly inContainer: boolean = runsInContainer(),
+    /** Where null, made with the first delivery: most services never make one. */
+    private agents: Agents | null = null,
   ) {}
 
   private async makeAgents(): Promise<Agents> {

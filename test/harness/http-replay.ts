@@ -1,4 +1,4 @@
-import { type CallName, callEntry, restOf } from '../../schemas/calls.ts';
+import { type CallName, type CallObject, callEntry, restOf } from '../../schemas/calls.ts';
 import { DRIVER_EFFECTS } from '../../schemas/drivers/index.ts';
 import type { DifferenceView } from '../../schemas/views.ts';
 import { compare } from '../../src/replay/compare.ts';
@@ -132,14 +132,19 @@ function withoutInjected(state: Record<string, unknown>): Record<string, unknown
   return { ...state, queues: queues.map(({ injected: _injected, ...queue }) => queue) };
 }
 
-async function request(http: Exchange, step: Step, headers: Record<string, string>) {
-  const { call, ...args } = callOf(step);
+function request(http: Exchange, step: Step, headers: Record<string, string>) {
+  const { method, url, body } = requestOf(callOf(step));
+  return http(method, url, body, headers);
+}
+
+/** The REST request of a call; an id that is none stays in the path as it is. */
+export function requestOf({ call, ...args }: CallObject): { method: string; url: string; body: unknown } {
   const { method, url } = restOf(call as CallName);
   const target = callEntry(call as CallName).on;
   let path = url;
   if (target !== 'host') {
-    path = url.replace(`:${target}`, String(args[target]));
+    path = url.replace(`:${target}`, encodeURIComponent(String(args[target])));
     delete args[target];
   }
-  return http(String(method), path, method === 'POST' ? args : undefined, headers);
+  return { method: String(method), url: path, body: method === 'POST' ? args : undefined };
 }

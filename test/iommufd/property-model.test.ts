@@ -7,18 +7,10 @@ import { Refused } from '../../src/machine/refused.ts';
 import { checkCall } from '../../src/machine/table.ts';
 import { fuzz } from '../harness/fuzz.ts';
 import { newHost, SILENT } from '../harness/host.ts';
-import { dumpKernel } from '../harness/kernel-dump.ts';
 import { type IommufdOp, iommufdOp, iommufdSetup } from '../model/iommufd-calls.ts';
-import type { Area } from '../model/naive-iommufd.ts';
+import { known, states } from '../model/iommufd-state.ts';
 import { NaiveIommufdHost } from '../model/naive-iommufd-host.ts';
-import { type Call, hex, PAGE, pageOf } from '../model/naive-values.ts';
-
-/** Fields of an answer that both sides know. */
-const FIELDS = ['size', 'pinned', 'value', 'data', 'dmaAvail'];
-
-function known(body: Record<string, unknown>) {
-  return Object.fromEntries(Object.entries(body).filter(([field]) => FIELDS.includes(field)));
-}
+import type { Call } from '../model/naive-values.ts';
 
 /** What a call came to in the emulator, in the model's terms. */
 function emulate(host: Host, call: Call) {
@@ -40,56 +32,6 @@ function emulate(host: Host, call: Call) {
     if (!(error instanceof Refused) || error.kind !== 'not-found') throw error;
     return { end: 'not found', errno: null, body: {}, invalidations: [], log: [] };
   }
-}
-
-/** Pins of a mapping, as the emulator's dump has them. */
-function pinsOf(area: Area, numbers: ReadonlyMap<string, number>) {
-  const [first, end] = [pageOf(area.vaddr), pageOf(area.vaddr + area.size)];
-  return area.memory.accesses
-    .filter((access) => access.first >= first && access.first < end)
-    .sort((a, b) => (a.first === b.first ? Number(a.last - b.last) : a.first < b.first ? -1 : 1))
-    .map((access) => ({
-      iova: hex(area.iova + (access.first - first) * PAGE),
-      npage: Number(access.last - access.first) + 1,
-      refCount: access.refs.length,
-      holders: [...new Set(access.refs)].map((id) => [
-        numbers.get(id)!,
-        access.refs.filter((ref) => ref === id).length,
-      ]),
-    }));
-}
-
-/** The state of both, as far as both know it. */
-function states(model: NaiveIommufdHost, host: Host) {
-  const dump = dumpKernel(host.kernel);
-  const numbers = new Map(dump.devices.map(({ id, number }) => [id, number]));
-  const modelled = [...model.containers.values()]
-    .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map(({ id, open, context }) => ({
-      id,
-      open,
-      called: context?.slots.map((one) => one?.id ?? null).filter((one) => one !== null) ?? [],
-      areas: model.mappingsOf(id).map((area) => ({
-        iova: hex(area.iova),
-        size: hex(area.size),
-        vaddr: hex(area.vaddr),
-        prot: area.prot,
-        closed: area.closed,
-        numAccesses: area.users,
-        accounted: area.memory.accounted,
-        pins: pinsOf(area, numbers),
-      })),
-    }));
-  const emulated = dump.containers.map(({ id, open, ioas }) => ({
-    id,
-    open,
-    called: (ioas?.devices ?? [])
-      .filter(({ access }) => access?.attached)
-      .sort((a, b) => a.access!.slot - b.access!.slot)
-      .map((one) => one.id),
-    areas: ioas?.areas ?? [],
-  }));
-  return { modelled, emulated };
 }
 
 /** How often each kind of answer was seen: a generator that stops reaching them would prove nothing. */
@@ -122,7 +64,7 @@ function runBoth(prefix: readonly Call[], ops: readonly IommufdOp[]): void {
     for (const { what } of rest.log) note(what);
     note(`${call.call} ${rest.errno ?? 'ok'}`);
   }
-  const { modelled, emulated } = states(model, host);
+  const { modelled, emulated } = states(model, host.kernel);
   same('state', calls, modelled, emulated);
 }
 
