@@ -213,6 +213,8 @@ export class Host {
    * @throws Refused when it names what is not there; nothing has changed then
    */
   start(call: CallObject, reqId?: string, background?: boolean): StartedCall {
+    // A batch goes on with its next line when the one under way was given up.
+    if (this.closed !== null) throw new Refused('abandoned', `${call.call} came after ${this.closed}`);
     this.refuseIfPanicked();
     const started = this.machine.start(call, reqId, background);
     if (this.panicked !== null) this.machine.abandon(this.panicked);

@@ -63,7 +63,7 @@ export class TraceRecorder implements MachineListener {
 
   /** Its step takes its place in the order. */
   called(task: CallTask): void {
-    this.running = this.add(recordOf(task)) ? this.steps.length - 1 : -1;
+    this.running = !isForWebhook(task) && this.add(recordOf(task)) ? this.steps.length - 1 : -1;
   }
 
   /** The step of a call that waits is one that is not waited for. */
@@ -180,6 +180,15 @@ export class TraceRecorder implements MachineListener {
     this.steps.push(step);
     return true;
   }
+}
+
+/**
+ * Whether a call would complete a callback that its webhook answers. It is refused here; in the trace, where the driver
+ * is `manual`, it would not be.
+ */
+function isForWebhook({ machine, object: { call, device } }: CallTask): boolean {
+  if (call !== 'complete-callback' || !machine.callsWebhooks) return false;
+  return machine.kernel.devices.get(device as string)?.driver.config?.type === 'webhook';
 }
 
 /** A call as a trace has it: without secrets, and with a driver and memory that need nobody outside. */

@@ -128,3 +128,16 @@ test('async and await: started, gone on, and awaited', async () => {
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 202, 200, 200, 400]);
   expect(answers[6]?.body.size).toBe('0x1000');
 });
+
+test('a batch whose rig is deleted answers its further lines 503, and starts nothing in it', async () => {
+  await ok(rig.post('devices', { device: 'd0', driver: { type: 'manual', openDevice: true } }));
+  const { journal } = rig.service.rigOf(undefined, true).host;
+  const { seq } = journal;
+  const batch = inject(`{"call":"attach","container":"c0","device":"d0"}\n${LINE}\n${LINE}\n`);
+  await ok(rig.get(`events?wait=1&kind=call&device=d0&since=${seq}`));
+  await ok(rig.del('rigs/default'));
+  expect((await batch).map(({ status }) => status)).toEqual([503, 503, 503]);
+  const { events } = journal.read({ since: 0, limit: 1000 });
+  const last = events.filter(({ kind }) => kind === 'call').at(-1);
+  expect(last).toMatchObject({ call: { call: 'open-device' } });
+});

@@ -78,6 +78,25 @@ test('a trace of the webhook story replays without the webhook, with no differen
   ]);
 });
 
+test('complete-callback on a device whose webhook answers is refused, and not in the trace', async () => {
+  driver = await driverServer(async ({ body }, response) => {
+    if (body.call === 'dma-unmap') {
+      const early = await rig.http('POST', '/v1/devices/d0/complete-callback', {});
+      expect([early.status, early.body.errno]).toEqual([409, 'EBUSY']);
+    }
+    response.end(JSON.stringify({ unpin: [{ iova: '0x10000', npage: 1 }] }));
+  });
+  await rig.http('POST', '/v1/containers', { container: 'c0' });
+  await rig.http('POST', '/v1/devices', { device: 'd0', driver: { type: 'webhook', url: driver.url } });
+  await rig.http('POST', '/v1/containers/c0/attach', { device: 'd0' });
+  const range = { iova: '0x10000', size: '0x1000' };
+  await rig.http('POST', '/v1/containers/c0/map-dma', { ...range, vaddr: '0x10000', flags: 3 });
+  await rig.http('POST', '/v1/devices/d0/pin-pages', { iova: '0x10000', npage: 1, prot: 3 });
+  expect((await rig.http('POST', '/v1/containers/c0/unmap-dma', range)).body.size).toBe('0x1000');
+  const trace = (await rig.http('GET', '/v1/trace')).body as unknown as Scenario;
+  expect(replay(newHost(SILENT, '6.1').machine, trace)).toEqual([]);
+});
+
 test('a replay of a trace with a wrong expectation says which step and field', async () => {
   const trace = await webhookStory();
   const last = trace.steps.at(-1) as Step;
