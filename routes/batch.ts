@@ -8,7 +8,7 @@ import type { Answer } from '../src/machine/answer.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import { Turns } from '../src/turns.ts';
-import { errorReply, type Reply, refusalReply, toReply } from './replies.ts';
+import { errorReply, lineOf, refusalReply, replyLine } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
@@ -72,7 +72,7 @@ class Answering {
         due = '';
         reply = await reply;
       }
-      due += `${JSON.stringify(reply)}\n`;
+      due += reply;
       if (!this.turns.isOver) continue;
       yield due;
       due = '';
@@ -81,10 +81,10 @@ class Answering {
     if (due !== '') yield due;
   }
 
-  /** The reply to one line; a promise where it has to be waited for. */
-  private to(line: string | Refused): Reply | Promise<Reply> {
+  /** The line that answers one; a promise where it has to be waited for. */
+  private to(line: string | Refused): string | Promise<string> {
     try {
-      if (line instanceof Refused) return refusalReply(line);
+      if (line instanceof Refused) return lineOf(refusalReply(line));
       const answer = this.batch.take(line);
       return answer instanceof Promise ? answer.then((one) => this.reply(one)) : this.reply(answer);
     } catch (error) {
@@ -92,17 +92,17 @@ class Answering {
     }
   }
 
-  private reply(answer: Answer | NotAwaited): Reply {
-    if ('async' in answer) return { status: 202, body: { ...answer } };
+  private reply(answer: Answer | NotAwaited): string {
+    if ('async' in answer) return lineOf({ status: 202, body: { ...answer } });
     try {
-      return toReply(answer);
+      return replyLine(answer);
     } catch (error) {
       return this.failed(error);
     }
   }
 
-  private failed(error: unknown): Reply {
+  private failed(error: unknown): string {
     if (!(error instanceof Refused)) this.log(error);
-    return errorReply(error);
+    return lineOf(errorReply(error));
   }
 }

@@ -1,5 +1,5 @@
 import { ERRNO, type Errno } from '../src/kernel/errno.ts';
-import { type Answer, bodyOf, sideEffects } from '../src/machine/answer.ts';
+import { type Answer, bodyOf, plainText, sideEffects } from '../src/machine/answer.ts';
 import { type RefusalKind, type RefusalSlug, Refused } from '../src/machine/refused.ts';
 import type { SetupRefused } from '../src/setup/run.ts';
 
@@ -107,6 +107,17 @@ export function toReply(answer: Answer): Reply {
       if (end.error instanceof Refused) return refusalReply(end.error);
       throw end.error;
   }
+}
+
+/** The reply to a call as a line of a batch's answer. */
+export function replyLine(answer: Answer): string {
+  const text = plainText(answer);
+  return text === null ? lineOf(toReply(answer)) : `{"status":200,"body":${text}}\n`;
+}
+
+/** A reply as a line. */
+export function lineOf(reply: Reply): string {
+  return `${JSON.stringify(reply)}\n`;
 }
 
 function errnoFields(errno: Errno, call: string) {

@@ -36,7 +36,7 @@ export class CallRecord {
     const value = end!.value as CallResult;
     if (typeof value === 'string') this.errno = value;
     const isAll = splats.length === 0 && invalidations.length === 0 && !effects && !writtenBack;
-    if (isAll && isSmall(value)) this.value = value;
+    if (isAll) this.value = kept(value);
   }
 
   /** Its journal entry with this seq. */
@@ -54,6 +54,8 @@ export class CallRecord {
   }
 }
 
-function isSmall(value: CallResult): boolean {
-  return typeof value === 'string' || value === NOTHING || (value instanceof LazyBody && value.isSmall);
+/** What is kept of an answer; null where that is too much, or nobody says. */
+function kept(value: CallResult): CallResult | null {
+  if (value instanceof LazyBody) return value.kept();
+  return typeof value === 'string' || value === NOTHING ? value : null;
 }

@@ -20,7 +20,9 @@ const OFFSET_MASK = 0xfffn;
 
 /** Page number of an address in bytes (0 to 2^64, inclusive). */
 export function pageOf(address: bigint): number {
-  return Number(address >> PAGE_SHIFT);
+  const bytes = Number(address);
+  // A bigint shifted is another bigint; most addresses are exact as they are.
+  return bytes <= Number.MAX_SAFE_INTEGER ? Math.floor(bytes / PAGE_SIZE) : Number(address >> PAGE_SHIFT);
 }
 
 /** Offset of an address within its page, bytes (0 to 4095). */

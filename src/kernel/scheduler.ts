@@ -87,7 +87,7 @@ export class Scheduler {
       lock.waiters.shift();
       if (shared) lock.readers.add(task);
       else lock.owner = task;
-      task.held.push(lock);
+      task.hold(lock);
       task.waitsFor = null;
       this.ready.push(task);
     }

@@ -69,25 +69,66 @@ function isAboutSomething({ entry: { kind } }: SplatEvent): boolean {
 
 const NONE: readonly never[] = [];
 
-/** What an ended task is answered. */
-export function answerOf(task: Task, milliseconds: number): Answer {
-  const { call, splats, invalidations, why, writtenBack } = task;
-  const advisories = task.advisories;
-  return {
-    call,
-    end: endOf(task.end as TaskEnd<CallResult>),
-    log: splats.length === 0 ? NONE : splats.map((event) => event.entry),
-    splats: splats.length === 0 ? NONE : splats.filter(isAboutSomething).map(splatReport),
-    invalidations: invalidations.length === 0 ? NONE : invalidations.map(invalidationEntry),
-    advisories: advisories.length === 0 ? NONE : advisories.map((advisory) => advisoryEntry(advisory, call)),
-    // What a call that nobody waited for did is told when somebody does.
-    get effects() {
-      return task.effects;
-    },
-    milliseconds,
-    why,
-    writtenBack: writtenBack && { size: hex(writtenBack.size) },
-  };
+/** What an ended task is answered. Its parts are made when somebody looks: most of them nobody does. */
+export class TaskAnswer implements Answer {
+  private shownEnd: AnswerEnd | null = null;
+  private shownInvalidations: readonly InvalidationEntry[] | null = null;
+
+  constructor(
+    private readonly task: Task,
+    readonly milliseconds: number,
+  ) {}
+
+  get call(): string {
+    return this.task.call;
+  }
+
+  get end(): AnswerEnd {
+    this.shownEnd ??= endOf(this.task.end as TaskEnd<CallResult>);
+    return this.shownEnd;
+  }
+
+  /** What it returned as JSON, where that is the fields of an answer that nobody has looked at. */
+  returnedText(): string | null {
+    const { value } = this.task.end as { value?: CallResult };
+    return value instanceof LazyBody ? value.text() : null;
+  }
+
+  get log(): readonly LogEntry[] {
+    const { splats } = this.task;
+    return splats.length === 0 ? NONE : splats.map((event) => event.entry);
+  }
+
+  get splats(): readonly SplatReport[] {
+    const { splats } = this.task;
+    return splats.length === 0 ? NONE : splats.filter(isAboutSomething).map(splatReport);
+  }
+
+  get invalidations(): readonly InvalidationEntry[] {
+    const { invalidations } = this.task;
+    if (invalidations.length === 0) return NONE;
+    this.shownInvalidations ??= invalidations.map(invalidationEntry);
+    return this.shownInvalidations;
+  }
+
+  get advisories(): readonly AdvisoryEntry[] {
+    const { advisories, call } = this.task;
+    return advisories.length === 0 ? NONE : advisories.map((advisory) => advisoryEntry(advisory, call));
+  }
+
+  /** What a call that nobody waited for did is told when somebody does. */
+  get effects(): DriverEffects | null {
+    return this.task.effects;
+  }
+
+  get why(): string | null {
+    return this.task.why;
+  }
+
+  get writtenBack(): CallBody | null {
+    const { writtenBack } = this.task;
+    return writtenBack && { size: hex(writtenBack.size) };
+  }
 }
 
 /** How a call ended, with the fields of its answer. */
@@ -132,15 +173,19 @@ export function sideEffects({
  * of any other answer none.
  */
 export function bodyOf(answer: Answer): CallBody {
-  const { end, call, log, advisories, invalidations, effects, milliseconds } = answer;
+  const { end } = answer;
   if (end.how !== 'returned') return NOTHING;
   if (typeof end.value === 'string') return answer.writtenBack ?? NOTHING;
-  // An unmap always says whom it called, be it nobody.
-  const nothing = log === NONE && advisories === NONE && invalidations === NONE && !effects;
-  const silent = nothing && milliseconds === 0;
-  if (call === 'unmap-dma') {
-    const body = { ...end.value, invalidations };
-    return silent ? body : { ...body, ...sideEffects(answer) };
-  }
-  return silent ? end.value : { ...end.value, ...sideEffects(answer) };
+  return isSilent(answer) ? end.value : { ...end.value, ...sideEffects(answer) };
+}
+
+/** bodyOf as JSON; null where it is not all that is to be said. */
+export function plainText(answer: Answer): string | null {
+  return answer instanceof TaskAnswer && isSilent(answer) ? answer.returnedText() : null;
+}
+
+/** Whether nothing happened on the way to an answer. */
+function isSilent({ log, advisories, invalidations, effects, milliseconds }: Answer): boolean {
+  const nothing = log.length === 0 && advisories.length === 0 && invalidations.length === 0;
+  return nothing && !effects && milliseconds === 0;
 }

@@ -4,7 +4,7 @@ import type { PendingCallback } from '../kernel/callback.ts';
 import type { DriverEffects } from '../kernel/driver.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import { type KernelStep, Task } from '../kernel/task.ts';
-import { type Answer, answerOf, type InvalidationEntry, invalidationEntry } from './answer.ts';
+import { type Answer, type InvalidationEntry, invalidationEntry, TaskAnswer } from './answer.ts';
 import type { DirectCall, PreparedCall } from './call-handler.ts';
 import type { Machine } from './machine.ts';
 import type { KnownCall } from './table.ts';
@@ -78,7 +78,7 @@ export class CallTask extends Task implements StartedCall {
   }
 
   get answer(): Answer | null {
-    if (this.end !== null) this.made ??= answerOf(this, this.endedAt - this.began);
+    if (this.end !== null) this.made ??= new TaskAnswer(this, this.endedAt - this.began);
     return this.made;
   }
 

@@ -32,8 +32,10 @@ import {
   type CallResult,
   DirectCall,
   idTaken,
+  type LazyBody,
   ok,
   type PreparedCall,
+  SizeBody,
 } from '../call-handler.ts';
 import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
@@ -43,8 +45,6 @@ const LISTED_DIRTY_PAGES = 4096;
 
 /** VFIO_IOMMU_MAP_DMA. */
 class MapDma extends DirectCall<Errno | null> {
-  override readonly isSmall = true;
-
   constructor(
     private readonly container: Container,
     private readonly args: MapDmaArgs,
@@ -62,6 +62,14 @@ class MapDma extends DirectCall<Errno | null> {
 
   override fields(): CallBody {
     return { iova: hex(this.args.iova), size: hex(this.args.size) };
+  }
+
+  override kept(): LazyBody {
+    return new SizeBody(this.args.size);
+  }
+
+  override text(): string {
+    return `{"iova":"${hex(this.args.iova)}","size":"${hex(this.args.size)}"}`;
   }
 }
 
@@ -87,13 +95,20 @@ class UnmapDma extends DirectCall<UnmapDmaResult> {
     return this;
   }
 
-  override get isSmall(): boolean {
-    return !this.result?.bitmap;
+  override kept(): LazyBody | null {
+    const { size, bitmap } = this.result!;
+    return bitmap ? null : new SizeBody(size);
   }
 
+  /** It always says whom it called, be it nobody. */
   override fields(): CallBody {
     const { size, bitmap } = this.result!;
-    return bitmap ? { size: hex(size), ...bitmapBody(bitmap, this.mostBytes) } : { size: hex(size) };
+    return { size: hex(size), ...(bitmap && bitmapBody(bitmap, this.mostBytes)), invalidations: [] };
+  }
+
+  override text(): string {
+    const { size, bitmap } = this.result!;
+    return bitmap ? super.text() : `{"size":"${hex(size)}","invalidations":[]}`;
   }
 }
 

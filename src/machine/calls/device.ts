@@ -91,7 +91,6 @@ function accessOf(args: CallArgs<'dma-rw'>): DmaAccess {
 
 /** vfio_pin_pages, made by the device's driver. */
 class PinPages extends DirectCall<PinResult> {
-  override readonly isSmall = false;
   /** Of the first pin. */
   private key = 0n;
   private pfns: readonly number[] = [];
@@ -120,6 +119,10 @@ class PinPages extends DirectCall<PinResult> {
     return this;
   }
 
+  override kept(): null {
+    return null;
+  }
+
   override fields(): CallBody {
     const page = pageOf(this.key);
     const offset = offsetInPage(this.key);
@@ -135,7 +138,6 @@ class PinPages extends DirectCall<PinResult> {
 
 /** vfio_unpin_pages, made by the device's driver. */
 class UnpinPages extends DirectCall<UnpinResult> {
-  override readonly isSmall = true;
   private unpinned: number | null = null;
 
   constructor(
@@ -158,6 +160,10 @@ class UnpinPages extends DirectCall<UnpinResult> {
     if (typeof result === 'string') return result;
     this.unpinned = result;
     return this;
+  }
+
+  override kept(): CallBody {
+    return this.fields();
   }
 
   override fields(): CallBody {
