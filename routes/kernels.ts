@@ -2,8 +2,8 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
 import { ComparisonView, KernelView } from '../schemas/views.ts';
-import { newIn } from '../src/kernel/generations/differences.ts';
-import { channelOf, GENERATIONS } from '../src/kernel/generations/index.ts';
+import { heldAgainst, newIn } from '../src/kernel/generations/differences.ts';
+import { ALL_GENERATIONS, channelOf, GENERATIONS } from '../src/kernel/generations/index.ts';
 import { Refused } from '../src/machine/refused.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import { compareKernels } from '../src/replay/compare-kernels.ts';
@@ -15,7 +15,7 @@ const Comparison = Type.Object(
   {
     scenario: ScenarioSchema,
     kernels: Type.Optional(
-      Type.Array(Type.String(), { minItems: 2, maxItems: 8, description: 'two or more kernel versions' }),
+      Type.Array(Type.String(), { minItems: 2, maxItems: 12, description: 'two or more kernel versions' }),
     ),
   },
   { additionalProperties: false },
@@ -37,11 +37,13 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     (request) => ({
-      kernels: GENERATIONS.map((gen) => ({
+      kernels: ALL_GENERATIONS.map((gen) => ({
         version: gen.version,
         release: gen.release,
+        recorded: gen.recorded,
         current: gen.version === rigOf(service, request).host.kernel.gen.version,
         channel: channelOf(gen),
+        from: heldAgainst(gen)?.version ?? null,
         differs: newIn(gen).map(({ id, title, text }) => ({ id, title, text })),
       })),
     }),
@@ -70,6 +72,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
       return {
         id: scenario.id,
         kernels: generations.map(({ version }) => version),
+        unrecorded: generations.flatMap(({ version, recorded }) => (recorded ? [] : [version])),
         steps: compareKernels(scenario, generations, (gen) => service.scratchMachine(gen)),
       };
     },

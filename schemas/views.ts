@@ -125,10 +125,17 @@ export const FaultView = Type.Object({
 /** A kernel generation, and what it has that the one before has not. */
 export const KernelView = Type.Object({
   version: Type.String(),
-  release: Type.String(),
+  release: Type.String({ description: 'the release that was recorded, or whose source was read' }),
+  recorded: Type.Boolean({
+    description: 'false: made of differences that its source shows, held against no real one',
+  }),
   current: Type.Boolean(),
   channel: Type.String({
     description: 'how drivers hear of an unmap: notifier-chain, device-list or access-list',
+  }),
+  from: Type.Union([Type.String(), Type.Null()], {
+    description:
+      'the version that it is told apart from: of one that was recorded the recorded one before it',
   }),
   differs: Type.Array(Type.Object({ id: Type.String(), title: Type.String(), text: Type.String() })),
 });
@@ -157,6 +164,7 @@ export const HostView = Type.Object({
   rig: Type.String(),
   kernel: Type.String(),
   release: Type.String(),
+  recorded: Type.Boolean({ description: 'whether the kernel was recorded' }),
   taint: Type.Array(Type.String()),
   panic: Type.Optional(Type.String({ description: 'the line of the panic that the rig is dead of' })),
   processMemory: Type.Union([Type.Literal('emulated'), Type.Literal('real')], {
@@ -211,6 +219,7 @@ export type ReplayView = Static<typeof ReplayView>;
 export const ComparisonView = Type.Object({
   id: Type.String(),
   kernels: Type.Array(Type.String()),
+  unrecorded: Type.Array(Type.String(), { description: 'those of them that nobody recorded' }),
   steps: Type.Array(
     Type.Object({
       step: Type.Integer(),

@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { parseArguments, UsageError } from './arguments.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './host/limits.ts';
-import { KERNEL_VERSIONS } from './kernel/generations/index.ts';
+import { KERNEL_VERSIONS, VERSIONS_IN_WORDS } from './kernel/generations/index.ts';
 import { DEFAULT_WEBHOOK_ALLOW, WEBHOOK_ALLOW_RULE, WebhookAllow } from './webhook/allow.ts';
 
 /** One setting: its flag; the environment variable is the flag in capitals, `-` as `_`. */
@@ -87,7 +87,7 @@ const SETTINGS = {
   },
   kernel: {
     flag: 'kernel',
-    rule: `one of ${KERNEL_VERSIONS.join(', ')}`,
+    rule: `one of ${VERSIONS_IN_WORDS}`,
     help: 'kernel generation to answer as',
     parse: (text: string) => text,
     schema: Type.Union(KERNEL_VERSIONS.map((version) => Type.Literal(version))),

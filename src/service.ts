@@ -175,6 +175,7 @@ export class Service {
       rig: rig.name,
       kernel: kernel.gen.version,
       release: kernel.gen.release,
+      recorded: kernel.gen.recorded,
       taint: [...kernel.taint],
       ...(rig.host.panicked === null ? {} : { panic: rig.host.panicked }),
       processMemory: this.config.processMemory,

@@ -1,4 +1,4 @@
-import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { RECORDED_VERSIONS, VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import { Machine } from '../machine/machine.ts';
 import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
 import type { Expectation, Scenario } from '../replay/scenario.ts';
@@ -14,7 +14,8 @@ const HELP = `usage: vfio-host compare TRACE… [--kernels VERSION,…] [--json]
 Runs traces on several kernels and prints the steps that differ, each with the reason. A TRACE is a file with a trace
 ({"steps": […]}, or {"scenario": a trace}) or with one a line; it may be gzipped (.gz), and - is stdin.
 
-  --kernels VERSION,…   some of ${KERNEL_VERSIONS.join(',')} (default: all)
+  --kernels VERSION,…   some of ${VERSIONS_IN_WORDS}
+                        (default: those that were recorded)
   --json                a JSON object a line for each trace, in place of text
   --junit FILE          the results as a JUnit report too: a trace that differs has failed
 
@@ -36,8 +37,9 @@ export function compareCommand(args: readonly string[], out: (line: string) => v
     kernels: { type: 'string' },
     ...REPORT_OPTIONS,
   });
-  const versions = (values.kernels ?? KERNEL_VERSIONS.join(',')).split(',');
+  const versions = (values.kernels ?? RECORDED_VERSIONS.join(',')).split(',');
   const generations = versions.map((version) => generationNamed(version, '--kernels:'));
+  const unrecorded = generations.flatMap(({ version, recorded }) => (recorded ? [] : [version]));
   let differing = 0;
   const cases: JUnitCase[] = [];
   for (const scenario of files.flatMap(readTraces)) {
@@ -45,9 +47,10 @@ export function compareCommand(args: readonly string[], out: (line: string) => v
     if (steps.length > 0) differing++;
     const lines: string[] = [];
     printComparison(scenario, steps, versions, (line) => lines.push(line));
+    if (unrecorded.length > 0) lines.push(`not recorded, made from their sources: ${unrecorded.join(', ')}`);
     const failure = { message: lines[0]!, text: lines.join('\n') };
     cases.push({ name: scenario.id, ...(steps.length > 0 ? { failure } : {}) });
-    if (values.json) out(JSON.stringify({ id: scenario.id, kernels: versions, steps }));
+    if (values.json) out(JSON.stringify({ id: scenario.id, kernels: versions, unrecorded, steps }));
     else for (const line of lines) out(line);
   }
   writeJUnit(values.junit, () => [{ name: 'compare', cases }]);

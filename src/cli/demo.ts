@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { buildApp } from '../app.ts';
 import { parseArguments, UsageError } from '../arguments.ts';
 import { DEFAULT_CONFIG } from '../config.ts';
-import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import { Service } from '../service.ts';
 import type { Command, Output } from './command.ts';
 import { playThread } from './demo-thread.ts';
@@ -15,7 +15,7 @@ of its own: each step with its request, what the kernel answers, and why. Then t
 Ctrl-C.
 
   --port PORT        port of the service (default: a free one)
-  --kernel VERSION   one of ${KERNEL_VERSIONS.join(', ')} (default ${DEFAULT_CONFIG.kernel})
+  --kernel VERSION   one of ${VERSIONS_IN_WORDS} (default ${DEFAULT_CONFIG.kernel})
 
 exit codes: 0 stopped, 1 it cannot serve, 64 bad usage
 `;

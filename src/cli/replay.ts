@@ -1,5 +1,5 @@
 import type { DifferenceView } from '../../schemas/views.ts';
-import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import { Machine } from '../machine/machine.ts';
 import { replay } from '../replay/replay.ts';
 import type { Scenario } from '../replay/scenario.ts';
@@ -25,7 +25,7 @@ Runs traces, each on a fresh host, and prints what differs from their expectatio
 
   --url URL          a running service to run them on, in place of this process: ${URL_RULE};
                      AUTH_TOKEN is its token
-  --kernel VERSION   one of ${KERNEL_VERSIONS.join(', ')}, in place of the one a trace names
+  --kernel VERSION   one of ${VERSIONS_IN_WORDS}, in place of the one a trace names
 ${REPORT_HELP}
 
 exit codes: 0 nothing differs, 1 something does, 2 the service does not answer, or something else, 64 bad usage

@@ -1,5 +1,5 @@
 import { parseArguments, UsageError } from '../arguments.ts';
-import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import { LibraryError } from '../run/library.ts';
 import { run } from '../run/run.ts';
 import { parseDevices } from '../run/spec.ts';
@@ -24,7 +24,7 @@ const HELP = `usage: vfio-host run [--kernel VERSION] [--device SPEC]… [--no-i
 
 Runs an unmodified program on an emulated /dev/vfio of its own, and says afterwards what it asked for.
 
-  --kernel VERSION      the kernel to answer as: ${KERNEL_VERSIONS.join(', ')} (default 6.1)
+  --kernel VERSION      the kernel to answer as: ${VERSIONS_IN_WORDS} (default 6.1)
   --device SPEC         vfio-pci[:BDF][,key=value…], mdev:DRIVER[,key=value…], or create-device as JSON
   --no-iommu            devices without an IOMMU
   --memlock BYTES       RLIMIT_MEMLOCK of the program

@@ -1,5 +1,5 @@
 import { type Options, type Parsed, parseArguments, UsageError } from '../arguments.ts';
-import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { type Generation, generationOf, VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 
 /**
  * Reads the command line of a command on trace files.
@@ -25,7 +25,7 @@ export function parseTraceCommand<const T extends Options>(
 export function generationNamed(version: string, where: string): Generation {
   const gen = generationOf(version);
   if (gen) return gen;
-  throw new UsageError(`${where} "${version}" is not one of ${KERNEL_VERSIONS.join(', ')}`);
+  throw new UsageError(`${where} "${version}" is not one of ${VERSIONS_IN_WORDS}`);
 }
 
 /** A count with its noun. */

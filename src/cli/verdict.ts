@@ -1,7 +1,7 @@
 import type { VerdictsView, VerdictView } from '../../schemas/verdict.ts';
 import { parseArguments, UsageError } from '../arguments.ts';
 import { Findings } from '../host/findings.ts';
-import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { runScenario } from '../replay/run.ts';
@@ -40,7 +40,7 @@ of them comes to on a fresh host of this process. A TRACE is a file as replay ta
   --rigs all         all of its rigs
   --expect WORD,…    what the test means to provoke, or to leave; a splat or an advisory must then come:
                      ${EXPECT_RULE.replace('words separated by commas, of ', '').replace(/, /g, ' ')}
-  --kernel VERSION   of TRACEs: one of ${KERNEL_VERSIONS.join(', ')}, in place of the one each names
+  --kernel VERSION   of TRACEs: one of ${VERSIONS_IN_WORDS}, in place of the one each names
 ${REPORT_HELP}
 
 exit codes: 0 as expected, 1 not, 2 the service does not answer, or answers something else, 64 bad usage

@@ -1,5 +1,5 @@
 import { driverSplats } from '../drivers/index.ts';
-import { GENERATIONS } from '../kernel/generations/index.ts';
+import { ALL_GENERATIONS as GENERATIONS } from '../kernel/generations/index.ts';
 import { PROPOSALS, SPLATS, type Splat, type SplatId, type SplatSite } from '../kernel/splats.ts';
 
 /** What no call can get to, and why. */

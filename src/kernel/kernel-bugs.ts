@@ -57,7 +57,7 @@ export const KERNEL_BUGS = {
     id: 'gvt-opened-twice',
     title: 'A second file of an open vGPU takes what the first has',
     text:
-      'Up to 5.19 mdev calls the driver for each device file. GVT-g of 5.10 refuses the second (EEXIST), and undoes what ' +
+      'Up to 5.14 mdev calls the driver for each device file. GVT-g of 5.10 refuses the second (EEXIST), and undoes what ' +
       'the first has done: its notifiers are unregistered and its group is put (intel_vgpu_open in gvt/kvmgt.c). It is ' +
       'told of no unmap any more, cannot pin, and cannot unpin what it has; closing the first file then crashes the ' +
       'kernel (a NULL group), which is not emulated.',

@@ -79,6 +79,11 @@ export class Scheduler {
     this.handOver(lock);
   }
 
+  /** wake_up_all: everybody who waits for a lock that nobody holds goes on, after the current task stops. */
+  wakeAll(lock: Lock): void {
+    this.handOver(lock);
+  }
+
   /** Gives a lock to the first that waits: one writer, or every reader up to the next writer. */
   private handOver(lock: Lock): void {
     while (lock.owner === null && lock.waiters.length > 0) {

@@ -1,6 +1,6 @@
 import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
 import { driverSplats, restoreModelHosts } from '../drivers/index.ts';
-import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { type Generation, generationOf, VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import { checkDifferent, WrongState, wrong } from '../kernel/saved/checks.ts';
 import { ONCE_CALLERS, SPLATS, type SplatId } from '../kernel/splats.ts';
 import { checkFault, type FaultState } from '../machine/faults.ts';
@@ -30,9 +30,7 @@ export function checkSnapshot(value: unknown, where: string): Snapshot {
 export function generationOfSnapshot({ kernel }: Snapshot, where: string): Generation {
   const gen = generationOf(kernel);
   if (gen) return gen;
-  throw Refused.badRequest(
-    `${where}/kernel is "${kernel}", but must be one of ${KERNEL_VERSIONS.join(', ')}`,
-  );
+  throw Refused.badRequest(`${where}/kernel is "${kernel}", but must be one of ${VERSIONS_IN_WORDS}`);
 }
 
 /**

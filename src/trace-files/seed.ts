@@ -2,7 +2,7 @@ import { RigSetup } from '../../schemas/setup.ts';
 import type { Snapshot } from '../../schemas/snapshot.ts';
 import { UsageError } from '../arguments.ts';
 import type { Host } from '../host/host.ts';
-import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { type Generation, generationOf, VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import type { MachineLimits } from '../machine/limits.ts';
 import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
@@ -93,7 +93,7 @@ function seedOfSetup(setup: RigSetup, limits: MachineLimits, configured: string)
 }
 
 function noKernel(version: string): SeedError {
-  return new SeedError(`kernel is "${version}", but must be one of ${KERNEL_VERSIONS.join(', ')}`);
+  return new SeedError(`kernel is "${version}", but must be one of ${VERSIONS_IN_WORDS}`);
 }
 
 function seedOfSnapshot(snapshot: Snapshot, limits: MachineLimits): Seed {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
+import { RECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { compare } from '../../src/replay/compare.ts';
 import { ScenarioRun } from '../../src/replay/run.ts';
 import type { Scenario } from '../../src/replay/scenario.ts';
@@ -47,7 +47,7 @@ function differences(scenario: Scenario): unknown[] {
   return found;
 }
 
-describe.each(KERNEL_VERSIONS)('recordings of Linux %s, restored halfway', (version) => {
+describe.each(RECORDED_VERSIONS)('recordings of Linux %s, restored halfway', (version) => {
   test.each(recordings(version))('$file', ({ scenarios }) => {
     for (const scenario of scenarios) {
       const stray = STRAY_CALLBACKS[version]?.[scenario.id];

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
+import { RECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { replay } from '../../src/replay/replay.ts';
 import { runScenario } from '../../src/replay/run.ts';
 import type { Scenario, Step } from '../../src/replay/scenario.ts';
@@ -10,7 +10,7 @@ import { newHost, SILENT } from '../harness/host.ts';
 import { recordings } from '../harness/recordings.ts';
 import { startService, type TestService } from '../harness/service.ts';
 
-describe.each(KERNEL_VERSIONS)('Linux %s', (version) => {
+describe.each(RECORDED_VERSIONS)('Linux %s', (version) => {
   test.each(recordings(version))('the trace of every recording in $file replays with no difference', (of) => {
     for (const scenario of of.scenarios) {
       const host = newHost(SILENT, version);

@@ -18,7 +18,11 @@ const LISTED_RUNS = 1024;
 const PROGRAM_END = 1n << 32n;
 
 /** The driver that a kernel has, unless the client names a variant. */
-const ERAS = { '5.10': { variant: 'notifier' }, '6.1': { variant: 'range-deferred' } } as const;
+const ERAS = {
+  '5.10': { variant: 'notifier' },
+  '6.0': { variant: 'range' },
+  '6.1': { variant: 'range-deferred' },
+} as const;
 
 /** Its channel programs. */
 const PROGRAMS = {

@@ -9,8 +9,10 @@ export interface Generation {
   readonly version: string;
   /** The version of the same source whose containers type1 provides; null where this is it. */
   readonly classic: string | null;
-  /** The release that was recorded. */
+  /** The release that was recorded, or whose source was read. */
   readonly release: string;
+  /** Whether its answers were recorded; otherwise it is made of differences that its source shows. */
+  readonly recorded: boolean;
   /** Who serves /dev/vfio/vfio: the classic container with type1 behind it, or iommufd. */
   readonly containerOf: 'type1' | 'iommufd';
   readonly core: CoreTraits;
@@ -54,6 +56,10 @@ export interface CoreTraits {
   readonly pinPagesMax: number | null;
   /** Pins are made by page frame number: an offset in the page cannot be expressed. */
   readonly pinsByPage: boolean;
+  /** vfio_dma_rw exists (5.7). */
+  readonly hasDmaRw: boolean;
+  /** mdev calls a driver's open and release for each file of a device (up to 5.14), not for the first and the last. */
+  readonly opensEachFile: boolean;
   /** A device is registered with its IOMMU driver before its open_device runs, not after. */
   readonly registersBeforeOpen: boolean;
 }
@@ -71,6 +77,13 @@ export interface Type1Traits {
   readonly bisectedAfterRound: 'success' | 'EINVAL';
   /** VFIO_UNMAP_ALL, VFIO_UPDATE_VADDR and their flags exist. */
   readonly unmapAllAndVaddr: boolean;
+  /** VFIO_IOMMU_DIRTY_PAGES, its flag of unmap and its capability exist (5.8). */
+  readonly hasDirtyTracking: boolean;
+  /**
+   * A vaddr cannot be invalidated while an mdev is in the container (6.2, and releases of 6.1). Before, whatever needs
+   * it waits until it is valid again.
+   */
+  readonly vaddrExcludesMdevs: boolean;
   /** Closing the container's file takes iommu->lock. */
   readonly closeNotifies: boolean;
   /** An end at 2^64 wraps to 0 in comparisons: mappings that end there are lost. */
@@ -79,8 +92,8 @@ export interface Type1Traits {
   readonly overflow: 'EINVAL' | 'EOVERFLOW';
   /** VFIO_TYPE1_NESTING_IOMMU can be set. */
   readonly nesting: boolean;
-  /** What attaching a group answers where nesting was asked for and the IOMMU has none. */
-  readonly nestingRefused: 'EINVAL' | 'ENODEV';
+  /** What attaching a group answers where nesting was asked for and the IOMMU has none; null: nothing is refused. */
+  readonly nestingRefused: 'EINVAL' | 'ENODEV' | null;
   /** At attach a pin at an offset in its page counts as that page's (spec-misaligned-replay). */
   readonly misalignedPinsCountAtAttach: boolean;
   /**

@@ -7,6 +7,7 @@ export const LINUX_5_10: Generation = {
   version: '5.10',
   classic: null,
   release: '5.10.262',
+  recorded: true,
   containerOf: 'type1',
   core: {
     driverCallsNeed: 'group',
@@ -18,6 +19,8 @@ export const LINUX_5_10: Generation = {
     unpinAnswers: true,
     pinPagesMax: 512,
     pinsByPage: true,
+    hasDmaRw: true,
+    opensEachFile: true,
     registersBeforeOpen: false,
   },
   type1: {
@@ -25,6 +28,8 @@ export const LINUX_5_10: Generation = {
     unmapWalk: 'from-root',
     bisectedAfterRound: 'EINVAL',
     unmapAllAndVaddr: false,
+    hasDirtyTracking: true,
+    vaddrExcludesMdevs: true,
     closeNotifies: false,
     wrapsAtTop: true,
     overflow: 'EINVAL',

@@ -6,6 +6,7 @@ export const LINUX_6_1: Generation = {
   version: '6.1',
   classic: null,
   release: '6.1.192',
+  recorded: true,
   containerOf: 'type1',
   core: {
     driverCallsNeed: 'open-device',
@@ -17,6 +18,8 @@ export const LINUX_6_1: Generation = {
     unpinAnswers: false,
     pinPagesMax: 512,
     pinsByPage: false,
+    hasDmaRw: true,
+    opensEachFile: false,
     registersBeforeOpen: false,
   },
   type1: {
@@ -24,6 +27,8 @@ export const LINUX_6_1: Generation = {
     unmapWalk: 'ascending',
     bisectedAfterRound: 'success',
     unmapAllAndVaddr: true,
+    hasDirtyTracking: true,
+    vaddrExcludesMdevs: true,
     closeNotifies: true,
     wrapsAtTop: true,
     overflow: 'EINVAL',

@@ -15,6 +15,7 @@ export const LINUX_6_12_IOMMUFD: Generation = {
   version: '6.12-iommufd',
   classic: '6.12',
   release: '6.12.117',
+  recorded: true,
   containerOf: 'iommufd',
   core: {
     driverCallsNeed: 'open-device',
@@ -26,6 +27,8 @@ export const LINUX_6_12_IOMMUFD: Generation = {
     unpinAnswers: false,
     pinPagesMax: null,
     pinsByPage: true,
+    hasDmaRw: true,
+    opensEachFile: false,
     registersBeforeOpen: true,
   },
   // That of the same source, where compare tries it; of it only the page sizes of the IOMMU show.

@@ -6,6 +6,7 @@ export const LINUX_6_12: Generation = {
   version: '6.12',
   classic: null,
   release: '6.12.107',
+  recorded: true,
   containerOf: 'type1',
   core: {
     driverCallsNeed: 'open-device',
@@ -17,6 +18,8 @@ export const LINUX_6_12: Generation = {
     unpinAnswers: false,
     pinPagesMax: 512,
     pinsByPage: false,
+    hasDmaRw: true,
+    opensEachFile: false,
     registersBeforeOpen: true,
   },
   type1: {
@@ -24,6 +27,8 @@ export const LINUX_6_12: Generation = {
     unmapWalk: 'ascending',
     bisectedAfterRound: 'success',
     unmapAllAndVaddr: true,
+    hasDirtyTracking: true,
+    vaddrExcludesMdevs: true,
     closeNotifies: false,
     wrapsAtTop: true,
     overflow: 'EINVAL',

@@ -6,6 +6,7 @@ export const LINUX_7_2: Generation = {
   version: '7.2',
   classic: null,
   release: '7.2.12',
+  recorded: true,
   containerOf: 'type1',
   core: {
     driverCallsNeed: 'open-device',
@@ -17,6 +18,8 @@ export const LINUX_7_2: Generation = {
     unpinAnswers: false,
     pinPagesMax: 512,
     pinsByPage: false,
+    hasDmaRw: true,
+    opensEachFile: false,
     registersBeforeOpen: true,
   },
   type1: {
@@ -24,6 +27,8 @@ export const LINUX_7_2: Generation = {
     unmapWalk: 'ascending',
     bisectedAfterRound: 'success',
     unmapAllAndVaddr: true,
+    hasDirtyTracking: true,
+    vaddrExcludesMdevs: true,
     closeNotifies: false,
     wrapsAtTop: false,
     overflow: 'EOVERFLOW',

@@ -9,6 +9,7 @@ import type { Group } from '../vfio/group.ts';
 import { chargeMapping } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
 import { removeAllMappings, unmapUnpinReaccount } from './remove-dma.ts';
+import { waitAllValid } from './vaddr-wait.ts';
 
 const NO_REMAPPING =
   "vfio_iommu_type1_attach_group: No interrupt remapping support.  Use the module param 'allow_unsafe_interrupts' to enable VFIO IOMMU support on this platform";
@@ -22,21 +23,25 @@ const NO_REMAPPING =
  */
 export function* attachGroup(task: Task, iommu: Iommu, group: Group): KernelStep<Errno | null> {
   yield* task.lock(iommu.lock);
-  const errno = doAttach(task, iommu, group);
+  const waited = group.emulated ? null : yield* waitAllValid(task, iommu);
+  const errno = waited ?? doAttach(task, iommu, group);
   task.unlock(iommu.lock);
   return errno;
 }
 
 function doAttach(task: Task, iommu: Iommu, group: Group): Errno | null {
-  if (iommu.vaddrInvalidCount > 0) return task.refuse('EBUSY', iommu.whyInvalid);
+  if (iommu.vaddrInvalidCount > 0 && iommu.gen.type1.vaddrExcludesMdevs)
+    return task.refuse('EBUSY', iommu.whyInvalid);
   if (group.emulated) {
     iommu.emulatedGroups.unshift(group);
     group.pinnedPageDirtyScope = true;
     return null;
   }
   const hardware = group.iommu!;
-  if (iommu.nesting)
-    return task.refuse(task.kernel.gen.type1.nestingRefused, 'the IOMMU has no nested translation');
+  const { nestingRefused } = iommu.gen.type1;
+  if (iommu.nesting && nestingRefused) {
+    return task.refuse(nestingRefused, 'the IOMMU has no nested translation');
+  }
   const errno = attachDomain(task, iommu, group, hardware);
   if (errno) return errno;
   iommu.domainGroups.unshift(group);

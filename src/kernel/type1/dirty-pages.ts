@@ -28,6 +28,10 @@ export function* dirtyPages(
   flags: number,
   range: DirtyRange | null,
 ): KernelStep<Errno | UserBitmap | null> {
+  const { gen } = task.kernel;
+  if (!gen.type1.hasDirtyTracking) {
+    return task.refuse('ENOTTY', `Linux ${gen.version} has no VFIO_IOMMU_DIRTY_PAGES, which came with 5.8`);
+  }
   if (!iommu.v2) return task.refuse('EACCES', 'dirty tracking needs a type1v2 container');
   if (
     flags !== VFIO_IOMMU_DIRTY_PAGES_FLAG_START &&

@@ -8,6 +8,7 @@ import { IOMMU_READ, IOMMU_WRITE } from '../uapi.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
 import { noMapping } from './no-mapping.ts';
+import { waitsForVaddr, waitValid } from './vaddr-wait.ts';
 
 /**
  * vfio_iommu_type1_dma_rw: copies between a driver's buffer and the process's memory, mapping by mapping.
@@ -25,13 +26,22 @@ export function* dmaRw(
   access: DmaAccess,
 ): KernelStep<Errno | Uint8Array> {
   if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
+  if (waitsForVaddr(iommu)) {
+    const length = 'write' in access ? access.write.length : access.read;
+    const end = pageOf(iova) + Math.ceil((offsetInPage(iova) + length) / PAGE_SIZE);
+    const errno = yield* waitValid(task, iommu, pageOf(iova), end);
+    if (errno) {
+      task.unlock(iommu.lock);
+      return errno;
+    }
+  }
   const result = doRw(task, iommu, device, iova, access);
   task.unlock(iommu.lock);
   return result;
 }
 
 function doRw(task: Task, iommu: Iommu, device: Device, iova: bigint, access: DmaAccess): Errno | Uint8Array {
-  if (iommu.vaddrInvalidCount > 0) {
+  if (iommu.vaddrInvalidCount > 0 && iommu.gen.type1.vaddrExcludesMdevs) {
     task.warn('W15', { device: device.id, iova });
     return task.refuse('EBUSY', iommu.whyInvalid);
   }

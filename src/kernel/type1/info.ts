@@ -13,10 +13,9 @@ export function* getInfo(task: Task, iommu: Iommu): KernelStep<IommuInfo> {
     pageSizes: iommu.pageSizes,
     dmaAvail: iommu.dmaAvail,
     // Of the page sizes the smallest one.
-    migration: {
-      pageSizes: iommu.pageSizes & -iommu.pageSizes,
-      maxBitmapSize: BigInt(DIRTY_BITMAP_SIZE_MAX),
-    },
+    migration: iommu.gen.type1.hasDirtyTracking
+      ? { pageSizes: iommu.pageSizes & -iommu.pageSizes, maxBitmapSize: BigInt(DIRTY_BITMAP_SIZE_MAX) }
+      : null,
     iovaRanges: iommu.iovaList,
   };
   task.unlock(iommu.lock);
@@ -31,7 +30,9 @@ export function* getInfo(task: Task, iommu: Iommu): KernelStep<IommuInfo> {
 export function* checkExtension(task: Task, iommu: Iommu, extension: number): KernelStep<number> {
   if (extension !== VFIO_UPDATE_VADDR && extension !== VFIO_DMA_CC_IOMMU)
     return extensionOfModule(iommu.gen, extension);
-  if (extension === VFIO_UPDATE_VADDR && !iommu.gen.type1.unmapAllAndVaddr) return 0;
+  const { unmapAllAndVaddr, vaddrExcludesMdevs } = iommu.gen.type1;
+  if (extension === VFIO_UPDATE_VADDR && !(unmapAllAndVaddr && vaddrExcludesMdevs))
+    return extensionOfModule(iommu.gen, extension);
   yield* task.lock(iommu.lock);
   task.unlock(iommu.lock);
   if (extension === VFIO_UPDATE_VADDR) return iommu.emulatedGroups.length === 0 ? 1 : 0;
@@ -47,6 +48,8 @@ export function extensionOfModule(gen: Generation, extension: number): number {
       return 1;
     case VFIO_UNMAP_ALL:
       return gen.type1.unmapAllAndVaddr ? 1 : 0;
+    case VFIO_UPDATE_VADDR:
+      return gen.type1.unmapAllAndVaddr && !gen.type1.vaddrExcludesMdevs ? 1 : 0;
     case 6:
       return gen.type1.nesting ? 1 : 0;
     default:

@@ -58,6 +58,8 @@ export class Iommu {
   readonly shadow: Type1Shadow = new Type1Shadow();
   readonly lock: Lock;
   readonly deviceListLock: Lock;
+  /** What waits for a valid vaddr (`vaddr_wait`); nobody ever holds it. */
+  readonly vaddrWait: Lock;
   private readonly bitmaps = new Map<number, DirtyBitmap>();
   private bitmapBytes = 0;
   private readonly reservedPages = new Map<number, number>();
@@ -81,6 +83,7 @@ export class Iommu {
     this.nesting = type === 6;
     this.mappings = new MappingTable(kernel.gen.type1.wrapsAtTop);
     this.lock = new Lock(`container ${container.id} iommu->lock`);
+    this.vaddrWait = new Lock(`container ${container.id} vaddr_wait`);
     this.deviceListLock = new Lock(`container ${container.id} device_list_lock`);
   }
 
@@ -102,6 +105,11 @@ export class Iommu {
       return `the vaddr of ${mappings.describe(slot)}${more} is invalid: an unmap with the flag vaddr took it`;
     }
     return 'a vaddr of the container is invalid';
+  }
+
+  /** A vaddr is valid again, or its mapping is gone: whoever waits looks again, once the last one is. */
+  vaddrValid(): void {
+    if (--this.vaddrInvalidCount === 0) this.kernel.scheduler.wakeAll(this.vaddrWait);
   }
 
   /** `pgsize_bitmap`. */

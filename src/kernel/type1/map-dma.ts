@@ -131,7 +131,7 @@ function updateVaddr(
   }
   mappings.vaddr[slot] = vaddr;
   mappings.setVaddrInvalid(slot, false);
-  iommu.vaddrInvalidCount--;
+  iommu.vaddrValid();
   return null;
 }
 

@@ -10,6 +10,7 @@ import { IOMMU_WRITE } from '../uapi.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
 import { noMapping } from './no-mapping.ts';
+import { waitsForVaddr, waitValid } from './vaddr-wait.ts';
 
 /**
  * vfio_iommu_type1_pin_pages. The pages are iova, iova+4096, …; each is a key of its own, never rounded.
@@ -31,6 +32,14 @@ export function* pinPages(
 ): KernelStep<PinResult> {
   if (!iommu.v2) return task.refuse('EACCES', 'pinning needs a type1v2 container');
   if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
+  if (waitsForVaddr(iommu)) {
+    const first = pageOf(iova);
+    const errno = yield* waitValid(task, iommu, first, first + npage);
+    if (errno) {
+      task.unlock(iommu.lock);
+      return errno;
+    }
+  }
   const result = doPin(task, iommu, device, iova, npage, prot);
   task.unlock(iommu.lock);
   return result;
@@ -44,7 +53,7 @@ function doPin(
   npage: number,
   prot: number,
 ): PinResult {
-  if (iommu.vaddrInvalidCount > 0) {
+  if (iommu.vaddrInvalidCount > 0 && iommu.gen.type1.vaddrExcludesMdevs) {
     task.warn('W1', { device: device.id, iova });
     return task.refuse('EBUSY', iommu.whyInvalid);
   }

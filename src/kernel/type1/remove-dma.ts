@@ -19,7 +19,7 @@ export function removeMapping(task: Task, iommu: Iommu, slot: number): void {
   }
   if (mappings.iommuMapped(slot)) unmapUnpin(iommu, slot);
   iommu.pins.dropAll(mappings.pins[slot]!);
-  if (mappings.vaddrInvalid(slot)) iommu.vaddrInvalidCount--;
+  if (mappings.vaddrInvalid(slot)) iommu.vaddrValid();
   for (const watcher of iommu.watchers) watcher.forget(slot);
   iommu.freeBitmap(slot);
   mappings.remove(slot);

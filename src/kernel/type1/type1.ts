@@ -76,6 +76,8 @@ export class Type1 extends Iommu implements IommuOps {
   *containerCloses(task: Task): KernelStep<void> {
     if (!this.gen.type1.closeNotifies) return;
     yield* task.lock(this.lock);
+    this.container.open = false;
+    task.kernel.scheduler.wakeAll(this.vaddrWait);
     task.unlock(this.lock);
   }
 

@@ -35,9 +35,10 @@ export const UNMAP_ATTEMPTS = MAX_RETRIES + 1;
  */
 export function* unmapDma(task: Task, iommu: Iommu, args: UnmapDmaArgs): KernelStep<UnmapDmaResult> {
   const { flags } = args;
+  const { hasDirtyTracking, unmapAllAndVaddr } = task.kernel.gen.type1;
   const known =
-    VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP |
-    (task.kernel.gen.type1.unmapAllAndVaddr ? VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR : 0);
+    (hasDirtyTracking ? VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP : 0) |
+    (unmapAllAndVaddr ? VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR : 0);
   if ((flags & ~known) !== 0) {
     return task.refuse('EINVAL', `flags 0x${flags.toString(16)} has unknown bits`);
   }
@@ -123,7 +124,7 @@ class Unmap {
 
   private checkArgs(): Errno | null {
     const { task, iommu, args } = this;
-    if (this.vaddr && iommu.emulatedGroups.length > 0) {
+    if (this.vaddr && iommu.emulatedGroups.length > 0 && iommu.gen.type1.vaddrExcludesMdevs) {
       const mdevs = iommu.emulatedGroups.map(namesOf).join(' and ');
       return task.refuse(
         'EBUSY',

@@ -262,7 +262,7 @@ function noGroup({ history: { loss } }: Container): string {
   return `the container has no group${loss ? `: it ${loss}` : ''}`;
 }
 
-/** mdev of the notifier era calls the driver's open and release for each device file. */
+/** mdev calls the driver's open and release for each device file. */
 function opensEachFile({ kernel }: Task, { driver }: Device): boolean {
-  return kernel.gen.type1.channel === 'notifier-chain' && driver.opensEachFile === true;
+  return kernel.gen.core.opensEachFile && driver.opensEachFile === true;
 }

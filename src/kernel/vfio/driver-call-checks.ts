@@ -93,6 +93,12 @@ export function checkUnpin(task: Task, device: Device, npage: number): Errno | U
 
 /** What vfio_dma_rw checks of a call of `length` bytes before type1 sees it; null lets it through. */
 export function checkRw(task: Task, device: Device, length: number): Errno | null {
+  if (!task.kernel.gen.core.hasDmaRw) {
+    return task.refuse(
+      'EOPNOTSUPP',
+      `Linux ${task.kernel.gen.version} has no vfio_dma_rw, which came with 5.7`,
+    );
+  }
   if (length === 0) return task.refuse('EINVAL', 'length is 0');
   return mayCall(task, device, 'rw') ? null : 'EINVAL';
 }
