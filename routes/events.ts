@@ -1,7 +1,17 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { EVENT_KINDS, EventPage } from '../schemas/events.ts';
-import { type EventFormat, EventStream, NDJSON, SSE, waitForEvent } from '../src/host/event-stream.ts';
+import {
+  type EventFormat,
+  EventStream,
+  NDJSON,
+  SSE,
+  waitForEvents,
+  waitUntil,
+} from '../src/host/event-stream.ts';
+import type { Host } from '../src/host/host.ts';
+import { NO_ERRNO } from '../src/host/journal.ts';
+import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import { QueryCount, QueryLimit } from './query.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
@@ -19,8 +29,32 @@ const EventQuery = Type.Object(
     ),
     container: Type.Optional(Type.String({ maxLength: 63 })),
     device: Type.Optional(Type.String({ maxLength: 63 })),
+    call: Type.Optional(Type.String({ maxLength: 64, description: 'the name of a call' })),
+    errno: Type.Optional(
+      Type.String({
+        pattern: `^(E[A-Z0-9]{1,15}|${NO_ERRNO})$`,
+        description: `the name of an errno, or "${NO_ERRNO}": answers without one`,
+      }),
+    ),
+    splat: Type.Optional(
+      Type.String({
+        pattern: '^[A-Z_]{1,20}$',
+        description: 'the kind of a splat, such as BUG_ON or WARN_ON_ONCE',
+      }),
+    ),
     limit: Type.Optional(QueryLimit),
     ...WaitFields,
+    count: Type.Optional(
+      Type.String({
+        pattern: '^[1-9][0-9]{0,3}$',
+        description: 'an integer from 1 to 9999: with wait=1, how many entries that match are waited for',
+      }),
+    ),
+    until: Type.Optional(
+      Type.Literal('no-pins', {
+        description: '"no-pins": with wait=1, waits until the container that is named has no pins left',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -51,27 +85,36 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
     },
     async (request, reply) => {
       const { query } = request;
-      const { journal } = rigOf(service, request).host;
+      const { host } = rigOf(service, request);
+      const { journal } = host;
       const filter = {
         since: Number(query.since ?? request.headers['last-event-id'] ?? 0),
         kind: query.kind,
         container: query.container,
         device: query.device,
+        call: query.call,
+        errno: query.errno,
+        splat: query.splat,
         limit: Math.min(Number(query.limit ?? EVENTS_DEFAULT), EVENTS_MAX),
       };
       const format = streamFormat(request);
+      const wait = waitOf(query, format !== null, host);
       if (format) {
         service.admitStream(journal);
         reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type(format.type);
         return reply.send(new EventStream(journal, filter, format));
       }
-      const late =
-        query.wait === '1'
-          ? await waiting(request, query.timeoutMs, (over) => waitForEvent(journal, filter, over))
-          : {};
+      const late = wait
+        ? await waiting(request, query.timeoutMs, (over) =>
+            wait.isOver
+              ? waitUntil(journal, over, wait.isOver)
+              : waitForEvents(journal, filter, wait.count, over),
+          )
+        : {};
       const page = journal.read(filter);
       const ended = journal.ended === null ? {} : { ended: journal.ended };
-      return { ...page, ...ended, ...(page.events.length === 0 ? late : {}) };
+      const isThere = wait?.isOver?.() ?? page.events.length >= (wait?.count ?? 0);
+      return { ...page, ...ended, ...(isThere ? {} : late) };
     },
   );
 }
@@ -81,4 +124,30 @@ function streamFormat(request: FastifyRequest): EventFormat | null {
   const accept = String(request.headers.accept ?? '');
   if (accept.includes(NDJSON.type)) return NDJSON;
   return accept.includes(SSE.type) ? SSE : null;
+}
+
+/** What a request waits for: so many entries, or that something holds. */
+interface Wait {
+  readonly count: number;
+  readonly isOver: (() => boolean) | null;
+}
+
+/** What a request says that it waits for; null: for nothing. */
+function waitOf(query: Static<typeof EventQuery>, streams: boolean, { machine, kernel }: Host): Wait | null {
+  const { wait, count, until, container } = query;
+  if (wait === undefined || streams) {
+    for (const [name, value] of Object.entries({ count, until })) {
+      if (value === undefined) continue;
+      throw Refused.badRequest(
+        `querystring/${name} is for a page that is waited for: with wait=1, and no stream`,
+      );
+    }
+    return null;
+  }
+  if (until === undefined) return { count: Number(count ?? 1), isOver: null };
+  if (count !== undefined) throw Refused.badRequest('querystring/count and querystring/until: one of them');
+  if (container === undefined)
+    throw Refused.badRequest('querystring/container is missing: until=no-pins is of one');
+  machine.container(container);
+  return { count: 0, isOver: () => (kernel.containers.get(container)?.view?.pinCount ?? 0) === 0 };
 }

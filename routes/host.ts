@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { FaultView, HostView, OperationView } from '../schemas/views.ts';
+import { FaultView, HostView, OperationLine, OperationView, pageOf } from '../schemas/views.ts';
 import { answerTo } from '../src/machine/call-task.ts';
+import { redactCall } from '../src/machine/redact.ts';
 import type { Service } from '../src/service.ts';
+import { PagingById, pageById } from './query.ts';
 import { PROBLEM_RESPONSE, restReply, send } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { WaitFields, waiting } from './wait.ts';
 
+const Paging = Type.Object(PagingById, { additionalProperties: false });
 const Wait = Type.Object(WaitFields, { additionalProperties: false });
 
 /** The host as a whole: what it is, its journal, reset, replay, and the calls that were answered 202. */
@@ -46,7 +49,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
     (request) => ({
       faults: rigOf(service, request)
         .host.machine.faults.list()
-        .map(({ rule, seen, struck }) => ({ ...rule, seen, struck })),
+        .map(({ rule, seen, struck, paused }) => ({ ...rule, seen, struck, ...(paused ? { paused } : {}) })),
     }),
   );
 
@@ -70,9 +73,39 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
           Promise.race([answerTo(operation.started), once(over, 'abort')]),
         );
       }
-      const { answer } = operation.started;
-      if (!answer) return { operation: operation.id, done: false, ...late };
-      return { operation: operation.id, done: true, answer: restReply(answer) };
+      const { answer, object } = operation.started;
+      const call = redactCall(object);
+      if (!answer) return { operation: operation.id, call, done: false, ...late };
+      return { operation: operation.id, call, done: true, answer: restReply(answer) };
+    },
+  );
+
+  app.get<{ Querystring: Static<typeof Paging> }>(
+    '/v1/operations',
+    {
+      schema: {
+        tags,
+        operationId: 'list-operations',
+        summary: 'the calls that were answered 202, oldest first; finished ones are forgotten in time',
+        querystring: Paging,
+        response: { 200: pageOf('operations', OperationLine), '4xx': PROBLEM_RESPONSE },
+      },
+    },
+    (request) => {
+      const operations = rigOf(service, request).operations.list();
+      const { page, ...rest } = pageById(
+        operations.map((one) => [one.id, one] as const),
+        request.query,
+      );
+      return {
+        operations: page.map(({ id, started: { answer, object } }) => ({
+          operation: id,
+          call: redactCall(object),
+          done: answer !== null,
+          ...(answer ? { status: restReply(answer).status } : {}),
+        })),
+        ...rest,
+      };
     },
   );
 

@@ -11,7 +11,9 @@ import {
   pageOf,
 } from '../schemas/views.ts';
 import type { Host } from '../src/host/host.ts';
+import { type Underway, underwayOf } from '../src/host/underway.ts';
 import type { Container } from '../src/kernel/vfio/container.ts';
+import type { Device } from '../src/kernel/vfio/device.ts';
 import type { Service } from '../src/service.ts';
 import { describeContainer, mappingsOf, pinsOf } from '../src/views/container.ts';
 import { describeDevice } from '../src/views/device.ts';
@@ -49,10 +51,14 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
       },
     );
   list('processes', 'process', ProcessView, (host) => described(host.kernel.processes, describeProcess));
-  list('containers', 'container', ContainerView, (host) =>
-    described(host.kernel.containers, describeContainer),
-  );
-  list('devices', 'device', DeviceView, (host) => described(host.kernel.devices, describeDevice));
+  list('containers', 'container', ContainerView, (host) => {
+    const underway = underwayOf(host.waiting);
+    return described(host.kernel.containers, (container) => shownContainer(container, underway));
+  });
+  list('devices', 'device', DeviceView, (host) => {
+    const underway = underwayOf(host.waiting);
+    return described(host.kernel.devices, (device) => shownDevice(device, underway));
+  });
 
   const get = <S extends TSchema>(
     name: string,
@@ -74,8 +80,12 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
       (request) => show(rigOf(service, request).host, request.params[tag]!),
     );
   get('processes', 'process', ProcessView, (host, id) => describeProcess(host.machine.process(id)));
-  get('containers', 'container', ContainerView, (host, id) => describeContainer(host.machine.container(id)));
-  get('devices', 'device', DeviceView, (host, id) => describeDevice(host.machine.device(id)));
+  get('containers', 'container', ContainerView, (host, id) =>
+    shownContainer(host.machine.container(id), underwayOf(host.waiting)),
+  );
+  get('devices', 'device', DeviceView, (host, id) =>
+    shownDevice(host.machine.device(id), underwayOf(host.waiting)),
+  );
 
   app.get(
     '/v1/models',
@@ -117,6 +127,23 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
     );
   within('mappings', MappingView, mappingsOf);
   within('pins', PinView, pinsOf);
+}
+
+/** A container with the calls on it that are under way. */
+function shownContainer(container: Container, underway: readonly Underway[]): Static<typeof ContainerView> {
+  const shown = describeContainer(container);
+  const calls = underway.filter((one) => one.container === container.id).map(({ view }) => view);
+  return calls.length === 0 ? shown : { ...shown, underway: calls };
+}
+
+/** A device with the callback of its driver that has not returned. */
+function shownDevice(device: Device, underway: readonly Underway[]): Static<typeof DeviceView> {
+  const shown = describeDevice(device);
+  for (const { view } of underway) {
+    const { callback, seq } = view;
+    if (callback?.device === device.id) return { ...shown, callback: { ...callback, of: seq } };
+  }
+  return shown;
 }
 
 function* described<T, D>(items: ReadonlyMap<string, T>, describe: (item: T) => D): Generator<[string, D]> {

@@ -5,6 +5,8 @@ import { AdvisoryEntry, Hex, SplatReport, WaitedInVain } from './answers.ts';
 const Where = { container: Type.Optional(Type.String()), device: Type.Optional(Type.String()) };
 const Seq = Type.Integer({ minimum: 1, description: 'the order of entries' });
 const Cause = Type.Integer({ description: 'seq of the call that made it happen' });
+/** The call that made it happen, by name. */
+const Caller = Type.String({ description: 'name of the call that made it happen' });
 const Call = Type.Object({ call: Type.String() }, { additionalProperties: true });
 
 /** A call begins. */
@@ -21,6 +23,7 @@ const AnswerEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('answer'),
   cause: Cause,
+  call: Caller,
   ...Where,
   how: Type.Union(
     ['returned', 'killed', 'wedged', 'deadlocked', 'crashed'].map((how) => Type.Literal(how)),
@@ -34,6 +37,7 @@ const InvalidationEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('invalidation'),
   cause: Cause,
+  call: Caller,
   ...Where,
   device: Type.String(),
   iova: Hex,
@@ -47,6 +51,7 @@ const SplatEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('splat'),
   cause: Cause,
+  call: Caller,
   ...Where,
   splat: SplatReport,
 });
@@ -56,6 +61,7 @@ const AdvisoryEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('advisory'),
   cause: Cause,
+  call: Caller,
   ...Where,
   advisory: AdvisoryEntry,
 });
@@ -70,6 +76,12 @@ export const WebhookReport = Type.Object({
   reason: Type.Optional(
     Type.String({ description: 'why it counts as "the callback returned and did nothing"' }),
   ),
+  request: Type.Optional(
+    Type.Object({}, { additionalProperties: true, description: 'what was sent, with journalBodies' }),
+  ),
+  answer: Type.Optional(
+    Type.String({ description: 'the body that came back, with journalBodies; its first 4096 characters' }),
+  ),
 });
 export type WebhookReport = Static<typeof WebhookReport>;
 
@@ -78,6 +90,7 @@ const WebhookEvent = Type.Object({
   seq: Seq,
   kind: Type.Literal('webhook'),
   cause: Cause,
+  call: Caller,
   ...Where,
   webhook: WebhookReport,
 });

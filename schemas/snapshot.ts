@@ -215,6 +215,7 @@ const SavedFault = object({
   rule: object({ ...FaultFields, fault: Id }),
   seen: Count,
   struck: Count,
+  paused: Type.Optional(Type.Literal(true, { description: 'true' })),
 });
 
 /** More once-only warnings than any kernel has. */

@@ -26,6 +26,36 @@ export const ProcessView = Type.Object(
 );
 export type ProcessView = Static<typeof ProcessView>;
 
+/** A callback that has not returned. */
+const CallbackView = Type.Object(
+  {
+    call: Type.String({
+      description: 'dma-unmap, open-device, close-device, or hold: a place where it was told to stop',
+    }),
+    device: Type.String(),
+    mode: Type.String({
+      description: 'held: until resume-callbacks; outside: until its driver has answered',
+    }),
+    iova: Type.Optional(Hex),
+    length: Type.Optional(Hex),
+    attempt: Type.Optional(Type.Integer({ description: 'visit of this mapping, from 1' })),
+    round: Type.Optional(Type.Integer({ description: 'invalidation round within this unmap, from 1' })),
+  },
+  { title: 'Callback' },
+);
+
+/** A call that is under way: it waits for a lock or a callback. */
+export const UnderwayView = Type.Object(
+  {
+    seq: Type.Integer({ description: 'of its journal entry' }),
+    call: Type.Object({ call: Type.String() }, { additionalProperties: true }),
+    waitsFor: Type.String({ description: 'in words' }),
+    callback: Type.Optional(CallbackView),
+  },
+  { title: 'Underway' },
+);
+export type UnderwayView = Static<typeof UnderwayView>;
+
 /** A container as it is shown. */
 export const ContainerView = Type.Object(
   {
@@ -44,6 +74,9 @@ export const ContainerView = Type.Object(
       }),
     ),
     wedged: OrNull(SplatReport),
+    underway: Type.Optional(
+      Type.Array(UnderwayView, { description: 'calls on it that are under way; absent where there is none' }),
+    ),
   },
   { title: 'Container' },
 );
@@ -69,6 +102,12 @@ export const DeviceFields = {
   openCount: Count,
   groupOpen: Type.Boolean(),
   container: OrNull(Type.String()),
+  callback: Type.Optional(
+    Type.Object(
+      { ...CallbackView.properties, of: Type.Integer({ description: 'seq of the call that made it' }) },
+      { description: 'a callback of its driver that has not returned' },
+    ),
+  ),
 };
 export const DeviceView = Type.Object(DeviceFields, { title: 'Device' });
 export type DeviceView = Static<typeof DeviceView>;
@@ -120,6 +159,7 @@ export const FaultView = Type.Object({
   fault: Type.String(),
   seen: Type.Integer({ description: 'calls that matched' }),
   struck: Type.Integer({ description: 'times it struck' }),
+  paused: Type.Optional(Type.Literal(true, { description: 'it strikes and counts nothing for now' })),
 });
 
 /** A kernel generation, and what it has that the one before has not. */
@@ -186,6 +226,7 @@ export type HostView = Static<typeof HostView>;
 /** A call that was answered 202. */
 export const OperationView = Type.Object({
   operation: Type.String(),
+  call: Type.Object({ call: Type.String() }, { additionalProperties: true }),
   done: Type.Boolean(),
   answer: Type.Optional(
     Type.Object(
@@ -195,6 +236,17 @@ export const OperationView = Type.Object({
   ),
   ...WaitedInVain,
 });
+
+/** A call that was answered 202, as it is listed. */
+export const OperationLine = Type.Object(
+  {
+    operation: Type.String(),
+    call: Type.Object({ call: Type.String() }, { additionalProperties: true }),
+    done: Type.Boolean(),
+    status: Type.Optional(Type.Integer({ description: 'of its answer' })),
+  },
+  { title: 'Operation' },
+);
 
 /** A field in which a step of a replay differed from its expectation. */
 export const DifferenceView = Type.Object({

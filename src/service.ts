@@ -70,6 +70,7 @@ export class Service {
     const { config, options } = this;
     const log = options.log.child({ rig: name });
     const host = new Host({
+      rig: name,
       gen: this.generation(config.kernel),
       limits: hostLimits(config),
       policy: { panicOnWarn: config.panicOnWarn, panicOnOops: config.panicOnOops },

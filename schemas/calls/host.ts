@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { FaultFields } from '../faults.ts';
-import { Address64 } from '../values.ts';
+import { Address64, Id } from '../values.ts';
 import { call } from './entry.ts';
 
 /** Calls on the host itself. */
@@ -39,5 +39,23 @@ export const hostCalls = {
     about: 'Removes a fault rule.',
     on: 'fault',
     rest: { method: 'DELETE', url: '/v1/faults/:fault', status: 204 },
+  }),
+  'clear-faults': call({
+    on: 'host',
+    about: 'Removes every fault injection rule.',
+    rest: { method: 'DELETE', url: '/v1/faults', status: 204 },
+  }),
+  'pause-faults': call({
+    on: 'host',
+    about:
+      'Pauses a fault injection rule, or all there are: what is paused strikes nothing and counts nothing.',
+    args: { fault: Type.Optional(Id) },
+    rest: { method: 'POST', url: '/v1/pause-faults', status: 200 },
+  }),
+  'resume-faults': call({
+    on: 'host',
+    about: 'Lets a fault injection rule that is paused strike again, or all there are.',
+    args: { fault: Type.Optional(Id) },
+    rest: { method: 'POST', url: '/v1/resume-faults', status: 200 },
   }),
 };

@@ -20,6 +20,8 @@ export const webhook = {
     secret: Type.Optional(
       Type.String({ minLength: 1, maxLength: 256, description: 'a string of 1 to 256 characters' }),
     ),
+    /** Whether the journal has each body that is sent, and that comes back. */
+    journalBodies: Type.Optional(Type.Boolean()),
     ...OPEN_CLOSE,
   }),
   calls: {},

@@ -9,6 +9,12 @@ export interface EventQuery {
   readonly kind?: EventKind;
   readonly container?: string;
   readonly device?: string;
+  /** Only what calls of this name made happen. */
+  readonly call?: string;
+  /** Only answers with this errno; `none`: without one. */
+  readonly errno?: string;
+  /** Only splats of this kind. */
+  readonly splat?: string;
 }
 
 /** A page of the journal. */

@@ -50,7 +50,8 @@ export class CallRecord {
       const by = reqId === undefined ? {} : { reqId };
       return { seq, kind: 'call', ...where, ...by, call: redactCall(this.object) };
     }
-    return { seq, kind: 'answer', cause: this.seq, ...where, how: this.how, errno: this.errno };
+    const { call } = this.object;
+    return { seq, kind: 'answer', cause: this.seq, call, ...where, how: this.how, errno: this.errno };
   }
 }
 

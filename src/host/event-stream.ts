@@ -82,20 +82,34 @@ export class EventStream extends Readable {
   }
 }
 
-/** Resolves when an event that matches is there, or the journal has ended, or `given` is aborted. */
-export function waitForEvent(journal: Journal, filter: EventFilter, given: AbortSignal): Promise<void> {
+/** Resolves when as many events as said that match are there, or the journal has ended, or `given` is aborted. */
+export function waitForEvents(
+  journal: Journal,
+  filter: EventFilter,
+  count: number,
+  given: AbortSignal,
+): Promise<void> {
+  let { since } = filter;
+  let found = 0;
+  return waitUntil(journal, given, () => {
+    const { events, next } = journal.read({ ...filter, since, limit: count - found });
+    // What has been looked at is not looked at again.
+    since = next;
+    found += events.length;
+    return found >= count;
+  });
+}
+
+/** Resolves when something holds, looked at whenever the journal grows, or the journal has ended, or `given` is aborted. */
+export function waitUntil(journal: Journal, given: AbortSignal, holds: () => boolean): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       unlisten();
       given.removeEventListener('abort', done);
       resolve();
     };
-    let { since } = filter;
     const look = () => {
-      const { events, next } = journal.read({ ...filter, since, limit: 1 });
-      if (journal.ended !== null || events.length > 0) done();
-      // What has been looked at and does not match never will.
-      since = next;
+      if (journal.ended !== null || holds()) done();
     };
     const unlisten = journal.listen(look);
     given.addEventListener('abort', done);

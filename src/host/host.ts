@@ -25,6 +25,8 @@ import { Webhooks } from './webhooks.ts';
 
 /** What a host is made with. */
 interface HostOptions {
+  /** Name of its rig, for those who are called. */
+  readonly rig?: string;
   readonly gen: Generation;
   readonly limits: HostLimits;
   readonly policy: PanicPolicy;
@@ -94,7 +96,7 @@ export class Host {
 
   /** @param fromNothing whether the machine stays as it is made; where not, its trace has no beginning */
   private make(gen: Generation, fromNothing: boolean): Current {
-    const { limits, policy, log, webhooks, delays, metrics, realMemory, traceOverflow } = this.options;
+    const { rig, limits, policy, log, webhooks, delays, metrics, realMemory, traceOverflow } = this.options;
     const journal = new Journal(limits.journal);
     const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing, traceOverflow);
     const console = new Console(journal);
@@ -112,7 +114,7 @@ export class Host {
     ];
     if (metrics) listeners.push(metrics);
     listeners.push({ splat: (task, event) => panics(task, event, (why) => this.panic(current, why)) });
-    if (webhooks) listeners.push(new Webhooks(webhooks, listeners));
+    if (webhooks) listeners.push(new Webhooks(webhooks, listeners, rig));
     const machine = new Machine(gen, limits, {
       policy,
       listeners,

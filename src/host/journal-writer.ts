@@ -38,6 +38,7 @@ export class JournalWriter implements HostListener {
       seq: 0,
       kind: 'invalidation',
       cause: recordOf(task).seq,
+      call: task.call,
       container: task.container,
       device,
       iova: hex(iova),
@@ -48,23 +49,23 @@ export class JournalWriter implements HostListener {
   }
 
   splat(task: CallTask, event: SplatEvent): void {
-    const { container, device } = task;
+    const { call, container, device } = task;
     const cause = recordOf(task).seq;
-    this.journal.append({ seq: 0, kind: 'splat', cause, container, device, splat: splatReport(event) });
+    this.journal.append({ seq: 0, kind: 'splat', cause, call, container, device, splat: splatReport(event) });
   }
 
   advisory(task: CallTask, advisory: Advisory): void {
-    const { container, device } = task;
+    const { call, container, device } = task;
     const cause = recordOf(task).seq;
     const entry = advisoryEntry(advisory, task.call);
-    this.journal.append({ seq: 0, kind: 'advisory', cause, container, device, advisory: entry });
+    this.journal.append({ seq: 0, kind: 'advisory', cause, call, container, device, advisory: entry });
   }
 
   webhook(task: CallTask, webhook: WebhookReport): void {
-    const { container } = task;
+    const { call, container } = task;
     const cause = recordOf(task).seq;
     const { device } = webhook;
-    this.journal.append({ seq: 0, kind: 'webhook', cause, container, device, webhook });
+    this.journal.append({ seq: 0, kind: 'webhook', cause, call, container, device, webhook });
   }
 }
 

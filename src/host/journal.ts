@@ -16,6 +16,12 @@ export interface EventFilter {
   kind?: string | undefined;
   container?: string | undefined;
   device?: string | undefined;
+  /** Only what calls of this name made happen. */
+  call?: string | undefined;
+  /** Only answers with this errno, and faults that answer it; `none`: only answers without one. */
+  errno?: string | undefined;
+  /** Only splats of this kind. */
+  splat?: string | undefined;
   /** At most this many. */
   limit: number;
 }
@@ -120,19 +126,39 @@ export class Journal {
   }
 }
 
-function matches(
-  entry: JournalEvent | CallRecord,
-  seq: number,
-  { kind, container, device }: EventFilter,
-): boolean {
+/** In place of an errno: the call returned, and with none. */
+export const NO_ERRNO = 'none';
+
+function matches(entry: JournalEvent | CallRecord, seq: number, wanted: EventFilter): boolean {
+  const { kind, container, device, call, errno, splat } = wanted;
   return (
     (kind === undefined || kindOf(entry, seq) === kind) &&
     (container === undefined || entry.container === container) &&
-    (device === undefined || entry.device === device)
+    (device === undefined || entry.device === device) &&
+    (call === undefined || callOf(entry) === call) &&
+    (errno === undefined || errnoOf(entry, seq) === errno) &&
+    (splat === undefined || splatOf(entry) === splat)
   );
 }
 
 function kindOf(entry: JournalEvent | CallRecord, seq: number): JournalEvent['kind'] {
   if (!(entry instanceof CallRecord)) return entry.kind;
   return entry.seq === seq ? 'call' : 'answer';
+}
+
+/** Name of the call that an entry is about. */
+function callOf(entry: JournalEvent | CallRecord): string {
+  if (entry instanceof CallRecord) return entry.object.call;
+  return typeof entry.call === 'string' ? entry.call : entry.call.call;
+}
+
+/** The errno that an entry has, `none` for a call that returned without one; undefined where it is about no answer. */
+function errnoOf(entry: JournalEvent | CallRecord, seq: number): string | undefined {
+  if (!(entry instanceof CallRecord)) return entry.kind === 'fault' ? entry.errno : undefined;
+  if (entry.seq === seq) return undefined;
+  return entry.errno ?? (entry.how === 'returned' ? NO_ERRNO : undefined);
+}
+
+function splatOf(entry: JournalEvent | CallRecord): string | undefined {
+  return !(entry instanceof CallRecord) && entry.kind === 'splat' ? entry.splat.kind : undefined;
 }

@@ -51,6 +51,11 @@ export class Operations {
     for (const { started } of this.byId.values()) started.cancel?.();
   }
 
+  /** Every one that is kept, oldest first. */
+  list(): Operation[] {
+    return [...this.byId.values()];
+  }
+
   private forgetOldest(): void {
     for (const [id, { started }] of this.byId) {
       if (!started.answer) continue;

@@ -1,6 +1,6 @@
 import type { WebhookConfig } from '../../schemas/drivers/external.ts';
 import type { WebhookReport } from '../../schemas/events.ts';
-import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
+import type { PendingCallback } from '../kernel/callback.ts';
 import { hex } from '../kernel/pages.ts';
 import { answerTo, type CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
@@ -11,6 +11,9 @@ import type { HostListener } from './listener.ts';
 
 /** How long a callback may take unless its device says otherwise, milliseconds. */
 const WEBHOOK_TIMEOUT_MS = 5_000;
+
+/** Characters of an answer's body that the journal keeps. */
+const BODY_KEPT = 4096;
 
 /**
  * Delivers the callbacks of webhook drivers and lets their calls go on, whatever comes back. The unpins an answer
@@ -24,6 +27,8 @@ export class Webhooks implements MachineListener {
     private readonly caller: WebhookCaller,
     /** Told how each delivery ended. */
     private readonly listeners: readonly HostListener[],
+    /** Name of the rig, which every request says. */
+    private readonly rig: string | undefined,
   ) {}
 
   callback(task: CallTask, callback: PendingCallback): void {
@@ -44,30 +49,30 @@ export class Webhooks implements MachineListener {
   }
 
   private async deliver(
-    { url, secret, timeoutMs = WEBHOOK_TIMEOUT_MS }: WebhookConfig,
+    { url, secret, timeoutMs = WEBHOOK_TIMEOUT_MS, journalBodies = false }: WebhookConfig,
     task: CallTask,
     callback: PendingCallback,
     given: AbortSignal,
   ): Promise<void> {
-    const payload = payloadOf(task, callback, timeoutMs);
+    const payload = { rig: this.rig, ...payloadOf(task, callback, timeoutMs) };
     const outcome = await this.caller.call({ url, secret, timeoutMs, payload }, given);
     // The task may have been killed meanwhile, as part of a deadlock or by a reset.
     if (task.end) return;
-    const base = { device: callback.device, callback: callback.call, url };
-    let result: CallbackReturn = {};
-    if (!outcome.ok) {
-      this.report(task, { ...base, outcome: 'failed', reason: outcome.reason });
-    } else {
-      const read = readAnswer(outcome.body);
-      if ('reason' in read) {
-        this.report(task, { ...base, outcome: 'failed', status: outcome.status, reason: read.reason });
-      } else {
-        this.report(task, { ...base, outcome: 'returned', status: outcome.status });
-        ({ result } = read);
-        await unpin(task, callback.device, read.unpin);
-      }
-    }
-    if (!task.end) task.machine.resume(task, result);
+    const { status, body } = outcome;
+    const read = outcome.ok ? readAnswer(outcome.body) : outcome;
+    const failed = 'reason' in read;
+    this.report(task, {
+      device: callback.device,
+      callback: callback.call,
+      url,
+      outcome: failed ? 'failed' : 'returned',
+      ...(status === undefined ? {} : { status }),
+      ...(failed ? { reason: read.reason } : {}),
+      ...(journalBodies ? { request: payload } : {}),
+      ...(journalBodies && body !== undefined ? { answer: body.slice(0, BODY_KEPT) } : {}),
+    });
+    if (!failed) await unpin(task, callback.device, read.unpin);
+    if (!task.end) task.machine.resume(task, failed ? {} : read.result);
   }
 
   private report(task: CallTask, report: WebhookReport): void {

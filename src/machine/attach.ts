@@ -92,7 +92,7 @@ export class Sequence implements StartedCall {
 
   constructor(
     private readonly machine: Machine,
-    private readonly name: string,
+    readonly object: CallObject,
     private readonly plan: Plan,
     private readonly reqId: string | undefined,
     private readonly background: boolean,
@@ -163,9 +163,9 @@ export class Sequence implements StartedCall {
 
   /** Its own answer: no part was refused. */
   private answered(): Answer {
-    const { name, log, splats, invalidations, advisories, effects, milliseconds } = this;
+    const { log, splats, invalidations, advisories, effects, milliseconds } = this;
     return {
-      call: name,
+      call: this.object.call,
       end: { how: 'returned', value: this.plan.body },
       log,
       splats,

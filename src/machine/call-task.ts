@@ -11,6 +11,8 @@ import type { KnownCall } from './table.ts';
 
 /** A call that was started: answered already, or under way. */
 export interface StartedCall {
+  /** The call itself. */
+  readonly object: CallObject;
   /** The answer; null while the call is under way. */
   readonly answer: Answer | null;
   /** Callbacks delivered so far. */

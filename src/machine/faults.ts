@@ -6,6 +6,9 @@ import { Refused } from './refused.ts';
 /** Callbacks that a fault may drop. */
 const CALLBACKS = ['dma-unmap'];
 
+/** Calls that no fault strikes. */
+const FAULT_CALLS = ['add-fault', 'remove-fault', 'clear-faults', 'pause-faults', 'resume-faults'];
+
 /** What a fault does to the call it meets. */
 export type FaultEffect = { fault: string } & ({ errno: Errno } | { delayMs: number });
 
@@ -16,6 +19,8 @@ export interface FaultState {
   seen: number;
   /** Times it struck. */
   struck: number;
+  /** Whether it strikes and counts nothing for now. */
+  paused: boolean;
 }
 
 /** Deterministic faults of one host: rules that count the calls they match. */
@@ -38,7 +43,7 @@ export class Faults {
       do id = `f${this.count++}`;
       while (this.byId.has(id));
     } else if (this.byId.has(id)) return null;
-    this.byId.set(id, { rule: { ...rule, fault: id }, seen: 0, struck: 0 });
+    this.byId.set(id, { rule: { ...rule, fault: id }, seen: 0, struck: 0, paused: false });
     return { fault: id };
   }
 
@@ -61,6 +66,18 @@ export class Faults {
     return this.byId.delete(id);
   }
 
+  /** Removes every rule. */
+  clear(): void {
+    this.byId.clear();
+  }
+
+  /** Pauses a rule or lets it go on, or every one where none is named. */
+  pause(id: string | undefined, paused: boolean): void {
+    for (const state of this.byId.values()) {
+      if (id === undefined || state.rule.fault === id) state.paused = paused;
+    }
+  }
+
   list(): FaultState[] {
     return [...this.byId.values()];
   }
@@ -72,13 +89,13 @@ export class Faults {
     let effect: FaultEffect | null = null;
     for (const state of this.byId.values()) {
       const { rule } = state;
-      if (rule.dropCallback || !matches(rule, call.call, on)) continue;
+      if (state.paused || rule.dropCallback || !matches(rule, call.call, on)) continue;
       if (!counts(state) || effect) continue;
       state.struck++;
       effect =
         rule.delayMs === undefined
           ? { fault: rule.fault, errno: rule.errno as Errno }
-          : { fault: rule.fault, delayMs: rule.delayMs };
+          : { fault: rule.fault, delayMs: rule.delayMs + jitterOf(state) };
     }
     return effect;
   }
@@ -87,7 +104,8 @@ export class Faults {
   drops(callback: string, device: string, container: string | undefined): boolean {
     let dropped = false;
     for (const state of this.byId.values()) {
-      if (!state.rule.dropCallback || !matches(state.rule, callback, { device, container })) continue;
+      if (state.paused || !state.rule.dropCallback || !matches(state.rule, callback, { device, container }))
+        continue;
       if (!counts(state)) continue;
       state.struck++;
       dropped = true;
@@ -96,11 +114,29 @@ export class Faults {
   }
 }
 
-/** Whether this time is the rule's: once at the nth, or at every so-manieth. */
+/** Whether this time is the rule's: once at the nth, at every so-manieth, or by chance. */
 function counts(state: FaultState): boolean {
   state.seen++;
-  const { nth, every } = state.rule;
+  const { nth, every, probability } = state.rule;
+  if (probability !== undefined) return chance(state, 0) < probability;
   return nth === undefined ? state.seen % every! === 0 : state.seen === nth;
+}
+
+/** How much longer a delay is than its rule says at least, milliseconds. */
+function jitterOf(state: FaultState): number {
+  const { jitterMs } = state.rule;
+  return jitterMs === undefined ? 0 : Math.floor(chance(state, 1) * (jitterMs + 1));
+}
+
+/**
+ * A number from 0 up to 1 that looks like chance: of a rule's seed, of how many calls it has seen, and of what it is
+ * for. It is MurmurHash3's finalizer of the three, so that no state is kept.
+ */
+function chance({ rule: { seed = 0 }, seen }: FaultState, use: 0 | 1): number {
+  let x = (seed ^ Math.imul(2 * seen + use, 0x9e37_79b9)) >>> 0;
+  x = Math.imul(x ^ (x >>> 16), 0x85eb_ca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2_ae35);
+  return ((x ^ (x >>> 16)) >>> 0) / 2 ** 32;
 }
 
 function matches(rule: FaultRule, name: string, on: { device?: unknown; container?: unknown }): boolean {
@@ -114,10 +150,14 @@ function matches(rule: FaultRule, name: string, on: { device?: unknown; containe
 /** Refuses a rule that no schema can refuse. */
 export function checkFault(rule: FaultRule): void {
   const wrong = (why: string) => Refused.badRequest(`body of add-fault: ${why}`);
-  if ((rule.nth === undefined) === (rule.every === undefined))
-    throw wrong('exactly one of "nth" and "every"');
+  const times = [rule.nth, rule.every, rule.probability].filter((time) => time !== undefined);
+  if (times.length !== 1) throw wrong('exactly one of "nth", "every" and "probability"');
   const effects = [rule.errno, rule.delayMs, rule.dropCallback].filter((effect) => effect !== undefined);
   if (effects.length !== 1) throw wrong('exactly one of "errno", "delayMs" and "dropCallback"');
+  if (rule.jitterMs !== undefined && rule.delayMs === undefined) throw wrong('"jitterMs" is of a "delayMs"');
+  if (rule.seed !== undefined && rule.probability === undefined && rule.jitterMs === undefined) {
+    throw wrong('"seed" is of a "probability" or a "jitterMs"');
+  }
   if (rule.errno !== undefined && !isErrno(rule.errno)) throw wrong(`"${rule.errno}" is no errno`);
   if (rule.dropCallback) {
     if (!CALLBACKS.includes(rule.on)) throw wrong(`"dropCallback" is for ${CALLBACKS.join(', ')}`);
@@ -129,5 +169,5 @@ export function checkFault(rule: FaultRule): void {
 /** Whether a fault may strike a call: one that is made of others fails as they do. */
 function canFail(name: string): boolean {
   if (!isCallName(name) || callEntry(name).of) return false;
-  return name !== 'add-fault' && name !== 'remove-fault';
+  return !FAULT_CALLS.includes(name);
 }

@@ -17,6 +17,7 @@ import { MACHINE_LIMITS, type MachineLimits } from './limits.ts';
 import { type Listeners, listenersOf, type MachineListener } from './listener.ts';
 import { Refused } from './refused.ts';
 import { knownCall } from './table.ts';
+import { waitsForOf } from './underway.ts';
 
 /** Parameters of the host that are not the kernel's module parameters. */
 export interface PanicPolicy {
@@ -88,7 +89,7 @@ export class Machine {
     const known = knownCall(call.call)!;
     if (known.isConvenience) {
       const plan = CONVENIENCES[known.name as Convenience](this, call);
-      return new Sequence(this, known.name, plan, reqId, background);
+      return new Sequence(this, call, plan, reqId, background);
     }
     if (this.waiting.size >= this.limits.pendingCalls && !known.byDriver) {
       throw Refused.tooMany('calls under way', this.limits.pendingCalls);
@@ -217,11 +218,10 @@ export class Machine {
 
   /** Calls that have not been answered and are not dead, and what each waits for, in words. */
   underway(): string[] {
-    const waiting = this.kernel.scheduler.pending.map(({ call, device, waitsFor, sleepsUntil, callback }) => {
+    const waiting = this.kernel.scheduler.pending.map((task) => {
+      const { call, device, sleepsUntil } = task;
       const who = device === undefined ? call : `${call} of ${device}`;
-      if (waitsFor) return `${who} waits for ${waitsFor.name}`;
-      if (sleepsUntil !== null) return `${who} sleeps`;
-      return `${who} waits for the ${callback?.call} callback of ${callback?.device}`;
+      return sleepsUntil === null ? `${who} waits for ${waitsForOf(task)}` : `${who} sleeps`;
     });
     return [...waiting, ...[...this.delayed.keys()].map(({ call }) => `${call} is delayed by a fault`)];
   }

@@ -133,7 +133,7 @@ function restoreFaults({ faults }: Machine, state: SnapshotState, where: string)
       throw wrong(`${where}/faults/${i}/rule`, `cannot be: ${(error as Error).message}`);
     }
     if (fault.struck > fault.seen) throw wrong(`${where}/faults/${i}/struck`, 'is more than seen');
-    faults.restore(fault as FaultState);
+    faults.restore({ ...fault, paused: fault.paused ?? false } as FaultState);
   }
 }
 

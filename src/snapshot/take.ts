@@ -59,7 +59,12 @@ export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
         deviceNumber: kernel.deviceCount,
         ...(kernel.callCount > 0 && { call: kernel.callCount }),
       },
-      faults: faults.list().map(({ rule, seen, struck }) => ({ rule: canonical(rule), seen, struck })),
+      faults: faults.list().map(({ rule, seen, struck, paused }) => ({
+        rule: canonical(rule),
+        seen,
+        struck,
+        ...(paused ? { paused: true as const } : {}),
+      })),
       processes: [...kernel.processes.values()].map(saveProcess),
       groups: groupsOf(kernel).map((group) => saveGroup(group, owners.get(group))),
       devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets)),

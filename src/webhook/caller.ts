@@ -24,7 +24,9 @@ interface WebhookRequest {
 }
 
 /** What came back: a 2xx with its body, or the reason why there is none. */
-type WebhookOutcome = { ok: true; status: number; body: string } | { ok: false; reason: string };
+type WebhookOutcome =
+  | { ok: true; status: number; body: string }
+  | { ok: false; reason: string; status?: number; body?: string };
 
 /** The connections. */
 export interface Agents {
@@ -135,10 +137,11 @@ function sign(body: string, secret: string): string {
 
 function outcomeOf({ status, text }: PostAnswer): WebhookOutcome {
   if (text === null) return { ok: false, reason: `the body of the answer is over ${ANSWER_MAX} bytes` };
+  const answered = { status, body: text };
   if (status >= 300 && status < 400) {
-    return { ok: false, reason: `status ${status}: redirects are not followed` };
+    return { ok: false, reason: `status ${status}: redirects are not followed`, ...answered };
   }
-  if (status < 200 || status >= 300) return { ok: false, reason: `status ${status}` };
+  if (status < 200 || status >= 300) return { ok: false, reason: `status ${status}`, ...answered };
   return { ok: true, status, body: text };
 }
 

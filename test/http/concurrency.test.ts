@@ -175,6 +175,7 @@ describe('GET of an operation', () => {
     const operation = await heldUnmap();
     expect(await ok(rig.get(`operations/${operation}?wait=1&timeoutMs=1`))).toEqual({
       operation,
+      call: { call: 'unmap-dma', container: 'c0', iova: '0x10000', size: '0x1000' },
       done: false,
       timedOut: true,
       timeoutMs: 1,

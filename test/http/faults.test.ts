@@ -123,8 +123,8 @@ test('a trace with faults replays with no difference and without waiting', async
 });
 
 test.each([
-  [{ on: 'map-dma', errno: 'ENOMEM' }, 'exactly one of "nth" and "every"'],
-  [{ on: 'map-dma', nth: 1, every: 1, errno: 'ENOMEM' }, 'exactly one of "nth" and "every"'],
+  [{ on: 'map-dma', errno: 'ENOMEM' }, 'exactly one of "nth", "every" and "probability"'],
+  [{ on: 'map-dma', nth: 1, every: 1, errno: 'ENOMEM' }, 'exactly one of "nth", "every" and "probability"'],
   [{ on: 'map-dma', nth: 1 }, 'exactly one of "errno", "delayMs" and "dropCallback"'],
   [{ on: 'map-dma', nth: 1, errno: 'ENOSUCH' }, '"ENOSUCH" is no errno'],
   [{ on: 'map-dma', nth: 1, dropCallback: true }, '"dropCallback" is for dma-unmap'],
@@ -141,4 +141,80 @@ test('a reset removes every rule', async () => {
   await fault({ on: 'map-dma', nth: 1, errno: 'ENOMEM' });
   await rig.http('POST', '/v1/reset');
   expect((await rig.http('GET', '/v1/faults')).body.faults).toEqual([]);
+});
+
+/** Which of so many maps of a fresh rig a rule strikes. */
+async function struckOf(rule: object, maps = 60): Promise<number[]> {
+  await rig.http('POST', '/v1/setup', {
+    containers: [{}],
+    devices: [{ driver: { type: 'synthetic', onDmaUnmap: 'ignore' }, container: 'c0' }],
+    faults: [rule],
+  });
+  const struck = [];
+  for (let i = 0; i < maps; i++) if ((await map(i)).status !== 200) struck.push(i);
+  return struck;
+}
+
+test('probability: so many of the calls fail, the same ones for the same seed, others for another', async () => {
+  const rule = { on: 'map-dma', probability: 0.25, seed: 7, errno: 'ENOMEM' };
+  const first = await struckOf(rule);
+  expect(first.length).toBeGreaterThan(5);
+  expect(first.length).toBeLessThan(30);
+  expect(await struckOf(rule)).toEqual(first);
+  expect(await struckOf({ ...rule, seed: 8 })).not.toEqual(first);
+  expect(await struckOf({ ...rule, probability: 1 }, 5)).toEqual([0, 1, 2, 3, 4]);
+});
+
+test('probability goes on where a snapshot left it', async () => {
+  const rule = { on: 'map-dma', probability: 0.5, seed: 3, errno: 'ENOMEM' };
+  const whole = await struckOf(rule, 40);
+  const begun = await struckOf(rule, 20);
+  const { body: snapshot } = await rig.http('GET', '/v1/snapshot');
+  await rig.http('POST', '/v1/reset');
+  await rig.http('PUT', '/v1/snapshot', snapshot);
+  for (let i = 20; i < 40; i++) if ((await map(i)).status !== 200) begun.push(i);
+  expect(begun).toEqual(whole);
+});
+
+test('jitterMs: a delay is up to so much longer, the same for the same seed', async () => {
+  const delays = async () => {
+    await struckOf({ on: 'map-dma', every: 1, delayMs: 1, jitterMs: 3, seed: 5 }, 12);
+    const { events } = (await rig.http('GET', '/v1/events?kind=fault')).body as {
+      events: { delayMs: number }[];
+    };
+    return events.map(({ delayMs }) => delayMs);
+  };
+  const first = await delays();
+  expect(new Set(first).size).toBeGreaterThan(1);
+  for (const delay of first) expect([1, 2, 3, 4]).toContain(delay);
+  expect(await delays()).toEqual(first);
+});
+
+test('paused faults strike and count nothing until they are resumed; one, or all', async () => {
+  await fault({ fault: 'a', on: 'map-dma', every: 1, errno: 'ENOMEM' });
+  await fault({ fault: 'b', on: 'unmap-dma', every: 1, errno: 'EIO' });
+  const paused = async () =>
+    ((await rig.http('GET', '/v1/faults')).body.faults as { paused?: boolean; seen: number }[]).map((one) => [
+      one.paused,
+      one.seen,
+    ]);
+  expect((await rig.http('POST', '/v1/pause-faults', { fault: 'a' })).status).toBe(200);
+  expect([(await map(0)).status, (await unmap(0)).body.errno]).toEqual([200, 'EIO']);
+  expect(await paused()).toEqual([
+    [true, 0],
+    [undefined, 1],
+  ]);
+  await rig.http('POST', '/v1/pause-faults');
+  expect((await unmap(0)).status).toBe(200);
+  await rig.http('POST', '/v1/resume-faults');
+  expect([(await map(0)).body.errno, (await unmap(0)).body.errno]).toEqual(['ENOMEM', 'EIO']);
+});
+
+test('DELETE of all faults removes every rule', async () => {
+  await fault({ on: 'map-dma', every: 1, errno: 'ENOMEM' });
+  await fault({ on: 'unmap-dma', every: 1, errno: 'EIO' });
+  expect((await rig.http('DELETE', '/v1/faults')).status).toBe(204);
+  expect((await rig.http('GET', '/v1/faults')).body.faults).toEqual([]);
+  expect((await map(0)).status).toBe(200);
+  expect((await fault({ on: 'map-dma', every: 1, errno: 'ENOMEM' })).body).toEqual({ fault: 'f2' });
 });

@@ -56,7 +56,15 @@ describe('entries', () => {
         reqId: 'map-1',
         call: { call: 'map-dma', container: 'c0', ...args },
       },
-      { seq: since + 2, kind: 'answer', cause: since + 1, container: 'c0', how: 'returned', errno: null },
+      {
+        seq: since + 2,
+        kind: 'answer',
+        cause: since + 1,
+        call: 'map-dma',
+        container: 'c0',
+        how: 'returned',
+        errno: null,
+      },
     ]);
   });
 

@@ -28,6 +28,7 @@ const answer = (cause: number, how = 'returned', errno: string | null = null): E
   seq: 900 + cause,
   kind: 'answer',
   cause,
+  call: 'unmap-dma',
   container: 'c0',
   how,
   errno,
@@ -36,6 +37,7 @@ const callback = (cause: number, iova: string, attempt: number, device = 'd0'): 
   seq: 500 + cause,
   kind: 'invalidation',
   cause,
+  call: 'unmap-dma',
   container: 'c0',
   device,
   iova,
@@ -105,16 +107,18 @@ test('a container shows the rounds under way and the two newest that are done', 
 
 test.each(['BUG_ON', 'DEADLOCK'])('a %s ends a round for ever', (kind) => {
   take(call(1, 'unmap-dma'), callback(1, '0x1000', 11));
-  expect(take({ seq: 9, kind: 'splat', cause: 1, container: 'c0', splat: { kind } })).toEqual(['c0']);
+  expect(
+    take({ seq: 9, kind: 'splat', cause: 1, call: 'unmap-dma', container: 'c0', splat: { kind } }),
+  ).toEqual(['c0']);
   take(answer(1, 'killed'));
   expect(rounds.of('c0')).toMatchObject([{ end: 'killed', round: { fatal: kind } }]);
 });
 
 test('a WARN_ON ends none', () => {
   take(call(1, 'unmap-dma'), callback(1, '0x1000', 1));
-  expect(take({ seq: 9, kind: 'splat', cause: 1, container: 'c0', splat: { kind: 'WARN_ON' } })).toEqual([
-    undefined,
-  ]);
+  expect(
+    take({ seq: 9, kind: 'splat', cause: 1, call: 'unmap-dma', container: 'c0', splat: { kind: 'WARN_ON' } }),
+  ).toEqual([undefined]);
   expect(rounds.of('c0')).toMatchObject([{ end: null, round: { fatal: null } }]);
 });
 

@@ -47,6 +47,7 @@ describe('a line of the log', () => {
       seq: 9,
       kind: 'invalidation' as const,
       cause: 1,
+      call: 'unmap-dma',
       device: 'd0',
       iova: '0x0',
       length: '0x1000',
@@ -62,7 +63,7 @@ describe('a line of the log', () => {
 
   test('a BUG_ON names its place and a DEADLOCK its locks', () => {
     const bug = { kind: 'BUG_ON', function: 'f', condition: 'x > 10', file: 'a.c', line: 3 };
-    expect(lineOf({ seq: 9, kind: 'splat', cause: 1, splat: bug })).toEqual({
+    expect(lineOf({ seq: 9, kind: 'splat', cause: 1, call: 'unmap-dma', splat: bug })).toEqual({
       name: 'BUG_ON',
       text: 'x > 10',
       more: 'f() a.c:3',
@@ -73,7 +74,13 @@ describe('a line of the log', () => {
       { iova: '0x1000', pfn: '0x1', refCount: 1, devices: [d0] },
       { iova: '0x5000', pfn: '0x2', refCount: 2, devices: [d0, { device: 'd1', count: 1 }] },
     ];
-    const left = lineOf({ seq: 9, kind: 'splat', cause: 1, splat: { ...bug, pinCount: 2, pins } });
+    const left = lineOf({
+      seq: 9,
+      kind: 'splat',
+      cause: 1,
+      call: 'unmap-dma',
+      splat: { ...bug, pinCount: 2, pins },
+    });
     expect(left.more).toBe('f() a.c:3 · 2 pins left: 0x1000 of d0; 0x5000 of d0, d1');
     expect(wedgeInWords(bug)).toBe('BUG_ON(x > 10) in f(), a.c:3');
     expect(wedgeInWords({ kind: 'DEADLOCK', condition: 'a holds b' })).toBe('DEADLOCK: a holds b');

@@ -55,6 +55,7 @@ test('a callback carries call, container, device, range, attempt, round, seq and
   expect([status, body.size]).toEqual([200, '0x10000']);
   expect(driver.received.map((callback) => callback.body)).toEqual([
     {
+      rig: 'default',
       call: 'dma-unmap',
       container: 'c0',
       device: 'd0',
@@ -305,4 +306,31 @@ test('a webhook under way when the service closes: the unmap is answered 503', a
   await inCallback;
   await rig.app.close();
   expect((await pending).status).toBe(503);
+});
+
+test('with journalBodies the journal has what was sent and what came back, also where that counts as nothing', async () => {
+  const answers = ['{"unpin": [{"iova": "0x15000", "npage": 1}]}', 'x'.repeat(5000)];
+  const driver = await serve((_callback, response) => {
+    if (answers.length === 1) response.end(answers.pop());
+    else response.writeHead(500).end(answers.pop());
+  });
+  await attached({ url: driver.url, journalBodies: true });
+  expect((await unmap()).body.size).toBe('0x10000');
+  const [failed, returned] = (await webhookEvents()).map(({ webhook }) => webhook);
+  expect(failed).toMatchObject({ outcome: 'failed', status: 500, answer: 'x'.repeat(4096) });
+  expect(returned).toMatchObject({
+    outcome: 'returned',
+    answer: '{"unpin": [{"iova": "0x15000", "npage": 1}]}',
+  });
+  expect(returned?.request).toEqual(driver.received[1]?.body);
+});
+
+test('without journalBodies it has neither', async () => {
+  const driver = await serve((_callback, response) => {
+    response.end('{"unpin": [{"iova": "0x15000", "npage": 1}]}');
+  });
+  await attached({ url: driver.url });
+  await unmap();
+  const [event] = await webhookEvents();
+  expect(Object.keys(event!.webhook).sort()).toEqual(['callback', 'device', 'outcome', 'status', 'url']);
 });

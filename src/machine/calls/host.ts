@@ -1,13 +1,23 @@
+import { FaultFields } from '../../../schemas/faults.ts';
 import { giveTime } from '../../drivers/index.ts';
-import { type CallHandlers, idTaken, NOTHING } from '../call-handler.ts';
+import { type CallHandlers, idTaken, NOTHING, type PreparedCall } from '../call-handler.ts';
 import { checkFault } from '../faults.ts';
+import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
 
 /** The largest value of the parameter dma_entry_limit, an unsigned int. */
 const UINT_MAX = 2n ** 32n - 1n;
 
 /** Calls on the host itself. */
-export const hostCalls: CallHandlers<'sleep' | 'set-parameters' | 'add-fault' | 'remove-fault'> = {
+export const hostCalls: CallHandlers<
+  | 'sleep'
+  | 'set-parameters'
+  | 'add-fault'
+  | 'remove-fault'
+  | 'clear-faults'
+  | 'pause-faults'
+  | 'resume-faults'
+> = {
   /** The process sleeps: deferred work of the driver models has time. */
   sleep: (m, _host, { milliseconds }) =>
     function* (task) {
@@ -31,13 +41,13 @@ export const hostCalls: CallHandlers<'sleep' | 'set-parameters' | 'add-fault' | 
       return NOTHING;
     },
   'add-fault': (m, _host, args) => {
-    const { fault, on, container, device, nth, every, errno, delayMs, dropCallback } = args;
-    const rule = { fault, on, container, device, nth, every, errno, delayMs, dropCallback };
-    const given = Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined));
+    const given = Object.fromEntries(
+      Object.entries(args).filter(([field, value]) => field in FaultFields && value !== undefined),
+    );
     checkFault(given as typeof args);
     m.faults.checkRoom();
     return function* (task) {
-      return m.faults.add(given as typeof args) ?? idTaken(task, 'fault', fault!);
+      return m.faults.add(given as typeof args) ?? idTaken(task, 'fault', args.fault!);
     };
   },
   'remove-fault': (m, id) => {
@@ -47,4 +57,19 @@ export const hostCalls: CallHandlers<'sleep' | 'set-parameters' | 'add-fault' | 
       return NOTHING;
     };
   },
+  'clear-faults': (m) =>
+    function* () {
+      m.faults.clear();
+      return NOTHING;
+    },
+  'pause-faults': (m, _host, { fault }) => pauseFaults(m, fault, true),
+  'resume-faults': (m, _host, { fault }) => pauseFaults(m, fault, false),
 };
+
+function pauseFaults(m: Machine, fault: string | undefined, paused: boolean): PreparedCall {
+  if (fault !== undefined && !m.faults.has(fault)) throw Refused.notFound('fault', fault);
+  return function* () {
+    m.faults.pause(fault, paused);
+    return NOTHING;
+  };
+}
