@@ -1,3 +1,4 @@
+import type { CallObject } from '../../schemas/calls.ts';
 import type { Answer } from '../machine/answer.ts';
 import type { StartedCall } from '../machine/call-task.ts';
 import { Turns } from '../turns.ts';
@@ -12,6 +13,8 @@ export interface LongWork {
 /** Work that is done in turns while others have theirs, and that is an operation as a call is. */
 export class Work implements StartedCall {
   answer: Answer | null = null;
+  /** What it is, as a call is one. */
+  readonly object: CallObject;
   readonly effects = null;
   private cancelled = false;
   private waiters: ((answer: Answer) => void)[] = [];
@@ -19,7 +22,9 @@ export class Work implements StartedCall {
   constructor(
     readonly name: string,
     private readonly work: LongWork,
-  ) {}
+  ) {
+    this.object = { call: name };
+  }
 
   /** Does it; never rejects. */
   async start(): Promise<void> {
