@@ -11,8 +11,23 @@ function show(value: unknown): string {
   if (value === undefined) return 'missing';
   // JSON has no infinity: 1e400 would show as null.
   if (typeof value === 'number') return String(value);
-  const text = JSON.stringify(value) ?? String(value);
+  const text = head(value, SHOWN + 1);
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+}
+
+/** The first `room` characters or a few more of a value's JSON: however large or deep it is, no more is looked at. */
+function head(value: unknown, room: number): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, Math.max(room, 0)));
+  if (typeof value !== 'object' || value === null) return String(value);
+  const isList = Array.isArray(value);
+  let text = isList ? '[' : '{';
+  for (const key in value) {
+    if (text.length >= room) return text;
+    if (text.length > 1) text += ',';
+    if (!isList) text += `${JSON.stringify(key.slice(0, room))}:`;
+    text += head((value as Record<string, unknown>)[key], room - text.length);
+  }
+  return text + (isList ? ']' : '}');
 }
 
 /** A variant of a union of objects that are told apart by their `type`, or the one object that may be null. */
