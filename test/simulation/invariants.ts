@@ -8,6 +8,9 @@ import type { Iommu } from '../../src/kernel/type1/iommu.ts';
 import type { Type1 } from '../../src/kernel/type1/type1.ts';
 import { ClassicContainer } from '../../src/kernel/vfio/classic-container.ts';
 
+/** The WARN_ON of a mapping that is freed with pins in it (W6). */
+const LEAK = '!RB_EMPTY_ROOT(&dma->pfn_list)';
+
 /** What must be true of a kernel whenever nothing runs in it. */
 export class Invariants {
   /** The limit of each type1 instance, as it was when it was first seen. */
@@ -19,9 +22,9 @@ export class Invariants {
   /** How often each was looked at. */
   readonly checked = { kernels: 0, charges: 0, pins: 0, locks: 0 };
 
-  /** The kernel has said that pages leaked. */
-  leaks(kernel: Kernel): void {
-    this.leaky.add(kernel);
+  /** The kernel has printed something: of some splats its pages leak. */
+  splat(kernel: Kernel, splat: object): void {
+    if ('condition' in splat && splat.condition === LEAK) this.leaky.add(kernel);
   }
 
   /** A kernel was made from a snapshot: what had leaked before stays so. */

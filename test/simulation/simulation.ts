@@ -446,9 +446,7 @@ export class Simulation {
       if (event.kind === 'answer') {
         this.demand(seen.open.delete(event.cause), () => `call ${event.cause} is answered twice`);
       }
-      if (event.kind === 'splat' && 'condition' in event.splat) {
-        if (event.splat.condition === '!RB_EMPTY_ROOT(&dma->pfn_list)') this.invariants.leaks(kernel);
-      }
+      if (event.kind === 'splat') this.invariants.splat(kernel, event.splat);
     }
   }
 

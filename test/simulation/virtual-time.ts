@@ -37,6 +37,8 @@ export class VirtualTime {
   private now = START_MS;
   private made = 0;
   private readonly timers = new Set<Timer>();
+  /** Whether a timer that is being made fires at once, whatever its time. */
+  firesAtOnce: () => boolean = () => false;
   private readonly real = {
     setTimeout: globalThis.setTimeout,
     clearTimeout: globalThis.clearTimeout,
@@ -106,7 +108,8 @@ export class VirtualTime {
   }
 
   private add(action: Action, args: readonly unknown[], ms: number, every: number | null): Timer {
-    const timer = new Timer(action, args, every, this.now + Math.max(Number(ms) || 0, 0), this.made++);
+    const after = every === null && this.firesAtOnce() ? 0 : Math.max(Number(ms) || 0, 0);
+    const timer = new Timer(action, args, every, this.now + after, this.made++);
     this.timers.add(timer);
     return timer;
   }
