@@ -7,10 +7,11 @@ import { Lines } from '../src/host/lines.ts';
 import type { Answer } from '../src/machine/answer.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
-import { Turns } from '../src/turns.ts';
+import type { Turns } from '../src/turns.ts';
 import { errorReply, lineOf, refusalReply, replyLine } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
+import { streamFor } from './work.ts';
 
 /** `POST /v1/batch`: calls in, one a line; answers out, one a line, in order, as they come. */
 export function batchRoutes(app: FastifyInstance, service: Service): void {
@@ -36,8 +37,10 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
           throw Refused.badRequest(`the body must be calls, one a line, as ${NDJSON_TYPE}`);
         }
         const log = (err: unknown) => request.log.error({ err, reqId: request.id }, 'failed');
-        const answering = new Answering(new BatchRun(host, request.id), service.config.bodyLimit, log);
-        return reply.type(NDJSON_TYPE).send(Readable.from(answering.answers(input)));
+        const { bodyLimit, maxBatchLines } = service.config;
+        const run = new BatchRun(host, request.id, maxBatchLines);
+        const stream = streamFor(service, (work) => new Answering(run, bodyLimit, work, log).answers(input));
+        return reply.type(NDJSON_TYPE).send(stream);
       },
     );
   });
@@ -46,11 +49,11 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
 /** Answers a stream of calls, those to the lines of one chunk as one text. */
 class Answering {
   private readonly lines: Lines;
-  private readonly turns: Turns = new Turns();
 
   constructor(
     private readonly batch: BatchRun,
     limit: number,
+    private readonly work: Turns,
     private readonly log: (error: unknown) => void,
   ) {
     this.lines = new Lines(limit);
@@ -58,12 +61,19 @@ class Answering {
 
   async *answers(input: Readable): AsyncGenerator<string> {
     input.setEncoding('utf8');
-    for await (const chunk of input) yield* this.toLines(this.lines.take(String(chunk)));
-    yield* this.toLines(this.lines.end());
+    try {
+      for await (const chunk of input) if (!this.over) yield* this.toLines(this.lines.take(String(chunk)));
+      if (!this.over) yield* this.toLines(this.lines.end());
+    } catch (error) {
+      // Stopped: the calls that were made are answered, the rest is not made.
+      yield this.failed(error);
+    }
   }
 
   /** What is due goes out before a call is waited for. */
   private async *toLines(lines: Iterable<string | Refused>): AsyncGenerator<string> {
+    const { work } = this;
+    work.begin();
     let due = '';
     for (const line of lines) {
       let reply = this.to(line);
@@ -71,12 +81,14 @@ class Answering {
         if (due !== '') yield due;
         due = '';
         reply = await reply;
+        work.begin();
       }
       due += reply;
-      if (!this.turns.isOver) continue;
+      if (this.over) break;
+      if (!work.isOver) continue;
       yield due;
       due = '';
-      await this.turns.next();
+      await work.next();
     }
     if (due !== '') yield due;
   }
@@ -90,6 +102,11 @@ class Answering {
     } catch (error) {
       return this.failed(error);
     }
+  }
+
+  /** What comes after the last call a batch may have is not made. */
+  private get over(): boolean {
+    return this.batch.isOver;
   }
 
   private reply(answer: Answer | NotAwaited): string {

@@ -6,10 +6,11 @@ import { heldAgainst, newIn } from '../src/kernel/generations/differences.ts';
 import { ALL_GENERATIONS, channelOf, GENERATIONS } from '../src/kernel/generations/index.ts';
 import { Refused } from '../src/machine/refused.ts';
 import { scenarioOf } from '../src/replay/check.ts';
-import { compareKernels } from '../src/replay/compare-kernels.ts';
+import { comparisonSteps } from '../src/replay/compare-kernels.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
+import { workFor } from './work.ts';
 
 const Comparison = Type.Object(
   {
@@ -60,7 +61,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
         response: { 200: ComparisonView, '4xx': PROBLEM_RESPONSE },
       },
     },
-    ({ body }) => {
+    ({ body }, reply) => {
       const scenario = scenarioOf(body);
       if (scenario.steps.length > service.config.compareSteps) {
         throw Refused.tooLarge(
@@ -69,12 +70,12 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
       }
       const kernels = 'scenario' in body ? body.kernels : undefined;
       const generations = kernels?.map((version) => service.generation(version)) ?? GENERATIONS;
-      return {
+      return workFor(service, reply, async (work) => ({
         id: scenario.id,
         kernels: generations.map(({ version }) => version),
         unrecorded: generations.flatMap(({ version, recorded }) => (recorded ? [] : [version])),
-        steps: compareKernels(scenario, generations, (gen) => service.scratchMachine(gen)),
-      };
+        steps: await work.do(comparisonSteps(scenario, generations, (gen) => service.scratchMachine(gen))),
+      }));
     },
   );
 }

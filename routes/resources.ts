@@ -21,7 +21,7 @@ import { describeModels } from '../src/views/models.ts';
 import { describeProcess } from '../src/views/process.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
-import { rigOf } from './rig-of.ts';
+import { showing } from './rig-of.ts';
 
 const ById = Type.Object(PagingById, { additionalProperties: false });
 const ByPosition = Type.Object(PagingByPosition, { additionalProperties: false });
@@ -45,10 +45,11 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           response: { 200: pageOf(name, view), '4xx': PROBLEM_RESPONSE },
         },
       },
-      (request) => {
-        const { page, ...rest } = pageById(items(rigOf(service, request).host), request.query);
-        return { [name]: page, ...rest };
-      },
+      (request) =>
+        showing(service, request, ({ host }) => {
+          const { page, ...rest } = pageById(items(host), request.query);
+          return { [name]: page, ...rest };
+        }),
     );
   list('processes', 'process', ProcessView, (host) => described(host.kernel.processes, describeProcess));
   list('containers', 'container', ContainerView, (host) => {
@@ -77,7 +78,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           response: { 200: view, '4xx': PROBLEM_RESPONSE },
         },
       },
-      (request) => show(rigOf(service, request).host, request.params[tag]!),
+      (request) => showing(service, request, ({ host }) => show(host, request.params[tag]!)),
     );
   get('processes', 'process', ProcessView, (host, id) => describeProcess(host.machine.process(id)));
   get('containers', 'container', ContainerView, (host, id) =>
@@ -97,7 +98,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
         response: { 200: ModelsView, '4xx': PROBLEM_RESPONSE },
       },
     },
-    (request) => describeModels(rigOf(service, request).host.kernel),
+    (request) => showing(service, request, ({ host }) => describeModels(host.kernel)),
   );
 
   const within = <S extends TSchema>(
@@ -117,13 +118,14 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           response: { 200: pageOf(name, view), '4xx': PROBLEM_RESPONSE },
         },
       },
-      (request) => {
-        const { page, ...rest } = pageByPosition(
-          items(rigOf(service, request).host.machine.container(request.params.container)),
-          request.query,
-        );
-        return { [name]: page, ...rest };
-      },
+      (request) =>
+        showing(service, request, ({ host }) => {
+          const { page, ...rest } = pageByPosition(
+            items(host.machine.container(request.params.container)),
+            request.query,
+          );
+          return { [name]: page, ...rest };
+        }),
     );
   within('mappings', MappingView, mappingsOf);
   within('pins', PinView, pinsOf);

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema, TraceSchema } from '../schemas/scenario.ts';
@@ -10,10 +9,11 @@ import { curlScript } from '../src/replay/curl-script.ts';
 import { replaySteps } from '../src/replay/replay.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
-import { inTurns } from '../src/turns.ts';
+import type { Turns } from '../src/turns.ts';
 import { errorReply } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
+import { streamFor, workFor } from './work.ts';
 
 const TraceQuery = Type.Object(
   {
@@ -86,21 +86,28 @@ function routes(app: FastifyInstance, service: Service): void {
     },
     (request, reply) => {
       const { body } = request;
-      const run = async (scenario: Scenario) => ({
-        id: scenario.id,
-        kernel: scenario.kernel,
-        steps: scenario.steps.length,
-        differences: await inTurns(
-          replaySteps(service.scratchMachine(service.generation(scenario.kernel)), scenario),
-        ),
-      });
-      if (!(body instanceof Lines)) {
-        return run(scenarioOf(body, rigOf(service, request).host.kernel.gen.version));
-      }
-      const results = async function* () {
-        for (const line of body.lines()) yield `${JSON.stringify(await replayLine(line, run))}\n`;
+      const run = async (work: Turns, scenario: Scenario) => {
+        const machine = service.scratchMachine(service.generation(scenario.kernel));
+        const { id, kernel, steps } = scenario;
+        return {
+          id,
+          kernel,
+          steps: steps.length,
+          differences: await work.do(replaySteps(machine, scenario)),
+        };
       };
-      return reply.type(NDJSON_TYPE).send(Readable.from(results()));
+      if (!(body instanceof Lines)) {
+        const scenario = scenarioOf(body, rigOf(service, request).host.kernel.gen.version);
+        return workFor(service, reply, (work) => run(work, scenario));
+      }
+      const results = async function* (work: Turns) {
+        for (const line of body.lines()) {
+          work.begin();
+          yield `${JSON.stringify(await replayLine(line, (scenario) => run(work, scenario)))}\n`;
+          if (work.isOver) await work.next();
+        }
+      };
+      return reply.type(NDJSON_TYPE).send(streamFor(service, results));
     },
   );
 }

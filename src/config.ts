@@ -138,6 +138,17 @@ const SETTINGS = {
     help: 'streams and waits for events of one rig at once',
     ...integer(1, 65536),
   },
+  maxWorks: {
+    flag: 'max-works',
+    help: 'long requests under way at once: replays, comparisons, batches, snapshots, long lists',
+    ...integer(1, 65536),
+  },
+  workSeconds: {
+    flag: 'work-seconds',
+    help: 'seconds that a long request may be at work, in all its turns together',
+    ...integer(1, 86_400),
+  },
+  maxBatchLines: { flag: 'max-batch-lines', help: 'calls of one batch', ...integer(1, 2 ** 31 - 1) },
   maxRigs: { flag: 'max-rigs', help: 'rigs at once', ...integer(1, 65536) },
   rigIdleSeconds: {
     flag: 'rig-idle-seconds',
@@ -189,6 +200,9 @@ export const DEFAULT_CONFIG: Config = {
   keepAliveSeconds: 75,
   maxConnections: 4096,
   maxReaders: 2048,
+  maxWorks: 256,
+  workSeconds: 120,
+  maxBatchLines: 1_000_000,
   maxRigs: 1024,
   rigIdleSeconds: 3600,
   maxProcesses: DEFAULT_LIMITS.processes,

@@ -5,6 +5,7 @@ import type { Work } from './explore/work.ts';
 import { Host, type PanicReason } from './host/host.ts';
 import type { Journal } from './host/journal.ts';
 import type { HostLogger } from './host/kernel-log.ts';
+import { Works } from './host/works.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
 import { Machine } from './machine/machine.ts';
 import { Refused } from './machine/refused.ts';
@@ -13,6 +14,7 @@ import { Metrics } from './metrics/metrics.ts';
 import type { Step } from './replay/scenario.ts';
 import { Rig } from './rig/rig.ts';
 import { DEFAULT_RIG, Rigs } from './rig/rigs.ts';
+import { Turn } from './turns.ts';
 import { VERSION } from './version.ts';
 import { WebhookAllow } from './webhook/allow.ts';
 import { type Agents, WebhookCaller } from './webhook/caller.ts';
@@ -50,8 +52,9 @@ interface ServiceOptions {
 export class Service {
   readonly rigs: Rigs;
   readonly metrics: Metrics;
+  readonly works: Works;
   private readonly webhooks: WebhookCaller;
-  private readonly works = new Set<Work>();
+  private readonly searches = new Set<Work>();
   private readonly sweeper: NodeJS.Timeout | null;
 
   constructor(
@@ -59,6 +62,7 @@ export class Service {
     private readonly options: ServiceOptions,
   ) {
     this.webhooks = new WebhookCaller(new WebhookAllow(config.webhookAllow), undefined, options.agents);
+    this.works = new Works(config.maxWorks, config.workSeconds);
     const idleMs = config.rigIdleSeconds * 1000;
     this.metrics = new Metrics(() => this.rigs.list());
     this.rigs = new Rigs((name, now) => this.makeRig(name, now), config.maxRigs, idleMs);
@@ -77,6 +81,7 @@ export class Service {
       log,
       webhooks: this.webhooks,
       delays: true,
+      pauses: true,
       realMemory: config.processMemory === 'real',
       metrics: this.metrics,
       traceOverflow: options.traceOverflow,
@@ -159,7 +164,8 @@ export class Service {
 
   /** A fresh machine within the configured limits that shares nothing with any rig. */
   scratchMachine(gen: Generation): Machine {
-    return new Machine(gen, hostLimits(this.config));
+    // Whoever runs it drives it from pause to pause.
+    return new Machine(gen, hostLimits(this.config), { pauses: new Turn(false) });
   }
 
   /** What `GET /version` says. */
@@ -203,15 +209,16 @@ export class Service {
    * @throws Refused where there is as much of it under way as there may be
    */
   begin(work: Work): void {
-    if (this.works.size >= WORKS) throw Refused.tooMany('searches under way', WORKS);
-    this.works.add(work);
-    work.start().finally(() => this.works.delete(work));
+    if (this.searches.size >= WORKS) throw Refused.tooMany('searches under way', WORKS);
+    this.searches.add(work);
+    work.start().finally(() => this.searches.delete(work));
   }
 
   /** Lets go whatever waits, because the service ends. */
   async close(): Promise<void> {
-    for (const work of this.works) work.cancel();
+    for (const work of this.searches) work.cancel();
     if (this.sweeper) clearInterval(this.sweeper);
+    this.works.stop('the service was stopped');
     this.rigs.close('the service was stopped');
     await this.webhooks.close();
   }

@@ -1,21 +1,92 @@
-import { setImmediate } from 'node:timers/promises';
-
 /** How long work goes on before others on this thread get their turn, milliseconds. */
-const TURN_MS = 8;
+const TURN_MS = 5;
 
-/** Work on this thread in turns: nobody's request waits for more than one of them. */
-export class Turns {
-  private end = performance.now() + TURN_MS;
+/** Work that waits for its next turn. In each round of the event loop one of them has it, however many there are. */
+const waiting: (() => void)[] = [];
 
-  /** Whether this turn has lasted long enough. */
-  get isOver(): boolean {
+function giveTurn(): void {
+  const action = waiting.shift();
+  if (waiting.length > 0) setImmediate(giveTurn);
+  action?.();
+}
+
+/** Does something when others on this thread have had their turn. */
+function nextTurn(action: () => void): void {
+  if (waiting.length === 0) setImmediate(giveTurn);
+  waiting.push(action);
+}
+
+/** A stretch of work that does not pause by itself, and is asked whether it should. */
+export class Turn {
+  private end = 0;
+
+  /** @param byItself whether it goes on by itself; where not, whoever drives the work sees to that */
+  constructor(private readonly byItself: boolean = true) {}
+
+  begin(): void {
+    this.end = performance.now() + TURN_MS;
+  }
+
+  isDue(): boolean {
     return performance.now() >= this.end;
   }
 
-  /** Lets the others have theirs. */
+  later(goOn: () => void): void {
+    if (this.byItself) nextTurn(goOn);
+  }
+}
+
+/** Work on this thread in turns: nobody's request waits for more than one of them. It can be stopped between two. */
+export class Turns {
+  private began = performance.now();
+  private spent = 0;
+  private stopped: Error | null = null;
+
+  /**
+   * @param limitMs how long it may take in all its turns together, milliseconds
+   * @param tooLong what it ends with when it takes longer
+   */
+  constructor(
+    private readonly limitMs: number = Number.POSITIVE_INFINITY,
+    private readonly tooLong: () => Error = () => new Error('the work takes too long'),
+  ) {}
+
+  /** Whether this turn has lasted long enough. */
+  get isOver(): boolean {
+    return performance.now() - this.began >= TURN_MS;
+  }
+
+  /** A turn begins: what it waited for is no work. */
+  begin(): void {
+    this.began = performance.now();
+  }
+
+  /** It ends at its next turn, with this error. */
+  stop(why: Error): void {
+    this.stopped ??= why;
+  }
+
+  /**
+   * Lets the others have their turn.
+   *
+   * @throws what it was stopped with, or what it ends with when it takes too long
+   */
   async next(): Promise<void> {
-    await setImmediate();
-    this.end = performance.now() + TURN_MS;
+    this.spent += performance.now() - this.began;
+    await new Promise<void>(nextTurn);
+    this.began = performance.now();
+    if (this.stopped) throw this.stopped;
+    if (this.spent > this.limitMs) throw this.tooLong();
+  }
+
+  /** Does work that stops now and then. */
+  async do<T>(work: Generator<void, T>): Promise<T> {
+    this.begin();
+    for (;;) {
+      const { done, value } = work.next();
+      if (done) return value;
+      if (this.isOver) await this.next();
+    }
   }
 }
 
@@ -24,15 +95,5 @@ export function atOnce<T>(work: Generator<void, T>): T {
   for (;;) {
     const { done, value } = work.next();
     if (done) return value;
-  }
-}
-
-/** Does work that stops now and then, in turns. */
-export async function inTurns<T>(work: Generator<void, T>): Promise<T> {
-  const turns = new Turns();
-  for (;;) {
-    const { done, value } = work.next();
-    if (done) return value;
-    if (turns.isOver) await turns.next();
   }
 }

@@ -21,11 +21,19 @@ export interface NotAwaited {
  */
 export class BatchRun {
   private readonly pending = new Map<string, StartedCall>();
+  private taken = 0;
 
   constructor(
     private readonly host: Host,
     private readonly reqId: string,
+    /** Calls it may have. */
+    private readonly most: number = Number.POSITIVE_INFINITY,
   ) {}
+
+  /** Whether it has had more calls than it may have. */
+  get isOver(): boolean {
+    return this.taken > this.most;
+  }
 
   /**
    * Makes the call of one line. The answer is a promise only where the call has to wait.
@@ -33,6 +41,12 @@ export class BatchRun {
    * @throws Refused when the line is no call
    */
   take(line: string): Answer | NotAwaited | Promise<Answer> {
+    this.taken++;
+    if (this.isOver) {
+      throw Refused.tooLarge(
+        `the batch has more than ${this.most} lines, the limit here: the rest is not made`,
+      );
+    }
     const step = parse(line);
     if (step.call === 'await') return this.answer(this.started(String(step.of)));
     const { async } = step;

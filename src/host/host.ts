@@ -9,6 +9,7 @@ import { Refused } from '../machine/refused.ts';
 import type { Scenario, Step } from '../replay/scenario.ts';
 import { generationOfSnapshot, restoreSnapshot } from '../snapshot/restore.ts';
 import { takeSnapshot } from '../snapshot/take.ts';
+import { Turn } from '../turns.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { Console } from './dmesg.ts';
 import { Findings } from './findings.ts';
@@ -35,6 +36,8 @@ interface HostOptions {
   readonly webhooks: WebhookCaller | null;
   /** Whether faults that delay a call do so. */
   readonly delays: boolean;
+  /** Whether long work of the kernel pauses, so that others on this thread have their turn. */
+  readonly pauses?: boolean;
   /** Takes the steps of the trace that are more than are kept; without it they are dropped. */
   readonly traceOverflow?: ((steps: Step[]) => void) | undefined;
   /** Whether a process may have the memory of a real one. */
@@ -96,7 +99,8 @@ export class Host {
 
   /** @param fromNothing whether the machine stays as it is made; where not, its trace has no beginning */
   private make(gen: Generation, fromNothing: boolean): Current {
-    const { rig, limits, policy, log, webhooks, delays, metrics, realMemory, traceOverflow } = this.options;
+    const { rig, limits, policy, log, webhooks, delays, pauses, metrics, realMemory, traceOverflow } =
+      this.options;
     const journal = new Journal(limits.journal);
     const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing, traceOverflow);
     const console = new Console(journal);
@@ -120,6 +124,7 @@ export class Host {
       listeners,
       ...(webhooks ? { refusesWebhook: (url: string) => webhooks.refuses(url) } : {}),
       delay: delays ? wait : undefined,
+      pauses: pauses ? new Turn() : undefined,
       realMemory: realMemory
         ? (pid, id) => {
             const memory = RealMemory.of(pid, (fact) => trace.learnt(id(), fact));
@@ -219,7 +224,6 @@ export class Host {
     if (this.closed !== null) throw new Refused('abandoned', `${call.call} came after ${this.closed}`);
     this.refuseIfPanicked();
     const started = this.machine.start(call, reqId, background);
-    if (this.panicked !== null) this.machine.abandon(this.panicked);
     this.refuseIfPanicked();
     return started;
   }
@@ -228,7 +232,11 @@ export class Host {
   private panic(current: Current, reason: PanicReason): void {
     if (current.panicked !== null) return;
     const ends = this.options.onPanic(reason);
-    if (ends === 'rig') current.panicked = `Kernel panic - not syncing: ${reason}`;
+    if (ends !== 'rig') return;
+    const why = `Kernel panic - not syncing: ${reason}`;
+    current.panicked = why;
+    const { machine } = current;
+    machine.afterwards(() => machine.abandon(why));
   }
 
   private refuseIfPanicked(): void {

@@ -34,6 +34,10 @@ export class TaskDriverTask implements DriverTask {
     return this.task.refuse(errno, why);
   }
 
+  worked(): boolean {
+    return this.task.worked();
+  }
+
   lock(lock: Lock): KernelStep<void> {
     return this.task.lockNested(lock);
   }

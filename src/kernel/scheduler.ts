@@ -2,7 +2,17 @@ import type { CallbackReturn } from './callback.ts';
 import { findCycle, reportDeadlock } from './deadlock.ts';
 import { type Lock, Wedged } from './lock.ts';
 import type { SplatEvent } from './splats.ts';
-import { KernelBug, type KernelStep, type Task, type TaskEnd } from './task.ts';
+import { KernelBug, type KernelStep, RESCHED, type Task, type TaskEnd } from './task.ts';
+
+/** Says when long work is to stop for a while, so that others on the thread have their turn. */
+export interface Pauses {
+  /** Work that may be long goes on from here. */
+  begin(): void;
+  /** Whether it has gone on long enough. */
+  isDue(): boolean;
+  /** Has whoever runs the kernel call `goOn` when others have had their turn. */
+  later(goOn: () => void): void;
+}
 
 /**
  * Runs the kernel's tasks on one thread: each until it ends, waits for a lock, or waits for a callback.
@@ -15,6 +25,12 @@ export class Scheduler {
   /** Tasks that have stopped somewhere, in the order in which they first did. */
   private readonly stopped = new Set<Task>();
   private running = false;
+  /** Without it nothing pauses: whatever can go on does before run() or resume() returns. */
+  pauses: Pauses | null = null;
+  /** The task that pauses in the middle of its work; nothing else runs before goOn(). */
+  paused: Task | null = null;
+  /** Whether the work that goes on has been noticed to be long. */
+  private isLong = false;
   /** The time, milliseconds since boot. It passes only while somebody waits: see passTime. */
   now = 0;
 
@@ -44,7 +60,7 @@ export class Scheduler {
    * @param waits whether somebody waits
    */
   passTime(waits: () => boolean): void {
-    while (waits()) {
+    while (!this.paused && waits()) {
       const next = this.firstToWake();
       if (!next) return;
       this.now = next.sleepsUntil!;
@@ -105,18 +121,53 @@ export class Scheduler {
       return;
     }
     this.running = true;
+    this.isLong = false;
     try {
-      for (let task: Task | undefined = first; task; task = this.ready.shift()) this.advance(task);
+      for (let task: Task | undefined = first; task; task = this.paused ? undefined : this.ready.shift()) {
+        this.advance(task);
+      }
     } finally {
-      this.running = false;
+      this.running = this.paused !== null;
     }
+  }
+
+  /** The task that pauses goes on, and whatever it lets go on. */
+  goOn(): void {
+    const task = this.paused!;
+    this.paused = null;
+    this.running = false;
+    this.drain(task);
+  }
+
+  /** The task that pauses never goes on. */
+  dropPaused(): void {
+    this.paused = null;
+    this.running = false;
+    this.ready.length = 0;
+  }
+
+  /** Whether long work is to stop for a while. */
+  private pausesNow(): boolean {
+    if (!this.pauses) return false;
+    if (this.isLong) return this.pauses.isDue();
+    this.isLong = true;
+    this.pauses.begin();
+    return false;
   }
 
   private advance(task: Task): void {
     const { step } = task;
     if (!step) return;
     try {
-      const { done, value } = step.next();
+      let next = step.next();
+      while (next.value === RESCHED) {
+        if (this.pausesNow()) {
+          this.paused = task;
+          return;
+        }
+        next = step.next();
+      }
+      const { done, value } = next;
       if (done) {
         this.finish(task, { how: 'returned', value });
       } else if ('wait' in value) {
@@ -124,6 +175,8 @@ export class Scheduler {
         task.waitsFor = value.wait;
         value.wait.waiters.push({ task, shared: value.shared ?? false });
         this.breakCycle(task);
+      } else if ('resched' in value) {
+        throw new Error('RESCHED is one object');
       } else if ('sleep' in value) {
         this.stopped.add(task);
         task.sleepsUntil = this.now + value.sleep;

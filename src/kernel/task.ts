@@ -9,8 +9,21 @@ import { bug, prWarnLimit, splatOf, warn } from './printk.ts';
 import type { Splat, SplatDetails, SplatEvent, SplatId } from './splats.ts';
 import type { Device } from './vfio/device.ts';
 
-/** Where a kernel operation stops: at a lock somebody holds, in a callback to the outside, or to sleep (milliseconds). */
-type Suspension = { wait: Lock; shared?: boolean } | { callback: PendingCallback } | { sleep: number };
+/**
+ * Where a kernel operation stops: at a lock somebody holds, in a callback to the outside, to sleep (milliseconds), or
+ * (`RESCHED`) to go on at once, unless others on this thread are to have their turn.
+ */
+type Suspension =
+  | { wait: Lock; shared?: boolean }
+  | { callback: PendingCallback }
+  | { sleep: number }
+  | typeof RESCHED;
+
+/** cond_resched, in the middle of long work: locks stay held. A task yields it where `worked` says so. */
+export const RESCHED = { resched: true } as const;
+
+/** Work between two looks at whether others are to have their turn: pages, mappings or pins. */
+const WORK_MAX = 1024;
 
 /** A kernel operation that may stop on its way. Built-in drivers run inside it; it is resumed with no value. */
 export type KernelStep<T> = Generator<Suspension, T, void>;
@@ -38,6 +51,8 @@ const NONE: never[] = [];
  * carries its kernel, so that a kernel function needs nothing else of what is around it.
  */
 export class Task {
+  /** Work done since the last RESCHED. */
+  private work = 0;
   // Lists that most tasks leave empty are made when something is noted.
   private printed: SplatEvent[] = NONE;
   private findings: AdvisoryList | null = null;
@@ -110,6 +125,14 @@ export class Task {
   onCallback(_callback: PendingCallback): void {}
   /** The task has ended. */
   onEnd(): void {}
+
+  /** Counts work (pages, mappings, pins); whether there has been so much that RESCHED is to be yielded. */
+  worked(units = 1): boolean {
+    this.work += units;
+    if (this.work < WORK_MAX) return false;
+    this.work = 0;
+    return true;
+  }
 
   /** Refuses a call: notes why, in words, and returns the errno. */
   refuse(errno: Errno, why: string): Errno {

@@ -72,10 +72,9 @@ const NONE: readonly never[] = [];
 /** What an ended task is answered. Its parts are made when somebody looks: most of them nobody does. */
 export class TaskAnswer implements Answer {
   private shownEnd: AnswerEnd | null = null;
-  private shownInvalidations: readonly InvalidationEntry[] | null = null;
 
   constructor(
-    private readonly task: Task,
+    private readonly task: Task & { callbacks(): readonly InvalidationEntry[] },
     readonly milliseconds: number,
   ) {}
 
@@ -105,10 +104,7 @@ export class TaskAnswer implements Answer {
   }
 
   get invalidations(): readonly InvalidationEntry[] {
-    const { invalidations } = this.task;
-    if (invalidations.length === 0) return NONE;
-    this.shownInvalidations ??= invalidations.map(invalidationEntry);
-    return this.shownInvalidations;
+    return this.task.invalidations.length === 0 ? NONE : this.task.callbacks();
   }
 
   get advisories(): readonly AdvisoryEntry[] {

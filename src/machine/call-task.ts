@@ -32,6 +32,8 @@ export function answerTo(started: StartedCall): Promise<Answer> {
   return new Promise((resolve) => started.whenAnswered(resolve));
 }
 
+const NONE: never[] = [];
+
 /** A call as a task of the kernel. */
 export class CallTask extends Task implements StartedCall {
   /** The container it acts on when it begins, if any. */
@@ -51,6 +53,7 @@ export class CallTask extends Task implements StartedCall {
   private isAwaited: boolean;
   private made: Answer | null = null;
   private waiters: ((answer: Answer) => void)[] | null = null;
+  private entries: InvalidationEntry[] = NONE;
 
   constructor(
     readonly machine: Machine,
@@ -85,7 +88,18 @@ export class CallTask extends Task implements StartedCall {
   }
 
   delivered(): InvalidationEntry[] {
-    return this.invalidations.map(invalidationEntry);
+    return this.callbacks().slice();
+  }
+
+  /** Its callbacks so far as an answer shows them; a long list is made bit by bit, while the call is under way. */
+  callbacks(): readonly InvalidationEntry[] {
+    const { invalidations } = this;
+    if (invalidations.length === 0) return NONE;
+    if (this.entries === NONE) this.entries = [];
+    while (this.entries.length < invalidations.length) {
+      this.entries.push(invalidationEntry(invalidations[this.entries.length]!));
+    }
+    return this.entries;
   }
 
   whenAnswered(tell: (answer: Answer) => void): void {

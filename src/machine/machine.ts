@@ -6,6 +6,7 @@ import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ProcessMemory } from '../kernel/memory.ts';
 import type { Process } from '../kernel/process.ts';
+import type { Pauses } from '../kernel/scheduler.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 import type { Device } from '../kernel/vfio/device.ts';
@@ -15,8 +16,10 @@ import { CallTask, type StartedCall } from './call-task.ts';
 import { type FaultEffect, Faults } from './faults.ts';
 import { MACHINE_LIMITS, type MachineLimits } from './limits.ts';
 import { type Listeners, listenersOf, type MachineListener } from './listener.ts';
+import { QueuedCall } from './queued-call.ts';
 import { Refused } from './refused.ts';
 import { knownCall } from './table.ts';
+import { TurnQueue } from './turn-queue.ts';
 import { waitsForOf } from './underway.ts';
 
 /** Parameters of the host that are not the kernel's module parameters. */
@@ -44,6 +47,8 @@ interface MachineOptions {
   readonly realMemory?: ((pid: number, id: () => string) => ProcessMemory | null) | undefined;
   /** Makes the faults wait that delay a call. */
   readonly delay?: Delay | undefined;
+  /** Makes long work of the kernel pause; without it every call runs as far as it can before start() returns. */
+  readonly pauses?: Pauses | undefined;
 }
 
 /**
@@ -63,6 +68,10 @@ export class Machine {
   private readonly delayed = new Map<CallTask, () => void>();
   /** What is to be done when the kernel's work is done. */
   private readonly later: (() => void)[] = [];
+  /** What is to be done next when the work that pauses has gone on. */
+  private afterPause: (() => void) | null = null;
+  /** What waits until the kernel is through with what it does, and nobody holds the machine. */
+  readonly turns: TurnQueue;
 
   constructor(
     gen: Generation,
@@ -73,6 +82,8 @@ export class Machine {
     this.listeners = listenersOf(options.listeners ?? []);
     this.faults = new Faults(limits.faults);
     this.kernel = new Kernel(gen, limits);
+    this.kernel.scheduler.pauses = options.pauses ?? null;
+    this.turns = new TurnQueue(this.kernel);
     this.kernel.dropsCallback = (device) =>
       this.faults.drops('dma-unmap', device.id, device.group.container?.id);
   }
@@ -87,19 +98,68 @@ export class Machine {
    */
   start(call: CallObject, reqId?: string, background = false): StartedCall {
     const known = knownCall(call.call)!;
+    if (this.turns.isBusy) return this.startLater(call, known.byDriver, reqId, background);
     if (known.isConvenience) {
       const plan = CONVENIENCES[known.name as Convenience](this, call);
       return new Sequence(this, call, plan, reqId, background);
     }
-    if (this.waiting.size >= this.limits.pendingCalls && !known.byDriver) {
-      throw Refused.tooMany('calls under way', this.limits.pendingCalls);
-    }
+    if (!known.byDriver) this.refuseOneMore(this.limits.pendingCalls);
     const prepared = known.prepare(this, call);
     const task = new CallTask(this, call, known, reqId, background);
     const effect = this.faults.strike(call);
     if (effect) this.strike(task, prepared, effect);
     else this.run(task, prepared);
     return task;
+  }
+
+  /** Calls that have not been answered, wherever they wait. */
+  private get unanswered(): number {
+    return this.waiting.size + this.delayed.size + this.turns.length;
+  }
+
+  private refuseOneMore(limit: number): void {
+    if (this.unanswered >= limit) throw Refused.tooMany('calls under way', limit);
+  }
+
+  /** A call whose turn comes later. What it names is looked up then. */
+  private startLater(
+    call: CallObject,
+    byDriver: boolean,
+    reqId: string | undefined,
+    background: boolean,
+  ): StartedCall {
+    // What is under way might not end without a driver's calls; as many again are theirs.
+    const { pendingCalls } = this.limits;
+    this.refuseOneMore(byDriver ? 2 * pendingCalls : pendingCalls);
+    const queued = new QueuedCall(call);
+    this.turns.add({
+      call: call.call,
+      do: () => queued.begin(() => this.start(call, reqId, background)),
+      refuse: (error) => queued.refuse(error),
+    });
+    return queued;
+  }
+
+  /** Where the kernel's work pauses: goes on with `then` when others have had their turn. */
+  private pausedBefore(then: () => void): boolean {
+    const { paused } = this.kernel.scheduler;
+    if (!paused) return false;
+    // Told bit by bit, as it was done: nobody else runs in between.
+    this.tellCallbacks(paused as CallTask);
+    (paused as CallTask).callbacks();
+    this.afterPause = then;
+    this.options.pauses!.later(() => this.proceed());
+    return true;
+  }
+
+  /** Goes on with work that pauses, up to its next pause. */
+  proceed(): void {
+    const { afterPause } = this;
+    if (!afterPause) return;
+    this.afterPause = null;
+    this.kernel.scheduler.goOn();
+    afterPause();
+    this.turns.takeTurns();
   }
 
   /** A fault strikes a call: it fails before it does anything, or begins when its time has come. */
@@ -111,13 +171,13 @@ export class Machine {
     else
       this.delayed.set(
         task,
-        delay(effect.delayMs, () => this.begin(task)),
+        delay(effect.delayMs, () => this.turns.do(task.call, () => this.begin(task))),
       );
   }
 
   /** The time of a delayed call has come: what it names may have gone in the meantime. */
   private begin(task: CallTask): void {
-    this.delayed.delete(task);
+    if (!this.delayed.delete(task)) return;
     let prepared: PreparedCall;
     try {
       prepared = task.known.prepare(this, task.object);
@@ -131,15 +191,24 @@ export class Machine {
 
   /** Runs a call as a task, as far as it goes. */
   private run(task: CallTask, prepared: PreparedCall): void {
-    const { listeners } = this;
     task.container = this.containerOf(task);
-    for (const listener of listeners.called) listener.called!(task);
+    for (const listener of this.listeners.called) listener.called!(task);
     this.kernel.scheduler.run(task, task.begin(prepared));
-    if (task.end === null && !task.background) this.passTime(task);
+    this.ran(task);
+  }
+
+  /** A call has run as far as it can, or pauses. */
+  private ran(task: CallTask): void {
+    const again = () => this.ran(task);
+    if (this.pausedBefore(again)) return;
+    if (task.end === null && !task.background) {
+      this.passTime(task);
+      if (this.pausedBefore(again)) return;
+    }
     if (task.end === null || task.background) task.takeOps();
     if (task.end === null) {
       this.waiting.add(task);
-      for (const listener of listeners.waits) listener.waits!(task);
+      for (const listener of this.listeners.waits) listener.waits!(task);
     }
     this.settle();
   }
@@ -151,18 +220,25 @@ export class Machine {
 
   /** Somebody waits for a call from now on. */
   await(task: CallTask): void {
+    this.turns.do(task.call, () => this.passTimeFor(task));
+  }
+
+  private passTimeFor(task: CallTask): void {
     this.passTime(task);
+    if (this.pausedBefore(() => this.passTimeFor(task))) return;
     task.takeOps();
     this.settle();
   }
 
   /** A callback to the outside has returned: its call goes on. Does nothing where it has ended meanwhile. */
   resume(task: CallTask, answer: CallbackReturn): void {
-    const { callback } = task;
-    if (!callback) return;
-    for (const listener of this.listeners.returned) listener.returned!(task, callback, answer);
-    this.kernel.scheduler.resume(task, answer);
-    this.settle();
+    this.turns.do(task.call, () => {
+      const { callback } = task;
+      if (!callback) return;
+      for (const listener of this.listeners.returned) listener.returned!(task, callback, answer);
+      this.kernel.scheduler.resume(task, answer);
+      this.settle();
+    });
   }
 
   /** The kernel printed something because of a call. */
@@ -197,7 +273,11 @@ export class Machine {
 
   /** The kernel's work is done for now. */
   private settle(): void {
-    if (this.waiting.size > 0) this.passTimeForWaiting();
+    if (this.pausedBefore(() => this.settle())) return;
+    if (this.waiting.size > 0) {
+      this.passTimeForWaiting();
+      if (this.pausedBefore(() => this.settle())) return;
+    }
     for (const listener of this.listeners.quiet) listener.quiet!();
     while (this.later.length > 0) this.later.shift()!();
   }
@@ -223,7 +303,13 @@ export class Machine {
       const who = device === undefined ? call : `${call} of ${device}`;
       return sleepsUntil === null ? `${who} waits for ${waitsForOf(task)}` : `${who} sleeps`;
     });
-    return [...waiting, ...[...this.delayed.keys()].map(({ call }) => `${call} is delayed by a fault`)];
+    const { paused } = this.kernel.scheduler;
+    return [
+      ...(paused && !this.waiting.has(paused as CallTask) ? [`${paused.call} is at work`] : []),
+      ...waiting,
+      ...[...this.delayed.keys()].map(({ call }) => `${call} is delayed by a fault`),
+      ...this.turns.calls.map((call) => `${call} waits for its turn`),
+    ];
   }
 
   /** Ends every call under way: it will not be finished. */
@@ -233,10 +319,16 @@ export class Machine {
       task.giveUp(abandoned(task.call, why));
     }
     this.delayed.clear();
-    for (const task of [...this.waiting]) {
+    const { scheduler } = this.kernel;
+    const paused = scheduler.paused as CallTask | null;
+    scheduler.dropPaused();
+    this.afterPause = null;
+    const ended = paused && !this.waiting.has(paused) ? [...this.waiting, paused] : [...this.waiting];
+    for (const task of ended) {
       task.end = { how: 'crashed', error: abandoned(task.call, why) };
       task.onEnd();
     }
+    this.turns.giveUp((call) => abandoned(call, why));
     this.settle();
   }
 

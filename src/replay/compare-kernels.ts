@@ -8,8 +8,9 @@ import {
 } from '../kernel/generations/differences.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { Machine } from '../machine/machine.ts';
+import { atOnce } from '../turns.ts';
 import { engineReasons } from './engine-reasons.ts';
-import { runScenario } from './run.ts';
+import { scenarioSteps } from './run.ts';
 import { callOf, type Expectation, type Scenario } from './scenario.ts';
 
 /** Makes a fresh machine of a generation. */
@@ -26,25 +27,41 @@ export function compareKernels(
   generations: readonly Generation[],
   machineOf: MachineOf,
 ): StepComparison[] {
-  const runs = generations.map((gen) => runScenario(machineOf(gen), scenario).map(comparable));
-  const reasons = generations.slice(1).map((gen, i) => {
+  return atOnce(comparisonSteps(scenario, generations, machineOf));
+}
+
+/** The same, stopping after every step of every run. */
+export function* comparisonSteps(
+  scenario: Scenario,
+  generations: readonly Generation[],
+  machineOf: MachineOf,
+): Generator<void, StepComparison[]> {
+  const runs: Expectation[][] = [];
+  for (const gen of generations) {
+    runs.push((yield* scenarioSteps(machineOf(gen), scenario)).map(comparable));
+  }
+  const reasons: Attribution[] = [];
+  for (const [i, gen] of generations.slice(1).entries()) {
     const from = generations.indexOf(neighbourOf(gen, generations)!);
-    return new Attribution(scenario, generations[from]!, gen, runs[from]!, runs[i + 1]!, machineOf);
-  });
-  return scenario.steps.flatMap((step, index) => {
+    const attribution = new Attribution(scenario, generations[from]!, gen, runs[from]!, runs[i + 1]!);
+    yield* attribution.find(machineOf);
+    reasons.push(attribution);
+  }
+  const found: StepComparison[] = [];
+  for (const [index, step] of scenario.steps.entries()) {
+    yield;
     const answers = runs.map((run) => run[index]);
-    if (answers.every((answer) => isDeepStrictEqual(answer, answers[0]))) return [];
-    return [
-      {
-        step: index,
-        call: callOf(step),
-        answers: Object.fromEntries(
-          generations.flatMap((gen, i) => (answers[i] ? [[gen.version, answers[i]]] : [])),
-        ),
-        reasons: reasons.flatMap((attribution) => attribution.of(index)),
-      },
-    ];
-  });
+    if (answers.every((answer) => isDeepStrictEqual(answer, answers[0]))) continue;
+    found.push({
+      step: index,
+      call: callOf(step),
+      answers: Object.fromEntries(
+        generations.flatMap((gen, i) => (answers[i] ? [[gen.version, answers[i]]] : [])),
+      ),
+      reasons: reasons.flatMap((attribution) => attribution.of(index)),
+    });
+  }
+  return found;
 }
 
 /** An answer without what only names a place in one build's source: line numbers. */
@@ -74,18 +91,23 @@ class Attribution {
     private readonly to: Generation,
     private readonly before: readonly Expectation[],
     private readonly after: readonly Expectation[],
-    machineOf: MachineOf,
-  ) {
+  ) {}
+
+  /** Tries the differences, stopping after every step of every run. */
+  *find(machineOf: MachineOf): Generator<void, void> {
+    const { scenario, from, to, before, after } = this;
     if (isDeepStrictEqual(before, after)) return;
-    const run = (gen: Generation) => runScenario(machineOf(gen), scenario).map(comparable);
+    const run = function* (gen: Generation) {
+      return (yield* scenarioSteps(machineOf(gen), scenario)).map(comparable);
+    };
     for (const difference of differencesBetween(from, to)) {
       const same = this.trials.find(({ differences: [one] }) => one!.traits === difference.traits);
       if (same) {
         same.differences.push(difference);
         continue;
       }
-      const given = run(withDifference(from, to, difference));
-      const taken = run(withDifference(to, from, difference));
+      const given = yield* run(withDifference(from, to, difference));
+      const taken = yield* run(withDifference(to, from, difference));
       this.trials.push({ differences: [difference], given, taken });
     }
   }

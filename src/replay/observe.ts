@@ -2,7 +2,7 @@ import { DRIVER_EXPECTED } from '../../schemas/drivers/index.ts';
 import type { DriverEffects } from '../kernel/driver.ts';
 import { type Answer, bodyOf, errnoOf } from '../machine/answer.ts';
 import { type CallResult, LazyBody } from '../machine/call-handler.ts';
-import { fnv1a64, infoOf, PLAIN_FIELDS } from './compare.ts';
+import { hashOf, infoOf, PLAIN_FIELDS } from './compare.ts';
 import type { Expectation, Observation } from './scenario.ts';
 
 /** How many callbacks and log lines of a call have been looked at. */
@@ -106,7 +106,7 @@ export function expectationOf(seen: Observation & { hangs?: boolean }): Expectat
   else expect.errno = seen.errno;
   Object.assign(expect, told(body), seen.effects);
   if (body.dmaAvail !== undefined) expect.info = infoOf(body);
-  if (typeof body.data === 'string') expect.fnv1a64 = fnv1a64(Buffer.from(body.data, 'base64'));
+  if (typeof body.data === 'string') expect.fnv1a64 = hashOf(seen);
   if (seen.invalidations.length > 0) expect.invalidations = seen.invalidations as never;
   if (seen.log.length > 0) expect.log = seen.log as never;
   // After a kill nothing was read any more.

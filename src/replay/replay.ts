@@ -20,7 +20,7 @@ export function* replaySteps(machine: Machine, scenario: Scenario): Generator<vo
   const differences: DifferenceView[] = [];
   const run = new ScenarioRun(machine);
   for (const [index, step] of scenario.steps.entries()) {
-    const seen = run.take(step, index);
+    const seen = yield* run.steps(step, index);
     yield;
     differences.push(...differencesOf(step, index, seen));
   }

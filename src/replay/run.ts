@@ -2,9 +2,14 @@ import type { StartedCall } from '../machine/call-task.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkCall } from '../machine/table.ts';
+import { atOnce } from '../turns.ts';
+import { fnvOf } from './compare.ts';
 import { deviceStates, modelStates } from './devices.ts';
 import { expectationOf, nothingShown, observationOf, type Shown } from './observe.ts';
 import { callOf, type Expectation, type Observation, type Scenario, type Step } from './scenario.ts';
+
+/** Characters of an answer's `data` from which on it is hashed in pieces. */
+const MUCH = 128 * 1024;
 
 /** A call that was started, and how much of it has been looked at. */
 interface Looked {
@@ -25,6 +30,11 @@ export class ScenarioRun {
    * @throws Refused when the step is not a valid call
    */
   take(step: Step, index: number): Observation & { hangs: boolean } {
+    return atOnce(this.steps(step, index));
+  }
+
+  /** The same, stopping where the machine pauses and now and then in between. */
+  *steps(step: Step, index: number): Generator<void, Observation & { hangs: boolean }> {
     if (step.call === 'await') {
       const awaited = this.pending.get(String(step.of));
       if (!awaited) {
@@ -32,19 +42,50 @@ export class ScenarioRun {
       }
       this.pending.delete(String(step.of));
       awaited.started.awaited();
-      if (!awaited.started.answer) releaseHeld(this.machine);
-      return { ...this.look(awaited), hangs: false };
+      yield* this.toItsEnd();
+      if (!awaited.started.answer) yield* this.releaseHeld();
+      return { ...(yield* this.seen(awaited)), hangs: false };
     }
     const looked: Looked = { started: this.start(step, index), shown: nothingShown() };
+    yield* this.toItsEnd();
     if (step.async !== undefined) {
       this.pending.set(step.async, looked);
-      return { ...this.look(looked), hangs: false };
+      return { ...(yield* this.seen(looked)), hangs: false };
     }
-    if (looked.started.answer) return { ...this.look(looked), hangs: false };
-    releaseHeld(this.machine);
+    if (looked.started.answer) return { ...(yield* this.seen(looked)), hangs: false };
+    yield* this.releaseHeld();
     const both = [...this.pending.values(), looked];
     const hangs = both.every(({ started }) => isDeadlocked(started));
-    return { ...this.look(looked), hangs };
+    return { ...(yield* this.seen(looked)), hangs };
+  }
+
+  /** Work of the kernel that pauses goes on to its end. */
+  private *toItsEnd(): Generator<void, void> {
+    while (this.machine.turns.isBusy) {
+      yield;
+      this.machine.proceed();
+    }
+  }
+
+  /** Lets go every callback that is held. */
+  private *releaseHeld(): Generator<void, void> {
+    const { machine } = this;
+    for (const { callback } of machine.kernel.scheduler.pending) {
+      if (callback?.mode !== 'held') continue;
+      machine.start({ call: 'resume-callbacks', device: callback.device });
+      yield* this.toItsEnd();
+    }
+  }
+
+  private *seen(looked: Looked): Generator<void, Observation> {
+    const seen = this.look(looked);
+    const { data } = seen.body;
+    if (typeof data !== 'string' || data.length < MUCH) return seen;
+    yield;
+    const bytes = Buffer.from(data, 'base64');
+    yield;
+    seen.hash = yield* fnvOf(bytes);
+    return seen;
   }
 
   /** Gives up whatever is still under way. */
@@ -79,19 +120,18 @@ function isDeadlocked({ answer }: StartedCall): boolean {
   return answer?.end.how === 'deadlocked';
 }
 
-/** Lets go every callback that is held. */
-function releaseHeld(machine: Machine): void {
-  for (const { callback } of machine.kernel.scheduler.pending) {
-    if (callback?.mode === 'held') machine.start({ call: 'resume-callbacks', device: callback.device });
-  }
-}
-
 /** What each step of a scenario is answered. A call that would never return `hangs`. */
 export function runScenario(machine: Machine, scenario: Scenario): Expectation[] {
+  return atOnce(scenarioSteps(machine, scenario));
+}
+
+/** The same, stopping after every step. */
+export function* scenarioSteps(machine: Machine, scenario: Scenario): Generator<void, Expectation[]> {
   const run = new ScenarioRun(machine);
   const seen: Expectation[] = [];
   for (const [index, step] of scenario.steps.entries()) {
-    seen.push(expectationOf(run.take(step, index)));
+    seen.push(expectationOf(yield* run.steps(step, index)));
+    yield;
   }
   run.end();
   return seen;

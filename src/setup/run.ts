@@ -106,12 +106,14 @@ function wrongWith(step: Step, index: number, seen: Observation & { hangs: boole
 
 /** Sets a machine up in turns. */
 export async function setUpInTurns(setup: Setup): Promise<number> {
-  const turns = new Turns();
+  const work = new Turns();
   for (;;) {
     const { done, value } = setup.next();
     if (done) return value;
-    if (value) await answerTo(value);
-    else if (turns.isOver) await turns.next();
+    if (value) {
+      await answerTo(value);
+      work.begin();
+    } else if (work.isOver) await work.next();
   }
 }
 

@@ -26,9 +26,7 @@ export function describeContainer({ id, process, open, groups, view }: Container
 /** Its mappings as lists show them, by IOVA. */
 export function* mappingsOf({ view }: Container): Generator<MappingView> {
   if (!view) return;
-  for (const { iova, size, vaddr, prot, vaddrInvalid, iommuMapped, closed, pins } of view.mappings()) {
-    let pinned = 0;
-    for (const { npage = 1 } of pins()) pinned += npage;
+  for (const { iova, size, vaddr, prot, vaddrInvalid, iommuMapped, closed, pinned } of view.mappings()) {
     yield {
       iova: hex(iova),
       size: hex(size),

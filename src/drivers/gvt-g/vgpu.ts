@@ -4,7 +4,7 @@ import type { Errno } from '../../kernel/errno.ts';
 import type { GuestId } from '../../kernel/guest.ts';
 import { Lock } from '../../kernel/lock.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
-import type { KernelStep } from '../../kernel/task.ts';
+import { type KernelStep, RESCHED } from '../../kernel/task.ts';
 import { treeOf } from '../../kernel/tree-shape.ts';
 import { Gtt } from './gtt.ts';
 import type { Gvt } from './gvt.ts';
@@ -69,6 +69,7 @@ export abstract class Vgpu implements MdevDriver {
     if (end - first >= ENDLESS_PAGES) api.adviseBug('gvt-walks-everything', iova);
     for (let page = this.gfnCache.lowestFrom(first); page && page.gfn < end; ) {
       yield* this.drop(api, page);
+      if (api.worked()) yield RESCHED;
       page = this.gfnCache.lowestFrom(first);
     }
     api.unlock(this.ownLock);
@@ -163,7 +164,10 @@ export abstract class Vgpu implements MdevDriver {
     const entries = [...this.gtt.all()];
     this.gtt.reset();
     for (const { pfn, times } of entries.filter(({ size }) => size === '4K')) {
-      for (let i = 0; i < times; i++) yield* this.unmapGuestPage(api, pfn);
+      for (let i = 0; i < times; i++) {
+        yield* this.unmapGuestPage(api, pfn);
+        if (api.worked()) yield RESCHED;
+      }
     }
     const kept = entries.filter(({ size, gfn }) => size === '2M' && this.gfnCache.find(gfn)?.size === '2M');
     for (const { gfn } of kept) api.adviseBug('gvt-reset-keeps-2m', addressOf(gfn));

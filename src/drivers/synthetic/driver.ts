@@ -2,7 +2,7 @@ import type { SyntheticConfig, SyntheticState } from '../../../schemas/drivers/s
 import type { DriverApi, MdevDriver, PinResult, UnpinResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { hex, PAGE_SIZE, TOP } from '../../kernel/pages.ts';
-import type { KernelStep } from '../../kernel/task.ts';
+import { type KernelStep, RESCHED } from '../../kernel/task.ts';
 import { OwnPins } from './own-pins.ts';
 
 const PAGE = BigInt(PAGE_SIZE);
@@ -135,6 +135,7 @@ export class SyntheticDriver implements MdevDriver {
     // Off the list only afterwards: a call that would hang here leaves the driver as it was.
     yield* api.unpinPages(iova, 1);
     this.pins.delete(iova);
+    if (api.worked()) yield RESCHED;
   }
 
   private *unpinRange(api: DriverApi, iova: bigint, length: bigint): KernelStep<void> {

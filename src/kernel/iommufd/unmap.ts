@@ -1,7 +1,7 @@
 import type { Errno } from '../errno.ts';
 import { hex, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import type { KernelStep, Task } from '../task.ts';
+import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import { adviseNoCallback, adviseNothing } from '../unmap-advice.ts';
 import type { Device } from '../vfio/device.ts';
 import { iommufdAccessNotifyUnmap } from './access.ts';
@@ -108,6 +108,7 @@ class Unmap {
       if (areaLast >= last) return this.result();
       // Onwards, so that a mapping made meanwhile below is left alone.
       this.start = areaLast + 1n;
+      if (task.worked()) yield RESCHED;
     }
   }
 

@@ -36,7 +36,13 @@ export class IoasView implements IommuView {
   }
 
   *mappings(): Generator<MappingView, void, void> {
-    const { areas, hasDomain } = this.ioas;
+    const { areas, accesses, hasDomain } = this.ioas;
+    const pinnedIn = (slot: number) => {
+      let pages = 0;
+      for (const access of accessesOf(this.ioas, slot))
+        pages += accesses.last[access]! - accesses.start[access]! + 1;
+      return pages;
+    };
     for (const slot of areas.inOrder()) {
       yield {
         iova: areas.iova(slot),
@@ -46,6 +52,9 @@ export class IoasView implements IommuView {
         vaddrInvalid: false,
         iommuMapped: hasDomain,
         closed: areas.preventAccess(slot),
+        get pinned() {
+          return pinnedIn(slot);
+        },
         pins: () => this.pinsOf(slot),
         lockedPages: () => this.lockedPages(slot),
       };

@@ -4,7 +4,7 @@ import { printWidthExceeded, refuseLocked } from '../iommu/intel.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
 import { print } from '../printk.ts';
 import { NIL } from '../rb-links.ts';
-import type { KernelStep, Task } from '../task.ts';
+import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import type { Group } from '../vfio/group.ts';
 import { chargeMapping } from './charge-mapping.ts';
 import type { Iommu } from './iommu.ts';
@@ -24,12 +24,12 @@ const NO_REMAPPING =
 export function* attachGroup(task: Task, iommu: Iommu, group: Group): KernelStep<Errno | null> {
   yield* task.lock(iommu.lock);
   const waited = group.emulated ? null : yield* waitAllValid(task, iommu);
-  const errno = waited ?? doAttach(task, iommu, group);
+  const errno = waited ?? (yield* doAttach(task, iommu, group));
   task.unlock(iommu.lock);
   return errno;
 }
 
-function doAttach(task: Task, iommu: Iommu, group: Group): Errno | null {
+function* doAttach(task: Task, iommu: Iommu, group: Group): KernelStep<Errno | null> {
   if (iommu.vaddrInvalidCount > 0 && iommu.gen.type1.vaddrExcludesMdevs)
     return task.refuse('EBUSY', iommu.whyInvalid);
   if (group.emulated) {
@@ -42,7 +42,7 @@ function doAttach(task: Task, iommu: Iommu, group: Group): Errno | null {
   if (iommu.nesting && nestingRefused) {
     return task.refuse(nestingRefused, 'the IOMMU has no nested translation');
   }
-  const errno = attachDomain(task, iommu, group, hardware);
+  const errno = yield* attachDomain(task, iommu, group, hardware);
   if (errno) return errno;
   iommu.domainGroups.unshift(group);
   iommu.iovaList = usableRanges(iommu.hardware);
@@ -52,14 +52,19 @@ function doAttach(task: Task, iommu: Iommu, group: Group): Errno | null {
 }
 
 /** Joins the domain of the groups whose IOMMUs are alike, or makes one, into which every mapping is replayed. */
-function attachDomain(task: Task, iommu: Iommu, group: Group, hardware: IommuHardware): Errno | null {
+function* attachDomain(
+  task: Task,
+  iommu: Iommu,
+  group: Group,
+  hardware: IommuHardware,
+): KernelStep<Errno | null> {
   const refused =
     refuseLocked(task, group, hardware) ??
     checkAperture(task, iommu, hardware) ??
     checkInterrupts(task, hardware);
   if (refused) return refused;
   if (iommu.domainGroups.some((other) => other.iommu!.key === hardware.key)) return null;
-  return replay(task, iommu, hardware);
+  return yield* replay(task, iommu, hardware);
 }
 
 /** vfio_iommu_aper_conflict and vfio_iommu_resv_conflict: the mappings there are must fit. */
@@ -92,7 +97,7 @@ function checkInterrupts(task: Task, hardware: IommuHardware): Errno | null {
 }
 
 /** vfio_iommu_replay: enters every mapping into the new domain, pinning and charging what no domain has yet. */
-function replay(task: Task, iommu: Iommu, hardware: IommuHardware): Errno | null {
+function* replay(task: Task, iommu: Iommu, hardware: IommuHardware): KernelStep<Errno | null> {
   const { mappings, process } = iommu;
   const before = process.lockedVm;
   const first = !iommu.hasDomain;
@@ -105,6 +110,7 @@ function replay(task: Task, iommu: Iommu, hardware: IommuHardware): Errno | null
     }
     errno = (first ? chargeMapping(task, iommu, slot) : null) ?? enterDomain(task, iommu, slot, hardware);
     if (errno) break;
+    if (task.worked(1 + mappings.pinCount[slot]!)) yield RESCHED;
   }
   if (errno) {
     process.lockedVm = before;
@@ -136,23 +142,27 @@ export function* detachGroup(task: Task, iommu: Iommu, group: Group): KernelStep
   yield* task.lock(iommu.lock);
   if (group.emulated) {
     iommu.emulatedGroups.splice(iommu.emulatedGroups.indexOf(group), 1);
-    if (iommu.emulatedGroups.length === 0 && !iommu.hasDomain) removeAllMappings(task, iommu);
+    if (iommu.emulatedGroups.length === 0 && !iommu.hasDomain) yield* removeAllMappings(task, iommu);
   } else {
-    detachDomainGroup(task, iommu, group);
+    yield* detachDomainGroup(task, iommu, group);
   }
   task.unlock(iommu.lock);
 }
 
-function detachDomainGroup(task: Task, iommu: Iommu, group: Group): void {
+function* detachDomainGroup(task: Task, iommu: Iommu, group: Group): KernelStep<void> {
   const lastOfAll = iommu.domainGroups.length === 1;
   if (lastOfAll) {
-    if (iommu.emulatedGroups.length === 0) removeAllMappings(task, iommu);
-    else unmapUnpinReaccount(iommu);
+    if (iommu.emulatedGroups.length === 0) yield* removeAllMappings(task, iommu);
+    else yield* unmapUnpinReaccount(task, iommu);
   }
   iommu.domainGroups.splice(iommu.domainGroups.indexOf(group), 1);
   iommu.iovaList = lastOfAll ? [ALL_IOVA] : usableRanges(iommu.hardware);
   if (group.pinnedPageDirtyScope) return;
   iommu.nonPinnedGroups--;
   if (!iommu.dirtyTracking) return;
-  for (const slot of iommu.mappings.inOrder()) iommu.bitmapOf(slot).setAll();
+  for (const slot of iommu.mappings.inOrder()) {
+    const bitmap = iommu.bitmapOf(slot);
+    bitmap.setAll();
+    if (task.worked(1 + bitmap.work)) yield RESCHED;
+  }
 }

@@ -17,7 +17,7 @@ export function* registerDevice(task: Task, iommu: Iommu, device: Device): Kerne
 /** vfio_iommu_type1_unregister_device or vfio_iommu_type1_unregister_notifier, of a device that is being closed. */
 export function* unregisterDevice(task: Task, iommu: Iommu, device: Device): KernelStep<void> {
   yield* unregisterNotifier(task, iommu, device);
-  iommu.shadow.closed(task, iommu, device);
+  yield* iommu.shadow.closed(task, iommu, device);
 }
 
 /** vfio_iommu_type1_unregister_notifier, of a device that stays open. */

@@ -97,6 +97,11 @@ export class DirtyBitmap {
     return this.bits.ranges();
   }
 
+  /** What going through it once counts as, in units of a task's work. */
+  get work(): number {
+    return this.bits.length >> 5;
+  }
+
   /** Words, with the spare one. */
   get words(): number {
     return this.bits.length / HALVES;

@@ -1,7 +1,7 @@
 import type { Errno } from '../errno.ts';
 import { addressOf, hex, hexAddress, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import type { KernelStep, Task } from '../task.ts';
+import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
   VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
@@ -47,9 +47,9 @@ export function* dirtyPages(
   }
   yield* task.lock(iommu.lock);
   let result: Errno | UserBitmap | null;
-  if (flags === VFIO_IOMMU_DIRTY_PAGES_FLAG_START) result = start(task, iommu);
+  if (flags === VFIO_IOMMU_DIRTY_PAGES_FLAG_START) result = yield* start(task, iommu);
   else if (flags === VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP) result = stop(iommu);
-  else result = getBitmap(task, iommu, range!);
+  else result = yield* getBitmap(task, iommu, range!);
   task.unlock(iommu.lock);
   return result;
 }
@@ -86,7 +86,7 @@ export function bitmapSizeInvalid(size: bigint, pageSize: bigint, bitmapSize?: b
   return `a bitmap of ${bytes} bytes is more than ${DIRTY_BITMAP_SIZE_MAX}`;
 }
 
-function start(task: Task, iommu: Iommu): Errno | null {
+function* start(task: Task, iommu: Iommu): KernelStep<Errno | null> {
   if (iommu.dirtyTracking) return null;
   for (const slot of iommu.mappings.inOrder()) {
     const errno = allocBitmap(task, iommu, slot);
@@ -94,15 +94,22 @@ function start(task: Task, iommu: Iommu): Errno | null {
       iommu.freeAllBitmaps();
       return errno;
     }
-    populate(task, iommu, slot);
+    yield* populate(task, iommu, slot);
   }
   iommu.dirtyTracking = true;
   return null;
 }
 
 /** vfio_dma_populate_bitmap: sets the bits of the pages that are pinned now. */
-function populate(task: Task, iommu: Iommu, slot: number): void {
-  const outside = iommu.populateBitmap(slot);
+function* populate(task: Task, iommu: Iommu, slot: number): KernelStep<void> {
+  const { mappings, pins } = iommu;
+  let outside: bigint | null = null;
+  for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+    if (!iommu.markPageDirty(slot, pins.page[pin]!))
+      outside ??= addressOf(pins.page[pin]!, pins.offset[pin]!);
+    if (task.worked()) yield RESCHED;
+  }
+  if (task.worked()) yield RESCHED;
   if (outside !== null) task.adviseBug('negative-bitmap-index', outside);
 }
 
@@ -130,7 +137,11 @@ function stop(iommu: Iommu): null {
   return null;
 }
 
-function getBitmap(task: Task, iommu: Iommu, { iova, size, pageSize }: DirtyRange): Errno | UserBitmap {
+function* getBitmap(
+  task: Task,
+  iommu: Iommu,
+  { iova, size, pageSize }: DirtyRange,
+): KernelStep<Errno | UserBitmap> {
   if (pageSize !== BigInt(PAGE_SIZE)) return task.refuse('EINVAL', `pageSize ${hex(pageSize)} is not 0x1000`);
   if (!isPageAligned(iova)) return task.refuse('EINVAL', `iova ${hex(iova)} is not a multiple of 4096`);
   if (size === 0n || !isPageAligned(size)) {
@@ -148,9 +159,11 @@ function getBitmap(task: Task, iommu: Iommu, { iova, size, pageSize }: DirtyRang
     slot !== NIL && mappings.iova[slot]! < end;
     slot = mappings.next(slot)
   ) {
+    const bitmap = iommu.bitmapOf(slot);
     copyDirty(task, iommu, slot, user, base);
-    iommu.bitmapOf(slot).clear();
-    populate(task, iommu, slot);
+    if (task.worked(bitmap.work)) yield RESCHED;
+    bitmap.clear();
+    yield* populate(task, iommu, slot);
   }
   return user;
 }

@@ -3,7 +3,6 @@ import type { Generation } from '../generations/generation.ts';
 import { type IommuHardware, pageSizesOf } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
-import { addressOf } from '../pages.ts';
 import { type Process, ZERO_PFN } from '../process.ts';
 import type { Container } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
@@ -182,22 +181,6 @@ export class Iommu {
   freeAllBitmaps(): void {
     this.bitmaps.clear();
     this.bitmapBytes = 0;
-  }
-
-  /**
-   * vfio_dma_populate_bitmap: sets the bits of the pages that are pinned now.
-   *
-   * @returns the first pin that has no place in the bitmap (bytes), or null
-   */
-  populateBitmap(slot: number): bigint | null {
-    const { mappings, pins } = this;
-    const bitmap = this.bitmapOf(slot);
-    let outside: bigint | null = null;
-    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
-      if (this.markDirty(bitmap, slot, pins.page[pin]!)) continue;
-      outside ??= addressOf(pins.page[pin]!, pins.offset[pin]!);
-    }
-    return outside;
   }
 
   /** Marks one page of the IOVA space dirty in its mapping's bitmap; false when it has no place there. */

@@ -21,10 +21,11 @@ export function describePin(iommu: Iommu, pin: number): LeftoverPin {
 
 /** The pins that are left in a mapping: the first ones by name, all of them by number. */
 export function leftoverPins(iommu: Iommu, slot: number): { pins: LeftoverPin[]; pinCount: number } {
+  const { mappings, pins } = iommu;
   const named: LeftoverPin[] = [];
-  let pinCount = 0;
-  for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
-    if (pinCount++ < NAMED_PINS) named.push(describePin(iommu, pin));
+  for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+    if (named.length === NAMED_PINS) break;
+    named.push(describePin(iommu, pin));
   }
-  return { pins: named, pinCount };
+  return { pins: named, pinCount: mappings.pinCount[slot]! };
 }

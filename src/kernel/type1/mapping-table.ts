@@ -19,8 +19,8 @@ interface MappingFields {
 /**
  * The mappings of a container: the kernel's `struct vfio_dma`, one slot each, in a red-black tree by IOVA.
  *
- * 43 bytes a mapping: iova, size and vaddr as page counts (8 bytes each), the root of the mapping's pins (4),
- * prot and flags (1 each), and 13 bytes of links. A mapping's dirty bitmap exists
+ * 47 bytes a mapping: iova, size and vaddr as page counts (8 bytes each), the root of the mapping's pins and their
+ * number (4 each), prot and flags (1 each), and 13 bytes of links. A mapping's dirty bitmap exists
  * only while dirty tracking is on and lives beside the table.
  */
 export class MappingTable extends RbLinks {
@@ -32,6 +32,8 @@ export class MappingTable extends RbLinks {
   vaddr: Float64Array = new Float64Array(this.capacity);
   /** Root slot of the mapping's pins in the container's PinTable (`pfn_list`), by slot. */
   pins: Int32Array = new Int32Array(this.capacity);
+  /** How many there are, by slot. */
+  pinCount: Int32Array = new Int32Array(this.capacity);
   /** READ 1, WRITE 2, by slot. */
   prot: Uint8Array = new Uint8Array(this.capacity);
   private flags: Uint8Array = new Uint8Array(this.capacity);
@@ -52,6 +54,7 @@ export class MappingTable extends RbLinks {
     this.size = growColumn(this.size, capacity);
     this.vaddr = growColumn(this.vaddr, capacity);
     this.pins = growColumn(this.pins, capacity);
+    this.pinCount = growColumn(this.pinCount, capacity);
     this.prot = growColumn(this.prot, capacity);
     this.flags = growColumn(this.flags, capacity);
   }
@@ -133,6 +136,7 @@ export class MappingTable extends RbLinks {
     this.vaddr[slot] = vaddr;
     this.prot[slot] = prot;
     this.pins[slot] = NIL;
+    this.pinCount[slot] = 0;
     this.flags[slot] = lockCap ? LOCK_CAP : 0;
     let parent = NIL;
     let onLeft = false;

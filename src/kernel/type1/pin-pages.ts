@@ -144,6 +144,7 @@ function pinPageExternal(
   }
   const root = mappings.pins[slot]!;
   mappings.pins[slot] = pins.addMissing(root, page, offset, pfn, device.number);
+  mappings.pinCount[slot]!++;
   if (iommu.dirtyTracking && !iommu.markPageDirty(slot, page)) {
     task.adviseBug('negative-bitmap-index', addressOf(page, offset), [device.id]);
   }
@@ -166,6 +167,7 @@ function unpinOne(task: Task, iommu: Iommu, device: Device, page: number, offset
   if (pins.refCount[pin] === 0) {
     const pfn = pins.pfn[pin]!;
     mappings.pins[slot] = pins.remove(mappings.pins[slot]!, pin);
+    mappings.pinCount[slot]!--;
     if (!mappings.iommuMapped(slot) && !iommu.isReserved(pfn)) iommu.lockAcct(slot, -1);
   }
   return true;

@@ -109,9 +109,32 @@ export class PinTable extends HeldNodes {
     return rest;
   }
 
-  /** Frees every pin of the tree at `root` (its mapping goes away with pins left). */
-  dropAll(root: number): void {
-    while (root !== NIL) root = this.remove(root, this.first(root));
+  /**
+   * Frees pins of the tree at `root`, whose mapping goes away with pins left. What is left of the tree is good for
+   * nothing else.
+   *
+   * @param most how many at most
+   * @returns the root of the rest
+   */
+  drop(root: number, most: number): number {
+    const { left, right, parent } = this;
+    let node = root;
+    let dropped = 0;
+    while (node !== NIL && dropped < most) {
+      const below = left[node]! || right[node]!;
+      if (below !== NIL) {
+        node = below;
+        continue;
+      }
+      const up = node === root ? NIL : parent[node]!;
+      if (up !== NIL && left[up] === node) left[up] = NIL;
+      else if (up !== NIL) right[up] = NIL;
+      parent[node] = NIL;
+      this.release(node);
+      dropped++;
+      node = up;
+    }
+    return node === NIL ? NIL : root;
   }
 
   /** Every pin of the tree at `root`, lowest key first. The current one may be removed while walking. */

@@ -1,6 +1,6 @@
 import { addressOf } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import type { Task } from '../task.ts';
+import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import type { Iommu } from './iommu.ts';
 import { leftoverPins } from './leftover-pins.ts';
 
@@ -18,7 +18,7 @@ export function removeMapping(task: Task, iommu: Iommu, slot: number): void {
     });
   }
   if (mappings.iommuMapped(slot)) unmapUnpin(iommu, slot);
-  iommu.pins.dropAll(mappings.pins[slot]!);
+  iommu.pins.drop(mappings.pins[slot]!, mappings.pinCount[slot]!);
   if (mappings.vaddrInvalid(slot)) iommu.vaddrValid();
   for (const watcher of iommu.watchers) watcher.forget(slot);
   iommu.freeBitmap(slot);
@@ -50,10 +50,13 @@ export function noteRemoval(task: Task, { mappings, container }: Iommu, slot: nu
 }
 
 /** vfio_iommu_unmap_unpin_all: removes every mapping. */
-export function removeAllMappings(task: Task, iommu: Iommu): void {
-  for (const slot of iommu.mappings.inOrder()) {
+export function* removeAllMappings(task: Task, iommu: Iommu): KernelStep<void> {
+  const { mappings } = iommu;
+  for (const slot of mappings.inOrder()) {
+    const pins = mappings.pinCount[slot]!;
     noteRemoval(task, iommu, slot);
     removeMapping(task, iommu, slot);
+    if (task.worked(1 + pins)) yield RESCHED;
   }
 }
 
@@ -61,11 +64,15 @@ export function removeAllMappings(task: Task, iommu: Iommu): void {
  * vfio_iommu_unmap_unpin_reaccount: the domain goes, drivers' pins stay. Every mapping leaves the IOMMU; what
  * stays charged is one page a pin.
  */
-export function unmapUnpinReaccount(iommu: Iommu): void {
+export function* unmapUnpinReaccount(task: Task, iommu: Iommu): KernelStep<void> {
   const { mappings, pins } = iommu;
   for (const slot of mappings.inOrder()) {
     let locked = 0;
-    for (const pin of pins.inOrder(mappings.pins[slot]!)) if (!iommu.isReserved(pins.pfn[pin]!)) locked++;
+    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+      if (!iommu.isReserved(pins.pfn[pin]!)) locked++;
+      if (task.worked()) yield RESCHED;
+    }
+    if (task.worked()) yield RESCHED;
     iommu.lockAcct(slot, locked - releaseDomainPages(iommu, slot));
   }
 }

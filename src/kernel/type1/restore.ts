@@ -207,6 +207,7 @@ function restorePins(
     pins.restoreHolders(before + 1, byNumber);
   }
   mappings.pins[slot] = root;
+  mappings.pinCount[slot] = saved.length;
 }
 
 function restoreBitmap(iommu: Iommu, slot: number, { size, dirty }: SavedMapping, where: string): void {

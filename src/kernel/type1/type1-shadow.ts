@@ -1,7 +1,7 @@
 import { addressOf, hexAddress, pageOf } from '../pages.ts';
 import { nearest, type PinKey, PinShadow } from '../pin-shadow.ts';
 import { NIL } from '../rb-links.ts';
-import type { Task } from '../task.ts';
+import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
 
@@ -42,13 +42,14 @@ export class Type1Shadow extends PinShadow {
   }
 
   /** A callback has returned: what of the device's own is still there? `slot` is NIL when the mapping went. */
-  callbackEnds(task: Task, iommu: Iommu, device: Device, slot: number): void {
-    const left = slot === NIL ? NIL : firstHeld(iommu, device, slot);
+  *callbackEnds(task: Task, iommu: Iommu, device: Device, slot: number): KernelStep<void> {
+    const root = slot === NIL ? NIL : iommu.mappings.pins[slot]!;
+    const left = root === NIL ? NIL : yield* firstHeld(task, iommu, device, root);
     this.callbackEnded(task, device, keyOf(iommu, left), () => iommu.mappings.describe(slot));
   }
 
   /** A device was closed for the last time: the pins it leaves behind. */
-  closed(task: Task, iommu: Iommu, device: Device): void {
+  *closed(task: Task, iommu: Iommu, device: Device): KernelStep<void> {
     let leaked = 0;
     let first: number = NIL;
     for (const slot of iommu.mappings.inOrder()) {
@@ -56,7 +57,9 @@ export class Type1Shadow extends PinShadow {
         const held = iommu.pins.heldBy(pin, device.number);
         if (held > 0 && first === NIL) first = pin;
         leaked += held;
+        if (task.worked()) yield RESCHED;
       }
+      if (task.worked()) yield RESCHED;
     }
     this.deviceClosed(task, device, keyOf(iommu, first), leaked);
   }
@@ -84,10 +87,11 @@ function keyOf({ pins }: Iommu, pin: number): PinKey | null {
   return pin === NIL ? null : { page: pins.page[pin]!, offset: pins.offset[pin]!, npage: 1 };
 }
 
-/** The first pin of a mapping that a device holds, or NIL. */
-function firstHeld(iommu: Iommu, device: Device, slot: number): number {
-  for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
-    if (iommu.pins.heldBy(pin, device.number) > 0) return pin;
+/** The first pin of the tree at `root` that a device holds, or NIL. */
+function* firstHeld(task: Task, { pins }: Iommu, device: Device, root: number): KernelStep<number> {
+  for (const pin of pins.inOrder(root)) {
+    if (pins.heldBy(pin, device.number) > 0) return pin;
+    if (task.worked()) yield RESCHED;
   }
   return NIL;
 }

@@ -3,7 +3,7 @@ import type { Errno } from '../errno.ts';
 import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { PROPOSALS } from '../splats.ts';
-import type { KernelStep, Task } from '../task.ts';
+import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import {
   VFIO_DMA_UNMAP_FLAG_ALL,
   VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
@@ -20,6 +20,9 @@ import type { Iommu } from './iommu.ts';
 import { adviseLeft, adviseNothingUnmapped } from './left-behind.ts';
 import { leftoverPins } from './leftover-pins.ts';
 import { noteRemoval, removeMapping } from './remove-dma.ts';
+
+/** A walk that is to pause here. */
+const PAUSE = Symbol('pause');
 
 /** A mapping may be found with pins this often after the first time; the next time is the BUG_ON. */
 const MAX_RETRIES = 10;
@@ -83,6 +86,10 @@ class Unmap {
   private lastSlot: number = NIL;
   private retries = 0;
   private round = 0;
+  /** Where the walk goes on after a pause; NIL: at its beginning. */
+  private next: number = NIL;
+  /** VADDR: mappings that this walk has marked. */
+  private marked: number[] | null = null;
 
   constructor(
     private readonly task: Task,
@@ -165,7 +172,11 @@ class Unmap {
         return bisected;
       }
       if (this.task.kernel.gen.type1.bisectedAfterRound === 'success') bisected = null;
-      const pinned = this.pass();
+      let pinned = this.pass();
+      while (pinned === PAUSE) {
+        yield RESCHED;
+        pinned = this.pass();
+      }
       if (typeof pinned !== 'number') return pinned;
       this.iommu.watchers.add(this);
       yield* this.invalidate(pinned);
@@ -177,21 +188,24 @@ class Unmap {
     this.task.refuse('EINVAL', `${why}: type1v2 unmaps whole mappings only`);
   }
 
-  /** One walk over the range, ascending or by searching anew from the root; ends at a mapping with pins (its slot), or with the result. */
-  private pass(): number | Errno | null {
+  /**
+   * One walk over the range, ascending or by searching anew from the root; ends at a mapping with pins (its slot), or
+   * with the result. It may pause.
+   */
+  private pass(): number | Errno | null | typeof PAUSE {
     const { iommu } = this;
     const { mappings } = iommu;
     const { unmapWalk } = this.task.kernel.gen.type1;
     const fromRoot = () => mappings.find(this.startPage, this.wrappedEnd);
     const ascending = unmapWalk === 'ascending';
-    let slot = ascending ? mappings.findFirst(this.startPage, this.wrappedEnd) : fromRoot();
-    let marked: number[] | null = null;
+    let slot = this.next;
+    if (slot === NIL) slot = ascending ? mappings.findFirst(this.startPage, this.wrappedEnd) : fromRoot();
+    this.next = NIL;
     while (slot !== NIL && mappings.iova[slot]! < this.endPage) {
       const next = mappings.next(slot);
       if (!iommu.v2 && this.startPage > mappings.iova[slot]!) break;
       if (this.vaddr) {
-        marked ??= [];
-        const errno = this.invalidateVaddr(slot, marked);
+        const errno = this.invalidateVaddr(slot);
         if (errno) return errno;
       } else if (mappings.pins[slot] !== NIL) {
         return slot;
@@ -202,16 +216,23 @@ class Unmap {
         removeMapping(this.task, iommu, slot);
       }
       slot = ascending ? next : fromRoot();
+      if (this.task.worked() && slot !== NIL) {
+        this.next = slot;
+        return PAUSE;
+      }
     }
     return null;
   }
 
   /** VADDR: marks a mapping; one that is marked already takes back what this call has marked. */
-  private invalidateVaddr(slot: number, marked: number[]): Errno | null {
+  private invalidateVaddr(slot: number): Errno | null {
+    this.marked ??= [];
+    const { marked } = this;
     const { mappings } = this.iommu;
     if (mappings.vaddrInvalid(slot)) {
       for (const done of marked) mappings.setVaddrInvalid(done, false);
       this.iommu.vaddrInvalidCount -= marked.length;
+      marked.length = 0;
       this.unmapped = 0;
       return this.task.refuse('EINVAL', `the vaddr of ${mappings.describe(slot)} is invalid already`);
     }
@@ -229,7 +250,7 @@ class Unmap {
     task.noteInvalidation({ device: device.id, iova, length, attempt, round: this.round });
     iommu.shadow.callbackStarts(device, pageOf(iova));
     const result = yield* task.kernel.dmaUnmap(task, device, iova, length);
-    iommu.shadow.callbackEnds(task, iommu, device, this.lastSlot);
+    yield* iommu.shadow.callbackEnds(task, iommu, device, this.lastSlot);
     return result;
   }
 

@@ -49,6 +49,7 @@ export class Type1View implements IommuView {
         vaddrInvalid: mappings.vaddrInvalid(slot),
         iommuMapped: mappings.iommuMapped(slot),
         closed: false,
+        pinned: mappings.pinCount[slot]!,
         pins: () => this.pinsOf(slot),
         lockedPages: () => this.iommu.chargedBy(slot),
       };

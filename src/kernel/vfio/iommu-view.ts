@@ -12,6 +12,8 @@ export interface MappingView {
   readonly iommuMapped: boolean;
   /** An unmap has closed it: nothing in it can be pinned or copied any more (iommufd). */
   readonly closed: boolean;
+  /** Pages that are pinned, a page as often as it has pins. */
+  readonly pinned: number;
   /** Its pins, lowest first. */
   pins(): Iterable<PinView>;
   /** Pages of its process that it has charged to locked_vm. */

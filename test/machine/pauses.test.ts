@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest';
+import type { CallObject } from '../../schemas/calls.ts';
+import type { Generation } from '../../src/kernel/generations/generation.ts';
+import { GENERATIONS } from '../../src/kernel/generations/index.ts';
+import type { StartedCall } from '../../src/machine/call-task.ts';
+import { MACHINE_LIMITS } from '../../src/machine/limits.ts';
+import { Machine } from '../../src/machine/machine.ts';
+import { Refused } from '../../src/machine/refused.ts';
+import { dumpKernel } from '../harness/kernel-dump.ts';
+
+const MAPPINGS = 1500;
+const PAGE = 4096;
+
+/** Pauses wherever it may; the test goes on by hand. */
+const ALWAYS = { begin() {}, isDue: () => true, later() {} };
+
+/** A machine with mappings in c0, each with a page that d0 has pinned. */
+function machineOf(gen: Generation, pauses?: typeof ALWAYS): Machine {
+  const machine = new Machine(gen, { ...MACHINE_LIMITS, pendingCalls: 4 }, { pauses });
+  const calls: CallObject[] = [
+    { call: 'open-container', container: 'c0' },
+    { call: 'create-device', device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'unpin-range' } },
+    { call: 'attach', device: 'd0', container: 'c0' },
+  ];
+  for (let i = 0; i < MAPPINGS; i++) {
+    const iova = i * PAGE;
+    calls.push({ call: 'map-dma', container: 'c0', iova, vaddr: iova, size: PAGE, flags: 3 });
+    calls.push({ call: 'pin-pages', device: 'd0', iova, npage: 1, prot: 3 });
+  }
+  for (const call of calls)
+    if (machine.start(call).answer?.end.how !== 'returned') throw new Error(call.call);
+  return machine;
+}
+
+const unmapAll = { call: 'unmap-dma', container: 'c0', iova: 0, size: MAPPINGS * PAGE };
+const mapOne = { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: PAGE, flags: 3 };
+
+/** Goes on to the end; how often it had to. */
+function through(machine: Machine): number {
+  let pauses = 0;
+  for (; machine.turns.isBusy; pauses++) machine.proceed();
+  return pauses;
+}
+
+const CASES: [string, CallObject][] = [
+  ['unmap of pinned mappings', unmapAll],
+  ['dirty tracking that starts', { call: 'dirty-start', container: 'c0' }],
+  ['the last close of a device', { call: 'close-device', device: 'd0' }],
+  ['detach with pins left', { call: 'detach', device: 'd0', container: 'c0' }],
+];
+
+for (const gen of GENERATIONS.filter(({ version }) => /^(5.10|6.12|7.2|6.12-iommufd)$/.test(version))) {
+  test.each(CASES)(`%s pauses and comes to the same (${gen.version})`, (_, call) => {
+    const plain = machineOf(gen);
+    const paused = machineOf(gen, ALWAYS);
+    const expected = plain.start(call);
+    const started = paused.start(call);
+    const pauses = through(paused);
+    const dirty = call.call === 'dirty-start' && gen.containerOf === 'iommufd';
+    if (!dirty && gen.containerOf !== 'iommufd') expect(pauses).toBeGreaterThan(0);
+    expect(started.answer).toEqual(expected.answer);
+    expect(dumpKernel(paused.kernel)).toEqual(dumpKernel(plain.kernel));
+  });
+}
+
+const LINUX = GENERATIONS.find(({ version }) => version === '6.1')!;
+
+test('calls that come during a pause wait for their turn, in order, and nothing is done before', () => {
+  const machine = machineOf(LINUX, ALWAYS);
+  const unmap = machine.start(unmapAll);
+  expect(unmap.answer).toBeNull();
+  const map = machine.start(mapOne);
+  const missing = machine.start({ ...mapOne, container: 'c9' });
+  const told: string[] = [];
+  for (const call of [unmap, map, missing])
+    call.whenAnswered(({ call: name, end }) => told.push(`${name} ${end.how}`));
+  expect(machine.underway()).toEqual([
+    'unmap-dma is at work',
+    'map-dma waits for its turn',
+    'map-dma waits for its turn',
+  ]);
+  expect(machine.container('c0').view!.mappingCount).toBeGreaterThan(0);
+  expect(map.answer).toBeNull();
+  through(machine);
+  expect(told).toEqual(['unmap-dma returned', 'map-dma returned', 'map-dma crashed']);
+  expect(missing.answer!.end).toMatchObject({ error: { slug: 'not-found' } });
+  expect(machine.container('c0').view!.mappingCount).toBe(1);
+});
+
+test('as many calls wait as may be under way; the next one is refused', () => {
+  const machine = machineOf(LINUX, ALWAYS);
+  machine.start(unmapAll);
+  for (let i = 0; i < 4; i++) machine.start(mapOne);
+  expect(() => machine.start(mapOne)).toThrow('4 calls under way');
+  // Calls of drivers have their own room: what is under way may need them to end.
+  for (let i = 0; i < 4; i++) machine.start({ call: 'resume-callbacks', device: 'd0' });
+  expect(() => machine.start({ call: 'resume-callbacks', device: 'd0' })).toThrow(Refused);
+});
+
+test('a machine given up during a pause answers the call at work, and those that wait', async () => {
+  const machine = machineOf(LINUX, ALWAYS);
+  const calls: StartedCall[] = [machine.start(unmapAll), machine.start(mapOne)];
+  const idle = machine.turns.idle();
+  machine.abandon('the test ended it');
+  for (const { answer } of calls) expect(answer!.end).toMatchObject({ error: { slug: 'abandoned' } });
+  await idle;
+  expect(machine.underway()).toEqual([]);
+  machine.proceed();
+});
+
+test('whoever holds a machine sees it stay as it is; calls go on afterwards', () => {
+  const machine = machineOf(LINUX);
+  const release = machine.turns.hold();
+  const map = machine.start({ ...mapOne, iova: MAPPINGS * PAGE });
+  expect(map.answer).toBeNull();
+  expect(machine.container('c0').view!.mappingCount).toBe(MAPPINGS);
+  release();
+  release();
+  expect(map.answer!.end.how).toBe('returned');
+});
