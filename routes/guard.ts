@@ -25,6 +25,9 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** What probes ask for; it tells nothing. */
 const OPEN_TO_ALL = new Set(['/health', '/ready']);
 
+/** A line each: Chromium takes a line for one challenge, and asks nobody where it does not know the first word. */
+const CHALLENGES = ['Basic realm="vfio-host"', 'Bearer'];
+
 /** Longest value that a message repeats, characters. */
 const SHOWN_MAX = 128;
 
@@ -37,7 +40,7 @@ export function guard(app: FastifyInstance, settings: GuardSettings): void {
   const token = settings.authToken === '' ? null : digest(settings.authToken);
   app.addHook('onRequest', (request, reply, done) => {
     const refused = refuseHost(request, isKnown) ?? refuseOrigin(request) ?? refuseToken(request, token);
-    if (refused?.kind === 'unauthorized') reply.header('www-authenticate', 'Bearer, Basic realm="vfio-host"');
+    if (refused?.kind === 'unauthorized') reply.header('www-authenticate', CHALLENGES);
     done(refused ?? undefined);
   });
 }
@@ -96,7 +99,10 @@ function refuseToken({ headers, routeOptions }: FastifyRequest, token: Buffer | 
   const [scheme = '', value = ''] = (headers.authorization ?? '').split(' ');
   const given = /^basic$/i.test(scheme) ? passwordOf(value) : /^bearer$/i.test(scheme) ? value : '';
   if (timingSafeEqual(digest(given), token)) return null;
-  return new Refused('missing-token', 'authorization must be "Bearer TOKEN", with the token of this service');
+  return new Refused(
+    'missing-token',
+    'authorization must be "Bearer TOKEN", with the token of this service; in the dialogue of a browser, any name with the token as the password',
+  );
 }
 
 function passwordOf(credentials: string): string {

@@ -80,7 +80,7 @@ describe('with an AUTH_TOKEN', () => {
     '%s without it is 401',
     async (url) => {
       const { status, headers } = await ask(config, { url });
-      expect([status, headers['www-authenticate']]).toEqual([401, 'Bearer, Basic realm="vfio-host"']);
+      expect([status, headers['www-authenticate']]).toEqual([401, ['Basic realm="vfio-host"', 'Bearer']]);
     },
   );
   test('a wrong one is 401', async () => {

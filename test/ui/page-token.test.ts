@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ok, type Rig, startRig } from '../harness/http-rig.ts';
+import { type Browser, startBrowser, whyNoBrowser } from './browser.ts';
+
+const TOKEN = 'a-token-of-sixteen-characters';
+const missing = whyNoBrowser();
+
+let rig: Rig;
+let browser: Browser | null = null;
+let origin: string;
+beforeAll(async () => {
+  if (missing === null) browser = await startBrowser();
+  rig = await startRig({ authToken: TOKEN });
+  await rig.app.listen({ host: '127.0.0.1', port: 0 });
+  origin = `http://127.0.0.1:${(rig.app.server.address() as { port: number }).port}`;
+});
+afterAll(async () => {
+  await browser?.close();
+  await rig.app.close();
+});
+
+test('without the token the answer says what a browser is to be told', async () => {
+  const answer = await fetch(`${origin}/`);
+  expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
+    401,
+    'Basic realm="vfio-host", Bearer',
+  ]);
+  expect(((await answer.json()) as { detail: string }).detail).toContain(
+    'in the dialogue of a browser, any name with the token as the password',
+  );
+});
+
+test.skipIf(missing !== null)('with the token in its dialogue a browser shows the page, live', async () => {
+  await browser!.context.setHTTPCredentials({ username: 'me', password: TOKEN });
+  const page = await browser!.context.newPage();
+  await page.goto(`${origin}/`);
+  await page.locator('#state[data-state="live"]').waitFor();
+  await ok(rig.post('containers', { container: 'mine' }));
+  await page.locator('article[data-container="mine"]').waitFor();
+  await page.close();
+});
