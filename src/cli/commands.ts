@@ -34,6 +34,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       'tries every sequence of calls on some drivers, and prints the shortest trace to what goes wrong',
     load: async () => (await import('./explore.ts')).explore,
   },
+  fuzz: {
+    summary: 'calls at random where there is too much to try everything, and shrinks what it finds',
+    load: async () => (await import('./fuzz.ts')).fuzz,
+  },
   minimize: {
     summary: 'shrinks a trace to a shortest one that still comes to the same splat, deadlock or advisory',
     load: async () => (await import('./minimize.ts')).minimizeTrace,

@@ -1,12 +1,16 @@
 import { writeFileSync } from 'node:fs';
-import { parseArguments } from '../arguments.ts';
+import { parseArguments, UsageError } from '../arguments.ts';
+import { Checkpoint, CheckpointError } from '../explore/checkpoint.ts';
+import type { Layers, Outcome, Progress } from '../explore/layers.ts';
 import { DEFAULTS, type ExploreRequest, sceneOfRequest } from '../explore/request.ts';
 import type { Scene } from '../explore/scene.ts';
-import { type Outcome, type Progress, Search } from '../explore/search.ts';
+import { Search } from '../explore/search.ts';
+import { ParallelSearch } from '../explore/threads.ts';
 import { traceOf } from '../explore/trace.ts';
+import { Visited } from '../explore/visited.ts';
 import { Turns } from '../turns.ts';
 import type { Command, Output } from './command.ts';
-import { EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
+import { countOf, EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
 import { counted } from './usage.ts';
 
 const HELP = `usage: vfio-host explore --driver SPEC… [--kernel VERSION] [--goal GOAL] [options]
@@ -21,7 +25,9 @@ ${SCENE_HELP}: stops at the first; without
   --mappings N       mappings there may be at once (default ${DEFAULTS.mappings})
   --time S           seconds (default ${DEFAULTS.seconds})
   --memory MB        for the states that have been found (default ${DEFAULTS.megabytes})
-  --out FILE         where the traces are written, one a line, for replay and compare; without it, to stdout
+  --threads N        threads that search (default 1)
+  --out FILE         where the traces are written, one a line, for replay and compare; without it, to stdout. A search
+                     that was cut short leaves FILE.search: the same command goes on from there
 
 exit codes: 0 something was found, 1 none within these bounds, 3 none so far, and it was cut short, 64 bad usage
 `;
@@ -38,49 +44,97 @@ export const explore: Command = {
 };
 
 async function exploreCommand(args: readonly string[], output: Output): Promise<number> {
-  const { values } = parseArguments(args, EXPLORE_OPTIONS, false);
+  const { values } = parseArguments(args, { ...EXPLORE_OPTIONS, threads: { type: 'string' } }, false);
   const request = requestOf('explore', values);
+  const threads = countOf(values, 'threads', 1, 64);
+  const { out } = values;
   const scene = refusedAsUsage('--driver', () => sceneOfRequest(request));
-  const search = new Search(scene, request.bounds, request.goal, () => performance.now());
-  const outcome = await run(search, request, output);
-  const traces = outcome.hits.map(({ finding, path }) =>
-    traceOf(`${finding} ${scene.gen.version}`, scene, path),
+  const checkpoint = out === undefined ? null : new Checkpoint(out, whatIsSearched(request));
+  const resumed = checkpoint?.exists ? resume(checkpoint, request) : undefined;
+  if (resumed)
+    output.err(
+      `going on from depth ${resumed.standing.depth + 1}, ${counted(resumed.visited.states, 'state')}`,
+    );
+  const { outcome, layers } = await search(request, scene, threads, resumed, output);
+  const lines = outcome.hits.map(({ finding, path }) =>
+    JSON.stringify(traceOf(`${finding} ${scene.gen.version}`, scene, path)),
   );
-  const lines = traces.map((trace) => JSON.stringify(trace));
-  if (values.out !== undefined) writeFileSync(values.out, lines.map((line) => `${line}\n`).join(''));
+  if (out !== undefined) writeFileSync(out, lines.map((line) => `${line}\n`).join(''));
   else for (const line of lines) output.out(line);
+  const whole = !['time', 'memory', 'stopped'].includes(outcome.ended);
+  if (whole) checkpoint?.remove();
+  else checkpoint?.save(layers.visited, layers.standing);
   report(request, scene, outcome, output);
+  if (!whole && out !== undefined) output.err(`the same command goes on from here`);
   if (outcome.hits.length > 0) return FOUND;
-  return outcome.ended === 'depth' || outcome.ended === 'exhausted' ? NONE : CUT_SHORT;
+  return whole ? NONE : CUT_SHORT;
+}
+
+/** What makes two searches the same, however far each goes. */
+function whatIsSearched({ gen, drivers, goal, pages, mappings, bounds: { depth } }: ExploreRequest): string {
+  return JSON.stringify({ kernel: gen.version, drivers, goal, pages, mappings, depth });
+}
+
+function resume(checkpoint: Checkpoint, { bounds }: ExploreRequest) {
+  const visited = new Visited(Visited.bufferFor(bounds.memory));
+  try {
+    return { visited, standing: checkpoint.load(visited) };
+  } catch (error) {
+    if (error instanceof CheckpointError) throw new UsageError(`--out: ${error.message}`);
+    throw error;
+  }
 }
 
 /** How often progress is shown, milliseconds. */
 const SHOWN_MS = 200;
 
 /** Searches until it ends, or until Ctrl-C, which leaves what has been found so far. */
-async function run(search: Search, { bounds }: ExploreRequest, { terminal }: Output): Promise<Outcome> {
+async function search(
+  request: ExploreRequest,
+  scene: Scene,
+  threads: number,
+  resumed: ReturnType<typeof resume> | undefined,
+  { terminal }: Output,
+): Promise<{ outcome: Outcome; layers: Layers }> {
   let stopped = false;
   const stop = () => {
     stopped = true;
   };
-  process.once('SIGINT', stop);
-  const turns = new Turns();
-  const work = search.run();
   let shown = 0;
-  try {
-    for (;;) {
-      const { done, value } = work.next();
-      if (done) return value;
-      if (stopped) return { ...search.progress, ended: 'stopped' };
-      if (!turns.isOver) continue;
-      await turns.next();
-      if (!terminal.isTTY || performance.now() - shown < SHOWN_MS) continue;
+  const tick = (progress: () => Progress) => {
+    if (terminal.isTTY && performance.now() - shown >= SHOWN_MS) {
       shown = performance.now();
-      terminal.write(`\r\x1b[K${progressLine(search.progress, bounds.depth)}`);
+      terminal.write(`\r\x1b[K${progressLine(progress(), request.bounds.depth)}`);
     }
+    return stopped;
+  };
+  process.once('SIGINT', stop);
+  const now = () => performance.now();
+  try {
+    if (threads > 1) {
+      const searching = new ParallelSearch(request, threads, now, resumed);
+      const outcome = await searching.run(() => tick(() => searching.progress));
+      return { outcome, layers: searching.layers };
+    }
+    const searching = new Search(scene, request.bounds, request.goal, now, resumed);
+    const outcome = await inTurnsUntil(searching, () => tick(() => searching.progress));
+    return { outcome, layers: searching.layers };
   } finally {
     process.removeListener('SIGINT', stop);
     if (terminal.isTTY) terminal.write('\r\x1b[K');
+  }
+}
+
+/** Searches on this thread, and looks up now and then, be it only to hear of Ctrl-C. */
+async function inTurnsUntil(searching: Search, isOver: () => boolean): Promise<Outcome> {
+  const turns = new Turns();
+  const work = searching.run();
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+    if (!turns.isOver) continue;
+    await turns.next();
+    if (isOver()) return { ...searching.progress, ended: 'stopped' };
   }
 }
 

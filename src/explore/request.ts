@@ -3,8 +3,9 @@ import type { ExploreView } from '../../schemas/explore.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { checkCall } from '../machine/table.ts';
 import { sceneOf } from './alphabet.ts';
+import type { Bounds, Outcome } from './layers.ts';
 import type { Scene } from './scene.ts';
-import { type Bounds, type Outcome, Search } from './search.ts';
+import { Search } from './search.ts';
 import { traceOf } from './trace.ts';
 import type { LongWork } from './work.ts';
 

@@ -6,6 +6,8 @@ const STATES_MAX = 2 ** 28;
 
 /** A free place of the table. */
 const FREE = 0;
+/** What a number that is nobody's was reached from. */
+const DROPPED = -2;
 
 /**
  * The states that have been found, in the order in which they were, each by the hash of its canonical form (64 bits:
@@ -51,9 +53,14 @@ export class Visited {
     return new SharedArrayBuffer(16 + places * 4 + (places / 2) * 14);
   }
 
-  /** States found so far. */
+  /** Numbers given to states so far. */
   get count(): number {
     return Math.min(Atomics.load(this.counter, 0), this.capacity);
+  }
+
+  /** States found so far. */
+  get states(): number {
+    return this.count - Atomics.load(this.counter, 1);
   }
 
   /** Whether there was no room for a state. */
@@ -69,7 +76,7 @@ export class Visited {
    */
   add(low: number, high: number, from: number, action: number): number {
     const { table, mask } = this;
-    for (let place = (low ^ Math.imul(high, 0x9e3779b1)) & mask; ; place = (place + 1) & mask) {
+    for (let place = this.placeOf(low, high); ; place = (place + 1) & mask) {
       let there = Atomics.load(table, place);
       if (there === FREE) {
         const state = this.reserve(low, high, from, action);
@@ -84,6 +91,19 @@ export class Visited {
 
   /** A number that this thread has reserved and not used, because another one was first; -1: none. */
   private spare = -1;
+
+  /** This thread's share of a layer is done: a number it has not used is nobody's. */
+  dropSpare(): void {
+    if (this.spare < 0) return;
+    this.from[this.spare] = DROPPED;
+    Atomics.add(this.counter, 1, 1);
+    this.spare = -1;
+  }
+
+  /** Whether a number is nobody's. */
+  isDropped(state: number): boolean {
+    return this.from[state] === DROPPED;
+  }
 
   private reserve(low: number, high: number, from: number, action: number): number {
     const state = this.spare >= 0 ? this.spare : Atomics.add(this.counter, 0, 1);
@@ -102,7 +122,50 @@ export class Visited {
     for (let at = state; this.from[at]! >= 0; at = this.from[at]!) path.push(this.action[at]!);
     return path.reverse();
   }
+
+  /** All states, to be kept in a file: hashes, and how each was reached. */
+  save(): Uint8Array[] {
+    const { count } = this;
+    const columns = [this.low, this.high, this.from, this.action];
+    return columns.map((column) => {
+      const kept = column.slice(0, count);
+      return new Uint8Array(kept.buffer, 0, kept.byteLength);
+    });
+  }
+
+  /** Fills a fresh table with what was saved; of more than there is room for nothing. */
+  restore(bytes: Uint8Array): boolean {
+    const count = bytes.length / SAVED_BYTES;
+    if (count > this.capacity) return false;
+    const columns = [this.low, this.high, this.from, this.action];
+    let at = 0;
+    for (const column of columns) {
+      const size = count * column.BYTES_PER_ELEMENT;
+      new Uint8Array(column.buffer, column.byteOffset, size).set(bytes.subarray(at, at + size));
+      at += size;
+    }
+    this.counter[0] = count;
+    for (let state = 0; state < count; state++) {
+      if (this.isDropped(state)) this.counter[1]!++;
+      else this.enter(state);
+    }
+    return true;
+  }
+
+  private enter(state: number): void {
+    const { table, mask } = this;
+    let place = this.placeOf(this.low[state]!, this.high[state]!);
+    while (table[place] !== FREE) place = (place + 1) & mask;
+    table[place] = state + 1;
+  }
+
+  private placeOf(low: number, high: number): number {
+    return (low ^ Math.imul(high, 0x9e3779b1)) & this.mask;
+  }
 }
+
+/** Bytes of a state in a file. */
+const SAVED_BYTES = 14;
 
 function placesFor(capacity: number): number {
   return capacity * 2;

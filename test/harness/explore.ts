@@ -1,6 +1,7 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
 import { sceneOf } from '../../src/explore/alphabet.ts';
-import { type Outcome, Search } from '../../src/explore/search.ts';
+import type { Outcome } from '../../src/explore/layers.ts';
+import { Search } from '../../src/explore/search.ts';
 import { traceOf } from '../../src/explore/trace.ts';
 import { generationOf } from '../../src/kernel/generations/index.ts';
 import type { Scenario } from '../../src/replay/scenario.ts';

@@ -1,0 +1,79 @@
+import { type Finding, reaches } from './goals.ts';
+import type { Scene } from './scene.ts';
+import type { Visited } from './visited.ts';
+import { Walker } from './walker.ts';
+
+/** A finding, and the actions that lead to it: no shorter path of the scene's actions does. */
+export interface Hit {
+  readonly finding: Finding;
+  readonly path: readonly number[];
+}
+
+/** Goes on from states that have been found, by every action, and notes what comes of it. */
+export class Expander {
+  readonly walker: Walker;
+  /** The first path to each finding. */
+  readonly hits = new Map<Finding, Hit>();
+  /** Actions taken. */
+  transitions = 0;
+
+  /** @param goal what is looked for; null: every finding there is */
+  constructor(
+    private readonly scene: Scene,
+    private readonly visited: Visited,
+    private readonly goal: string | null,
+  ) {
+    this.walker = new Walker(scene);
+  }
+
+  /**
+   * Takes every action from a state.
+   *
+   * @param isLast whether nobody goes on from what is found now
+   * @returns whether the goal was reached
+   */
+  expand(state: number, isLast: boolean): boolean {
+    if (this.visited.isDropped(state)) return false;
+    const { stackTraceLimit } = Error;
+    // A BUG_ON is an error that is thrown, and nobody looks at its stack.
+    Error.stackTraceLimit = 0;
+    try {
+      return this.expandQuickly(state, isLast);
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
+    }
+  }
+
+  private expandQuickly(state: number, isLast: boolean): boolean {
+    const { walker, visited, scene } = this;
+    walker.goTo(visited.pathTo(state));
+    for (let action = 0; action < scene.actions.length; action++) {
+      this.transitions++;
+      if (!walker.take(action)) continue;
+      if (walker.findings.length > 0 && this.note(state, action)) return true;
+      if (!isLast && !walker.findings.some(isFinal)) {
+        const { low, high } = walker.fingerprint();
+        visited.add(low, high, state, action);
+      }
+      walker.back();
+    }
+    return false;
+  }
+
+  /** Notes what has been found for the first time, of a goal what reaches it; whether there was such. */
+  private note(state: number, action: number): boolean {
+    const { hits, goal } = this;
+    let reached = false;
+    for (const finding of this.walker.findings) {
+      if (goal !== null && !reaches(finding, goal)) continue;
+      reached = goal !== null;
+      if (!hits.has(finding)) hits.set(finding, { finding, path: [...this.visited.pathTo(state), action] });
+    }
+    return reached;
+  }
+}
+
+/** Whether nothing comes after it that is worth a look: locks are held for ever from then on. */
+function isFinal(finding: Finding): boolean {
+  return finding.startsWith('BUG_ON') || finding.startsWith('DEADLOCK');
+}

@@ -1,0 +1,35 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { generationOf } from '../kernel/generations/index.ts';
+import { CONTROL, type Share, type ThreadData } from './control.ts';
+import { Expander } from './expander.ts';
+import { sceneOfRequest } from './request.ts';
+import { Visited } from './visited.ts';
+
+/** States that a thread takes at once. */
+const AT_ONCE = 16;
+
+/** Does this thread's share of a layer: states until there are none left, or it is to stop. */
+function share(expander: Expander, visited: Visited, control: Int32Array): Share {
+  const end = control[CONTROL.end]!;
+  const isLast = control[CONTROL.isLast] === 1;
+  for (;;) {
+    const first = Atomics.add(control, CONTROL.next, AT_ONCE);
+    if (first >= end) break;
+    const before = expander.transitions;
+    for (let state = first; state < Math.min(first + AT_ONCE, end); state++) {
+      if (Atomics.load(control, CONTROL.stop) === 1) break;
+      // Whoever reaches the goal ends the layer for all; others may reach it by a path that is as short.
+      if (expander.expand(state, isLast)) Atomics.store(control, CONTROL.next, end);
+    }
+    Atomics.add(control, CONTROL.transitions, expander.transitions - before);
+    if (Atomics.load(control, CONTROL.stop) === 1 || visited.isFull) break;
+  }
+  visited.dropSpare();
+  return { hits: [...expander.hits.values()] };
+}
+
+const { request, states, control } = workerData as ThreadData;
+const gen = generationOf(request.kernel)!;
+const visited = new Visited(states);
+const expander = new Expander(sceneOfRequest({ ...request, gen }), visited, request.goal);
+parentPort!.on('message', () => parentPort!.postMessage(share(expander, visited, control)));

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { sceneOf } from '../../src/explore/alphabet.ts';
+import { Checkpoint } from '../../src/explore/checkpoint.ts';
+import { Search } from '../../src/explore/search.ts';
+import { Visited } from '../../src/explore/visited.ts';
+import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
+import { atOnce } from '../../src/turns.ts';
+import { synthetic } from '../harness/explore.ts';
+
+const SCENE = sceneOf(LINUX_6_1, {
+  drivers: [synthetic('unpin-range', { holdCallbacks: true })],
+  pages: 1,
+  mappings: 3,
+});
+const BOUNDS = { depth: 5, memory: 2 ** 22, time: 60 };
+const now = () => 0;
+
+test('a search that was cut short anywhere goes on from its file, and comes to the same', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));
+  try {
+    const whole = atOnce(new Search(SCENE, BOUNDS, null, now).run());
+    for (const turns of [1, 2, 5]) {
+      const first = new Search(SCENE, BOUNDS, null, now);
+      const work = first.run();
+      for (let i = 0; i < turns; i++) expect(work.next().done).toBe(false);
+      expect(first.progress.depth).toBeLessThan(BOUNDS.depth);
+      const checkpoint = new Checkpoint(join(folder, 'out'), 'this');
+      checkpoint.save(first.layers.visited, first.layers.standing);
+      const visited = new Visited(Visited.bufferFor(BOUNDS.memory));
+      const resumed = { visited, standing: checkpoint.load(visited) };
+      const rest = atOnce(new Search(SCENE, BOUNDS, null, now, resumed).run());
+      const lengths = ({ hits }: typeof whole) =>
+        Object.fromEntries(hits.map(({ finding, path }) => [finding, path.length]));
+      expect([rest.ended, rest.states, lengths(rest)]).toEqual([whole.ended, whole.states, lengths(whole)]);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('what is kept of another search, or of a larger one, is refused', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));
+  try {
+    const search = new Search(SCENE, BOUNDS, null, now);
+    atOnce(search.run());
+    const out = join(folder, 'out');
+    new Checkpoint(out, 'this').save(search.layers.visited, search.layers.standing);
+    const visited = (bytes: number) => new Visited(Visited.bufferFor(bytes));
+    expect(() => new Checkpoint(out, 'that').load(visited(BOUNDS.memory))).toThrow(
+      'is of another search: this',
+    );
+    expect(() => new Checkpoint(out, 'this').load(visited(400))).toThrow(
+      'more states than there is memory for',
+    );
+    const checkpoint = new Checkpoint(out, 'this');
+    checkpoint.remove();
+    expect(checkpoint.exists).toBe(false);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a state takes at most 64 bytes', () => {
+  const bytes = 2 ** 20;
+  const visited = new Visited(Visited.bufferFor(bytes));
+  expect(visited.buffer.byteLength).toBeLessThanOrEqual(bytes);
+  expect(visited.buffer.byteLength / visited.capacity).toBeLessThanOrEqual(64);
+  for (let i = 0; i < visited.capacity; i++) expect(visited.add(i * 77, i, i - 1, 0)).toBe(i);
+  expect(visited.add(77, 1, 0, 0)).toBe(-1);
+  expect([visited.isFull, visited.states]).toEqual([false, visited.capacity]);
+  expect(visited.add(-1, -1, 0, 0)).toBe(-1);
+  expect(visited.isFull).toBe(true);
+});
