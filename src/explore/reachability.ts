@@ -1,6 +1,6 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Driver } from '../../schemas/drivers/index.ts';
-import { type Generation, generationOf, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { type Generation, generationOf, RECORDED_VERSIONS } from '../kernel/generations/index.ts';
 import type { Scenario } from '../replay/scenario.ts';
 import { atOnce } from '../turns.ts';
 import { sceneOf } from './alphabet.ts';
@@ -221,7 +221,7 @@ export function reachabilityPage(results: readonly (readonly [Section, readonly 
 function sectionOf(section: Section, reached: readonly Reached[]): string {
   const { title, pages, depth, iommufdDepth } = section;
   const rows = [...new Set(reached.map(({ finding }) => finding))].sort().map((finding) => {
-    const cells = KERNEL_VERSIONS.map((kernel) => {
+    const cells = RECORDED_VERSIONS.map((kernel) => {
       const line = reached.findIndex((one) => one.finding === finding && one.kernel === kernel);
       return line < 0 ? '–' : `[${reached[line]!.length}](../${tracesFile(section)}#L${line + 1})`;
     });
@@ -235,8 +235,8 @@ function sectionOf(section: Section, reached: readonly Reached[]): string {
     '',
     bounds,
     '',
-    `| finding | ${KERNEL_VERSIONS.join(' | ')} |`,
-    `|---|${KERNEL_VERSIONS.map(() => '---').join('|')}|`,
+    `| finding | ${RECORDED_VERSIONS.join(' | ')} |`,
+    `|---|${RECORDED_VERSIONS.map(() => '---').join('|')}|`,
     ...rows,
     '',
   ].join('\n');

@@ -121,7 +121,8 @@ export class Walker {
     const names = [...actions.map(({ call }) => call.call), ...setup.map(({ call }) => call)];
     const { limits, listeners, options } = this.machine as unknown as Record<string, object>;
     const known = names.map((name) => knownCall(name)!);
-    return reachableFrom([gen, ...MODELS, limits!, listeners!, options!, ...known, actions, setup]);
+    const eras = MODELS.flatMap((model) => [model.eras, ...(model.parts ?? [])]);
+    return reachableFrom([gen, ...eras, limits!, listeners!, options!, ...known, actions, setup]);
   }
 
   /** How far from the start it is. */
