@@ -204,7 +204,7 @@ export function tracesFile({ id }: Section): string {
 const HEAD = `# Reachability
 
 Is the BUG_ON reachable? What follows was not worked out by reading: \`vfio-host explore\` has tried every sequence of calls
-within the bounds that each section names, on every kernel. Written by \`npm run reachability\`, which takes some minutes.
+within the bounds that each section names, on every kernel that was recorded. Written by \`npm run reachability\`, in some minutes.
 
 A number is the calls of a shortest trace to the finding, those that set the scene (a container, its devices open) not
 counted; it leads to that trace, which \`replay\`, \`compare\` and \`POST /v1/replay\` take. A dash: none within the bounds.
