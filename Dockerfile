@@ -33,10 +33,10 @@ COPY --from=builder /app/dist ./dist
 COPY --from=builder /app/preload/libvfio-host.so ./preload/
 COPY --from=builder /app/package.json ./
 COPY ui ./ui
+COPY docs ./docs
 COPY docker/entrypoint.sh /usr/local/bin/vfio-host-entrypoint
 RUN ln -s /app/dist/src/main.js /usr/local/bin/vfio-host
-# The bracket makes openapi.json optional: a pattern may match nothing, a plain name may not.
-COPY LICENSE openapi.jso[n] ./
+COPY LICENSE openapi.json ./
 USER node
 EXPOSE 8080
 STOPSIGNAL SIGTERM

@@ -35,8 +35,7 @@ export default {
   input: join(folder, 'src', 'main.js'),
   platform: 'node',
   plugins: [notices],
-  // Those of the documents read files that lie beside them, and most services never show any.
-  external: [/^node:/, /^@fastify\/swagger/],
+  external: [/^node:/],
   output: {
     dir: join(folder, 'src'),
     format: 'esm',

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { NDJSON_TYPE } from '../schemas/values.ts';
+import { BatchAnswer, BatchCall } from '../schemas/batch.ts';
+import { NDJSON_TYPE, ndjsonOf } from '../schemas/values.ts';
 import { BatchRun, type NotAwaited } from '../src/host/batch.ts';
 import { Lines } from '../src/host/lines.ts';
 import type { Answer } from '../src/machine/answer.ts';
@@ -22,12 +22,20 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
       '/v1/batch',
       {
         bodyLimit: Number.MAX_SAFE_INTEGER,
-        config: { takes: [NDJSON_TYPE] },
+        config: {
+          takes: [NDJSON_TYPE],
+          describes: { body: { content: { [NDJSON_TYPE]: ndjsonOf(BatchCall) } } },
+        },
         schema: {
           tags: ['trace'],
           operationId: 'batch',
           summary: 'calls as NDJSON, answered as NDJSON, streamed, in order',
-          response: { 200: Type.Any(), '4xx': PROBLEM_RESPONSE },
+          description:
+            'Each line is a call with its arguments and, where it is made on something, that thing’s id. The answers come in the order of the calls, one a line, while later calls are still being sent. A call with `async: NAME` is not waited for; `{"call": "await", "of": NAME}` is its answer.',
+          response: {
+            200: { description: 'the answers', content: { [NDJSON_TYPE]: ndjsonOf(BatchAnswer) } },
+            '4xx': PROBLEM_RESPONSE,
+          },
         },
       },
       (request, reply) => {

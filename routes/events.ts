@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { EVENT_KINDS, EventPage } from '../schemas/events.ts';
+import { EVENT_KINDS, EventPage, JournalEvent } from '../schemas/events.ts';
+import { ndjsonOf } from '../schemas/values.ts';
 import {
   type EventFormat,
   EventStream,
@@ -78,9 +79,26 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
         tags: ['host'],
         operationId: 'events',
         summary: 'the journal: a page, with wait=1 as soon as something matches, or a live stream by Accept',
+        description:
+          'Everything that happened in the rig, in the order of `seq`: calls, answers, invalidations, splats, advisories, deliveries to webhooks, faults.',
         querystring: EventQuery,
         headers: EventHeaders,
-        response: { 200: EventPage, '4xx': PROBLEM_RESPONSE },
+        response: {
+          200: {
+            description: 'a page, or the live stream of the media type that was asked for',
+            content: {
+              'application/json': { schema: EventPage },
+              [NDJSON.type]: ndjsonOf(JournalEvent),
+              [SSE.type]: {
+                schema: Type.String({
+                  description:
+                    'server-sent events: `id` is the seq, `event` the kind, `data` the entry as JSON; `event: end` says why there will be no more',
+                }),
+              },
+            },
+          },
+          '4xx': PROBLEM_RESPONSE,
+        },
       },
     },
     async (request, reply) => {

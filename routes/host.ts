@@ -16,8 +16,18 @@ const Wait = Type.Object(WaitFields, { additionalProperties: false });
 /** The host as a whole: what it is, its journal, reset, replay, and the calls that were answered 202. */
 export function hostRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['host'];
-  app.get('/v1', { schema: { tags, summary: 'what this is', response: { 200: HostView } } }, (request) =>
-    service.describe(rigOf(service, request)),
+  app.get(
+    '/v1',
+    {
+      schema: {
+        tags,
+        summary: 'what this is',
+        description:
+          'The rig this request is for: its kernel, parameters, limits, taint and how much is in it.',
+        response: { 200: HostView },
+      },
+    },
+    (request) => service.describe(rigOf(service, request)),
   );
 
   app.post(
@@ -26,6 +36,8 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       schema: {
         tags,
         summary: 'everything back to the start',
+        description:
+          'Containers, devices, processes, journal, trace, once-only warnings and ids: all as on a fresh host, optionally on another kernel. Calls under way are answered 503.',
         body: Type.Object({ kernel: Type.Optional(Type.String()) }, { additionalProperties: false }),
         response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
       },
@@ -43,6 +55,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'list-faults',
         summary: 'fault injection rules, counted',
+        description: 'Every rule with how many calls it matched and how often it struck.',
         response: { 200: Type.Object({ faults: Type.Array(FaultView) }) },
       },
     },
@@ -59,6 +72,8 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       schema: {
         tags,
         summary: 'a call that was answered 202',
+        description:
+          'Whether it is done, and what it would have been answered. With `wait=1` it answers when it is done, or with `timedOut` after `timeoutMs`.',
         params: Type.Object({ operation: Type.String() }),
         querystring: Wait,
         response: { 200: OperationView, '4xx': PROBLEM_RESPONSE },

@@ -34,6 +34,7 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
       schema: {
         tags,
         summary: 'kernel generations',
+        description: 'Each kernel that can be emulated, and what it has that the one before has not.',
         response: { 200: Type.Object({ kernels: Type.Array(KernelView) }) },
       },
     },
@@ -57,6 +58,8 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
       schema: {
         tags,
         summary: 'a trace on several kernels: the steps that differ, and why',
+        description:
+          'Runs the trace on a fresh host of each kernel and lists the steps that are not answered alike, with the reasons.',
         body: CompareBody,
         response: { 200: ComparisonView, '4xx': PROBLEM_RESPONSE },
       },

@@ -12,6 +12,7 @@ export function metricsRoutes(app: FastifyInstance, { metrics }: Service): void 
         tags: ['status'],
         operationId: 'metrics',
         summary: 'metrics as Prometheus text',
+        description: 'Requests, calls, callbacks, splats and rigs as Prometheus text.',
         response: {
           200: { description: 'Prometheus text', content: { 'text/plain': { schema: Type.String() } } },
         },

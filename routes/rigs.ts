@@ -10,7 +10,14 @@ export function rigRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['rigs'];
   app.get(
     '/v1/rigs',
-    { schema: { tags, summary: 'rigs', response: { 200: Type.Object({ rigs: Type.Array(RigView) }) } } },
+    {
+      schema: {
+        tags,
+        summary: 'rigs',
+        description: 'The isolated hosts on this server, oldest first.',
+        response: { 200: Type.Object({ rigs: Type.Array(RigView) }) },
+      },
+    },
     () => ({ rigs: service.rigs.describe() }),
   );
   app.delete<{ Params: { rig: string } }>(
@@ -19,6 +26,7 @@ export function rigRoutes(app: FastifyInstance, service: Service): void {
       schema: {
         tags,
         summary: 'drops a rig',
+        description: 'Ends a rig; calls under way in it are answered 503. Without one of that name: 404.',
         params: Type.Object({ rig: RigName }),
         response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
       },

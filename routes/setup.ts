@@ -1,7 +1,8 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { BatchCall } from '../schemas/batch.ts';
 import { type RigSetup, SetupBody, SetupView } from '../schemas/setup.ts';
-import { NDJSON_TYPE } from '../schemas/values.ts';
+import { NDJSON_TYPE, ndjsonOf } from '../schemas/values.ts';
 import type { Machine } from '../src/machine/machine.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import type { Service } from '../src/service.ts';
@@ -30,12 +31,21 @@ export function setupRoutes(app: FastifyInstance, service: Service): void {
       '/v1/setup',
       {
         bodyLimit: service.config.replayBodyLimit,
-        config: { takes: ['application/json', NDJSON_TYPE] },
+        config: {
+          takes: ['application/json', NDJSON_TYPE],
+          describes: {
+            body: {
+              content: { 'application/json': { schema: SetupBody }, [NDJSON_TYPE]: ndjsonOf(BatchCall) },
+            },
+          },
+        },
         schema: {
           tags: ['host'],
           operationId: 'setup',
           summary:
             'makes a rig anew, as after a reset, from a setup, a trace, or calls as NDJSON; nothing changes where that is refused',
+          description:
+            'Every field of a setup is an argument of the call that makes it. The calls are made on a fresh host of the setup’s kernel; where one is refused, the problem names the place in the document, and the rig is what it was.',
           body: {
             content: { 'application/json': { schema: SetupBody }, [NDJSON_TYPE]: { schema: Type.Any() } },
           },

@@ -25,6 +25,8 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'get-snapshot',
         summary: 'the state of the rig as one document; secrets=1: with the secrets of webhooks',
+        description:
+          'Everything that matters for what the rig will answer; not its journal, trace and operations.',
         querystring: Query,
         response: { 200: SnapshotSchema, '4xx': PROBLEM_RESPONSE },
       },
@@ -45,6 +47,7 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'put-snapshot',
         summary: 'replaces the state of the rig; nothing changes where the document is refused',
+        description: 'The rig becomes what the snapshot says, on the snapshot’s kernel.',
         body: SnapshotSchema,
         response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
       },

@@ -7,13 +7,25 @@ export function statusRoutes(app: FastifyInstance, service: Service): void {
   const tags = ['status'];
   app.get(
     '/health',
-    { schema: { tags, summary: 'alive', response: { 200: Type.Object({ status: Type.String() }) } } },
+    {
+      schema: {
+        tags,
+        summary: 'alive',
+        description: 'For liveness probes: it answers as long as the process does.',
+        response: { 200: Type.Object({ status: Type.String() }) },
+      },
+    },
     () => ({ status: 'ok' }),
   );
   app.get(
     '/ready',
     {
-      schema: { tags, summary: 'ready for calls', response: { 200: Type.Object({ ready: Type.Boolean() }) } },
+      schema: {
+        tags,
+        summary: 'ready for calls',
+        description: 'For readiness probes.',
+        response: { 200: Type.Object({ ready: Type.Boolean() }) },
+      },
     },
     () => ({ ready: true }),
   );
@@ -23,6 +35,7 @@ export function statusRoutes(app: FastifyInstance, service: Service): void {
       schema: {
         tags,
         summary: 'version',
+        description: 'Name and version of the service, and the kernel of rigs that ask for no other.',
         response: {
           200: Type.Object({ name: Type.String(), version: Type.String(), kernel: Type.String() }),
         },

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema, TraceSchema } from '../schemas/scenario.ts';
-import { NDJSON_TYPE } from '../schemas/values.ts';
+import { NDJSON_TYPE, ndjsonOf } from '../schemas/values.ts';
 import { ReplayView } from '../schemas/views.ts';
 import { parseLine } from '../src/machine/validate.ts';
 import { checkScenario, scenarioOf } from '../src/replay/check.ts';
@@ -14,6 +14,8 @@ import { errorReply } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { streamFor, workFor } from './work.ts';
+
+const CURL_TYPE = 'text/x-shellscript';
 
 const TraceQuery = Type.Object(
   {
@@ -43,8 +45,19 @@ function routes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'trace',
         summary: 'the calls so far, with expectations; format=curl: as a shell script',
+        description:
+          'What was called since the rig’s start or its last reset, each with what it was answered: a trace that POST /v1/replay runs anywhere.',
         querystring: TraceQuery,
-        response: { 200: ScenarioSchema, '4xx': PROBLEM_RESPONSE },
+        response: {
+          200: {
+            description: 'the trace; with x-truncated: true its beginning is gone',
+            content: {
+              'application/json': { schema: ScenarioSchema },
+              [CURL_TYPE]: { schema: Type.String({ description: 'a shell script of curl commands' }) },
+            },
+          },
+          '4xx': PROBLEM_RESPONSE,
+        },
       },
     },
     (request, reply) => {
@@ -52,7 +65,7 @@ function routes(app: FastifyInstance, service: Service): void {
       const { scenario, truncated } = rig.host.trace(rig.name);
       if (truncated) reply.header('x-truncated', 'true');
       if (request.query.format !== 'curl') return scenario;
-      return reply.type('text/x-shellscript; charset=utf-8').send(curlScript(scenario));
+      return reply.type(`${CURL_TYPE}; charset=utf-8`).send(curlScript(scenario));
     },
   );
 
@@ -63,7 +76,11 @@ function routes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'dmesg',
         summary: 'the log as the console of this kernel would show it',
-        response: { 200: Type.String() },
+        description: 'What `dmesg` would print: splats with registers and stacks in the form of this kernel.',
+        response: {
+          200: { description: 'the console', content: { 'text/plain': { schema: Type.String() } } },
+          '4xx': PROBLEM_RESPONSE,
+        },
       },
     },
     (request, reply) => reply.type('text/plain; charset=utf-8').send(rigOf(service, request).host.dmesg()),
@@ -73,15 +90,33 @@ function routes(app: FastifyInstance, service: Service): void {
     '/v1/replay',
     {
       bodyLimit: service.config.replayBodyLimit,
-      config: { takes: ['application/json', NDJSON_TYPE] },
+      config: {
+        takes: ['application/json', NDJSON_TYPE],
+        describes: {
+          body: {
+            content: {
+              'application/json': { schema: TraceSchema },
+              [NDJSON_TYPE]: ndjsonOf(ScenarioSchema),
+            },
+          },
+        },
+      },
       schema: {
         tags,
         operationId: 'replay',
         summary: 'runs traces on fresh hosts and answers what differed: one as JSON, or many as NDJSON',
+        description:
+          'Every step is made on a fresh host, which is nobody’s rig, and held against its `expect`. `differences` is empty where all were as expected.',
         body: {
           content: { 'application/json': { schema: TraceSchema }, [NDJSON_TYPE]: { schema: Type.Any() } },
         },
-        response: { 200: ReplayView, '4xx': PROBLEM_RESPONSE },
+        response: {
+          200: {
+            description: 'what differed; with NDJSON a line for each trace',
+            content: { 'application/json': { schema: ReplayView }, [NDJSON_TYPE]: ndjsonOf(ReplayView) },
+          },
+          '4xx': PROBLEM_RESPONSE,
+        },
       },
     },
     (request, reply) => {

@@ -1,5 +1,6 @@
-import { type Static, Type } from '@sinclair/typebox';
+import { type Static, type TProperties, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { Problem } from '../schemas/answers.ts';
 import { VerdictsView, VerdictView } from '../schemas/verdict.ts';
 import type { Service } from '../src/service.ts';
 import { EXPECT_RULE, Expected } from '../src/verdict/expectation.ts';
@@ -21,6 +22,16 @@ const Query = Type.Object(
   { additionalProperties: false },
 );
 
+/** What every problem says, and the verdict: `splats` is the verdict's, by kind. */
+const { type, title, status, detail, instance } = Problem.properties;
+const problemWith = <P extends TProperties>(properties: P, name: string) =>
+  Type.Object(
+    { type, title, status, detail, instance: Type.Optional(instance), ...properties },
+    { title: name, additionalProperties: true },
+  );
+const VerdictProblem = problemWith(VerdictView.properties, 'VerdictProblem');
+const VerdictsProblem = problemWith(VerdictsView.properties, 'VerdictsProblem');
+
 const TYPES = ['application/json', 'text/plain', 'application/xml', 'text/xml'] as const;
 
 /** `GET /v1/verdict`: what a rig has come to, as a step of CI asks it. */
@@ -34,12 +45,22 @@ export function verdictRoutes(app: FastifyInstance, service: Service): void {
         operationId: 'verdict',
         summary:
           'whether a rig, or each of them, is as it should be at the end of a test: 200 or 409; JSON, text or JUnit by Accept',
+        description:
+          'Splats by kind, leaked pins, what is still mapped and pinned, wedged containers, calls under way, webhooks that were not delivered, advisories. `ok` says whether all of it is as `expect` says; without `expect`, whether there is none of it.',
         querystring: Query,
         response: {
           200: {
             description: 'as expected',
             content: {
               'application/json': { schema: Type.Union([VerdictView, VerdictsView]) },
+              'text/plain': text,
+              'application/xml': text,
+            },
+          },
+          409: {
+            description: 'not as expected',
+            content: {
+              'application/problem+json': { schema: Type.Union([VerdictProblem, VerdictsProblem]) },
               'text/plain': text,
               'application/xml': text,
             },

@@ -12,6 +12,8 @@ export function vocabularyRoutes(app: FastifyInstance): void {
         tags: ['host'],
         operationId: 'list-calls',
         summary: 'every call: what it is made on, its arguments, its REST form, its traits',
+        description:
+          'The one vocabulary of REST, batch, traces and journal, for whoever is not compiled with it.',
         response: { 200: CallList },
       },
     },

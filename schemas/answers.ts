@@ -1,7 +1,11 @@
 import { Type } from '@sinclair/typebox';
 
 /** An address or size as answers write it. */
-export const Hex = Type.String({ pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$' });
+export const Hex = Type.String({
+  pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$',
+  title: 'Hex',
+  description: 'an address or a size: the shortest lower-case 0x…',
+});
 /** A number of things. */
 export const Count = Type.Integer();
 
@@ -104,11 +108,14 @@ export const Problem = Type.Object(
     invalidations: Type.Optional(Type.Array(InvalidationEntry)),
     advisories: Type.Optional(Type.Array(AdvisoryEntry)),
   },
-  { title: 'Problem' },
+  { title: 'Problem', additionalProperties: true },
 );
 
 /** 202: the call is under way. */
-export const Accepted = Type.Object({
-  operation: Type.String(),
-  invalidations: Type.Array(InvalidationEntry),
-});
+export const Accepted = Type.Object(
+  {
+    operation: Type.String({ description: 'its id, to ask with GET /v1/operations/{operation}' }),
+    invalidations: Type.Array(InvalidationEntry, { description: 'callbacks delivered so far' }),
+  },
+  { title: 'Accepted' },
+);

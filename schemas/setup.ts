@@ -78,6 +78,6 @@ export const SetupView = Type.Object(
     ),
     faults: Type.Array(Type.String()),
   },
-  { title: 'SetUp' },
+  { title: 'SetupAnswer' },
 );
 export type SetupView = Static<typeof SetupView>;

@@ -4,6 +4,7 @@ import {
   type TLiteral,
   type TOptional,
   type TProperties,
+  type TSchema,
   type TUnion,
   Type,
   TypeRegistry,
@@ -128,6 +129,11 @@ export function flagNames<N extends string>(word: number, bits: Readonly<Record<
 
 /** Media type of JSON values, one a line. */
 export const NDJSON_TYPE = 'application/x-ndjson';
+
+/** A body of JSON values, one a line, each of which is as `line` says. */
+export const ndjsonOf = (line: TSchema) => ({
+  schema: Type.String({ contentMediaType: 'application/json', contentSchema: line }),
+});
 
 /** Bytes, base64. */
 export const Base64 = Type.String({

@@ -36,6 +36,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Media types of bodies that a route takes; application/json where it does not say. */
     takes?: readonly string[];
+    /** What the API's description says of the route where its schema, which is what is checked, does not. */
+    describes?: object;
   }
 }
 
@@ -88,19 +90,14 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   });
   app.addHook('preClose', () => service.close());
   useProblems(app, allowed);
-  documentationRoutes(app, async () => {
-    const { documentation } = await import('./documentation.ts');
-    return documentation((described) => {
-      useNoQuery(described);
-      addRoutes(described, service);
-    });
-  });
+  documentationRoutes(app);
   addRoutes(app, service);
   await app.ready();
   return app;
 }
 
-function addRoutes(app: FastifyInstance, service: Service): void {
+/** Adds every route of the API. */
+export function addRoutes(app: FastifyInstance, service: Service): void {
   statusRoutes(app, service);
   metricsRoutes(app, service);
   hostRoutes(app, service);

@@ -132,6 +132,7 @@ export const deviceCalls = {
     about: 'Changes how a synthetic driver behaves while it runs.',
     on: 'device',
     args: { driver: synthetic.config },
+    answer: { driver: synthetic.config },
   }),
   'resume-callbacks': call({
     about: 'Lets a held callback of a synthetic driver go on, and holds no more.',

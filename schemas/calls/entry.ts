@@ -14,13 +14,16 @@ export interface RestRequest {
 }
 
 /** What may come with every answer. */
-const SideEffects = {
+export const SideEffects = {
   invalidations: Type.Optional(Type.Array(InvalidationEntry)),
   log: Type.Optional(Type.Array(LogEntry)),
   splats: Type.Optional(
     Type.Array(SplatReport, { description: 'the WARNs and the BUG of `log` with what they were about' }),
   ),
   advisories: Type.Optional(Type.Array(AdvisoryEntry)),
+  milliseconds: Type.Optional(
+    Type.Number({ description: 'how long it slept or waited for those that sleep, of the host’s own time' }),
+  ),
   ...optional(DRIVER_EFFECTS),
 };
 

@@ -28,6 +28,7 @@ const TYPES = SCHEMAS.map(({ config }) => `"${config.properties.type.const}"`);
 
 /** The driver of an mdev. */
 export const Driver = Type.Union(SCHEMAS.map(({ config }) => config) as unknown as Configs<typeof SCHEMAS>, {
+  title: 'Driver',
   description: `a driver with "type" ${TYPES.slice(0, -1).join(', ')} or ${TYPES.at(-1)}`,
 });
 export type Driver = Static<typeof Driver>;

@@ -41,4 +41,7 @@ export const args = <T extends TProperties>(properties: T) =>
 
 /** Configuration of a model. */
 export const config = <N extends string, T extends TProperties>(type: N, properties: T) =>
-  Type.Object({ type: Type.Literal(type), ...properties, ...AnyDriver }, { additionalProperties: false });
+  Type.Object(
+    { type: Type.Literal(type), ...properties, ...AnyDriver },
+    { additionalProperties: false, title: `${type} driver` },
+  );

@@ -1,24 +1,8 @@
-import { type Static, Type } from '@sinclair/typebox';
-import { CallbackReturnFields } from '../../schemas/drivers/external.ts';
-import { Address64, Int32 } from '../../schemas/values.ts';
+import { WebhookAnswer } from '../../schemas/webhook.ts';
 import type { CallbackReturn } from '../kernel/callback.ts';
 import { callbackReturn } from '../machine/callback-return.ts';
 import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';
-
-/** What a driver outside may answer a callback. Nothing at all is fine. */
-const WebhookAnswer = Type.Object(
-  {
-    unpin: Type.Optional(
-      Type.Array(Type.Object({ iova: Address64, npage: Int32 }, { additionalProperties: false }), {
-        description: 'pages to unpin on the driver’s behalf before the callback returns',
-      }),
-    ),
-    ...CallbackReturnFields,
-  },
-  { additionalProperties: false, description: 'an object with unpin, notify or errno' },
-);
-type WebhookAnswer = Static<typeof WebhookAnswer>;
 
 const check = validator(WebhookAnswer);
 

@@ -703,7 +703,7 @@ describe('ids and routes', () => {
     ['POST', '/v1/containers/c0/iommu-info', 'GET, HEAD'],
     ['DELETE', '/v1/snapshot', 'GET, HEAD, PUT'],
     ['OPTIONS', '/health', 'GET, HEAD'],
-    ['POST', '/docs/static/index.css', 'GET, HEAD'],
+    ['POST', '/docs/api/swagger-ui.css', 'GET, HEAD'],
     ['POST', '/', 'GET, HEAD'],
   ])('%s %s, which takes other methods, is answered 405 with those it takes', async (method, url, allow) => {
     const answer = await refused(() => rig.request(method, url));

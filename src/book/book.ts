@@ -1,0 +1,41 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { below } from './folder.ts';
+import { type Entry, pageOf } from './page.ts';
+
+/** The first chapters, in this order; the others follow by name. */
+const FIRST = ['README', 'concepts', 'reference', 'events', 'webhooks'];
+
+/** docs/ as pages to read. */
+export class Book {
+  private readonly folder = below('docs/');
+  private readonly pages = new Map<string, string | null>();
+
+  /** A chapter by its name as HTML; null where there is none. `README` is the front page. */
+  async page(name: string): Promise<string | null> {
+    const known = this.pages.get(name);
+    if (known !== undefined) return known;
+    const source = new URL(`${name}.md`, this.folder);
+    const page = existsSync(source) ? await pageOf(name, readFileSync(source, 'utf8'), this.entries()) : null;
+    if (page !== null) this.pages.set(name, page);
+    return page;
+  }
+
+  /** A picture of the chapters; null where there is none. */
+  picture(name: string): Buffer | null {
+    const source = new URL(`images/${name}`, this.folder);
+    return existsSync(source) ? readFileSync(source) : null;
+  }
+
+  private entries(): Entry[] {
+    const names = readdirSync(this.folder)
+      .filter((file) => file.endsWith('.md'))
+      .map((file) => file.slice(0, -'.md'.length));
+    const place = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+    names.sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+    return names.map((name) => {
+      const [, title = name] =
+        /^# (.+)$/m.exec(readFileSync(new URL(`${name}.md`, this.folder), 'utf8')) ?? [];
+      return { name, title };
+    });
+  }
+}
