@@ -154,31 +154,37 @@ export const pageOf = <N extends string, T extends TSchema>(name: N, item: T) =>
   Type.Object({ [name]: Type.Array(item), next: Type.Optional(Type.String()) });
 
 /** A fault injection rule with its counts. */
-export const FaultView = Type.Object({
-  ...FaultFields,
-  fault: Type.String(),
-  seen: Type.Integer({ description: 'calls that matched' }),
-  struck: Type.Integer({ description: 'times it struck' }),
-  paused: Type.Optional(Type.Literal(true, { description: 'it strikes and counts nothing for now' })),
-});
+export const FaultView = Type.Object(
+  {
+    ...FaultFields,
+    fault: Type.String(),
+    seen: Type.Integer({ description: 'calls that matched' }),
+    struck: Type.Integer({ description: 'times it struck' }),
+    paused: Type.Optional(Type.Literal(true, { description: 'it strikes and counts nothing for now' })),
+  },
+  { title: 'Fault' },
+);
 
 /** A kernel generation, and what it has that the one before has not. */
-export const KernelView = Type.Object({
-  version: Type.String(),
-  release: Type.String({ description: 'the release that was recorded, or whose source was read' }),
-  recorded: Type.Boolean({
-    description: 'false: made of differences that its source shows, held against no real one',
-  }),
-  current: Type.Boolean(),
-  channel: Type.String({
-    description: 'how drivers hear of an unmap: notifier-chain, device-list or access-list',
-  }),
-  from: Type.Union([Type.String(), Type.Null()], {
-    description:
-      'the version that it is told apart from: of one that was recorded the recorded one before it',
-  }),
-  differs: Type.Array(Type.Object({ id: Type.String(), title: Type.String(), text: Type.String() })),
-});
+export const KernelView = Type.Object(
+  {
+    version: Type.String(),
+    release: Type.String({ description: 'the release that was recorded, or whose source was read' }),
+    recorded: Type.Boolean({
+      description: 'false: made of differences that its source shows, held against no real one',
+    }),
+    current: Type.Boolean(),
+    channel: Type.String({
+      description: 'how drivers hear of an unmap: notifier-chain, device-list or access-list',
+    }),
+    from: Type.Union([Type.String(), Type.Null()], {
+      description:
+        'the version that it is told apart from: of one that was recorded the recorded one before it',
+    }),
+    differs: Type.Array(Type.Object({ id: Type.String(), title: Type.String(), text: Type.String() })),
+  },
+  { title: 'Kernel' },
+);
 
 /** A rig as it is listed. */
 export const RigView = Type.Object(
@@ -198,44 +204,50 @@ export const RigView = Type.Object(
 export type RigView = Static<typeof RigView>;
 
 /** What `GET /v1` says. */
-export const HostView = Type.Object({
-  name: Type.String(),
-  version: Type.String(),
-  rig: Type.String(),
-  kernel: Type.String(),
-  release: Type.String(),
-  recorded: Type.Boolean({ description: 'whether the kernel was recorded' }),
-  taint: Type.Array(Type.String()),
-  panic: Type.Optional(Type.String({ description: 'the line of the panic that the rig is dead of' })),
-  processMemory: Type.Union([Type.Literal('emulated'), Type.Literal('real')], {
-    description: 'whether create-process may take a pid',
-  }),
-  parameters: Type.Object({
-    dmaEntryLimit: Count,
-    warnOnPinnedUnmap: Type.Boolean(),
-    adviseNoCallback: Type.Boolean(),
-    panicOnWarn: Type.Boolean(),
-    panicOnOops: Type.Boolean(),
-  }),
-  limits: Type.Record(Type.String(), Type.Integer()),
-  counts: Type.Object({ processes: Count, containers: Count, devices: Count, pendingCalls: Count }),
-  seq: Type.Integer({ description: 'newest of the journal' }),
-});
+export const HostView = Type.Object(
+  {
+    name: Type.String(),
+    version: Type.String(),
+    rig: Type.String(),
+    kernel: Type.String(),
+    release: Type.String(),
+    recorded: Type.Boolean({ description: 'whether the kernel was recorded' }),
+    taint: Type.Array(Type.String()),
+    panic: Type.Optional(Type.String({ description: 'the line of the panic that the rig is dead of' })),
+    processMemory: Type.Union([Type.Literal('emulated'), Type.Literal('real')], {
+      description: 'whether create-process may take a pid',
+    }),
+    parameters: Type.Object({
+      dmaEntryLimit: Count,
+      warnOnPinnedUnmap: Type.Boolean(),
+      adviseNoCallback: Type.Boolean(),
+      panicOnWarn: Type.Boolean(),
+      panicOnOops: Type.Boolean(),
+    }),
+    limits: Type.Record(Type.String(), Type.Integer()),
+    counts: Type.Object({ processes: Count, containers: Count, devices: Count, pendingCalls: Count }),
+    seq: Type.Integer({ description: 'newest of the journal' }),
+  },
+  { title: 'Host' },
+);
 export type HostView = Static<typeof HostView>;
 
 /** A call that was answered 202. */
-export const OperationView = Type.Object({
-  operation: Type.String(),
-  call: Type.Object({ call: Type.String() }, { additionalProperties: true }),
-  done: Type.Boolean(),
-  answer: Type.Optional(
-    Type.Object(
-      { status: Type.Integer(), body: Type.Object({}, { additionalProperties: true }) },
-      { description: 'what the call would have been answered' },
+export const OperationView = Type.Object(
+  {
+    operation: Type.String(),
+    call: Type.Object({ call: Type.String() }, { additionalProperties: true }),
+    done: Type.Boolean(),
+    answer: Type.Optional(
+      Type.Object(
+        { status: Type.Integer(), body: Type.Object({}, { additionalProperties: true }) },
+        { description: 'what the call would have been answered' },
+      ),
     ),
-  ),
-  ...WaitedInVain,
-});
+    ...WaitedInVain,
+  },
+  { title: 'Operation' },
+);
 
 /** A call that was answered 202, as it is listed. */
 export const OperationLine = Type.Object(
@@ -249,59 +261,71 @@ export const OperationLine = Type.Object(
 );
 
 /** A field in which a step of a replay differed from its expectation. */
-export const DifferenceView = Type.Object({
-  step: Type.Integer(),
-  call: Type.String(),
-  field: Type.String(),
-  expected: Type.Optional(Type.Unknown()),
-  actual: Type.Optional(Type.Unknown()),
-});
+export const DifferenceView = Type.Object(
+  {
+    step: Type.Integer(),
+    call: Type.String(),
+    field: Type.String(),
+    expected: Type.Optional(Type.Unknown()),
+    actual: Type.Optional(Type.Unknown()),
+  },
+  { title: 'Difference' },
+);
 export type DifferenceView = Static<typeof DifferenceView>;
 
 /** What a replay found. */
-export const ReplayView = Type.Object({
-  id: Type.String(),
-  kernel: Type.String(),
-  steps: Type.Integer({ description: 'how many were run' }),
-  differences: Type.Array(DifferenceView),
-});
+export const ReplayView = Type.Object(
+  {
+    id: Type.String(),
+    kernel: Type.String(),
+    steps: Type.Integer({ description: 'how many were run' }),
+    differences: Type.Array(DifferenceView),
+  },
+  { title: 'Replay' },
+);
 export type ReplayView = Static<typeof ReplayView>;
 
 /** What a comparison found: the steps that are not answered alike, with the reasons. */
-export const ComparisonView = Type.Object({
-  id: Type.String(),
-  kernels: Type.Array(Type.String()),
-  unrecorded: Type.Array(Type.String(), { description: 'those of them that nobody recorded' }),
-  steps: Type.Array(
-    Type.Object({
-      step: Type.Integer(),
-      call: Type.Object({ call: Type.String() }, { additionalProperties: true }),
-      answers: Type.Record(Type.String(), Expect, {
-        description: 'by kernel version; absent where the scenario had ended before',
+export const ComparisonView = Type.Object(
+  {
+    id: Type.String(),
+    kernels: Type.Array(Type.String()),
+    unrecorded: Type.Array(Type.String(), { description: 'those of them that nobody recorded' }),
+    steps: Type.Array(
+      Type.Object({
+        step: Type.Integer(),
+        call: Type.Object({ call: Type.String() }, { additionalProperties: true }),
+        answers: Type.Record(Type.String(), Expect, {
+          description: 'by kernel version; absent where the scenario had ended before',
+        }),
+        reasons: Type.Array(
+          Type.Object({ from: Type.String(), to: Type.String(), id: Type.String(), text: Type.String() }),
+        ),
       }),
-      reasons: Type.Array(
-        Type.Object({ from: Type.String(), to: Type.String(), id: Type.String(), text: Type.String() }),
-      ),
-    }),
-  ),
-});
+    ),
+  },
+  { title: 'Comparison' },
+);
 export type ComparisonView = Static<typeof ComparisonView>;
 
 /** What `GET /v1/calls` says of each call. */
-const CallView = Type.Object({
-  call: Type.String(),
-  about: Type.String({ description: 'what it does' }),
-  on: Type.String({ description: 'what it is made on: host, process, container, device or fault' }),
-  by: Type.String({ description: 'client, or driver: what is under way may be waiting for it' }),
-  reads: Type.Boolean({ description: 'it changes nothing that a client can see' }),
-  of: Type.Optional(
-    Type.Array(Type.String(), { description: 'the calls it is made of and written down as' }),
-  ),
-  method: Type.String(),
-  path: Type.String(),
-  status: Type.Integer({ description: 'on success' }),
-  args: Type.Array(
-    Type.Object({ name: Type.String(), required: Type.Boolean(), rule: Type.Optional(Type.String()) }),
-  ),
-});
+const CallView = Type.Object(
+  {
+    call: Type.String(),
+    about: Type.String({ description: 'what it does' }),
+    on: Type.String({ description: 'what it is made on: host, process, container, device or fault' }),
+    by: Type.String({ description: 'client, or driver: what is under way may be waiting for it' }),
+    reads: Type.Boolean({ description: 'it changes nothing that a client can see' }),
+    of: Type.Optional(
+      Type.Array(Type.String(), { description: 'the calls it is made of and written down as' }),
+    ),
+    method: Type.String(),
+    path: Type.String(),
+    status: Type.Integer({ description: 'on success' }),
+    args: Type.Array(
+      Type.Object({ name: Type.String(), required: Type.Boolean(), rule: Type.Optional(Type.String()) }),
+    ),
+  },
+  { title: 'CallDescription' },
+);
 export const CallList = Type.Object({ calls: Type.Array(CallView) });
