@@ -31,6 +31,8 @@ export function exploreRoutes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'explore',
         summary: 'tries every sequence of calls on some drivers: the shortest traces to what goes wrong',
+        description:
+          'A search within bounds of depth, mappings, pages and time, on hosts of its own. It takes long: with Prefer: respond-async it is an operation, which can be cancelled.',
         body: ExploreBody,
         response: { 200: ExploreView, 202: Started, '4xx': PROBLEM_RESPONSE },
       },
@@ -64,6 +66,8 @@ export function exploreRoutes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'minimize',
         summary: 'shrinks a trace to a shortest one that comes to the same splat, deadlock or advisory',
+        description:
+          'Steps are left out and made smaller as long as the trace still comes to it, on hosts of its own.',
         body: TraceOrBody,
         response: { 200: MinimizeView, 202: Started, '4xx': PROBLEM_RESPONSE },
       },

@@ -102,6 +102,8 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'list-operations',
         summary: 'the calls that were answered 202, oldest first; finished ones are forgotten in time',
+        description:
+          'The calls and searches of the rig that were answered 202, oldest first, finished ones included as long as they are kept.',
         querystring: Paging,
         response: { 200: pageOf('operations', OperationLine), '4xx': PROBLEM_RESPONSE },
       },
@@ -131,6 +133,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         tags,
         operationId: 'cancel-operation',
         summary: 'ends a search where it is: what it has come to so far is its answer',
+        description: 'For searches alone: a call is ended by nobody but its driver or a reset.',
         params: Type.Object({ operation: Type.String() }),
         response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
       },

@@ -257,7 +257,7 @@ export const OperationLine = Type.Object(
     done: Type.Boolean(),
     status: Type.Optional(Type.Integer({ description: 'of its answer' })),
   },
-  { title: 'Operation' },
+  { title: 'OperationLine' },
 );
 
 /** A field in which a step of a replay differed from its expectation. */

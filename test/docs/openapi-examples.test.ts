@@ -88,6 +88,11 @@ describe('openapi.json', () => {
     expect([...emptySchemas(document, '')]).toEqual([]);
   });
 
+  test('no two different schemas have the same title', () => {
+    const text = JSON.stringify(document.paths, (key, value) => (key === 'value' ? undefined : value));
+    expect([...text.matchAll(/"title":"([^"]+)"/g)].map(([, title]) => title)).toEqual([]);
+  });
+
   test('the calls are all there', () => {
     const ids = operations.map(({ operation }) => operation.operationId);
     expect(ids).toEqual(expect.arrayContaining([...CALL_NAMES]));

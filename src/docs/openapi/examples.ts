@@ -16,7 +16,7 @@ const SHOWN_MAX = 12;
 const TEXT_MAX = 1500;
 
 /** Fields that tell a real time: 0 in examples, which are the same each time they are made. */
-const TIMES = ['idleSeconds'];
+const TIMES = ['idleSeconds', 'seconds', 'waitingMs'];
 
 interface Media {
   schema: Json;

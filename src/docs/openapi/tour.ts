@@ -212,6 +212,8 @@ const HOST: TourStep[] = [
   made('ten milliseconds', { call: 'sleep', milliseconds: 10 }),
   made('the second map fails', { call: 'add-fault', fault: 'f0', on: 'map-dma', nth: 2, errno: 'ENOMEM' }),
   ask('one rule', '/v1/faults'),
+  made('no rule strikes for now', { call: 'pause-faults' }),
+  made('they strike again', { call: 'resume-faults' }),
   made('it is gone', { call: 'remove-fault', fault: 'f0' }),
   made('behind an IOMMU', { call: 'create-device', device: 'pci0', kind: 'vfio-pci' }),
   made('its group is not viable now', { call: 'bind-device', device: 'pci0', to: 'other' }),
