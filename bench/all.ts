@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { batch } from './parts/batch.ts';
 import { core } from './parts/core.ts';
+import { explore } from './parts/explore.ts';
 import { machine } from './parts/machine.ts';
 import { readers } from './parts/readers.ts';
 import { requests } from './parts/requests.ts';
@@ -22,6 +23,7 @@ const PARTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   stalls,
   machine,
   core,
+  explore,
   run,
 };
 

@@ -27,6 +27,21 @@ export async function getJson(url, rig, signal) {
 }
 
 /**
+ * Posts JSON of a rig.
+ * @param {string} url
+ * @param {string} rig
+ * @param {object} body
+ * @returns {Promise<any>}
+ */
+export async function postJson(url, rig, body) {
+  const headers = { 'x-rig': rig, 'content-type': 'application/json' };
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  const answer = await response.json();
+  if (!response.ok) throw new Refused(response.status, answer.detail ?? response.statusText);
+  return answer;
+}
+
+/**
  * Follows a rig's journal until it ends; what comes together is handed over together.
  * @param {string} rig
  * @param {number} since

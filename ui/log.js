@@ -1,6 +1,7 @@
 // The log: what the kernel printed, what it let pass silently, and on demand everything else in the journal.
 
 import { element } from './dom.js';
+import { shrinkButton } from './shrink.js';
 import { lineOf } from './words.js';
 
 /** @typedef {import('./words.js').LogLine} LogLine */
@@ -26,8 +27,13 @@ export class Log {
   /** @type {ReturnType<typeof setTimeout> | null} */
   #timer = null;
 
-  /** @param {HTMLOListElement} list @param {HTMLElement} empty shown while nothing matches */
-  constructor(list, empty) {
+  /**
+   * @param {HTMLOListElement} list
+   * @param {HTMLElement} empty shown while nothing matches
+   * @param {import('./shrink.js').Shrink} shrink
+   */
+  constructor(list, empty, shrink) {
+    this.shrink = shrink;
     this.list = list;
     // It scrolls, so the keyboard has to reach it.
     list.tabIndex = 0;
@@ -136,6 +142,8 @@ export class Log {
     row.append(head);
     if (text) row.append(element('div', 'says num', text));
     if (more) row.append(element('div', 'more num', more));
+    const shrinking = event.kind === 'splat' ? shrinkButton(event.splat.kind, this.shrink) : null;
+    if (shrinking) row.append(shrinking);
     return row;
   }
 }

@@ -3,7 +3,7 @@
 import { Calls } from './calls.js';
 import { Cards } from './cards.js';
 import { byId, byName } from './dom.js';
-import { follow, getJson, pause } from './feed.js';
+import { follow, getJson, pause, postJson } from './feed.js';
 import { Filter } from './filter.js';
 import { Header } from './header.js';
 import { Log } from './log.js';
@@ -41,7 +41,7 @@ export class Page {
     (rig) => void this.watch(rig),
     (rigs) => this.#listed(rigs),
   );
-  #log = new Log(byId('log'), byId('log-empty'));
+  #log = new Log(byId('log'), byId('log-empty'), (goal) => this.#shrink(goal));
   #loose = new LooseDevices();
   #welcome = new Welcome();
   #calls = new Calls();
@@ -103,6 +103,12 @@ export class Page {
       this.#header.state('lost', 'not connected');
       await pause(RETRY_MS, signal);
     }
+  }
+
+  /** The rig's trace, shrunk to one that comes to the goal. @param {string} goal */
+  async #shrink(goal) {
+    const scenario = await getJson('/v1/trace', this.#rig, this.#watching.signal);
+    return postJson('/v1/minimize', this.#rig, { scenario, goal });
   }
 
   #clear() {

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArguments, UsageError } from '../arguments.ts';
 import { Checkpoint, CheckpointError } from '../explore/checkpoint.ts';
 import type { Layers, Outcome, Progress } from '../explore/layers.ts';
+import { OutsideSearch } from '../explore/outside.ts';
 import { DEFAULTS, type ExploreRequest, sceneOfRequest } from '../explore/request.ts';
 import type { Scene } from '../explore/scene.ts';
 import { Search } from '../explore/search.ts';
@@ -49,6 +50,7 @@ async function exploreCommand(args: readonly string[], output: Output): Promise<
   const threads = countOf(values, 'threads', 1, 64);
   const { out } = values;
   const scene = refusedAsUsage('--driver', () => sceneOfRequest(request));
+  if (request.drivers.some(({ type }) => type === 'webhook')) return outside(request, scene, values, output);
   const checkpoint = out === undefined ? null : new Checkpoint(out, whatIsSearched(request));
   const resumed = checkpoint?.exists ? resume(checkpoint, request) : undefined;
   if (resumed)
@@ -68,6 +70,41 @@ async function exploreCommand(args: readonly string[], output: Output): Promise<
   if (!whole && out !== undefined) output.err(`the same command goes on from here`);
   if (outcome.hits.length > 0) return FOUND;
   return whole ? NONE : CUT_SHORT;
+}
+
+/** With a driver of one's own, which is called: one path after the other, and nothing to be resumed. */
+async function outside(
+  request: ExploreRequest,
+  scene: Scene,
+  { threads, out }: { threads?: string | undefined; out?: string | undefined },
+  output: Output,
+): Promise<number> {
+  const waits = request.drivers.find((driver) => driver.type === 'manual' || 'holdCallbacks' in driver);
+  if (waits)
+    throw new UsageError(`--driver: ${waits.type} waits for others, and beside a webhook there are none`);
+  if (threads !== undefined) throw new UsageError('--threads: a webhook is called by one alone');
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+  };
+  process.once('SIGINT', stop);
+  const searching = new OutsideSearch(scene, request.bounds, request.goal, () => performance.now());
+  const outcome = await searching.run(() => stopped);
+  process.removeListener('SIGINT', stop);
+  const lines = outcome.hits.map(({ finding, path }) =>
+    JSON.stringify({
+      id: `${finding} ${scene.gen.version}`,
+      kernel: scene.gen.version,
+      steps: [...scene.setup, ...path.map((action) => scene.actions[action]!.call)],
+    }),
+  );
+  if (out !== undefined) writeFileSync(out, lines.map((line) => `${line}\n`).join(''));
+  else for (const line of lines) output.out(line);
+  report(request, scene, outcome, output);
+  const [failed] = searching.failed;
+  if (failed) output.err(`${counted(searching.failed.length, 'callback')} failed: ${failed}`);
+  if (outcome.hits.length > 0) return FOUND;
+  return outcome.ended === 'depth' || outcome.ended === 'exhausted' ? NONE : CUT_SHORT;
 }
 
 /** What makes two searches the same, however far each goes. */

@@ -3,9 +3,6 @@ import { type Bounds, Layers, type Outcome, type Progress, type Standing } from 
 import type { Scene } from './scene.ts';
 import { Visited } from './visited.ts';
 
-/** States that are gone on from before others have their turn. */
-const STATES_A_TURN = 16;
-
 /**
  * Breadth-first search over a scene on one thread: states by their canonical form, each gone on from once. A dead or
  * deadlocked task ends a path.
@@ -51,7 +48,7 @@ export class Search {
         const reached = expander.expand(state, layers.isLast) && this.goal !== null;
         const cut = reached ? 'goal' : layers.cut;
         if (cut) return { ...this.progress, ended: cut };
-        if (state % STATES_A_TURN === 0) yield;
+        yield;
       }
       layers.next();
     }

@@ -1,0 +1,65 @@
+import { performance } from 'node:perf_hooks';
+import { sceneOf } from '../../src/explore/alphabet.ts';
+import type { Outcome } from '../../src/explore/layers.ts';
+import type { ExploreRequest } from '../../src/explore/request.ts';
+import { Search } from '../../src/explore/search.ts';
+import { ParallelSearch } from '../../src/explore/threads.ts';
+import { Visited } from '../../src/explore/visited.ts';
+import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
+import { atOnce } from '../../src/turns.ts';
+import { type Row, row } from '../support/row.ts';
+
+/** What is asked of a core: transitions a second. */
+const GOAL = 300_000;
+const ROUNDS = 5;
+const DEPTHS = [6, 7, 8];
+
+/** The explorer on one driver and two pages: transitions a second on one core and two, bytes of a state, growth with depth. */
+export async function explore(): Promise<Row[]> {
+  const request = (depth: number): ExploreRequest => ({
+    gen: LINUX_6_1,
+    drivers: [{ type: 'synthetic', onDmaUnmap: 'unpin-range' }],
+    goal: null,
+    pages: 2,
+    mappings: 3,
+    bounds: { depth, memory: 2 ** 26, time: 600 },
+  });
+  const now = () => performance.now();
+  const one = (depth: number): Outcome => {
+    const asked = request(depth);
+    return atOnce(new Search(sceneOf(LINUX_6_1, asked), asked.bounds, null, now).run());
+  };
+  const depth = DEPTHS.at(-1)!;
+  const rate = ({ transitions, seconds }: Outcome) => transitions / seconds;
+  one(depth);
+  const alone: number[] = [];
+  const together: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    alone.push(rate(one(depth)));
+    together.push(rate(await new ParallelSearch(request(depth), 2, now).run(() => false)));
+  }
+  const goals = alone.map(() => GOAL);
+  const visited = new Visited(Visited.bufferFor(2 ** 26));
+  const growth = DEPTHS.slice(1).map((to) => {
+    const [less, more] = [one(to - 1), one(to)];
+    const factor = (of: (outcome: Outcome) => number) => of(more) / of(less);
+    return { to, seconds: factor(({ seconds }) => seconds), states: factor(({ states }) => states) };
+  });
+  return [
+    row('the explorer on one core, transitions', '/s', alone, goals, { atLeast: 1 }),
+    row('the explorer on two cores, against one', '/s', together, alone, { atLeast: 1.8 }),
+    row('a state of the explorer', 'bytes', [visited.buffer.byteLength / visited.capacity], [64], {
+      atMost: 1,
+    }),
+    ...growth.map(({ to, seconds, states }) =>
+      row(
+        `depth ${to} against ${to - 1}: time, against states`,
+        'x',
+        [seconds],
+        [states],
+        { atMost: 1.5 },
+        1,
+      ),
+    ),
+  ];
+}
