@@ -5,7 +5,8 @@ RUN apt-get update \
   && apt-get install -y --no-install-recommends gcc libc6-dev \
   && rm -rf /var/lib/apt/lists/*
 COPY preload ./preload
-RUN cc -O2 -Wall -shared -fPIC -fvisibility=hidden -pthread -o preload/libvfio-host.so preload/*.c -ldl
+RUN cc -O2 -Wall -shared -fPIC -fvisibility=hidden -pthread -o preload/libvfio-host.so preload/*.c -ldl \
+  && cc -O2 -Wall -shared -fPIC -fvisibility=hidden -pthread -o preload/record/libvfio-host-record.so preload/record/*.c -ldl
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json rolldown.config.js ./
@@ -31,6 +32,7 @@ WORKDIR /app
 COPY --from=builder /app/node_modules ./node_modules
 COPY --from=builder /app/dist ./dist
 COPY --from=builder /app/preload/libvfio-host.so ./preload/
+COPY --from=builder /app/preload/record/libvfio-host-record.so ./preload/record/
 COPY --from=builder /app/package.json ./
 COPY ui ./ui
 COPY docs ./docs

@@ -16,15 +16,14 @@ static void start(void)
 
 	shim.root = setting("VFIO_HOST_ROOT");
 	shim.rig = setting("VFIO_HOST_RIG");
-	shim.record = setting("VFIO_HOST_RECORD");
 	shim.hang = wedged && !strcmp(wedged, "hang");
 	if (!shim.rig)
 		shim.rig = "";
-	if (!url && !shim.record) {
+	if (!url) {
 		say("VFIO_HOST_URL is not set: /dev/vfio is this machine's own");
 		return;
 	}
-	if (url && !http_configure(url, shim.rig)) {
+	if (!http_configure(url, shim.rig)) {
 		say("VFIO_HOST_URL is \"%s\", but must be unix:PATH or http://HOST:PORT", url);
 		REAL(_exit)(64);
 	}

@@ -76,7 +76,7 @@ const char *vfio_node(int directory, const char *path)
 	}
 	while (*path == '/' || (path[0] == '.' && path[1] == '/'))
 		path++;
-	return shim.on && !shim.record && *path ? path : NULL;
+	return shim.on && *path ? path : NULL;
 }
 
 /* The number of a group's node; false where it is none. */

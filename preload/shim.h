@@ -90,9 +90,8 @@ void *real_symbol(const char *name);
 extern struct shim {
 	const char *root;    /* folder with what stands in for /sys and /dev/vfio, or NULL */
 	const char *rig;     /* rig of the service, or "" */
-	const char *record;  /* file that what the real /dev/vfio answers is recorded in, or NULL */
 	bool hang;           /* a call that never returns never returns, rather than ending the program */
-	bool on;             /* there is a service (or a recording) to speak to */
+	bool on;             /* there is a service to speak to */
 } shim;
 void shim_start(void);
 

@@ -46,6 +46,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'runs an unmodified program on an emulated /dev/vfio of its own',
     load: async () => (await import('./run.ts')).runUnmodified,
   },
+  record: {
+    summary: "writes down what a program asks of this machine's own /dev/vfio, and its answers, as a trace",
+    load: async () => (await import('./record.ts')).recordProgram,
+  },
 };
 
 const HELP = new Set(['-h', '--help']);

@@ -5,6 +5,8 @@ export const DIFFERENT = 1;
 export const EXIT_UNREACHABLE = 2;
 /** Exit code of a bad command line or environment (EX_USAGE). */
 export const EXIT_USAGE = 64;
+/** Exit code where a command itself could not do its work (EX_UNAVAILABLE). */
+export const EXIT_UNAVAILABLE = 69;
 /** Exit code of an emulated kernel panic (EX_SOFTWARE). */
 export const EXIT_PANIC = 70;
 

@@ -4,10 +4,8 @@ import { LibraryError } from '../run/library.ts';
 import { run } from '../run/run.ts';
 import { parseDevices } from '../run/spec.ts';
 import type { Command } from './command.ts';
+import { EXIT_UNAVAILABLE } from './exit.ts';
 import { generationNamed } from './usage.ts';
-
-/** Exit code where the command itself could not do its work (EX_UNAVAILABLE). */
-const EXIT_UNAVAILABLE = 69;
 
 const OPTIONS = {
   kernel: { type: 'string' },

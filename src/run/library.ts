@@ -9,29 +9,48 @@ import { promisify } from 'node:util';
 /** The library that a program is started with cannot be had; the message says why. */
 export class LibraryError extends Error {}
 
-const NAME = 'libvfio-host.so';
+/** A library: where its sources are below `preload/`, and what it is called. */
+interface Library {
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** Answers what a program asks of /dev/vfio as a service says. */
+const EMULATES: Library = { folder: '', name: 'libvfio-host' };
+/** Writes down what it asks, and what the kernel answers. */
+const RECORDS: Library = { folder: 'record/', name: 'libvfio-host-record' };
 
 /** How the library is compiled; the image's builder does the same. */
 const FLAGS = ['-O2', '-Wall', '-shared', '-fPIC', '-fvisibility=hidden', '-pthread'];
 const LIBS = ['-ldl'];
 
 /** Where the sources are: at the top of the package, beside `src` or one folder above what was compiled. */
-function sources(): string {
+function sources(within: string): string {
   for (const path of ['../preload/', '../../preload/', '../../../preload/']) {
-    const folder = fileURLToPath(new URL(path, import.meta.url));
+    const folder = fileURLToPath(new URL(`${path}${within}`, import.meta.url));
     if (existsSync(folder)) return folder;
   }
-  throw new LibraryError('the folder preload/ is missing from the package');
+  throw new LibraryError(`the folder preload/${within} is missing from the package`);
+}
+
+/** The library of `run`. */
+export function library(): Promise<string> {
+  return built(EMULATES, process.env);
+}
+
+/** The library of `record`. */
+export function recorder(): Promise<string> {
+  return built(RECORDS, process.env);
 }
 
 /**
- * The library, compiled when it is first needed into the user's cache, under a name made of what it is made of.
+ * A library, compiled when it is first needed into the user's cache, under a name made of what it is made of.
  *
  * @throws LibraryError when there is no compiler, or it does not succeed
  */
-export async function library(env: NodeJS.ProcessEnv = process.env): Promise<string> {
-  const folder = sources();
-  const ready = join(folder, NAME);
+async function built({ folder: within, name }: Library, env: NodeJS.ProcessEnv): Promise<string> {
+  const folder = sources(within);
+  const ready = join(folder, `${name}.so`);
   if (existsSync(ready)) return ready;
   const files = readdirSync(folder)
     .filter((file) => /\.[ch]$/.test(file))
@@ -39,7 +58,7 @@ export async function library(env: NodeJS.ProcessEnv = process.env): Promise<str
   const hash = createHash('sha256').update([...FLAGS, ...LIBS, process.arch].join(' '));
   for (const file of files) hash.update(`\0${file}\0`).update(readFileSync(join(folder, file)));
   const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'vfio-host');
-  const path = join(cache, `libvfio-host-${hash.digest('hex').slice(0, 16)}.so`);
+  const path = join(cache, `${name}-${hash.digest('hex').slice(0, 16)}.so`);
   if (existsSync(path)) return path;
   mkdirSync(cache, { recursive: true });
   // Under another name first: another run may compile at the same time, or this one be interrupted.

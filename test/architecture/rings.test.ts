@@ -23,6 +23,7 @@ const RINGS: readonly (readonly string[])[] = [
   ['routes'],
   ['src/app.ts'],
   ['src/run'],
+  ['src/record'],
   ['src/docs', 'src/cli'],
   ['src/main.ts'],
 ];

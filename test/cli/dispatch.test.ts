@@ -3,7 +3,7 @@ import { didYouMean } from '../../src/arguments.ts';
 import { dispatch } from '../../src/cli/commands.ts';
 import { readConfig } from '../../src/config.ts';
 
-const COMMANDS = ['serve', 'demo', 'replay', 'compare', 'verdict', 'explore', 'fuzz', 'minimize', 'run'];
+const COMMANDS = ['serve', 'demo', 'replay', 'compare', 'verdict', 'explore', 'fuzz', 'minimize', 'run', 'record'];
 
 /** Does what a command line says; what it printed to stdout, and its exit code. */
 async function done(...args: string[]): Promise<{ code: number | null; text: string }> {
@@ -59,7 +59,7 @@ describe('what there is none of', () => {
     [['hepl'], '"hepl" is no command; did you mean "help"?'],
     [
       ['frobnicate'],
-      '"frobnicate" is no command: there are serve, demo, replay, compare, verdict, explore, fuzz, minimize, run',
+      '"frobnicate" is no command: there are serve, demo, replay, compare, verdict, explore, fuzz, minimize, run, record',
     ],
     [['constructor'], '"constructor" is no command'],
     [['help', 'comapre'], 'did you mean "compare"?'],

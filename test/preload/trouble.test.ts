@@ -1,11 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Prepared } from '../../src/run/run.ts';
 import { compile, HAS_COMPILER, prepared } from './programs.ts';
 
 const SLOW_MS = 60_000;
+
+/** What /proc says of a thread in pause(2): its number, or where there is none ppoll's. */
+const PAUSED = process.arch === 'x64' ? /^34 / : /^73 /;
 
 describe.skipIf(!HAS_COMPILER)('what the kernel does to its caller', () => {
   let trouble: string;
@@ -56,6 +60,36 @@ describe.skipIf(!HAS_COMPILER)('what the kernel does to its caller', () => {
     expect(stderr).toContain("map-dma never returns: the container's lock is held by a task that is dead");
     expect(stderr).toContain('vfio_iommu_type1.c:1481');
     expect(code).toBe(70);
+  });
+
+  test('with VFIO_HOST_WEDGED=hang what needs the lock of a dead thread hangs, until somebody kills the program', {
+    timeout: SLOW_MS,
+  }, async () => {
+    const child = spawn(trouble, ['threads'], {
+      env: { ...rig.env, VFIO_HOST_WEDGED: 'hang' },
+      stdio: 'pipe',
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    for await (const line of createInterface(child.stdout)) {
+      if (line === 'ready') {
+        await pin();
+        child.stdin.write('\n');
+      }
+      if (line.startsWith('others-go-on')) break;
+    }
+    // The thread that is left sleeps in pause(2), for good.
+    await vi.waitFor(
+      () => expect(readFileSync(`/proc/${child.pid}/syscall`, 'utf8')).toMatch(PAUSED),
+      SLOW_MS,
+    );
+    expect(stderr).toContain('map-dma never returns');
+    expect(stderr).not.toContain('the program is ended');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    expect(child.signalCode).toBe('SIGKILL');
   });
 
   test('drivers read and write the memory of the program', { timeout: SLOW_MS }, async () => {

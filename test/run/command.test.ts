@@ -79,6 +79,27 @@ describe.skipIf(!HAS_COMPILER)('vfio-host run', () => {
     );
   });
 
+  test('devices of one group are in one folder of /sys, and /dev/vfio has their group once', {
+    timeout: SLOW_MS,
+  }, async () => {
+    const { code, stdout } = await command(
+      ...[
+        'run',
+        '--device',
+        'vfio-pci,group=g5',
+        '--device',
+        'vfio-pci:09:00.0,group=g5',
+        '--device',
+        'vfio-pci',
+      ],
+      ...['--', 'sh', '-c', 'ls /sys/kernel/iommu_groups/5/devices /dev/vfio; exec 3<>/dev/vfio/5'],
+    );
+    expect(stdout.split('\n').filter((line) => line !== '' && !line.endsWith(':'))).toEqual(
+      expect.arrayContaining(['0000:01:00.0', '0000:09:00.0', '5', 'vfio']),
+    );
+    expect(code).toBe(0);
+  });
+
   test('a signal is passed on', { timeout: SLOW_MS }, async () => {
     const { child, end } = start([
       'run',

@@ -1,0 +1,109 @@
+/*
+ * Which descriptors are files of /dev/vfio. A file is closed when the process that opened it has closed its last
+ * descriptor; copies that a forked child has are looked at, but hold nothing.
+ */
+#include "record.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FDS 65536
+#define FILES 4096
+
+struct file {
+	enum kind kind;
+	int pid, number, fds;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct file files[FILES];
+static uint16_t of[FDS]; /* place in files plus one; 0: another file */
+static int count;
+
+static void name_of(const struct file *file, char *name, size_t size)
+{
+	snprintf(name, size, "%d.%d", file->pid, file->number);
+}
+
+/* Notes a file that was opened, under its name. */
+void opened(int fd, enum kind kind, char *name, size_t size)
+{
+	*name = 0;
+	pthread_mutex_lock(&lock);
+	for (int i = 0; fd < FDS && i < FILES; i++) {
+		if (files[i].kind != NONE)
+			continue;
+		files[i] = (struct file){ kind, getpid(), ++count, 1 };
+		of[fd] = i + 1;
+		name_of(&files[i], name, size);
+		break;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* What a descriptor is; NONE: a file that is not looked at. */
+enum kind file_of(int fd, char *name, size_t size)
+{
+	enum kind kind = NONE;
+
+	if (fd < 0 || fd >= FDS || !of[fd])
+		return NONE;
+	pthread_mutex_lock(&lock);
+	if (of[fd]) {
+		kind = files[of[fd] - 1].kind;
+		name_of(&files[of[fd] - 1], name, size);
+	}
+	pthread_mutex_unlock(&lock);
+	return kind;
+}
+
+/* A descriptor is gone. */
+void closed_fd(int fd)
+{
+	char name[32] = "";
+
+	if (fd < 0 || fd >= FDS || !of[fd])
+		return;
+	pthread_mutex_lock(&lock);
+	struct file *file = of[fd] ? &files[of[fd] - 1] : NULL;
+
+	of[fd] = 0;
+	if (file && --file->fds == 0) {
+		if (file->pid == getpid())
+			name_of(file, name, sizeof(name));
+		file->kind = NONE;
+	}
+	pthread_mutex_unlock(&lock);
+	if (*name)
+		line("{\"e\":\"close\",\"file\":\"%s\"}", name);
+}
+
+/* One descriptor has become another one's copy. */
+void copied_fd(int from, int to)
+{
+	if (from == to || from < 0 || from >= FDS || to < 0 || to >= FDS)
+		return;
+	closed_fd(to);
+	pthread_mutex_lock(&lock);
+	if (of[from]) {
+		of[to] = of[from];
+		files[of[from] - 1].fds++;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}

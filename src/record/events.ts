@@ -1,0 +1,67 @@
+/** What the library wrote down: a file of /dev/vfio was opened or closed, or an ioctl was made on one. */
+export type RecordedEvent = OpenEvent | CloseEvent | IoctlEvent | OtherEvent;
+
+export interface OpenEvent {
+  readonly e: 'open';
+  /** Its name below /dev/vfio. */
+  readonly node: string;
+  /** Who the file is from here on; empty where it did not open. */
+  readonly file: string;
+  /** By number; 0: none. */
+  readonly errno: number;
+}
+
+/** The process that opened it has no descriptor of it any more. */
+interface CloseEvent {
+  readonly e: 'close';
+  readonly file: string;
+}
+
+/** An ioctl that a trace has a call for. `begin`: it is made, and may never return. */
+export interface IoctlEvent {
+  readonly e: 'ioctl' | 'begin';
+  readonly name: string;
+  readonly file: string;
+  /** What it was made with; absent where the program has no memory there. */
+  readonly arg?: string;
+  readonly container?: string;
+  readonly device?: string;
+  readonly argsz?: number;
+  readonly flags?: number;
+  readonly vaddr?: string;
+  readonly iova?: string;
+  readonly size?: string;
+  readonly pgsize?: string;
+  /** Size of the bitmap it is given. */
+  readonly bytes?: string;
+  /** Where that is. */
+  readonly data?: string;
+  /** What it came to; absent of one that begins. */
+  readonly result?: number;
+  readonly errno?: number;
+  readonly value?: number;
+  readonly unmapped?: string;
+  /** The device file that was opened. */
+  readonly made?: string;
+  /** The struct as the kernel filled it, in hex. */
+  readonly info?: string;
+}
+
+/** An ioctl that no trace has a call for. */
+interface OtherEvent {
+  readonly e: 'other';
+  readonly kind: number;
+  readonly request: number;
+  readonly errno: number;
+}
+
+/** The events in the text of a record; a line that was cut off is left out. */
+export function eventsOf(text: string): RecordedEvent[] {
+  return text.split('\n').flatMap((line) => {
+    try {
+      return [JSON.parse(line) as RecordedEvent];
+    } catch {
+      return [];
+    }
+  });
+}
