@@ -2,7 +2,7 @@
 # A virtual machine with a mediated device that has a page pinned, and is reset: QEMU unmaps the guest's memory, and the
 # device's driver must give its pin back. It needs qemu-system-x86_64 and curl, no guest system, no KVM, no root:
 #
-#   vfio-host run --device mdev:synthetic,onDmaUnmap=ignore,device=vgpu -- sh examples/qemu/mdev.sh
+#   npx vfio-host run --device mdev:synthetic,onDmaUnmap=ignore,device=vgpu -- sh examples/qemu/mdev.sh
 #
 # onDmaUnmap=ignore is a driver that does not; onDmaUnmap=unpin-range is one that does.
 set -eu
@@ -30,7 +30,6 @@ until api "$V1/containers/c0/mappings" 2> /dev/null | grep -q '"iova":"0xf0000".
 done
 echo '# the device pins a page of the guest'
 api "$V1/devices/vgpu/pin-pages" -d '{"iova": "0x1000", "npage": 1, "prot": ["read", "write"]}'
-echo
 echo '# system_reset: QEMU unmaps the memory around it, and maps it anew'
 echo system_reset >&3
 api "$V1/events?kind=invalidation&wait=1&timeoutMs=60000" > /dev/null

@@ -3,7 +3,18 @@ import { didYouMean } from '../../src/arguments.ts';
 import { dispatch } from '../../src/cli/commands.ts';
 import { readConfig } from '../../src/config.ts';
 
-const COMMANDS = ['serve', 'demo', 'replay', 'compare', 'verdict', 'explore', 'fuzz', 'minimize', 'run', 'record'];
+const COMMANDS = [
+  'serve',
+  'demo',
+  'replay',
+  'compare',
+  'verdict',
+  'explore',
+  'fuzz',
+  'minimize',
+  'run',
+  'record',
+];
 
 /** Does what a command line says; what it printed to stdout, and its exit code. */
 async function done(...args: string[]): Promise<{ code: number | null; text: string }> {
