@@ -13,7 +13,7 @@ export interface Reply {
 const PROBLEM_TYPE = 'urn:vfio-host:problem:';
 
 /** Status and title of every errno. */
-const OF_ERRNO: Readonly<Record<Errno, readonly [status: number, title: string]>> = {
+export const OF_ERRNO: Readonly<Record<Errno, readonly [status: number, title: string]>> = {
   EINVAL: [422, 'Invalid argument'],
   EFAULT: [422, 'Bad address'],
   E2BIG: [422, 'Argument list too long'],
@@ -41,7 +41,7 @@ const OF_ERRNO: Readonly<Record<Errno, readonly [status: number, title: string]>
 };
 
 /** Status of every kind of refusal. */
-const OF_REFUSAL: Readonly<Record<RefusalKind, number>> = {
+export const OF_REFUSAL: Readonly<Record<RefusalKind, number>> = {
   invalid: 400,
   unauthorized: 401,
   forbidden: 403,
@@ -54,7 +54,7 @@ const OF_REFUSAL: Readonly<Record<RefusalKind, number>> = {
 };
 
 /** Title of every refusal. */
-const TITLE_OF: Readonly<Record<RefusalSlug, string>> = {
+export const TITLE_OF: Readonly<Record<RefusalSlug, string>> = {
   'invalid-request': 'Malformed request',
   'missing-token': 'Token missing or wrong',
   'foreign-origin': 'Request from elsewhere',

@@ -2,11 +2,14 @@ import type { EventKind, EventPage, JournalEvent } from '../../schemas/events.ts
 import type { RequestOptions, Transport } from './transport.ts';
 import { Deadline } from './wait.ts';
 
+/** An entry of the journal of a kind; of any where K is all of them. */
+export type EventOf<K extends EventKind> = Extract<JournalEvent, { kind: K }>;
+
 /** Which entries of the journal are wanted; all of them by default. */
-export interface EventQuery {
+export interface EventQuery<K extends EventKind = EventKind> {
   /** Only entries after this seq. */
   readonly since?: number;
-  readonly kind?: EventKind;
+  readonly kind?: K;
   readonly container?: string;
   readonly device?: string;
   /** Only what calls of this name made happen. */
@@ -37,14 +40,17 @@ export class EventReader {
    * The first entry that matches, as soon as there is one. Rejects with a `TimeoutError` when there is none in time
    * (`timeoutMs` milliseconds, by default the client's), and with an Error when the rig is reset or dropped.
    */
-  async wait(query: EventQuery = {}, options: RequestOptions = {}): Promise<JournalEvent> {
+  async wait<K extends EventKind = EventKind>(
+    query: EventQuery<K> = {},
+    options: RequestOptions = {},
+  ): Promise<EventOf<K>> {
     const deadline = new Deadline(this.transport, options);
     let { since } = query;
     for (;;) {
       const parts = { ...deadline.options(), query: { ...query, since, limit: 1, ...deadline.query() } };
       const page = (await this.transport.ask('GET', PATH, parts)) as unknown as Events;
       const [event] = page.events;
-      if (event) return event;
+      if (event) return event as EventOf<K>;
       if (page.ended !== undefined) throw new Error(`nothing more will happen: ${page.ended}`);
       since = page.next;
     }
@@ -55,7 +61,10 @@ export class EventReader {
    * `timeoutMs` is for its start alone. When the host ends it the generator returns the reason: a reset, a stop, or
    * a reader so slow that entries were dropped.
    */
-  async *stream(query: EventQuery = {}, options: RequestOptions = {}): AsyncGenerator<JournalEvent, string> {
+  async *stream<K extends EventKind = EventKind>(
+    query: EventQuery<K> = {},
+    options: RequestOptions = {},
+  ): AsyncGenerator<EventOf<K>, string> {
     const parts = { ...options, query: { ...query }, headers: { accept: NDJSON } };
     const body = await this.transport.stream(PATH, parts);
     body.setEncoding('utf8');
@@ -64,9 +73,9 @@ export class EventReader {
       const lines = (rest + String(chunk)).split('\n');
       rest = lines.pop()!;
       for (const line of lines) {
-        const event = JSON.parse(line) as JournalEvent | { kind: 'end'; reason: string };
-        if (event.kind === 'end') return String(event.reason);
-        yield event as JournalEvent;
+        const event = JSON.parse(line) as EventOf<K> | { kind: 'end'; reason: string };
+        if (event.kind === 'end') return String((event as { reason: string }).reason);
+        yield event as EventOf<K>;
       }
     }
     return 'the connection was closed';

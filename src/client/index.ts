@@ -3,7 +3,8 @@ export type { EventKind, JournalEvent } from '../../schemas/events.ts';
 export type { CallInput, CallMethods } from './calls.ts';
 export { type Compared, type Replayed, type RigInfo, type Scenario, VfioHostClient } from './client.ts';
 export { type ProblemBody, VfioHostError } from './error.ts';
-export type { EventQuery, EventReader, Events } from './events.ts';
+export type { EventOf, EventQuery, EventReader, Events } from './events.ts';
+export { type VfioMatchers, vfioMatchers } from './matchers.ts';
 export type {
   Attached,
   ContainerHandle,
@@ -17,5 +18,6 @@ export type {
   ProcessInfo,
 } from './objects.ts';
 export type { Operation } from './operation.ts';
+export { type RunningHost, type StartOptions, startVfioHost } from './start.ts';
 export type { ClientOptions, RawAnswer, RequestOptions, RequestParts } from './transport.ts';
 export { type Address, toBigInt } from './values.ts';

@@ -52,7 +52,7 @@ export class Transport {
   readonly timeoutMs: number;
 
   constructor(private readonly options: ClientOptions) {
-    this.base = String(new URL(options.url)).replace(/\/+$/, '');
+    this.base = baseOf(options.url);
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.agent = options.dispatcher ? null : new Agent({ connect: { timeout: CONNECT_MS } });
     this.dispatcher = options.dispatcher ?? this.agent!;
@@ -125,6 +125,15 @@ export class Transport {
   async close(): Promise<void> {
     await this.agent?.destroy();
   }
+}
+
+/** A host's address, without a slash at its end. Throws a TypeError where it is none: nothing is to be waited for. */
+function baseOf(url: string | URL): string {
+  const base = URL.canParse(String(url)) ? new URL(url) : null;
+  if (base && /^https?:$/.test(base.protocol)) return String(base).replace(/\/+$/, '');
+  throw new TypeError(
+    `url is ${JSON.stringify(url)}, but must be an http or https URL such as http://127.0.0.1:8080`,
+  );
 }
 
 /** The body of an answer that is no problem; throws VfioHostError where it is one. */

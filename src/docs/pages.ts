@@ -3,6 +3,7 @@ import { readTraces } from '../trace-files/traces.ts';
 import { withCallsTable } from './calls-table.ts';
 import { withKernelFunctions } from './kernel-functions.ts';
 import { kernelsPage, TRACES } from './kernels-page.ts';
+import { referencePage } from './reference/page.ts';
 import { splatsPage } from './splats-page.ts';
 
 /** The pages that are generated, or have a generated part, by path; each is made in the repository's root. */
@@ -12,6 +13,7 @@ export const PAGES: Readonly<Record<string, () => string>> = {
       const path = `${TRACES}/${id}.json`;
       return existsSync(path) ? readTraces(path)[0]! : null;
     }),
+  'docs/reference.md': referencePage,
   'docs/splats.md': splatsPage,
   'docs/ARCHITECTURE.md': () => withKernelFunctions(readFileSync('docs/ARCHITECTURE.md', 'utf8')),
   'README.md': () => withCallsTable(readFileSync('README.md', 'utf8')),

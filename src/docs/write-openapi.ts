@@ -1,5 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { openApiFile } from './openapi/file.ts';
+import { openApiDocument } from './openapi/document.ts';
+import { openApiText } from './openapi/file.ts';
+import { pythonClient } from './python/client.ts';
 
-/** Writes openapi.json into the current folder: `npm run openapi`. */
-writeFileSync('openapi.json', await openApiFile());
+/** Writes openapi.json, and the Python client that is made of it, into the current folder: `npm run openapi`. */
+const document = await openApiDocument();
+writeFileSync('openapi.json', openApiText(document));
+writeFileSync('clients/python/vfio_host/_operations.py', pythonClient(document));
