@@ -157,14 +157,19 @@ export function notAsExpected(detail: string, found: Record<string, unknown>): R
   return problem(409, 'not-as-expected', 'Not as expected', detail, found);
 }
 
+/** As much of a URL as a message repeats. */
+function shown(url: string): string {
+  return url.length > 200 ? `${url.slice(0, 200)}…` : url;
+}
+
 /** A request that no route serves. */
 export function noSuchRoute(method: string, url: string): Reply {
-  return problem(404, 'no-such-route', 'No such route', `${method} ${url} is not served`);
+  return problem(404, 'no-such-route', 'No such route', `${method} ${shown(url)} is not served`);
 }
 
 /** A request with a method that its path does not take. */
 export function wrongMethod(method: string, url: string, allowed: readonly string[]): Reply {
-  const detail = `${method} ${url} is not served; ${allowed.join(', ')} ${allowed.length > 1 ? 'are' : 'is'}`;
+  const detail = `${method} ${shown(url)} is not served; ${allowed.join(', ')} ${allowed.length > 1 ? 'are' : 'is'}`;
   return problem(405, 'method-not-allowed', 'Method not allowed', detail);
 }
 

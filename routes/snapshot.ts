@@ -1,10 +1,16 @@
+import { Readable } from 'node:stream';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { type Snapshot, SnapshotSchema } from '../schemas/snapshot.ts';
+import { jsonPieces } from '../src/json.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
-import { rigOf } from './rig-of.ts';
+import { rigOf, showing } from './rig-of.ts';
+import { workFor } from './work.ts';
+
+/** Characters that are written at a time. */
+const PIECE = 64 * 1024;
 
 const Query = Type.Object(
   { secrets: Type.Optional(Type.Literal('1', { description: '"1"' })) },
@@ -34,8 +40,20 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
     (request, reply) => {
       const secrets = request.query.secrets === '1';
       if (secrets) service.refuseSecrets();
-      const text = textOf(rigOf(service, request).host.snapshot(secrets), limit);
-      return reply.type('application/json; charset=utf-8').send(text);
+      return showing(service, request, ({ host }) =>
+        workFor(service, reply, async (work) => {
+          const release = host.machine.turns.hold();
+          try {
+            const snapshot = host.snapshot(secrets, asWritten);
+            const text = await work.do(piecesUpTo(jsonPieces(snapshot), limit));
+            return reply
+              .type('application/json; charset=utf-8')
+              .send(Readable.from(text, { objectMode: false }));
+          } finally {
+            release();
+          }
+        }),
+      );
     },
   );
 
@@ -52,22 +70,32 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
         response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
       },
     },
-    (request, reply) => {
-      rigOf(service, request).restore(request.body, 'body');
+    async (request, reply) => {
+      const rig = rigOf(service, request);
+      await workFor(service, reply, (work) => rig.restore(request.body, 'body', work));
       return send(request, reply, { status: 204, body: {} });
     },
   );
 }
 
-/** A snapshot as text, unless it is one that PUT would refuse for its size. */
-function textOf(snapshot: Snapshot, limit: number): string {
-  let text: string | null = null;
-  try {
-    text = JSON.stringify(snapshot);
-  } catch (error) {
-    // Longer than a string may be.
-    if (!(error instanceof RangeError)) throw error;
+/** A list that is made while it is written: the machine stays as it is meanwhile. */
+const asWritten = <T>(items: Iterable<T>) => items as T[];
+
+/** A snapshot's text in pieces, unless it is one that PUT would refuse for its size. */
+function* piecesUpTo(pieces: Iterable<string>, limit: number): Generator<void, string[]> {
+  const all: string[] = [];
+  let due = '';
+  let bytes = 0;
+  for (const piece of pieces) {
+    due += piece;
+    bytes += piece.length;
+    if (bytes > limit) {
+      throw Refused.tooLarge(`the snapshot would be larger than ${limit} bytes, the limit for it here`);
+    }
+    yield;
+    if (due.length < PIECE) continue;
+    all.push(due);
+    due = '';
   }
-  if (text !== null && Buffer.byteLength(text) <= limit) return text;
-  throw Refused.tooLarge(`the snapshot would be larger than ${limit} bytes, the limit for it here`);
+  return [...all, due];
 }

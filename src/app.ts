@@ -28,9 +28,11 @@ import { uiRoutes } from '../routes/ui.ts';
 import { verdictRoutes } from '../routes/verdict.ts';
 import { vocabularyRoutes } from '../routes/vocabulary.ts';
 import { allowedHosts } from './config.ts';
+import { isTooDeep, JsonError, parseSteps, TOO_DEEP } from './json.ts';
 import { Refused } from './machine/refused.ts';
-import { checker } from './machine/validate.ts';
+import { checker, checkSteps } from './machine/validate.ts';
 import type { Service } from './service.ts';
+import { Turns } from './turns.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -43,6 +45,9 @@ declare module 'fastify' {
 
 /** Longest request id a client may choose, characters. */
 const REQUEST_ID_MAX = 128;
+
+/** Characters of a body from which on it is parsed and checked in turns. */
+const LONG_BODY = 256 * 1024;
 
 /** Longest id in a path that is looked at, characters; a longer one than an id may be is refused by its rule. */
 const PARAM_MAX = 4096;
@@ -116,12 +121,22 @@ export function addRoutes(app: FastifyInstance, service: Service): void {
   uiRoutes(app, service);
 }
 
+/** Bodies so long that they are checked in turns. */
+const longBodies = new WeakSet<object>();
+
+async function checkLong(schema: TSchema, value: unknown, where: string): Promise<unknown> {
+  const refused = await new Turns().do(checkSteps(schema, value, where));
+  if (refused) throw refused;
+  return value;
+}
+
 /** Nothing is coerced, defaulted or dropped; a message names the value and the rule. Answers go out as they are. */
 function useStrictValidation(app: FastifyInstance): void {
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     const check = checker(schema);
     const where = httpPart ?? 'request';
     return (value: unknown) => {
+      if (longBodies.has(value as object)) return checkLong(schema, value, where) as never;
       const error = check(value, where);
       return error ? { error } : { value };
     };
@@ -145,9 +160,15 @@ function useStrictJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') return done(null, {});
-    parse(request, body as string, (error, value) => {
-      if (error) done(Refused.badRequest(`body ${whyNoJson(body as string)}`));
+    const text = body as string;
+    if (text === '') return done(null, {});
+    if (text.length > LONG_BODY) {
+      parseLong(text).then((value) => done(null, value), done);
+      return;
+    }
+    if (isTooDeep(text)) return done(Refused.badRequest(`body ${TOO_DEEP}`));
+    parse(request, text, (error, value) => {
+      if (error) done(Refused.badRequest(`body ${whyNoJson(text)}`));
       else done(null, value);
     });
   });
@@ -155,6 +176,20 @@ function useStrictJson(app: FastifyInstance): void {
     if (request.method === 'POST' && request.body === undefined) request.body = {};
     done();
   });
+}
+
+/** A long body, parsed in turns, and remembered as one that is to be checked in turns. */
+async function parseLong(text: string): Promise<unknown> {
+  if (/"(?:__proto__|constructor)"\s*:/.test(text)) throw Refused.badRequest(`body ${whyNoJson('{}')}`);
+  try {
+    const value = await new Turns().do(parseSteps(text));
+    if (typeof value === 'object' && value !== null) longBodies.add(value);
+    return value;
+  } catch (error) {
+    throw Refused.badRequest(
+      `body ${error instanceof JsonError ? error.message : `is not JSON: ${(error as Error).message}`}`,
+    );
+  }
 }
 
 /** What is wrong with a body that the parser refused, in words. */

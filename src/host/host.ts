@@ -3,13 +3,14 @@ import type { Snapshot } from '../../schemas/snapshot.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
+import type { ListOf } from '../kernel/vfio/container.ts';
 import type { CallTask, StartedCall } from '../machine/call-task.ts';
 import { type Delay, Machine, type PanicPolicy } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import type { Scenario, Step } from '../replay/scenario.ts';
-import { generationOfSnapshot, restoreSnapshot } from '../snapshot/restore.ts';
+import { generationOfSnapshot, restoreSnapshot, restoreSteps } from '../snapshot/restore.ts';
 import { takeSnapshot } from '../snapshot/take.ts';
-import { Turn } from '../turns.ts';
+import { Turn, type Turns } from '../turns.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { Console } from './dmesg.ts';
 import { Findings } from './findings.ts';
@@ -157,9 +158,9 @@ export class Host {
    * @param secrets whether the secrets of webhooks are in it
    * @throws Refused while calls are under way
    */
-  snapshot(secrets: boolean): Snapshot {
+  snapshot(secrets: boolean, list?: ListOf): Snapshot {
     const underway = this.machine.underway();
-    if (underway.length === 0) return takeSnapshot(this.machine, secrets);
+    if (underway.length === 0) return takeSnapshot(this.machine, secrets, list);
     throw new Refused(
       'calls-under-way',
       `a snapshot has no place for calls under way: ${underway.join('; ')}`,
@@ -176,6 +177,19 @@ export class Host {
   restore(snapshot: Snapshot, where: string): void {
     const next = this.make(generationOfSnapshot(snapshot, where), false);
     restoreSnapshot(next.machine, snapshot, where);
+    this.replace(next, 'reset to a snapshot', 'the host was restored from a snapshot');
+  }
+
+  /**
+   * The same, of a long snapshot.
+   *
+   * @param work does it in turns; calls go on meanwhile, on the state that is replaced
+   */
+  async restoreInTurns(snapshot: Snapshot, where: string, work: Turns): Promise<void> {
+    const next = this.make(generationOfSnapshot(snapshot, where), false);
+    await work.do(restoreSteps(next.machine, snapshot, where));
+    if (this.closed !== null)
+      throw new Refused('abandoned', `the rig was being restored when ${this.closed}`);
     this.replace(next, 'reset to a snapshot', 'the host was restored from a snapshot');
   }
 

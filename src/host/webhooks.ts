@@ -4,6 +4,7 @@ import type { PendingCallback } from '../kernel/callback.ts';
 import { hex } from '../kernel/pages.ts';
 import { answerTo, type CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
+import { Turns } from '../turns.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
 import { type Delivered, readAnswer } from '../webhook/delivery.ts';
 import { recordOf } from './journal-writer.ts';
@@ -81,7 +82,9 @@ export class Webhooks implements MachineListener {
 }
 
 async function unpin({ machine }: CallTask, device: string, runs: Delivered['unpin']): Promise<void> {
+  const turns = new Turns();
   for (const { iova, npage } of runs) {
+    if (turns.isOver) await turns.next();
     const started = machine.start({ call: 'unpin-pages', device, iova, npage });
     if (!started.answer) await answerTo(started);
   }

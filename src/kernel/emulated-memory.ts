@@ -116,9 +116,15 @@ export class EmulatedMemory implements ProcessMemory {
 
   /** Every page with contents, lowest first: the byte it is full of, however it came there, or its bytes. */
   residentPages(): [number, Uint8Array | number][] {
-    return [...this.contents]
-      .sort(([a], [b]) => a - b)
-      .map(([page, content]) => [page, typeof content === 'number' ? content : byteOf(content)]);
+    return [...this.eachResidentPage()];
+  }
+
+  /** The same, one by one: the memory stays as it is meanwhile. */
+  *eachResidentPage(): Generator<[number, Uint8Array | number], void, void> {
+    for (const page of [...this.contents.keys()].sort((a, b) => a - b)) {
+      const content = this.contents.get(page)!;
+      yield [page, typeof content === 'number' ? content : byteOf(content)];
+    }
   }
 
   private hasRoom(address: bigint, length: number): boolean {

@@ -30,6 +30,9 @@ const REFUSALS = {
 /** Short name of a refusal. */
 export type RefusalSlug = keyof typeof REFUSALS;
 
+/** Longest words of a refusal, characters: they may name what somebody sent. */
+const DETAIL_MAX = 2000;
+
 /** A request that is wrong before any kernel sees it: no errno, but words that say which value broke which rule. */
 export class Refused extends Error {
   constructor(
@@ -37,7 +40,7 @@ export class Refused extends Error {
     /** Which value broke which rule. */
     detail: string,
   ) {
-    super(detail);
+    super(detail.length > DETAIL_MAX ? `${detail.slice(0, DETAIL_MAX)}…` : detail);
   }
 
   get kind(): RefusalKind {

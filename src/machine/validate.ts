@@ -1,6 +1,7 @@
-import type { TSchema } from '@sinclair/typebox';
+import { type TSchema, Type } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler';
 import { Value } from '@sinclair/typebox/value';
+import { isSmall, isTooDeep, TOO_DEEP } from '../json.ts';
 import { Refused } from './refused.ts';
 
 /** Longest rendering of a wrong value in a message, characters. */
@@ -84,6 +85,7 @@ function ruleOf(schema: TSchema, message: string): string {
  * @throws Refused where it is not JSON
  */
 export function parseLine(line: string): unknown {
+  if (isTooDeep(line)) throw Refused.badRequest(`the line ${TOO_DEEP}`);
   try {
     return JSON.parse(line);
   } catch {
@@ -117,4 +119,55 @@ export function validator(schema: TSchema): (value: unknown, where: string) => v
     const refused = check(value, where);
     if (refused) throw refused;
   };
+}
+
+const CHECKERS = new WeakMap<TSchema, ReturnType<typeof checker>>();
+
+function checkerOf(schema: TSchema): ReturnType<typeof checker> {
+  const known = CHECKERS.get(schema) ?? checker(schema);
+  CHECKERS.set(schema, known);
+  return known;
+}
+
+/** The same check of a large value, stopping now and then: its lists and objects are checked item by item. */
+export function* checkSteps(schema: TSchema, value: unknown, where: string): Generator<void, Refused | null> {
+  if (isSmall(value)) return checkerOf(schema)(value, where);
+  yield;
+  const variant = schema.anyOf ? variantOf(schema, value) : null;
+  if (variant) return yield* checkSteps(variant, value, where);
+  if (schema.type === 'array' && schema.items && Array.isArray(value)) {
+    const { items: _items, ...bounds } = schema;
+    const wrong = checkerOf(boundsOf(schema, bounds))(value, where);
+    if (wrong) return wrong;
+    for (const [i, item] of value.entries()) {
+      const refused = yield* checkSteps(schema.items, item, `${where}/${i}`);
+      if (refused) return refused;
+      if (i % 64 === 0) yield;
+    }
+    return null;
+  }
+  if (schema.type !== 'object' || !schema.properties || Array.isArray(value))
+    return checkerOf(schema)(value, where);
+  const object = value as Record<string, unknown>;
+  for (const key in object) {
+    if (schema.additionalProperties !== false || Object.hasOwn(schema.properties, key)) continue;
+    return Refused.badRequest(`${where}/${key} is not a known field`);
+  }
+  for (const [key, property] of Object.entries(schema.properties as Record<string, TSchema>)) {
+    if (!Object.hasOwn(object, key) && !schema.required?.includes(key)) continue;
+    const refused = Object.hasOwn(object, key)
+      ? yield* checkSteps(property, object[key], `${where}/${key}`)
+      : checkerOf(property)(undefined, `${where}/${key}`);
+    if (refused) return refused;
+  }
+  return null;
+}
+
+const BOUNDS = new WeakMap<TSchema, TSchema>();
+
+/** A list's schema without what it says of its items. */
+function boundsOf(schema: TSchema, bounds: object): TSchema {
+  const known = BOUNDS.get(schema) ?? Type.Array(Type.Unknown(), bounds);
+  BOUNDS.set(schema, known);
+  return known;
 }

@@ -4,6 +4,7 @@ import type { Host } from '../host/host.ts';
 import { Operations } from '../host/operations.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { Machine } from '../machine/machine.ts';
+import type { Turns } from '../turns.ts';
 
 /** One isolated host with what the service keeps around it: its own ids, journal, taint and operations. */
 export class Rig {
@@ -50,8 +51,8 @@ export class Rig {
   }
 
   /** Becomes what a snapshot says; where it cannot be, everything is as it was. */
-  restore(snapshot: Snapshot, where: string): void {
-    this.host.restore(snapshot, where);
+  async restore(snapshot: Snapshot, where: string, work: Turns): Promise<void> {
+    await this.host.restoreInTurns(snapshot, where, work);
     this.forgetOperations();
   }
 

@@ -1,11 +1,11 @@
 import type { SavedContainer } from '../../schemas/snapshot.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { checkDifferent, wrong } from '../kernel/saved/checks.ts';
-import type { Container } from '../kernel/vfio/container.ts';
+import type { Container, ListOf } from '../kernel/vfio/container.ts';
 import type { Group } from '../kernel/vfio/group.ts';
 
 /** A container with what is behind it. */
-export function saveContainer(container: Container): SavedContainer {
+export function saveContainer(container: Container, list: ListOf): SavedContainer {
   const { id, process, open, groups } = container;
   const history = container.history.save();
   return {
@@ -13,18 +13,18 @@ export function saveContainer(container: Container): SavedContainer {
     process: process.id,
     open,
     groups: groups.map((group) => group.id),
-    ...container.save(),
+    ...container.save(list),
     ...(history && { history }),
   };
 }
 
 /** A container with its groups and what is behind it. Processes, groups and device names are there already. */
-export function restoreContainer(
+export function* restoreContainer(
   kernel: Kernel,
   groups: ReadonlyMap<string, Group>,
   saved: SavedContainer,
   where: string,
-): void {
+): Generator<void, void> {
   const process = kernel.processes.get(saved.process);
   if (!process) throw wrong(`${where}/process`, `is "${saved.process}", which is no process of the snapshot`);
   const container = kernel.openContainer(saved.container, process);
@@ -39,5 +39,5 @@ export function restoreContainer(
     container.groups.push(group);
   }
   if (saved.history) container.history.restore(saved.history, `${where}/history`);
-  container.restore(saved, where);
+  yield* container.restore(saved, where);
 }

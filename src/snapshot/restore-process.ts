@@ -5,12 +5,12 @@ import type { Process } from '../kernel/process.ts';
 import { checkAscending, WrongState, wrong } from '../kernel/saved/checks.ts';
 
 /** A fresh process gets its memory and limits. */
-export function restoreProcess(
+export function* restoreProcess(
   process: Process,
   saved: SavedProcess,
   limits: KernelLimits,
   where: string,
-): void {
+): Generator<void, void> {
   const memory = process.emulated!;
   process.setMemlock(saved.memlock === null ? null : BigInt(saved.memlock));
   process.lockedVm = saved.lockedVm;
@@ -37,6 +37,7 @@ export function restoreProcess(
     if (typeof bytes !== 'number' && bytes.length !== PAGE_SIZE) {
       throw wrong(`${where}/contents/${i}/content`, `has ${bytes.length} bytes, but must have ${PAGE_SIZE}`);
     }
+    if (i % 256 === 0) yield;
     // A copy of its own: a small Buffer shares its memory with others.
     memory.restorePage(pageOf(BigInt(page)), typeof bytes === 'number' ? bytes : new Uint8Array(bytes));
   }

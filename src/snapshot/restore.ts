@@ -7,6 +7,7 @@ import { checkFault, type FaultState } from '../machine/faults.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';
+import { atOnce } from '../turns.ts';
 import { restoreContainer } from './containers.ts';
 import { tooManyPins } from './drivers.ts';
 import { checkLockedPages } from './locked-pages.ts';
@@ -41,19 +42,24 @@ export function generationOfSnapshot({ kernel }: Snapshot, where: string): Gener
  *   machine is half-filled then, and must be thrown away
  */
 export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): void {
+  atOnce(restoreSteps(m, snapshot, where));
+}
+
+/** The same, stopping now and then. */
+export function* restoreSteps(m: Machine, snapshot: Snapshot, where: string): Generator<void, void> {
   try {
-    restoreState(m, snapshot.state, `${where}/state`);
+    yield* restoreState(m, snapshot.state, `${where}/state`);
   } catch (error) {
     if (!(error instanceof WrongState)) throw error;
     throw error.tooLarge ? Refused.tooLarge(error.message) : Refused.badRequest(error.message);
   }
 }
 
-function restoreState(m: Machine, state: SnapshotState, at: string): void {
+function* restoreState(m: Machine, state: SnapshotState, at: string): Generator<void, void> {
   checkLimits(m, state, at);
   restoreHost(m, state, at);
   restoreFaults(m, state, at);
-  restoreProcesses(m, state, at);
+  yield* restoreProcesses(m, state, at);
   restoreModelHosts(m.kernel, state.models);
   const groups = restoreDevices(m, state, at);
   checkDifferent(
@@ -61,12 +67,14 @@ function restoreState(m: Machine, state: SnapshotState, at: string): void {
     `${at}/containers`,
   );
   for (const [i, container] of state.containers.entries()) {
-    restoreContainer(m.kernel, groups, container, `${at}/containers/${i}`);
+    yield* restoreContainer(m.kernel, groups, container, `${at}/containers/${i}`);
   }
   const { references, limits } = m.kernel;
   if (references.count > limits.pins) throw tooManyPins(`${at}/containers`, references.count, limits.pins);
   settleDevices(m, groups, state, at);
+  yield;
   settleModels(m.kernel, `${at}/models`);
+  yield;
   checkLockedPages(m.kernel, `${at}/processes`);
   // Tasks of the calls that hang were made as well.
   m.kernel.callCount = state.next.call ?? 0;
@@ -137,12 +145,16 @@ function restoreFaults({ faults }: Machine, state: SnapshotState, where: string)
   }
 }
 
-function restoreProcesses({ kernel }: Machine, { processes }: SnapshotState, where: string): void {
+function* restoreProcesses(
+  { kernel }: Machine,
+  { processes }: SnapshotState,
+  where: string,
+): Generator<void, void> {
   const ids = processes.map(({ process }) => process);
   checkDifferent(ids, `${where}/processes`);
   if (ids[0] !== 'p0') throw wrong(`${where}/processes/0/process`, `is "${ids[0]}", but must be "p0"`);
   for (const [i, saved] of processes.entries()) {
     const process = kernel.processes.get(saved.process) ?? kernel.createProcess(saved.process);
-    restoreProcess(process, saved, kernel.limits, `${where}/processes/${i}`);
+    yield* restoreProcess(process, saved, kernel.limits, `${where}/processes/${i}`);
   }
 }

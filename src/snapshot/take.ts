@@ -7,13 +7,14 @@ import {
 } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
 import { saveModelHosts } from '../drivers/index.ts';
-import { regionBytes } from '../kernel/emulated-memory.ts';
+import { type EmulatedMemory, regionBytes } from '../kernel/emulated-memory.ts';
 import { type GuestId, ownGuestId } from '../kernel/guest.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { hex, hexAddress } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
 import { canonical } from '../kernel/saved/canonical.ts';
 import { saveLock } from '../kernel/saved/lock.ts';
+import type { ListOf } from '../kernel/vfio/container.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 import type { Group } from '../kernel/vfio/group.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -30,9 +31,14 @@ import { codecOf } from './models.ts';
  * Journal, trace, operations and console are not in it.
  *
  * @param secrets whether the secrets of webhooks are in it; without them it cannot be restored where there are any
+ * @param list makes its long lists: arrays, or what jsonPieces writes as one while the machine stays as it is
  * @throws Refused where a process has the memory of a real one
  */
-export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
+export function takeSnapshot(
+  machine: Machine,
+  secrets: boolean,
+  list: ListOf = (items) => [...items],
+): Snapshot {
   const { kernel, faults, counters, policy } = machine;
   const owners = new Map([...kernel.devices.values()].map(({ id, group }) => [group, ownGuestId(id)]));
   return {
@@ -65,12 +71,12 @@ export function takeSnapshot(machine: Machine, secrets: boolean): Snapshot {
         struck,
         ...(paused ? { paused: true as const } : {}),
       })),
-      processes: [...kernel.processes.values()].map(saveProcess),
+      processes: [...kernel.processes.values()].map((process) => saveProcess(process, list)),
       groups: groupsOf(kernel).map((group) => saveGroup(group, owners.get(group))),
       devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets)),
       formerDevices: formerDevices(kernel),
       models: canonical(saveModelHosts(kernel, codecOf(kernel, ''))),
-      containers: byId(kernel.containers).map(saveContainer),
+      containers: byId(kernel.containers).map((container) => saveContainer(container, list)),
     },
   };
 }
@@ -79,7 +85,7 @@ function byId<T extends { id: string }>(objects: ReadonlyMap<string, T>): T[] {
   return [...objects.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function saveProcess(process: Process): SavedProcess {
+function saveProcess(process: Process, list: ListOf): SavedProcess {
   const memory = process.emulated;
   if (!memory) {
     throw new Refused(
@@ -96,11 +102,14 @@ function saveProcess(process: Process): SavedProcess {
       const { start, size } = regionBytes(region);
       return { start: hex(start), size: hex(size), prot: region.prot };
     }),
-    contents: memory.residentPages().map(([page, content]) => ({
-      page: hexAddress(page),
-      content: typeof content === 'number' ? content : base64(content),
-    })),
+    contents: list(savedPages(memory)),
   };
+}
+
+function* savedPages(memory: EmulatedMemory): Generator<SavedProcess['contents'][number], void, void> {
+  for (const [page, content] of memory.eachResidentPage()) {
+    yield { page: hexAddress(page), content: typeof content === 'number' ? content : base64(content) };
+  }
 }
 
 function base64(bytes: Uint8Array): string {
@@ -153,6 +162,8 @@ function saveDevice(device: Device, secrets: boolean): SavedDevice {
 
 /** Devices that were removed but left references behind, or believe they have some. */
 function formerDevices(kernel: Kernel): { number: number; device: string }[] {
+  // Those that were removed: where none was, nobody is to be looked for.
+  if (kernel.deviceNames.size === kernel.devices.size) return [];
   const numbers = new Set<number>();
   for (const container of kernel.containers.values()) {
     for (const holder of container.holders()) numbers.add(holder);

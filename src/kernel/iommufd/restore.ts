@@ -17,12 +17,12 @@ const INT32_MAX = 2 ** 31 - 1;
 const PAGE = BigInt(PAGE_SIZE);
 
 /** The IOAS of a container, and the devices that were opened through it. Groups are in it already. */
-export function restoreIoas(
+export function* restoreIoas(
   kernel: Kernel,
   container: CompatContainer,
   saved: SavedIoas,
   where: string,
-): void {
+): Generator<void, void> {
   const ioas = container.iommu.compatIoasCreate();
   ioas.disableLargePages = saved.disableLargePages;
   for (const [i, access] of saved.accesses.entries()) {
@@ -33,7 +33,7 @@ export function restoreIoas(
     ioas.domainDevices.push(device);
   }
   restoreStolen(kernel, ioas, saved, `${where}/stolen`);
-  restoreAreas(kernel, ioas, saved.areas, `${where}/areas`);
+  yield* restoreAreas(kernel, ioas, saved.areas, `${where}/areas`);
   ioas.iovaAlignment = ioas.needsWholePages ? PAGE_SIZE : 1;
 }
 
@@ -104,7 +104,12 @@ function checkNumber(kernel: Kernel, number: number, where: string): void {
 }
 
 /** In order, apart from each other, and such as the IOAS would take them. */
-function restoreAreas(kernel: Kernel, ioas: Ioas, saved: readonly SavedArea[], where: string): void {
+function* restoreAreas(
+  kernel: Kernel,
+  ioas: Ioas,
+  saved: readonly SavedArea[],
+  where: string,
+): Generator<void, void> {
   if (saved.length > AREAS_MAX) throw wrong(where, `has more than ${AREAS_MAX} items`);
   let end = 0n;
   for (const [i, area] of saved.entries()) {
@@ -127,6 +132,7 @@ function restoreAreas(kernel: Kernel, ioas: Ioas, saved: readonly SavedArea[], w
     const slot = ioas.areas.insert({ first: at(iova), last, vaddr: at(vaddr), prot: area.prot, pages });
     ioas.areas.setPreventAccess(slot, area.closed);
     restorePins(kernel, ioas, slot, area, `${here}/pins`);
+    if (i % 256 === 0) yield;
   }
 }
 

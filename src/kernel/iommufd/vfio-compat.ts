@@ -209,10 +209,10 @@ export class CompatContainer extends Container {
     return { lock: null, iommu: null, ioas: ioas && saveIoas(iommu, ioas) };
   }
 
-  restore({ lock, iommu, ioas, groups }: SavedContainer, where: string): void {
+  *restore({ lock, iommu, ioas, groups }: SavedContainer, where: string): Generator<void, void> {
     if (lock || iommu) throw wrong(where, 'has a lock or an iommu, but iommufd provides it');
     if (ioas === undefined) throw wrong(`${where}/ioas`, 'is missing: iommufd provides the container');
-    if (ioas) restoreIoas(this.kernel, this, ioas, `${where}/ioas`);
+    if (ioas) yield* restoreIoas(this.kernel, this, ioas, `${where}/ioas`);
     else if (groups.length > 0) throw wrong(`${where}/ioas`, 'is null, but the container has a group');
   }
 

@@ -46,6 +46,6 @@ export function restoreLock(
 function deadTask(kernel: Kernel, call: string, lock: Lock, splat: SplatEvent): Task {
   const task = new Task(kernel, call, undefined);
   task.end = { how: 'wedged', splat };
-  task.held.push(lock);
+  task.hold(lock);
   return task;
 }

@@ -19,7 +19,12 @@ const ENTRIES_MAX = 2 ** 32 - 1;
 const INT32_MAX = 2 ** 31 - 1;
 
 /** A type1 instance of a container that has its groups already; devices are there, and open. */
-export function restoreType1(kernel: Kernel, container: Container, saved: SavedIommu, where: string): Type1 {
+export function* restoreType1(
+  kernel: Kernel,
+  container: Container,
+  saved: SavedIommu,
+  where: string,
+): Generator<void, Type1> {
   const { gen } = kernel;
   if (saved.type === 6 && !gen.type1.nesting)
     throw wrong(`${where}/type`, `is 6, which ${gen.version} does not have`);
@@ -38,7 +43,8 @@ export function restoreType1(kernel: Kernel, container: Container, saved: SavedI
   restoreMappings(iommu, saved, `${where}/mappings`);
   for (const [i, mapping] of saved.mappings.entries()) {
     const at = `${where}/mappings/${i}`;
-    restorePins(kernel, iommu, i + 1, mapping.pins, `${at}/pins`);
+    yield* restorePins(kernel, iommu, i + 1, mapping.pins, `${at}/pins`);
+    if (i % 256 === 0) yield;
     restoreBitmap(iommu, i + 1, mapping, `${at}/dirty`);
   }
   return iommu;
@@ -162,13 +168,13 @@ function shapeOf(mappings: SavedIommu['mappings'], where: string): TreeShape {
 }
 
 /** `slot` is the mapping's. */
-function restorePins(
+function* restorePins(
   kernel: Kernel,
   iommu: Iommu,
   slot: number,
   saved: readonly SavedPin[],
   where: string,
-): void {
+): Generator<void, void> {
   if (saved.length === 0) return;
   const { mappings, pins, process } = iommu;
   if (!iommu.v2) throw wrong(where, 'must be empty: type 1 cannot pin');
@@ -194,6 +200,7 @@ function restorePins(
     if (!known) {
       throw wrong(`${where}/${i}/pfn`, `is ${pfn}, which is no page frame of process ${process.id}`);
     }
+    if (i % 512 === 511) yield;
     let total = 0;
     for (const [device, count] of holders) {
       checkNumber(kernel, device, `${where}/${i}/holders`);

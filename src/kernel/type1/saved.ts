@@ -1,14 +1,16 @@
 import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
+import { NIL } from '../rb-links.ts';
 import { hexNumber } from '../saved/canonical.ts';
 import { wrong } from '../saved/checks.ts';
 import { saveLock } from '../saved/lock.ts';
+import type { ListOf } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
 import type { DirtyBitmap } from './dirty-bitmap.ts';
 import type { Iommu } from './iommu.ts';
 
 /** A type1 instance. */
-export function saveType1(iommu: Iommu): SavedIommu {
+export function saveType1(iommu: Iommu, list: ListOf): SavedIommu {
   return {
     type: iommu.type,
     dmaAvail: iommu.dmaAvail,
@@ -23,11 +25,15 @@ export function saveType1(iommu: Iommu): SavedIommu {
     stolen: iommu.shadow
       .stolenPins()
       .map(({ device, page, offset }) => ({ device, iova: hexAddress(page, offset) })),
-    mappings: Array.from(iommu.mappings.inOrder(), (slot) => saveMapping(iommu, slot)),
+    mappings: list(each(iommu.mappings.inOrder(), (slot) => saveMapping(iommu, slot, list))),
   };
 }
 
-function saveMapping(iommu: Iommu, slot: number): SavedMapping {
+function* each<A, B>(items: Iterable<A>, make: (item: A) => B): Generator<B, void, void> {
+  for (const item of items) yield make(item);
+}
+
+function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
   const { mappings, pins } = iommu;
   return {
     iova: hexAddress(mappings.iova[slot]!),
@@ -39,7 +45,10 @@ function saveMapping(iommu: Iommu, slot: number): SavedMapping {
     depth: mappings.depthOf(slot),
     red: mappings.isRed(slot),
     dirty: iommu.dirtyTracking ? saveBitmap(iommu.bitmapOf(slot)) : [],
-    pins: Array.from(pins.inOrder(mappings.pins[slot]!), (pin) => savePin(iommu, pin)),
+    pins:
+      mappings.pins[slot] === NIL
+        ? []
+        : list(each(pins.inOrder(mappings.pins[slot]!), (pin) => savePin(iommu, pin))),
   };
 }
 

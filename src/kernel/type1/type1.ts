@@ -2,6 +2,7 @@ import type { SavedIommu } from '../../../schemas/snapshot.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import type { KernelStep, Task } from '../task.ts';
+import type { ListOf } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Group } from '../vfio/group.ts';
 import type {
@@ -81,8 +82,8 @@ export class Type1 extends Iommu implements IommuOps {
     task.unlock(this.lock);
   }
 
-  save(): SavedIommu {
-    return saveType1(this);
+  save(list: ListOf): SavedIommu {
+    return saveType1(this, list);
   }
   holders(): Set<number> {
     return holdersIn(this);

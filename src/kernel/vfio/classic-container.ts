@@ -8,7 +8,7 @@ import { wrong } from '../saved/checks.ts';
 import { restoreLock, saveLock } from '../saved/lock.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { VFIO_UNMAP_ALL } from '../uapi.ts';
-import { Container, refused, type SavedEngine } from './container.ts';
+import { Container, type ListOf, refused, type SavedEngine } from './container.ts';
 import type { Device } from './device.ts';
 import { type Group, heldOpenBy, namesOf } from './group.ts';
 import { counted } from './history.ts';
@@ -213,14 +213,14 @@ export class ClassicContainer extends Container {
     device.group.containerUsers--;
   }
 
-  save(): SavedEngine {
-    return { lock: saveLock(this.groupLock), iommu: this.iommu?.save() ?? null };
+  save(list: ListOf): SavedEngine {
+    return { lock: saveLock(this.groupLock), iommu: this.iommu?.save(list) ?? null };
   }
 
-  restore({ lock, iommu, ioas }: SavedContainer, where: string): void {
+  *restore({ lock, iommu, ioas }: SavedContainer, where: string): Generator<void, void> {
     if (ioas !== undefined) throw wrong(`${where}/ioas`, 'is for a kernel whose containers iommufd provides');
     restoreLock(this.kernel, this.groupLock, lock, `${where}/lock`);
-    if (iommu) this.iommu = this.driver.restore(this.kernel, this, iommu, `${where}/iommu`);
+    if (iommu) this.iommu = yield* this.driver.restore(this.kernel, this, iommu, `${where}/iommu`);
   }
 
   restoreOpenDevice(device: Device, where: string): void {

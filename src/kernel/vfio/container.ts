@@ -16,6 +16,9 @@ import type {
 } from './iommu-ops.ts';
 import type { IommuView } from './iommu-view.ts';
 
+/** Makes a list of a snapshot: at once, or as it is written. */
+export type ListOf = <T>(items: Iterable<T>) => T[];
+
 /** The part of a saved container that its engine brings. */
 export type SavedEngine = Pick<SavedContainer, 'lock' | 'iommu' | 'ioas'>;
 
@@ -96,14 +99,14 @@ export abstract class Container {
   abstract closeDevice(task: Task, device: Device): KernelStep<void>;
 
   /** What is behind it as a snapshot has it, while no call is under way. */
-  abstract save(): SavedEngine;
+  abstract save(list: ListOf): SavedEngine;
   /**
-   * Restores what is behind it; its groups are there already, and devices, open.
+   * Restores what is behind it, stopping now and then; its groups are there already, and devices, open.
    *
    * @param where what to call the saved container in messages
    * @throws WrongState for a state that cannot be, or is beyond a limit
    */
-  abstract restore(saved: SavedContainer, where: string): void;
+  abstract restore(saved: SavedContainer, where: string): Generator<void, void>;
   /** Takes an open device of its groups as opened through it; throws WrongState where it cannot be. */
   abstract restoreOpenDevice(device: Device, where: string): void;
   /** Numbers of the devices that hold pins in it, or believe they do. */

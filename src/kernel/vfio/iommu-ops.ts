@@ -4,7 +4,7 @@ import type { Errno } from '../errno.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../process.ts';
 import type { KernelStep, Task } from '../task.ts';
-import type { Container } from './container.ts';
+import type { Container, ListOf } from './container.ts';
 import type { Device } from './device.ts';
 import type { Group } from './group.ts';
 import type { IommuView } from './iommu-view.ts';
@@ -103,7 +103,7 @@ export interface IommuOps extends IommuAccess {
   /** The container's file is being closed (`notify` with VFIO_IOMMU_CONTAINER_CLOSE). */
   containerCloses(task: Task): KernelStep<void>;
   /** Its state as a snapshot has it, while no call is under way. */
-  save(): SavedIommu;
+  save(list: ListOf): SavedIommu;
   /** Numbers of the devices that hold pins, or believe they do. */
   holders(): Set<number>;
   /** Pages that its mappings and pins have charged to its process's locked_vm. */
@@ -122,12 +122,12 @@ export interface IommuDriver {
   /** `open`: a new instance. */
   open(kernel: Kernel, container: Container, type: number): IommuOps;
   /**
-   * An instance again, of a container that has its groups; devices are there, and open.
+   * An instance again, stopping now and then, of a container that has its groups; devices are there, and open.
    *
    * @param where what to call the saved state in messages
    * @throws WrongState for one that cannot be, or is beyond a limit
    */
-  restore(kernel: Kernel, container: Container, saved: SavedIommu, where: string): IommuOps;
+  restore(kernel: Kernel, container: Container, saved: SavedIommu, where: string): Generator<void, IommuOps>;
 }
 
 /** Who serves /dev/vfio/vfio on a kernel: the classic container with type1, or iommufd. */
