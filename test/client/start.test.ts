@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'vitest';
+import { startVfioHost, VfioHostClient, vfioMatchers } from '../../src/client/index.ts';
+import { type Server, startServer, withPins } from '../harness/server.ts';
+
+let server: Server;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.close());
+
+describe('a URL that is none', () => {
+  test.each(['127.0.0.1:8080', 'localhost:8080', '', 'ftp://127.0.0.1/'])('%j fails at once', (url) => {
+    expect(() => new VfioHostClient({ url })).toThrow(TypeError);
+    expect(() => new VfioHostClient({ url })).toThrow(
+      `url is ${JSON.stringify(url)}, but must be an http or https URL`,
+    );
+  });
+});
+
+describe('startVfioHost', () => {
+  test('a program that ends before it listens is told with what it wrote', async () => {
+    const command = [process.execPath, '-e', 'console.error("no such option"); process.exit(64)', '--'];
+    await expect(startVfioHost({ command })).rejects.toThrow(
+      'vfio-host ended with 64 before it listened: no such option',
+    );
+  });
+
+  test('a program that is not there is told', async () => {
+    await expect(startVfioHost({ command: ['/nothing/there'] })).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('matchers', () => {
+  test('toHavePinned compares pages however they are written, and names both', async () => {
+    const rig = server.connect({ rig: 'pinned' });
+    await withPins(rig, { onDmaUnmap: 'ignore' });
+    const c0 = rig.container('c0');
+    expect(await vfioMatchers.toHavePinned(c0, ['0x10000'])).toMatchObject({ pass: true });
+    expect(await vfioMatchers.toHavePinned(c0, [65536n])).toMatchObject({ pass: true });
+    const { pass, message } = await vfioMatchers.toHavePinned(c0, [0x15000]);
+    expect([pass, message()]).toEqual([false, 'pinned in c0: 0x10000\nexpected: 0x15000']);
+    expect(await vfioMatchers.toHavePinned(c0, [])).toMatchObject({ pass: false });
+  });
+
+  test('toHaveNoSplats names the splat', async () => {
+    const rig = server.connect({ rig: 'splats' });
+    await withPins(rig, { onDmaUnmap: 'ignore' });
+    expect(await vfioMatchers.toHaveNoSplats(rig)).toMatchObject({ pass: true });
+    await rig
+      .container('c0')
+      .unmapDma({ iova: 0x10000, size: 0x10000 })
+      .catch(() => {});
+    const { pass, message } = await vfioMatchers.toHaveNoSplats(rig);
+    expect(pass).toBe(false);
+    expect(message()).toContain('BUG_ON(++retries > 10) in vfio_dma_do_unmap');
+    expect(await vfioMatchers.toHaveVerdictOk(rig)).toMatchObject({ pass: false });
+  });
+
+  test('toBeRefusedWith tells an errno from success and from another', async () => {
+    const rig = server.connect({ rig: 'refused' });
+    await rig.openContainer({ container: 'c0' });
+    const call = () => rig.container('c0').setIommu({ type: 'type1v2' });
+    expect(await vfioMatchers.toBeRefusedWith(call(), 'EINVAL')).toMatchObject({ pass: true });
+    const other = await vfioMatchers.toBeRefusedWith(call(), 'EPERM');
+    expect([other.pass, other.message()]).toEqual([false, 'the call was answered EINVAL, expected EPERM']);
+    const fine = await vfioMatchers.toBeRefusedWith(rig.openContainer({}), 'EINVAL');
+    expect(fine.pass).toBe(false);
+  });
+});
+
+test('an event is typed by its kind', () => {
+  const typed = () => server.client.events.wait({ kind: 'splat' });
+  expectTypeOf<Awaited<ReturnType<typeof typed>>['splat']['kind']>().toEqualTypeOf<string>();
+});
