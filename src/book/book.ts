@@ -2,8 +2,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { below } from './folder.ts';
 import { type Entry, pageOf } from './page.ts';
 
-/** The first chapters, in this order; the others follow by name. */
-const FIRST = ['README', 'concepts', 'reference', 'events', 'webhooks'];
+/** The first chapters, in this order; the others follow by name, and what is for who changes the code comes last. */
+const HOW_TO = ['driver-test', 'waiting', 'faults', 'rigs', 'ci'].map((name) => `howto-${name}`);
+const FIRST = ['README', 'concepts', ...HOW_TO, 'reference', 'webhooks'];
+const LAST = 'ARCHITECTURE';
 
 /** docs/ as pages to read. */
 export class Book {
@@ -30,12 +32,15 @@ export class Book {
     const names = readdirSync(this.folder)
       .filter((file) => file.endsWith('.md'))
       .map((file) => file.slice(0, -'.md'.length));
-    const place = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+    const place = (name: string) => {
+      if (name === LAST) return FIRST.length + 1;
+      return FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length;
+    };
     names.sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
     return names.map((name) => {
       const [, title = name] =
         /^# (.+)$/m.exec(readFileSync(new URL(`${name}.md`, this.folder), 'utf8')) ?? [];
-      return { name, title };
+      return { name, title: title.replaceAll('`', '') };
     });
   }
 }
