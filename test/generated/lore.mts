@@ -1,6 +1,6 @@
 // The lore thread with a client generated from openapi.json: it compiles only where the document says what is needed.
 import createClient from 'openapi-fetch';
-import type { components, paths } from './api.d.ts';
+import type { components, paths } from './api.ts';
 
 const [, , baseUrl] = process.argv;
 const client = createClient<paths>({ baseUrl: baseUrl!, headers: { 'X-Rig': 'generated' } });
