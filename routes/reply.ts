@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
 import { isCallName, restOf } from '../schemas/calls.ts';
 import type { Operations } from '../src/host/operations.ts';
-import type { Answer } from '../src/machine/answer.ts';
+import { type Answer, plainText } from '../src/machine/answer.ts';
 import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
 import { type Reply, toReply } from './replies.ts';
 
@@ -11,6 +11,8 @@ export const PROBLEM_RESPONSE = {
   description: 'a problem (RFC 9457)',
   content: { 'application/problem+json': { schema: Problem } },
 };
+
+const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** JSON as answers have it: each ends its line, so that a terminal's prompt does not stand behind it. */
 export const jsonLine = (data: unknown): string => `${JSON.stringify(data)}\n`;
@@ -23,6 +25,15 @@ export function send(request: FastifyRequest, reply: FastifyReply, { status, bod
     .type('application/problem+json; charset=utf-8')
     .serializer(jsonLine)
     .send({ ...body, instance: request.id });
+}
+
+/** Sends a call's answer; one that is no more than its fields as the text they are. */
+function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {
+  const text = plainText(answer);
+  if (text !== null && isCallName(answer.call) && restOf(answer.call).status === 200) {
+    return reply.type(JSON_TYPE).send(`${text}\n`);
+  }
+  return send(request, reply, restReply(answer));
 }
 
 /** A call's answer as its route gives it: with the route's success status. */
@@ -48,7 +59,7 @@ export function sendStarted(
   operations: Operations,
   started: StartedCall,
 ): FastifyReply | Promise<FastifyReply> {
-  if (started.answer) return send(request, reply, restReply(started.answer));
+  if (started.answer) return sendAnswer(request, reply, started.answer);
   if (prefersAsync(request)) {
     const operation = operations.add(started);
     return send(request, reply.header('preference-applied', 'respond-async'), {
@@ -56,5 +67,5 @@ export function sendStarted(
       body: { operation: operation.id, invalidations: started.delivered(), ...started.effects },
     });
   }
-  return answerTo(started).then((answer) => send(request, reply, restReply(answer)));
+  return answerTo(started).then((answer) => sendAnswer(request, reply, answer));
 }

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
 import type { WebhookReport } from '../../schemas/events.ts';
 import type { HostListener } from '../host/listener.ts';
 import type { Advisory } from '../kernel/advisories.ts';
@@ -7,9 +7,7 @@ import type { SplatEvent } from '../kernel/splats.ts';
 import type { TaskEnd } from '../kernel/task.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { Rig } from '../rig/rig.ts';
-
-/** Bounds of the request durations, seconds: most calls take well under a millisecond, a webhook may take its time. */
-const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+import { RequestTimes } from './request-times.ts';
 
 /** Methods that are told apart. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -48,19 +46,7 @@ function sumOfViews({ host }: Rig, count: 'mappingCount' | 'pinCount'): number {
  */
 export class Metrics implements HostListener {
   private readonly registry = new Registry();
-  private readonly requests = new Counter({
-    name: 'vfio_host_http_requests_total',
-    help: 'HTTP requests answered.',
-    labelNames: ['method', 'route', 'status'],
-    registers: [this.registry],
-  });
-  private readonly durations = new Histogram({
-    name: 'vfio_host_http_request_duration_seconds',
-    help: 'Time from the request to the end of its answer; a call that waits, or a stream, takes as long as it does.',
-    labelNames: ['method', 'route'],
-    buckets: DURATION_BUCKETS,
-    registers: [this.registry],
-  });
+  private readonly times = new RequestTimes();
   /** Calls answered, by name and errno: counted here, because a labelled counter costs as much as a call. */
   private readonly answered = new Map<string, Map<string, number>>();
   private readonly splats = new Counter({
@@ -85,7 +71,18 @@ export class Metrics implements HostListener {
 
   /** @param rigs every rig there is at the moment */
   constructor(rigs: () => Iterable<Rig>) {
-    const { answered } = this;
+    const { answered, times } = this;
+    new Counter({
+      name: 'vfio_host_http_requests_total',
+      help: 'HTTP requests answered.',
+      labelNames: ['method', 'route', 'status'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { count, ...labels } of times.answered()) this.inc(labels, count);
+      },
+    });
+    this.registry.registerMetric(times as unknown as Metric);
     new Counter({
       name: 'vfio_host_calls_total',
       help: 'Calls answered, by errno: empty for success, or killed, wedged or abandoned where the call never returned.',
@@ -136,9 +133,7 @@ export class Metrics implements HostListener {
   /** A request was answered. `route` is the route's pattern; undefined where none serves it. */
   request(method: string, route: string | undefined, status: number, elapsedMs: number): void {
     const known = METHODS.has(method) ? method : 'other';
-    const pattern = route ?? NO_ROUTE;
-    this.durations.observe({ method: known, route: pattern }, elapsedMs / 1000);
-    this.requests.inc({ method: known, route: pattern, status });
+    this.times.add(known, route ?? NO_ROUTE, status, elapsedMs / 1000);
   }
 
   ended({ call, end }: CallTask): void {
