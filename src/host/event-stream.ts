@@ -27,6 +27,18 @@ export const SSE: EventFormat = {
 /** Events taken from the journal at a time. */
 const BATCH = 100;
 
+/** Some events as a stream writes them; null where there are none. */
+interface Page {
+  /** The state of the journal, the place in it, and what was wanted. */
+  readonly key: string;
+  readonly text: Buffer | null;
+  readonly truncated: boolean;
+  readonly next: number;
+}
+
+/** What was written out last, of each journal. */
+const lastPages = new WeakMap<Journal, Page>();
+
 /**
  * The journal as a live stream. It holds no queue: it reads on from the journal's ring when its reader has taken
  * what it had. A reader so slow that the ring has moved on is told so and let go.
@@ -41,7 +53,7 @@ export class EventStream extends Readable {
     private readonly wanted: EventFilter,
     private readonly format: EventFormat,
   ) {
-    super({ encoding: 'utf8' });
+    super();
     // Who asks for nothing in particular gets what is still there.
     this.since = wanted.since === 0 ? journal.oldest - 1 : wanted.since;
     this.unlisten = journal.listen(() => {
@@ -59,19 +71,30 @@ export class EventStream extends Readable {
   }
 
   private feed(): void {
-    const { events, truncated, next } = this.journal.read({
-      ...this.wanted,
-      since: this.since,
-      limit: BATCH,
-    });
+    const { text, truncated, next } = this.page();
     if (truncated) {
       this.finish('events were dropped before this reader took them');
       return;
     }
     this.since = next;
-    this.starved = events.length === 0;
-    if (!this.starved) this.push(events.map((event) => this.format.event(event)).join(''));
+    this.starved = text === null;
+    if (text !== null) this.push(text);
     else if (this.journal.ended !== null) this.finish(this.journal.ended);
+  }
+
+  /** What comes next for it. Readers that stand at the same place want the same: it is written out once. */
+  private page(): Page {
+    const { journal, wanted, format, since } = this;
+    const { kind, container, device } = wanted;
+    const key = [journal.seq, since, format.type, kind, container, device].join(' ');
+    const last = lastPages.get(journal);
+    if (last?.key === key) return last;
+    const { events, truncated, next } = journal.read({ ...wanted, since, limit: BATCH });
+    const text =
+      events.length === 0 ? null : Buffer.from(events.map((event) => format.event(event)).join(''));
+    const page = { key, text, truncated, next };
+    lastPages.set(journal, page);
+    return page;
   }
 
   private finish(reason: string): void {

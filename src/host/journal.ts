@@ -26,6 +26,9 @@ export interface EventFilter {
   limit: number;
 }
 
+/** Listeners are told no more often than this, milliseconds: many readers cost more than many calls. */
+const TELL_MS = 10;
+
 /** Everything that happened on a host, in a ring of bounded length. */
 export class Journal {
   /** A call's record is in it twice: where the call began, and where it was answered. */
@@ -33,6 +36,8 @@ export class Journal {
   private head = 0;
   private lastSeq = 0;
   private telling = false;
+  /** When listeners were told last, milliseconds of the monotonic clock. */
+  private toldAt = Number.NEGATIVE_INFINITY;
   private readonly listeners = new Set<() => void>();
   /** Why nothing will be appended any more; null while the journal goes on. */
   ended: string | null = null;
@@ -97,14 +102,19 @@ export class Journal {
     return () => void this.listeners.delete(listener);
   }
 
-  /** Delivery is no part of a call: it happens once for all that was appended in the same turn. */
+  /** Delivery is no part of a call: it happens at once after a while of quiet, and then for all of TELL_MS together. */
   private tellSoon(): void {
     if (this.telling) return;
     this.telling = true;
-    setImmediate(() => {
-      this.telling = false;
-      this.tell();
-    });
+    const since = performance.now() - this.toldAt;
+    if (since >= TELL_MS) setImmediate(() => this.deliver());
+    else setTimeout(() => this.deliver(), TELL_MS - since);
+  }
+
+  private deliver(): void {
+    this.telling = false;
+    this.toldAt = performance.now();
+    this.tell();
   }
 
   private tell(): void {

@@ -111,7 +111,7 @@ test('a reader too slow for the ring is let go with the reason, without a queue'
   for (let i = 0; i < 20; i++) journal.append(entry('dropped'));
   let last = '';
   for await (const chunk of { [Symbol.asyncIterator]: () => reader }) last = chunk as string;
-  expect(last.trimEnd().split('\n').at(-1)).toBe(
+  expect(String(last).trimEnd().split('\n').at(-1)).toBe(
     '{"kind":"end","reason":"events were dropped before this reader took them"}',
   );
 });
