@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { EVENT_KINDS, EventPage, JournalEvent } from '../schemas/events.ts';
-import { ndjsonOf } from '../schemas/values.ts';
+import { closedObject, ndjsonOf } from '../schemas/values.ts';
 import {
   type EventFormat,
   EventStream,
@@ -19,46 +19,43 @@ import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { WaitFields, waiting } from './wait.ts';
 
-const EventQuery = Type.Object(
-  {
-    since: Type.Optional(QueryCount),
-    kind: Type.Optional(
-      Type.Union(
-        EVENT_KINDS.map((kind) => Type.Literal(kind)),
-        { description: `one of ${EVENT_KINDS.join(', ')}` },
-      ),
+const EventQuery = closedObject({
+  since: Type.Optional(QueryCount),
+  kind: Type.Optional(
+    Type.Union(
+      EVENT_KINDS.map((kind) => Type.Literal(kind)),
+      { description: `one of ${EVENT_KINDS.join(', ')}` },
     ),
-    container: Type.Optional(Type.String({ maxLength: 63 })),
-    device: Type.Optional(Type.String({ maxLength: 63 })),
-    call: Type.Optional(Type.String({ maxLength: 64, description: 'the name of a call' })),
-    errno: Type.Optional(
-      Type.String({
-        pattern: `^(E[A-Z0-9]{1,15}|${NO_ERRNO})$`,
-        description: `the name of an errno, or "${NO_ERRNO}": answers without one`,
-      }),
-    ),
-    splat: Type.Optional(
-      Type.String({
-        pattern: '^[A-Z_]{1,20}$',
-        description: 'the kind of a splat, such as BUG_ON or WARN_ON_ONCE',
-      }),
-    ),
-    limit: Type.Optional(QueryLimit),
-    ...WaitFields,
-    count: Type.Optional(
-      Type.String({
-        pattern: '^[1-9][0-9]{0,3}$',
-        description: 'an integer from 1 to 9999: with wait=1, how many entries that match are waited for',
-      }),
-    ),
-    until: Type.Optional(
-      Type.Literal('no-pins', {
-        description: '"no-pins": with wait=1, waits until the container that is named has no pins left',
-      }),
-    ),
-  },
-  { additionalProperties: false },
-);
+  ),
+  container: Type.Optional(Type.String({ maxLength: 63 })),
+  device: Type.Optional(Type.String({ maxLength: 63 })),
+  call: Type.Optional(Type.String({ maxLength: 64, description: 'the name of a call' })),
+  errno: Type.Optional(
+    Type.String({
+      pattern: `^(E[A-Z0-9]{1,15}|${NO_ERRNO})$`,
+      description: `the name of an errno, or "${NO_ERRNO}": answers without one`,
+    }),
+  ),
+  splat: Type.Optional(
+    Type.String({
+      pattern: '^[A-Z_]{1,20}$',
+      description: 'the kind of a splat, such as BUG_ON or WARN_ON_ONCE',
+    }),
+  ),
+  limit: Type.Optional(QueryLimit),
+  ...WaitFields,
+  count: Type.Optional(
+    Type.String({
+      pattern: '^[1-9][0-9]{0,3}$',
+      description: 'an integer from 1 to 9999: with wait=1, how many entries that match are waited for',
+    }),
+  ),
+  until: Type.Optional(
+    Type.Literal('no-pins', {
+      description: '"no-pins": with wait=1, waits until the container that is named has no pins left',
+    }),
+  ),
+});
 /** What an event source sends when it connects again. */
 const EventHeaders = Type.Object({
   'last-event-id': Type.Optional(

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Refused } from '../src/machine/refused.ts';
 
-/** Who may speak to the service, as configured. */
+/** Who may send requests to the service, as configured. */
 interface GuardSettings {
   /** Address it listens on; empty: a Unix socket, which no browser reaches. */
   readonly host: string;

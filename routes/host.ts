@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { closedObject } from '../schemas/values.ts';
 import { FaultView, HostView, OperationLine, OperationView, pageOf } from '../schemas/views.ts';
 import { answerTo } from '../src/machine/call-task.ts';
 import { redactCall } from '../src/machine/redact.ts';
@@ -10,8 +11,8 @@ import { PROBLEM_RESPONSE, restReply, send } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { WaitFields, waiting } from './wait.ts';
 
-const Paging = Type.Object(PagingById, { additionalProperties: false });
-const Wait = Type.Object(WaitFields, { additionalProperties: false });
+const Paging = closedObject(PagingById);
+const Wait = closedObject(WaitFields);
 
 /** The host as a whole: what it is, its journal, reset, replay, and the calls that were answered 202. */
 export function hostRoutes(app: FastifyInstance, service: Service): void {
@@ -38,7 +39,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         summary: 'everything back to the start',
         description:
           'Containers, devices, processes, journal, trace, once-only warnings and ids: all as on a fresh host, optionally on another kernel. Calls under way are answered 503.',
-        body: Type.Object({ kernel: Type.Optional(Type.String()) }, { additionalProperties: false }),
+        body: closedObject({ kernel: Type.Optional(Type.String()) }),
         response: { 204: Type.Null(), '4xx': PROBLEM_RESPONSE },
       },
     },

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
+import { closedObject } from '../schemas/values.ts';
 import { ComparisonView, KernelView } from '../schemas/views.ts';
 import { heldAgainst, newIn } from '../src/kernel/generations/differences.ts';
 import { ALL_GENERATIONS, channelOf, GENERATIONS } from '../src/kernel/generations/index.ts';
@@ -12,15 +13,12 @@ import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { workFor } from './work.ts';
 
-const Comparison = Type.Object(
-  {
-    scenario: ScenarioSchema,
-    kernels: Type.Optional(
-      Type.Array(Type.String(), { minItems: 2, maxItems: 12, description: 'two or more kernel versions' }),
-    ),
-  },
-  { additionalProperties: false },
-);
+const Comparison = closedObject({
+  scenario: ScenarioSchema,
+  kernels: Type.Optional(
+    Type.Array(Type.String(), { minItems: 2, maxItems: 12, description: 'two or more kernel versions' }),
+  ),
+});
 const CompareBody = Type.Union([Comparison, ScenarioSchema], {
   description: 'a trace, or {"scenario": a trace, "kernels"?: two or more kernel versions}',
 });

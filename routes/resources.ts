@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { Id } from '../schemas/values.ts';
+import { closedObject, Id } from '../schemas/values.ts';
 import {
   ContainerView,
   DeviceView,
@@ -23,8 +23,8 @@ import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { showing } from './rig-of.ts';
 
-const ById = Type.Object(PagingById, { additionalProperties: false });
-const ByPosition = Type.Object(PagingByPosition, { additionalProperties: false });
+const ById = closedObject(PagingById);
+const ByPosition = closedObject(PagingByPosition);
 
 /** What exists: processes, containers with their mappings and pins, devices. */
 export function resourceRoutes(app: FastifyInstance, service: Service): void {

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { type Snapshot, SnapshotSchema } from '../schemas/snapshot.ts';
+import { closedObject } from '../schemas/values.ts';
 import { jsonPieces } from '../src/json.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
@@ -12,10 +13,7 @@ import { workFor } from './work.ts';
 /** Characters that are written at a time. */
 const PIECE = 64 * 1024;
 
-const Query = Type.Object(
-  { secrets: Type.Optional(Type.Literal('1', { description: '"1"' })) },
-  { additionalProperties: false },
-);
+const Query = closedObject({ secrets: Type.Optional(Type.Literal('1', { description: '"1"' })) });
 
 /**
  * The whole state of a rig's host as one document, and back. A webhook's secret is in it only with `secrets=1`;

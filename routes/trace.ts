@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema, TraceSchema } from '../schemas/scenario.ts';
-import { NDJSON_TYPE, ndjsonOf } from '../schemas/values.ts';
+import { closedObject, NDJSON_TYPE, ndjsonOf } from '../schemas/values.ts';
 import { ReplayView } from '../schemas/views.ts';
 import { parseLine } from '../src/machine/validate.ts';
 import { checkScenario, scenarioOf } from '../src/replay/check.ts';
@@ -17,14 +17,11 @@ import { streamFor, workFor } from './work.ts';
 
 const CURL_TYPE = 'text/x-shellscript';
 
-const TraceQuery = Type.Object(
-  {
-    format: Type.Optional(
-      Type.Union([Type.Literal('json'), Type.Literal('curl')], { description: '"json" or "curl"' }),
-    ),
-  },
-  { additionalProperties: false },
-);
+const TraceQuery = closedObject({
+  format: Type.Optional(
+    Type.Union([Type.Literal('json'), Type.Literal('curl')], { description: '"json" or "curl"' }),
+  ),
+});
 
 /** The calls so far as a trace, and traces replayed. */
 export function traceRoutes(app: FastifyInstance, service: Service): void {

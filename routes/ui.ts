@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { type TObject, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Id } from '../schemas/values.ts';
+import { closedObject, Id } from '../schemas/values.ts';
 import { layoutOf } from '../src/page/layout.ts';
 import { overviewOf } from '../src/page/overview.ts';
 import type { Rig } from '../src/rig/rig.ts';
@@ -32,9 +32,9 @@ const CONTENT_SECURITY_POLICY = [
   "require-trusted-types-for 'script'",
 ].join('; ');
 
-const NoQuery = Type.Object({}, { additionalProperties: false });
+const NoQuery = closedObject({});
 /** The page itself reads which rig it shows. */
-const PageQuery = Type.Object({ rig: Type.Optional(Type.String()) }, { additionalProperties: false });
+const PageQuery = closedObject({ rig: Type.Optional(Type.String()) });
 
 interface Page {
   readonly type: string;

@@ -1,6 +1,7 @@
 import { type Static, type TProperties, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
+import { closedObject } from '../schemas/values.ts';
 import { VerdictsView, VerdictView } from '../schemas/verdict.ts';
 import type { Service } from '../src/service.ts';
 import { EXPECT_RULE, Expected } from '../src/verdict/expectation.ts';
@@ -12,15 +13,12 @@ import { notAsExpected } from './replies.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
-const Query = Type.Object(
-  {
-    expect: Type.Optional(
-      Type.String({ maxLength: 2048, description: `what was meant to happen: ${EXPECT_RULE}` }),
-    ),
-    rigs: Type.Optional(Type.Literal('all', { description: '"all"' })),
-  },
-  { additionalProperties: false },
-);
+const Query = closedObject({
+  expect: Type.Optional(
+    Type.String({ maxLength: 2048, description: `what was meant to happen: ${EXPECT_RULE}` }),
+  ),
+  rigs: Type.Optional(Type.Literal('all', { description: '"all"' })),
+});
 
 /** What every problem says, and the verdict: `splats` is the verdict's, by kind. */
 const { type, title, status, detail, instance } = Problem.properties;

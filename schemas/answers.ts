@@ -1,11 +1,6 @@
 import { Type } from '@sinclair/typebox';
+import { Hex } from './values.ts';
 
-/** An address or size as answers write it. */
-export const Hex = Type.String({
-  pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$',
-  title: 'Hex',
-  description: 'an address or a size: the shortest lower-case 0x…',
-});
 /** A number of things. */
 export const Count = Type.Integer();
 

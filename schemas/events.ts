@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { AdvisoryEntry, Hex, SplatReport, WaitedInVain } from './answers.ts';
+import { AdvisoryEntry, SplatReport, WaitedInVain } from './answers.ts';
+import { Hex } from './values.ts';
 
 /** What every entry of the journal may say of its surroundings. */
 const Where = { container: Type.Optional(Type.String()), device: Type.Optional(Type.String()) };

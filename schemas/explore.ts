@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Driver } from './drivers/index.ts';
 import { ScenarioSchema } from './scenario.ts';
+import { closedObject } from './values.ts';
 
 const whole = (maximum: number, what: string) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum, description: `${what} from 1 to ${maximum}` }));
@@ -15,19 +16,16 @@ const Goal = Type.Optional(
 );
 
 /** A search with small bounds. */
-export const ExploreBody = Type.Object(
-  {
-    kernel: Type.Optional(Type.String({ maxLength: 32 })),
-    drivers: Type.Array(Driver, { minItems: 1, maxItems: 4, description: 'an array of 1 to 4 drivers' }),
-    /** Without it the shortest trace to every finding is looked for. */
-    goal: Goal,
-    depth: whole(12, 'calls'),
-    pages: whole(4, 'pages'),
-    mappings: whole(8, 'mappings'),
-    seconds: whole(60, 'seconds'),
-  },
-  { additionalProperties: false },
-);
+export const ExploreBody = closedObject({
+  kernel: Type.Optional(Type.String({ maxLength: 32 })),
+  drivers: Type.Array(Driver, { minItems: 1, maxItems: 4, description: 'an array of 1 to 4 drivers' }),
+  /** Without it the shortest trace to every finding is looked for. */
+  goal: Goal,
+  depth: whole(12, 'calls'),
+  pages: whole(4, 'pages'),
+  mappings: whole(8, 'mappings'),
+  seconds: whole(60, 'seconds'),
+});
 export type ExploreBody = Static<typeof ExploreBody>;
 
 /** What a search has come to. */
@@ -52,15 +50,12 @@ export const ExploreView = Type.Object({
 export type ExploreView = Static<typeof ExploreView>;
 
 /** A trace that is to be shrunk. */
-export const MinimizeBody = Type.Object(
-  {
-    scenario: ScenarioSchema,
-    /** Without it the worst that the trace comes to. */
-    goal: Goal,
-    seconds: whole(60, 'seconds'),
-  },
-  { additionalProperties: false },
-);
+export const MinimizeBody = closedObject({
+  scenario: ScenarioSchema,
+  /** Without it the worst that the trace comes to. */
+  goal: Goal,
+  seconds: whole(60, 'seconds'),
+});
 export type MinimizeBody = Static<typeof MinimizeBody>;
 
 /** A trace shrunk. */

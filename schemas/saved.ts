@@ -1,9 +1,8 @@
 import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox';
-import { Id } from './values.ts';
+import { closedObject, Id } from './values.ts';
 
 /** An object of a snapshot: exactly these fields. */
-export const object = <T extends TProperties>(properties: T) =>
-  Type.Object(properties, { additionalProperties: false });
+export const object = <T extends TProperties>(properties: T) => closedObject(properties);
 
 /** A value that may also be null. */
 export const nullable = <T extends TSchema>(schema: T, description: string) =>

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { DRIVER_EFFECTS, DRIVER_EXPECTED, DRIVER_OBSERVED } from './drivers/index.ts';
-import { optional } from './values.ts';
+import { closedObject, optional } from './values.ts';
 
 /** An object of any fields; what it has of T is looked at. */
 const Loose = <T extends object>() => Type.Unsafe<T>(Type.Object({}, { additionalProperties: true }));
@@ -71,8 +71,7 @@ export const ScenarioSchema = Type.Object(
 export type ScenarioSchema = Static<typeof ScenarioSchema>;
 
 /** What is taken for a trace: one, or one inside an object, as a comparison is asked for. */
-export const TraceSchema = Type.Union(
-  [ScenarioSchema, Type.Object({ scenario: ScenarioSchema }, { additionalProperties: false })],
-  { description: 'a trace, or {"scenario": a trace}' },
-);
+export const TraceSchema = Type.Union([ScenarioSchema, closedObject({ scenario: ScenarioSchema })], {
+  description: 'a trace, or {"scenario": a trace}',
+});
 export type TraceSchema = Static<typeof TraceSchema>;

@@ -4,7 +4,7 @@ import { deviceCalls } from './calls/device.ts';
 import { hostCalls } from './calls/host.ts';
 import { processCalls } from './calls/process.ts';
 import { TraceSchema } from './scenario.ts';
-import { Guest, Id } from './values.ts';
+import { closedObject, Guest, Id } from './values.ts';
 
 /** Most items of one list of a setup. */
 const ITEMS_MAX = 100_000;
@@ -16,7 +16,7 @@ const listOf = <T extends TObject>(item: T, what: string) =>
 
 /** The arguments of a call that makes something, and what is made in it. */
 const made = <A extends TProperties, P extends TProperties>({ args }: { args: TObject<A> }, more: P) =>
-  Type.Object({ ...args.properties, ...more }, { additionalProperties: false });
+  closedObject({ ...args.properties, ...more });
 
 const Process = made(processCalls['create-process'], {
   memlock: Type.Optional(processCalls['set-memlock'].args.properties.bytes),

@@ -135,7 +135,7 @@ const SavedIoas = object({
   accesses: Type.Array(SavedAccess),
   /** Ids of devices behind the IOMMU, in the order in which they were attached. */
   domainDevices: Type.Array(Id),
-  /** Pins that a device believes it has although another one let them go, oldest first. */
+  /** Pins that a device believes it has although another one unpinned them, oldest first. */
   stolen: Type.Array(object({ device: Number31, iova: PageAddress, npage: Positive31 })),
   /** Lowest first. */
   areas: Type.Array(SavedArea),

@@ -2,6 +2,7 @@ import {
   Kind,
   type Static,
   type TLiteral,
+  type TObject,
   type TOptional,
   type TProperties,
   type TSchema,
@@ -9,6 +10,19 @@ import {
   Type,
   TypeRegistry,
 } from '@sinclair/typebox';
+import {
+  IOMMU_READ,
+  IOMMU_WRITE,
+  VFIO_DMA_MAP_FLAG_READ,
+  VFIO_DMA_MAP_FLAG_VADDR,
+  VFIO_DMA_MAP_FLAG_WRITE,
+  VFIO_DMA_UNMAP_FLAG_ALL,
+  VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+  VFIO_DMA_UNMAP_FLAG_VADDR,
+  VFIO_TYPE1_IOMMU,
+  VFIO_TYPE1_NESTING_IOMMU,
+  VFIO_TYPE1v2_IOMMU,
+} from './uapi.ts';
 
 /** The largest integer a JSON number may carry here: beyond it a double is not exact. */
 const MAX_SAFE = Number.MAX_SAFE_INTEGER;
@@ -19,6 +33,13 @@ export const Address64 = Type.Union(
   { description: 'a string 0x… of 1 to 16 hex digits, or an integer from 0 to 2^53-1' },
 );
 export type Address64 = Static<typeof Address64>;
+
+/** An address or size as answers write it. */
+export const Hex = Type.String({
+  pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$',
+  title: 'Hex',
+  description: 'an address or a size: the shortest lower-case 0x…',
+});
 
 /** A client-chosen id. An mdev may also be a UUID, which this includes. */
 export const Id = Type.String({
@@ -37,6 +58,11 @@ export const RigName = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$',
   description: 'a name: 1 to 63 of A-Z a-z 0-9 . _ - with a letter or digit first',
 });
+
+/** An object with these properties and no others. */
+export function closedObject<P extends TProperties>(properties: P): TObject<P> {
+  return Type.Object(properties, { additionalProperties: false });
+}
 
 /** One of these words: the union, its description and its type in one. */
 export function oneOf<const T extends readonly string[]>(...words: T) {
@@ -83,12 +109,24 @@ export const UInt32 = Type.Integer({
 });
 
 /** Flag words by the names of their bits, or raw. */
-export const MAP_FLAGS = { read: 1, write: 2, vaddr: 4 } as const;
-export const UNMAP_FLAGS = { 'get-dirty-bitmap': 1, all: 2, vaddr: 4 } as const;
-export const PROT_FLAGS = { read: 1, write: 2 } as const;
+export const MAP_FLAGS = {
+  read: VFIO_DMA_MAP_FLAG_READ,
+  write: VFIO_DMA_MAP_FLAG_WRITE,
+  vaddr: VFIO_DMA_MAP_FLAG_VADDR,
+} as const;
+export const UNMAP_FLAGS = {
+  'get-dirty-bitmap': VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+  all: VFIO_DMA_UNMAP_FLAG_ALL,
+  vaddr: VFIO_DMA_UNMAP_FLAG_VADDR,
+} as const;
+export const PROT_FLAGS = { read: IOMMU_READ, write: IOMMU_WRITE } as const;
 
 /** IOMMU types by name. */
-export const IOMMU_TYPES = { type1: 1, type1v2: 3, 'type1-nesting': 6 } as const;
+export const IOMMU_TYPES = {
+  type1: VFIO_TYPE1_IOMMU,
+  type1v2: VFIO_TYPE1v2_IOMMU,
+  'type1-nesting': VFIO_TYPE1_NESTING_IOMMU,
+} as const;
 
 /**
  * The kind of an array of different names. The compiler's own check of `uniqueItems` hashes every item, which took an

@@ -1,9 +1,9 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import { Count, Hex, SplatReport, WaitedInVain } from './answers.ts';
+import { Count, SplatReport, WaitedInVain } from './answers.ts';
 import { FaultFields } from './faults.ts';
 import { IommuProperties } from './iommu.ts';
 import { Expect } from './scenario.ts';
-import { oneOf } from './values.ts';
+import { Hex, oneOf } from './values.ts';
 
 /** An object whose fields depend on the driver. */
 const OfDriver = (description: string) => Type.Object({}, { additionalProperties: true, description });

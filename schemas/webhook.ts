@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { Count, Hex } from './answers.ts';
+import { Count } from './answers.ts';
 import { CallbackReturnFields } from './drivers/external.ts';
-import { Address64, Int32, oneOf } from './values.ts';
+import { Address64, Hex, Int32, oneOf } from './values.ts';
 
 /** What a driver outside is called with. */
 export const WebhookRequest = Type.Object(

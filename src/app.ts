@@ -1,4 +1,4 @@
-import { type TSchema, Type } from '@sinclair/typebox';
+import type { TSchema } from '@sinclair/typebox';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -27,6 +27,7 @@ import { traceRoutes } from '../routes/trace.ts';
 import { uiRoutes } from '../routes/ui.ts';
 import { verdictRoutes } from '../routes/verdict.ts';
 import { vocabularyRoutes } from '../routes/vocabulary.ts';
+import { closedObject } from '../schemas/values.ts';
 import { allowedHosts } from './config.ts';
 import { isTooDeep, JsonError, parseSteps, TOO_DEEP } from './json.ts';
 import { Refused } from './machine/refused.ts';
@@ -53,7 +54,7 @@ const LONG_BODY = 256 * 1024;
 const PARAM_MAX = 4096;
 
 /** The query of a route that takes none. */
-const NoQuery = Type.Object({}, { additionalProperties: false });
+const NoQuery = closedObject({});
 
 /** The HTTP surface of a service: routes, strict validation, problems, OpenAPI. It does not listen. */
 export async function buildApp(service: Service, log: FastifyBaseLogger): Promise<FastifyInstance> {

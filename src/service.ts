@@ -214,7 +214,7 @@ export class Service {
     work.start().finally(() => this.searches.delete(work));
   }
 
-  /** Lets go whatever waits, because the service ends. */
+  /** Ends every pending call, stream and wait, because the service ends. */
   async close(): Promise<void> {
     for (const work of this.searches) work.cancel();
     if (this.sweeper) clearInterval(this.sweeper);

@@ -1,3 +1,4 @@
+import { VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, VFIO_TYPE1v2_IOMMU } from '../../schemas/uapi.ts';
 import type { MdevDriver } from '../../src/kernel/driver.ts';
 import type { Generation } from '../../src/kernel/generations/index.ts';
 import type { CompatContainer } from '../../src/kernel/iommufd/vfio-compat.ts';
@@ -5,11 +6,6 @@ import { Kernel } from '../../src/kernel/kernel.ts';
 import { PAGE_SIZE } from '../../src/kernel/pages.ts';
 import { type KernelStep, Task } from '../../src/kernel/task.ts';
 import type { Type1 } from '../../src/kernel/type1/type1.ts';
-import {
-  VFIO_DMA_MAP_FLAG_READ,
-  VFIO_DMA_MAP_FLAG_WRITE,
-  VFIO_TYPE1v2_IOMMU,
-} from '../../src/kernel/uapi.ts';
 import type { Container } from '../../src/kernel/vfio/container.ts';
 import { mapDma, setIommu, unmapDma } from '../../src/kernel/vfio/container-file.ts';
 import { type Device, openDevice } from '../../src/kernel/vfio/device.ts';

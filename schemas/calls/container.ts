@@ -1,8 +1,9 @@
 import { Type } from '@sinclair/typebox';
-import { Count, Hex } from '../answers.ts';
+import { Count } from '../answers.ts';
 import {
   Address64,
   FlagWord,
+  Hex,
   Id,
   MAP_FLAGS,
   UInt32,

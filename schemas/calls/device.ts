@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { Count, Hex } from '../answers.ts';
+import { Count } from '../answers.ts';
 import { CallbackReturnFields } from '../drivers/external.ts';
 import { Driver } from '../drivers/index.ts';
 import { synthetic } from '../drivers/synthetic.ts';
@@ -11,6 +11,7 @@ import {
   FlagWord,
   GroupId,
   Guest,
+  Hex,
   Id,
   Int32,
   Length,

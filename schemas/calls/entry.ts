@@ -1,7 +1,7 @@
 import { type TObject, type TProperties, Type } from '@sinclair/typebox';
 import { AdvisoryEntry, InvalidationEntry, LogEntry, SplatReport } from '../answers.ts';
 import { DRIVER_EFFECTS } from '../drivers/index.ts';
-import { optional } from '../values.ts';
+import { closedObject, optional } from '../values.ts';
 
 /** What a call is made on; its id is an argument of the same name. */
 export type CallTarget = 'host' | 'process' | 'container' | 'device' | 'fault';
@@ -70,7 +70,7 @@ export function call<
 >({ args, answer, ...entry }: Given<T, A, R>): CallEntry<T, A, R> {
   return {
     ...entry,
-    args: Type.Object(args ?? ({} as A), { additionalProperties: false }),
+    args: closedObject(args ?? ({} as A)),
     answer: Type.Object({ ...(answer ?? ({} as R)), ...SideEffects }),
   };
 }

@@ -1,9 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Exact, integer, nullable, object, Positive31 } from '../saved.ts';
-import { Address64, GuestIdField } from '../values.ts';
+import { Address64, GuestIdField, Hex } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
-
-const Hex = Type.String({ pattern: '^0x' });
 
 /** Sizes of a page in the guest's GTT. */
 const GttPageSize = Type.Union([Type.Literal('4K'), Type.Literal('2M')], { description: '"4K" or "2M"' });

@@ -1,5 +1,6 @@
 import { type Static, type TProperties, Type } from '@sinclair/typebox';
 import { nullable } from '../saved.ts';
+import { Hex } from '../values.ts';
 import { manual, webhook } from './external.ts';
 import { gvtG } from './gvt-g.ts';
 import type { DriverCallSchema, DriverSchemas } from './model.ts';
@@ -32,8 +33,6 @@ export const Driver = Type.Union(SCHEMAS.map(({ config }) => config) as unknown 
   description: `a driver with "type" ${TYPES.slice(0, -1).join(', ')} or ${TYPES.at(-1)}`,
 });
 export type Driver = Static<typeof Driver>;
-
-const Hex = Type.String({ pattern: '^0x(0|[1-9a-f][0-9a-f]{0,15})$' });
 
 /** A call that a driver model made into VFIO. */
 const VfioCall = Type.Object(

@@ -1,4 +1,5 @@
 import { type TLiteral, type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox';
+import { closedObject } from '../values.ts';
 
 /** The thread's proposal, for a driver of any type: its dma_unmap is a BUG_ON(1). */
 const AnyDriver = { bugOnInvalidation: Type.Optional(Type.Boolean()) };
@@ -36,8 +37,7 @@ export interface DriverSchemas {
 }
 
 /** Arguments of a call; nothing but them. */
-export const args = <T extends TProperties>(properties: T) =>
-  Type.Object(properties, { additionalProperties: false });
+export const args = <T extends TProperties>(properties: T) => closedObject(properties);
 
 /** Configuration of a model. */
 export const config = <N extends string, T extends TProperties>(type: N, properties: T) =>

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Count, Hex64, injected, integer, nullable, object, SavedLock } from '../saved.ts';
-import { Address64, Byte, GuestIdField, Id } from '../values.ts';
+import { Address64, Byte, closedObject, GuestIdField, Id } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
 
 /** Number of an AP queue: adapter times 256 plus domain. */
@@ -103,14 +103,11 @@ export const vfioAp = {
           Type.Union(
             [
               ApResponse,
-              Type.Object(
-                {
-                  response: ApResponse,
-                  irqEnabled: Type.Optional(Type.Boolean()),
-                  queueEmpty: Type.Optional(Type.Boolean()),
-                },
-                { additionalProperties: false },
-              ),
+              closedObject({
+                response: ApResponse,
+                irqEnabled: Type.Optional(Type.Boolean()),
+                queueEmpty: Type.Optional(Type.Boolean()),
+              }),
             ],
             { description: 'a response code from 0 to 255, or {response, irqEnabled, queueEmpty}' },
           ),

@@ -1,10 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { driverThread, ioctl } from '../calls/stacks.ts';
 import { Count, Hex64, injected, nullable, object } from '../saved.ts';
-import { Address64, Byte, Id } from '../values.ts';
+import { Address64, Byte, closedObject, Hex, Id } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
-
-const Hex = Type.String({ pattern: '^0x' });
 
 /** States of the driver's FSM. */
 const CcwState = Type.Union(
@@ -40,17 +38,14 @@ const HoldPlace = Type.Union([Type.Literal('transient-pin'), Type.Literal('relea
 export type HoldPlace = Static<typeof HoldPlace>;
 
 /** The ORB of a START, where it is not the usual: format-1 CCWs, prefetch, suspend allowed, IDAWs of format 2 for 4 KiB. */
-const Orb = Type.Object(
-  {
-    fmt: Type.Optional(Type.Union([Type.Literal(0), Type.Literal(1)], { description: '0 or 1' })),
-    pfch: Type.Optional(Type.Boolean()),
-    spnd: Type.Optional(Type.Boolean()),
-    c64: Type.Optional(Type.Boolean()),
-    i2k: Type.Optional(Type.Boolean()),
-    b: Type.Optional(Type.Boolean({ description: 'transport mode' })),
-  },
-  { additionalProperties: false },
-);
+const Orb = closedObject({
+  fmt: Type.Optional(Type.Union([Type.Literal(0), Type.Literal(1)], { description: '0 or 1' })),
+  pfch: Type.Optional(Type.Boolean()),
+  spnd: Type.Optional(Type.Boolean()),
+  c64: Type.Optional(Type.Boolean()),
+  i2k: Type.Optional(Type.Boolean()),
+  b: Type.Optional(Type.Boolean({ description: 'transport mode' })),
+});
 
 /** What the SCSW of the I/O region asks for. */
 const IoFunction = Type.Union(

@@ -24,7 +24,7 @@ export class Injected<T> {
     else this.queues.set(key, [...answers]);
   }
 
-  /** The next answer for a key, or undefined when the hardware may speak for itself. */
+  /** The next answer for a key, or undefined when the hardware answers by itself. */
   take(key: string): T | undefined {
     const queue = this.queues.get(key);
     const answer = queue?.shift();

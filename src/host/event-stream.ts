@@ -41,7 +41,7 @@ const lastPages = new WeakMap<Journal, Page>();
 
 /**
  * The journal as a live stream. It holds no queue: it reads on from the journal's ring when its reader has taken
- * what it had. A reader so slow that the ring has moved on is told so and let go.
+ * what it had. A reader so slow that the ring has moved on gets the reason as its last line, and is closed.
  */
 export class EventStream extends Readable {
   private since: number;

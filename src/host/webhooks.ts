@@ -17,7 +17,7 @@ const WEBHOOK_TIMEOUT_MS = 5_000;
 const BODY_KEPT = 4096;
 
 /**
- * Delivers the callbacks of webhook drivers and lets their calls go on, whatever comes back. The unpins an answer
+ * Delivers the callbacks of webhook drivers and resumes their calls, whatever comes back. The unpins an answer
  * asks for are made as calls of the device before the callback returns.
  */
 export class Webhooks implements MachineListener {

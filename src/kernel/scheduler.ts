@@ -114,7 +114,7 @@ export class Scheduler {
     }
   }
 
-  /** Runs a task and whatever it lets go on; from inside another task's run, when that has stopped. */
+  /** Runs a task and whatever it makes ready; from inside another task's run, when that has stopped. */
   private drain(first: Task): void {
     if (this.running) {
       this.ready.push(first);

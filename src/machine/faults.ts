@@ -71,7 +71,7 @@ export class Faults {
     this.byId.clear();
   }
 
-  /** Pauses a rule or lets it go on, or every one where none is named. */
+  /** Pauses or resumes a rule, or every one where none is named. */
   pause(id: string | undefined, paused: boolean): void {
     for (const state of this.byId.values()) {
       if (id === undefined || state.rule.fault === id) state.paused = paused;
@@ -114,7 +114,7 @@ export class Faults {
   }
 }
 
-/** Whether this time is the rule's: once at the nth, at every so-manieth, or by chance. */
+/** Whether this time is the rule's: once at the nth, at every multiple of it, or by chance. */
 function counts(state: FaultState): boolean {
   state.seen++;
   const { nth, every, probability } = state.rule;

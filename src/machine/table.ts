@@ -7,7 +7,7 @@ import {
   type Convenience,
   callEntry,
 } from '../../schemas/calls.ts';
-import { Id } from '../../schemas/values.ts';
+import { closedObject, Id } from '../../schemas/values.ts';
 import type { CallHandler, CallHandlers, PreparedCall, Targets } from './call-handler.ts';
 import { containerCalls } from './calls/container.ts';
 import { deviceCalls } from './calls/device.ts';
@@ -49,7 +49,7 @@ export class KnownCall {
     const target = on === 'host' ? {} : { [on]: Id };
     const properties = { call: Type.Literal(name), ...target, ...args.properties };
     this.checkArgs = validator(args);
-    this.isWhole = predicate(Type.Object(properties, { additionalProperties: false }));
+    this.isWhole = predicate(closedObject(properties));
   }
 
   /**

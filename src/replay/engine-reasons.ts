@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { flagWord, MAP_FLAGS, UNMAP_FLAGS } from '../../schemas/values.ts';
-import type { EngineDifferenceId } from '../kernel/generations/engine-differences.ts';
-import { PAGE_SIZE, TOP } from '../kernel/pages.ts';
 import {
   VFIO_DMA_MAP_FLAG_VADDR,
   VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
   VFIO_PIN_PAGES_MAX_ENTRIES,
   VFIO_TYPE1_IOMMU,
-} from '../kernel/uapi.ts';
+} from '../../schemas/uapi.ts';
+import { flagWord, MAP_FLAGS, UNMAP_FLAGS } from '../../schemas/values.ts';
+import type { EngineDifferenceId } from '../kernel/generations/engine-differences.ts';
+import { PAGE_SIZE, TOP } from '../kernel/pages.ts';
 import type { Expectation, Step } from './scenario.ts';
 
 /** A step that type1 and iommufd answer differently, with what came before it. */

@@ -19,7 +19,7 @@ export function nothingShown(): Shown {
 }
 
 /**
- * What is to be seen of a call: its answer (null: it is under way) and what has happened since it was last looked
+ * What a client observes of a call: its answer (null: it is under way) and what has happened since it was last looked
  * at.
  */
 export function observationOf(

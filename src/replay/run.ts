@@ -25,7 +25,7 @@ export class ScenarioRun {
 
   /**
    * Takes one step and says what was seen. A call that is neither finished nor marked `async` waits: every held
-   * callback is let go then, and what comes of it is the step's outcome (`hangs` where it is a deadlock).
+   * callback is resumed then, and what comes of it is the step's outcome (`hangs` where it is a deadlock).
    *
    * @throws Refused when the step is not a valid call
    */

@@ -33,7 +33,7 @@ export interface Observation {
   effects: Readonly<Record<string, unknown>>;
   /** States of driver models' devices, by id. */
   devices: Readonly<Record<string, Record<string, unknown>>>;
-  /** What else there is to be seen of driver models. */
+  /** What else driver models show. */
   models: Readonly<Record<string, unknown>>;
   /** The process's locked pages after the step. */
   lockedPages: number;

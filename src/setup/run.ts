@@ -142,7 +142,7 @@ function refusedAt<T>(where: string, act: () => T, before = ''): T {
   }
 }
 
-/** Refuses a call that waits for anything else than a webhook: nobody could let it go on. */
+/** Refuses a call that waits for anything else than a webhook: nobody could resume it. */
 function refuseWaiting(machine: Machine): void {
   const waits = machine.kernel.scheduler.pending.every(({ callback }) => {
     if (callback?.mode !== 'outside') return false;

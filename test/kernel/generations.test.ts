@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
+import * as uapi from '../../schemas/uapi.ts';
 import { MAP_FLAGS, UNMAP_FLAGS } from '../../schemas/values.ts';
 import { DIFFERENCES, withDifference } from '../../src/kernel/generations/differences.ts';
 import { GENERATIONS, LINUX_5_10, LINUX_7_2 } from '../../src/kernel/generations/index.ts';
 import { Kernel } from '../../src/kernel/kernel.ts';
 import { SPLATS, type SplatId } from '../../src/kernel/splats.ts';
 import { Task } from '../../src/kernel/task.ts';
-import * as uapi from '../../src/kernel/uapi.ts';
 
 const LIMITS = { residentPages: 0, dirtyBitmapBytes: 0, pins: 0 };
 

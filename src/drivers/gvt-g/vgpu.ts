@@ -1,4 +1,5 @@
 import type { GttPageSize, GvtGConfig, GvtGState } from '../../../schemas/drivers/gvt-g.ts';
+import { IOMMU_READ_WRITE } from '../../../schemas/uapi.ts';
 import type { DriverApi, MdevDriver } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import type { GuestId } from '../../kernel/guest.ts';
@@ -12,8 +13,6 @@ import { type GuestPage, PageTree } from './page-tree.ts';
 
 /** 4 KiB pages of each size. */
 const PAGES: Readonly<Record<GttPageSize, number>> = { '4K': 1, '2M': 512 };
-/** IOMMU_READ | IOMMU_WRITE. */
-const READ_WRITE = 3;
 
 /** A mapped page as calls answer it. */
 type MappedPage = { gfn: string; size: GttPageSize; dmaAddr: string; ref: number };
@@ -194,7 +193,7 @@ export abstract class Vgpu implements MdevDriver {
 
   /** vfio_pin_pages of one page: its page frame, or an errno. */
   protected *pinOne(api: DriverApi, iova: bigint): KernelStep<Errno | number> {
-    const pinned = yield* api.pinPages(iova, 1, READ_WRITE);
+    const pinned = yield* api.pinPages(iova, 1, IOMMU_READ_WRITE);
     return typeof pinned === 'string' ? pinned : pinned[0]!;
   }
 

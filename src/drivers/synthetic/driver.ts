@@ -47,7 +47,7 @@ export class SyntheticDriver implements MdevDriver {
     this.holding = config.holdCallbacks ?? false;
   }
 
-  /** resume-callbacks: holds no more; true when a callback was held, which the caller must let go. */
+  /** resume-callbacks: holds no more; true when a callback was held, which the caller must resume. */
   stopHolding(): boolean {
     const { held } = this;
     this.holding = false;

@@ -1,3 +1,4 @@
+import { IOMMU_READ_WRITE } from '../../../schemas/uapi.ts';
 // drivers/s390/crypto/vfio_ap_ops.c and vfio_ap_drv.c of Linux 5.10.262: the notifier era.
 import type { DriverApi, DriverTask } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
@@ -10,7 +11,7 @@ import type { MatrixMdev } from './mdev.ts';
 import type { VfioApQueue } from './queue.ts';
 import { resetQueueAtOnce } from './reset.ts';
 import { type ApSplats, apSplats } from './splats.ts';
-import { READ_WRITE, VfioAp } from './vfio-ap.ts';
+import { VfioAp } from './vfio-ap.ts';
 
 /** What the driver makes of every answer to AQIC. */
 const ZERO: ApStatus = { response: AP_NORMAL, irqEnabled: false, queueEmpty: false };
@@ -74,7 +75,7 @@ export class Linux510 extends VfioAp {
     const mdev = q.matrixMdev!;
     const { hardware } = this.matrixDev;
     const page = nib - BigInt(offsetInPage(nib));
-    const pinned = yield* mdev.vdev(task).pinPages(page, 1, READ_WRITE);
+    const pinned = yield* mdev.vdev(task).pinPages(page, 1, IOMMU_READ_WRITE);
     if (typeof pinned === 'string') return { ...ZERO, response: AP_INVALID_ADDRESS };
     // With the guest gone the registration finds no GISA (recording guest-gone).
     if (mdev.kvm) mdev.kvm.giscRegister(isc);

@@ -1,3 +1,4 @@
+import { IOMMU_READ_WRITE } from '../../../schemas/uapi.ts';
 // drivers/s390/crypto/vfio_ap_ops.c of Linux 6.1.192: the first one with the dma_unmap callback.
 import type { DriverApi, DriverTask } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
@@ -14,7 +15,7 @@ import type { MatrixMdev } from './mdev.ts';
 import { QueueTable, type VfioApQueue } from './queue.ts';
 import { resetQueueAtOnce } from './reset.ts';
 import { type ApSplats, apSplats } from './splats.ts';
-import { answered, READ_WRITE } from './vfio-ap.ts';
+import { answered } from './vfio-ap.ts';
 
 export class Linux61 extends HotPlug {
   static readonly splats: ApSplats = apSplats({
@@ -53,7 +54,7 @@ export class Linux61 extends HotPlug {
     const kvm = mdev.kvm!;
     const vdev = mdev.vdev(task);
     if (nib === 0n || !kvm.hasMemoryAt(nib)) return answered(AP_INVALID_ADDRESS);
-    const pinned = yield* vdev.pinPages(nib, 1, READ_WRITE);
+    const pinned = yield* vdev.pinPages(nib, 1, IOMMU_READ_WRITE);
     if (typeof pinned === 'string') return answered(AP_INVALID_ADDRESS);
     if (!kvm.giscRegister(isc)) {
       yield* vdev.unpinPages(nib, 1);

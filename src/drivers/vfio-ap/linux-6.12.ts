@@ -1,3 +1,4 @@
+import { IOMMU_READ_WRITE } from '../../../schemas/uapi.ts';
 // drivers/s390/crypto/vfio_ap_ops.c of Linux 6.12.117: dma_unmap looks at the queues, resets end in a work.
 import type { DriverApi, DriverTask } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
@@ -21,7 +22,7 @@ import { type ApMask, adapterOf, mkqid } from './masks.ts';
 import type { MatrixMdev } from './mdev.ts';
 import type { VfioApQueue } from './queue.ts';
 import { type ApSplats, apSplats } from './splats.ts';
-import { answered, INTERVAL, READ_WRITE } from './vfio-ap.ts';
+import { answered, INTERVAL } from './vfio-ap.ts';
 
 export class Linux612 extends HotPlug {
   static readonly splats: ApSplats = apSplats(
@@ -51,7 +52,7 @@ export class Linux612 extends HotPlug {
     const kvm = mdev.kvm!;
     const vdev = mdev.vdev(task);
     if (nib === 0n || !kvm.hasMemoryAt(nib)) return answered(AP_INVALID_ADDRESS);
-    const pinned = yield* vdev.pinPages(nib, 1, READ_WRITE);
+    const pinned = yield* vdev.pinPages(nib, 1, IOMMU_READ_WRITE);
     if (typeof pinned === 'string') return answered(AP_INVALID_ADDRESS);
     if ((kvm.protected && !kvm.sharesNib) || !kvm.giscRegister(isc)) {
       yield* vdev.unpinPages(nib, 1);

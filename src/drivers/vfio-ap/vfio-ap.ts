@@ -20,8 +20,6 @@ import type { MatrixMdev } from './mdev.ts';
 import type { VfioApQueue } from './queue.ts';
 import type { ApSplats, ApWarning } from './splats.ts';
 
-/** IOMMU_READ | IOMMU_WRITE. */
-export const READ_WRITE = 3;
 /** msleep between two looks at a queue, milliseconds. */
 export const INTERVAL = 20;
 const DISABLE_ATTEMPTS = 6;

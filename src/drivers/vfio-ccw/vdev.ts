@@ -1,11 +1,10 @@
 import type { HoldPlace } from '../../../schemas/drivers/vfio-ccw.ts';
+import { IOMMU_READ_WRITE } from '../../../schemas/uapi.ts';
 import type { DriverApi, VfioCall } from '../../kernel/driver.ts';
 import { ERRNO, type Errno } from '../../kernel/errno.ts';
 import { addressOf, hex, pageOf } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
 
-/** IOMMU_READ | IOMMU_WRITE. */
-const READ_WRITE = 3;
 /** Calls into VFIO that one call's answer lists. */
 const LISTED_CALLS = 4096;
 
@@ -40,7 +39,7 @@ export class Vdev {
 
   /** vfio_pin_pages since 6.0: pages from a key on. */
   *pinPages(iova: bigint, npage: number): KernelStep<Errno | readonly number[]> {
-    const result = yield* this.api.pinPages(iova, npage, READ_WRITE);
+    const result = yield* this.api.pinPages(iova, npage, IOMMU_READ_WRITE);
     const pinned = typeof result !== 'string';
     this.list({ op: 'pin', iova: hex(iova), npage, ret: pinned ? result.length : -ERRNO[result] });
     if (pinned) this.hold(keysFrom(iova, npage));
@@ -60,7 +59,7 @@ export class Vdev {
     const pfns: number[] = [];
     let failed: Errno | null = null;
     for (const [i, { iova, npage }] of runs.entries()) {
-      const result = yield* this.api.pinPages(iova, npage, READ_WRITE);
+      const result = yield* this.api.pinPages(iova, npage, IOMMU_READ_WRITE);
       if (typeof result !== 'string') {
         pfns.push(...result);
         continue;

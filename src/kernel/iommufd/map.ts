@@ -1,3 +1,4 @@
+import { IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
 import { usableRanges, whyUnusable } from '../iommu/hardware.ts';
 import { hex, offsetInPage, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
@@ -44,7 +45,7 @@ export function ioptMapUserPages(task: Task, ioas: Ioas, args: UserPages): Errno
     return task.refuse('EOVERFLOW', `vaddr ${hex(vaddr)} + size ${hex(size)} reaches 2^64`);
   }
   const { process } = ioas;
-  const pages = new IoptPages(process, (prot & 2) !== 0, !process.capIpcLock);
+  const pages = new IoptPages(process, (prot & IOMMU_WRITE) !== 0, !process.capIpcLock);
   return ioptMapPages(task, ioas, args, pages);
 }
 

@@ -1,3 +1,4 @@
+import { IOMMU_READ, IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { PinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { addressOf, hexAddress, PAGE_SIZE, pageOf, TOP_PAGE } from '../pages.ts';
@@ -6,10 +7,6 @@ import type { Task } from '../task.ts';
 import type { IommufdAccess } from './access.ts';
 import { pagesIn } from './access-table.ts';
 import type { Ioas } from './ioas.ts';
-
-/** IOMMU_READ and IOMMU_WRITE, which are also the READ and WRITE flags of a map. */
-const IOMMU_READ = 1;
-const IOMMU_WRITE = 2;
 
 /**
  * Pages of one pin. The kernel has no limit; a driver that asks for more has to find memory for the list of pages

@@ -1,4 +1,5 @@
 import type { SavedAccess, SavedArea, SavedIoas } from '../../../schemas/snapshot.ts';
+import { IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { Kernel } from '../kernel.ts';
 import { isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { STOLEN_MAX } from '../pin-shadow.ts';
@@ -128,7 +129,7 @@ function* restoreAreas(
     if (reserved || (ioas.hasDomain && area.prot === 0)) {
       throw wrong(here, 'cannot be in an IOMMU domain: its prot is 0, or the IOMMU reserves its range');
     }
-    const pages = new IoptPages(ioas.process, (area.prot & 2) !== 0, area.accounted);
+    const pages = new IoptPages(ioas.process, (area.prot & IOMMU_WRITE) !== 0, area.accounted);
     const slot = ioas.areas.insert({ first: at(iova), last, vaddr: at(vaddr), prot: area.prot, pages });
     ioas.areas.setPreventAccess(slot, area.closed);
     restorePins(kernel, ioas, slot, area, `${here}/pins`);

@@ -1,4 +1,13 @@
 import type { SavedContainer } from '../../../schemas/snapshot.ts';
+import {
+  VFIO_DMA_CC_IOMMU,
+  VFIO_DMA_MAP_FLAG_READ,
+  VFIO_DMA_MAP_FLAG_WRITE,
+  VFIO_DMA_UNMAP_FLAG_ALL,
+  VFIO_TYPE1_IOMMU,
+  VFIO_TYPE1v2_IOMMU,
+  VFIO_UNMAP_ALL,
+} from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
 import { ALL_IOVA, isCoherent, pageSizesOf, usableRanges } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
@@ -18,13 +27,6 @@ import { restoreIoas } from './restore.ts';
 import { holdersIn, saveIoas } from './saved.ts';
 import { adviseUnmapped, type IovaUnmapped, ioptUnmapAll, ioptUnmapIova } from './unmap.ts';
 import { IoasView } from './view.ts';
-
-const TYPE1_IOMMU = 1;
-const TYPE1V2_IOMMU = 3;
-const DMA_CC_IOMMU = 4;
-const UNMAP_ALL = 9;
-const MAP_READ_WRITE = 3;
-const UNMAP_FLAG_ALL = 2;
 
 /** Mappings that may still be made, as GET_INFO says: there is no limit. */
 const DMA_AVAIL = 2 ** 32 - 1;
@@ -67,21 +69,21 @@ export class CompatContainer extends Container {
    * @returns EINVAL for anything but 1 and 3; ENODEV before the first group; what iopt_disable_large_pages answers
    */
   *setIommu(task: Task, type: number): KernelStep<Errno | null> {
-    if (type !== TYPE1_IOMMU && type !== TYPE1V2_IOMMU) {
+    if (type !== VFIO_TYPE1_IOMMU && type !== VFIO_TYPE1v2_IOMMU) {
       return task.refuse('EINVAL', `type ${type} is neither 1 nor 3`);
     }
     if (!this.ioas) return task.refuse('ENODEV', NO_IOAS);
-    return type === TYPE1_IOMMU ? ioptDisableLargePages(task, this.ioas) : null;
+    return type === VFIO_TYPE1_IOMMU ? ioptDisableLargePages(task, this.ioas) : null;
   }
 
   /** iommufd_vfio_check_extension: ENODEV for 4 before the first group. */
   *checkExtension(task: Task, extension: number): KernelStep<Errno | number> {
     switch (extension) {
-      case TYPE1_IOMMU:
-      case TYPE1V2_IOMMU:
-      case UNMAP_ALL:
+      case VFIO_TYPE1_IOMMU:
+      case VFIO_TYPE1v2_IOMMU:
+      case VFIO_UNMAP_ALL:
         return 1;
-      case DMA_CC_IOMMU:
+      case VFIO_DMA_CC_IOMMU:
         if (!this.ioas) return task.refuse('ENODEV', NO_IOAS);
         // Without a domain there is nothing to enforce.
         return this.ioas.hardware.every((iommu) => isCoherent(iommu, task.kernel.gen)) ? 1 : 0;
@@ -107,7 +109,7 @@ export class CompatContainer extends Container {
 
   /** iommufd_vfio_map_dma: EINVAL for flags other than READ and WRITE; ENODEV; what iopt_map_user_pages answers. */
   *mapDma(task: Task, { iova, vaddr, size, flags }: MapDmaArgs): KernelStep<Errno | null> {
-    if ((flags & ~MAP_READ_WRITE) !== 0) {
+    if ((flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)) !== 0) {
       return task.refuse('EINVAL', `flags ${hex(BigInt(flags))} has others than READ and WRITE`);
     }
     if (!this.ioas) return task.refuse('ENODEV', NO_IOAS);
@@ -121,12 +123,12 @@ export class CompatContainer extends Container {
    *   no size); what iopt_unmap_iova answers
    */
   *unmapDma(task: Task, { iova, size, flags }: UnmapDmaArgs): KernelStep<UnmapDmaResult> {
-    if ((flags & ~UNMAP_FLAG_ALL) !== 0) {
+    if ((flags & ~VFIO_DMA_UNMAP_FLAG_ALL) !== 0) {
       return task.refuse('EINVAL', `flags ${hex(BigInt(flags))} has others than ALL`);
     }
     const { ioas } = this;
     if (!ioas) return task.refuse('ENODEV', NO_IOAS);
-    if (flags & UNMAP_FLAG_ALL) {
+    if (flags & VFIO_DMA_UNMAP_FLAG_ALL) {
       if (iova !== 0n || size !== 0n) return task.refuse('EINVAL', 'the flag all wants iova 0 and size 0');
       return writeBack(task, yield* ioptUnmapAll(task, ioas));
     }

@@ -1,9 +1,9 @@
+import { IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
 import { adviseChargedTwice, refuseMemlock } from '../memlock.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
 import { addressOf, hexAddress } from '../pages.ts';
 import type { Task } from '../task.ts';
-import { IOMMU_WRITE } from '../uapi.ts';
 import type { Iommu } from './iommu.ts';
 
 /**

@@ -1,12 +1,12 @@
-import type { Errno } from '../errno.ts';
-import { addressOf, hex, hexAddress, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
-import { NIL } from '../rb-links.ts';
-import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
   VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
   VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
-} from '../uapi.ts';
+} from '../../../schemas/uapi.ts';
+import type { Errno } from '../errno.ts';
+import { addressOf, hex, hexAddress, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
+import { NIL } from '../rb-links.ts';
+import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import type { DirtyRange } from '../vfio/iommu-ops.ts';
 import { DIRTY_BITMAP_PAGES_MAX, DIRTY_BITMAP_SIZE_MAX, UserBitmap } from './dirty-bitmap.ts';
 import type { Iommu } from './iommu.ts';

@@ -1,10 +1,10 @@
+import { IOMMU_READ, IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { DmaAccess } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
 import { addressOf, hex, offsetInPage, PAGE_SIZE, pageOf, TOP, wrapPage } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
-import { IOMMU_READ, IOMMU_WRITE } from '../uapi.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
 import { noMapping } from './no-mapping.ts';

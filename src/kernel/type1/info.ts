@@ -1,7 +1,7 @@
+import { VFIO_DMA_CC_IOMMU, VFIO_UNMAP_ALL, VFIO_UPDATE_VADDR } from '../../../schemas/uapi.ts';
 import type { Generation } from '../generations/generation.ts';
 import { isCoherent } from '../iommu/hardware.ts';
 import type { KernelStep, Task } from '../task.ts';
-import { VFIO_DMA_CC_IOMMU, VFIO_UNMAP_ALL, VFIO_UPDATE_VADDR } from '../uapi.ts';
 import type { IommuInfo } from '../vfio/iommu-ops.ts';
 import { DIRTY_BITMAP_SIZE_MAX } from './dirty-bitmap.ts';
 import type { Iommu } from './iommu.ts';

@@ -1,9 +1,13 @@
+import {
+  VFIO_DMA_MAP_FLAG_READ,
+  VFIO_DMA_MAP_FLAG_VADDR,
+  VFIO_DMA_MAP_FLAG_WRITE,
+} from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
 import { whyUnusable } from '../iommu/hardware.ts';
 import { hex, hexAddress, isPageAligned, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
-import { VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_VADDR, VFIO_DMA_MAP_FLAG_WRITE } from '../uapi.ts';
 import { counted } from '../vfio/history.ts';
 import type { MapDmaArgs } from '../vfio/iommu-ops.ts';
 import { enterDomain } from './attach-group.ts';

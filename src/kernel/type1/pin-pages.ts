@@ -1,3 +1,4 @@
+import { IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { refuseMemlock } from '../memlock.ts';
@@ -6,7 +7,6 @@ import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../p
 import { ZERO_PFN } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
-import { IOMMU_WRITE } from '../uapi.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
 import { noMapping } from './no-mapping.ts';

@@ -1,14 +1,14 @@
+import {
+  VFIO_DMA_UNMAP_FLAG_ALL,
+  VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+  VFIO_DMA_UNMAP_FLAG_VADDR,
+} from '../../../schemas/uapi.ts';
 import type { NotifyResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { PROPOSALS } from '../splats.ts';
 import { type KernelStep, RESCHED, type Task } from '../task.ts';
-import {
-  VFIO_DMA_UNMAP_FLAG_ALL,
-  VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
-  VFIO_DMA_UNMAP_FLAG_VADDR,
-} from '../uapi.ts';
 import { adviseNoCallback } from '../unmap-advice.ts';
 import type { Device } from '../vfio/device.ts';
 import { namesOf } from '../vfio/group.ts';

@@ -1,4 +1,5 @@
 import type { SavedContainer } from '../../../schemas/snapshot.ts';
+import { VFIO_UNMAP_ALL } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
@@ -7,7 +8,6 @@ import type { Process } from '../process.ts';
 import { wrong } from '../saved/checks.ts';
 import { restoreLock, saveLock } from '../saved/lock.ts';
 import type { KernelStep, Task } from '../task.ts';
-import { VFIO_UNMAP_ALL } from '../uapi.ts';
 import { Container, type ListOf, refused, type SavedEngine } from './container.ts';
 import type { Device } from './device.ts';
 import { type Group, heldOpenBy, namesOf } from './group.ts';

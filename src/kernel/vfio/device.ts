@@ -119,7 +119,7 @@ export function* closeDevice(task: Task, device: Device): KernelStep<Errno | nul
  * The mdev is removed: its group's file goes first, as nobody could name the group any more, then its driver's
  * remove runs.
  *
- * @returns EBUSY while a device file is open; what the driver's remove says that does not let it go
+ * @returns EBUSY while a device file is open; the errno of a driver's remove that does not release it
  */
 export function* removeDevice(task: Task, device: Device): KernelStep<Errno | null> {
   const { kernel } = task;

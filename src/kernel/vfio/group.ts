@@ -1,9 +1,9 @@
+import { VFIO_GROUP_FLAGS_CONTAINER_SET, VFIO_GROUP_FLAGS_VIABLE } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
 import type { GuestId } from '../guest.ts';
 import type { IommuHardware } from '../iommu/hardware.ts';
 import { Lock } from '../lock.ts';
 import type { KernelStep, Task } from '../task.ts';
-import { VFIO_GROUP_FLAGS_CONTAINER_SET, VFIO_GROUP_FLAGS_VIABLE } from '../uapi.ts';
 import type { Container } from './container.ts';
 import { putContainer } from './container-file.ts';
 import type { Device } from './device.ts';

@@ -1,12 +1,12 @@
-import { flagWord, IOMMU_TYPES, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
-import type { Errno } from '../../kernel/errno.ts';
-import { addressOf, hex, hexAddress } from '../../kernel/pages.ts';
-import type { KernelStep, Task } from '../../kernel/task.ts';
 import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
   VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
   VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
-} from '../../kernel/uapi.ts';
+} from '../../../schemas/uapi.ts';
+import { flagWord, IOMMU_TYPES, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
+import type { Errno } from '../../kernel/errno.ts';
+import { addressOf, hex, hexAddress } from '../../kernel/pages.ts';
+import type { KernelStep, Task } from '../../kernel/task.ts';
 import type { Container } from '../../kernel/vfio/container.ts';
 import {
   checkExtension,

@@ -1,4 +1,5 @@
-// The numbers of include/uapi/linux/vfio.h and include/linux/iommu.h, under the kernel's own names.
+// The numbers of include/uapi/linux/vfio.h and include/linux/iommu.h, under the kernel's own names: for what calls take and
+// for what the kernel makes of it.
 
 /** IOMMU types, which are extensions of CHECK_EXTENSION as well. */
 export const VFIO_TYPE1_IOMMU = 1;
@@ -31,3 +32,4 @@ export const VFIO_PIN_PAGES_MAX_ENTRIES = 512;
 /** What a pin asks for; the bits of a mapping's prot. */
 export const IOMMU_READ = 1;
 export const IOMMU_WRITE = 2;
+export const IOMMU_READ_WRITE = IOMMU_READ | IOMMU_WRITE;
