@@ -37,6 +37,7 @@ export function isPageAligned(address: bigint): boolean {
 
 /** Address in bytes of a page number and an offset; the inverse of pageOf and offsetInPage. */
 export function addressOf(page: number, offset = 0): bigint {
+  if (page < 2 ** 41) return BigInt(page * PAGE_SIZE + offset);
   return (BigInt(page) << PAGE_SHIFT) | BigInt(offset);
 }
 

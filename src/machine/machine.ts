@@ -199,6 +199,10 @@ export class Machine {
 
   /** A call has run as far as it can, or pauses. */
   private ran(task: CallTask): void {
+    if (task.end !== null && !task.background && !this.kernel.scheduler.paused) {
+      this.settle();
+      return;
+    }
     const again = () => this.ran(task);
     if (this.pausedBefore(again)) return;
     if (task.end === null && !task.background) {
@@ -273,7 +277,7 @@ export class Machine {
 
   /** The kernel's work is done for now. */
   private settle(): void {
-    if (this.pausedBefore(() => this.settle())) return;
+    if (this.kernel.scheduler.paused && this.pausedBefore(() => this.settle())) return;
     if (this.waiting.size > 0) {
       this.passTimeForWaiting();
       if (this.pausedBefore(() => this.settle())) return;

@@ -24,6 +24,9 @@ import { noteRemoval, removeMapping } from './remove-dma.ts';
 /** A walk that is to pause here. */
 const PAUSE = Symbol('pause');
 
+/** How far an unmap has come: to its end, to a mapping with pins (its slot), or to where it pauses. */
+type Step = UnmapDmaResult | number | typeof PAUSE;
+
 /** A mapping may be found with pins this often after the first time; the next time is the BUG_ON. */
 const MAX_RETRIES = 10;
 /** Times an unmap calls the devices of one mapping back at most. */
@@ -54,9 +57,11 @@ export function* unmapDma(task: Task, iommu: Iommu, args: UnmapDmaArgs): KernelS
     if (refused) return refused;
   }
   if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
-  const result = yield* new Unmap(task, iommu, args).run();
+  const unmap = new Unmap(task, iommu, args);
+  let step = unmap.begin();
+  if (step === PAUSE || typeof step === 'number') step = yield* unmap.goOn(step);
   task.unlock(iommu.lock);
-  return result;
+  return step;
 }
 
 /** The caller's bitmap, before the lock is taken. */
@@ -86,6 +91,8 @@ class Unmap {
   private lastSlot: number = NIL;
   private retries = 0;
   private round = 0;
+  /** What a bisected mapping answers: EINVAL, after a round success. */
+  private bisected: Errno | null = 'EINVAL';
   /** Where the walk goes on after a pause; NIL: at its beginning. */
   private next: number = NIL;
   /** VADDR: mappings that this walk has marked. */
@@ -106,11 +113,30 @@ class Unmap {
     this.bitmap = wantsBitmap ? new UserBitmap(pageOf(args.size)) : null;
   }
 
-  *run(): KernelStep<UnmapDmaResult> {
-    const refused = this.checkArgs();
-    if (refused) return refused;
-    const errno = yield* this.walk();
-    this.iommu.watchers.delete(this);
+  /** Goes as far as it can at once: most unmaps are done then, and need no generator. */
+  begin(): Step {
+    return this.checkArgs() ?? this.again();
+  }
+
+  /** Goes on to the end after a pause, or from a mapping with pins. */
+  *goOn(from: number | typeof PAUSE): KernelStep<UnmapDmaResult> {
+    let step: Step = from;
+    for (;;) {
+      if (step === PAUSE) {
+        yield RESCHED;
+        step = this.pass();
+      } else if (typeof step === 'number') {
+        this.iommu.watchers.add(this);
+        yield* this.invalidate(step);
+        step = this.again();
+      } else return step;
+    }
+  }
+
+  /** The end of the range, or a refusal. */
+  private end(errno: Errno | null): UnmapDmaResult {
+    const { watchers } = this.iommu;
+    if (watchers.size > 0) watchers.delete(this);
     if (errno) return errno;
     this.advise();
     return { size: addressOf(this.unmapped), bitmap: this.bitmap };
@@ -161,26 +187,16 @@ class Unmap {
     return null;
   }
 
-  /** From the kernel's `again:` on. `errno` is what a bisected mapping answers: EINVAL, after a round success. */
-  private *walk(): KernelStep<Errno | null> {
-    let bisected: Errno | null = 'EINVAL';
-    for (;;) {
-      const slot = this.iommu.v2 && !this.all ? bisects(this.iommu, this.startPage, this.endPage) : NIL;
-      if (slot !== NIL) {
-        if (bisected) this.refuseBisected(slot);
-        else this.task.adviseBug('success-when-bisected', this.args.iova);
-        return bisected;
-      }
-      if (this.task.kernel.gen.type1.bisectedAfterRound === 'success') bisected = null;
-      let pinned = this.pass();
-      while (pinned === PAUSE) {
-        yield RESCHED;
-        pinned = this.pass();
-      }
-      if (typeof pinned !== 'number') return pinned;
-      this.iommu.watchers.add(this);
-      yield* this.invalidate(pinned);
+  /** From the kernel's `again:` on. */
+  private again(): Step {
+    const slot = this.iommu.v2 && !this.all ? bisects(this.iommu, this.startPage, this.endPage) : NIL;
+    if (slot !== NIL) {
+      if (this.bisected) this.refuseBisected(slot);
+      else this.task.adviseBug('success-when-bisected', this.args.iova);
+      return this.end(this.bisected);
     }
+    if (this.task.kernel.gen.type1.bisectedAfterRound === 'success') this.bisected = null;
+    return this.pass();
   }
 
   private refuseBisected(slot: number): void {
@@ -192,21 +208,21 @@ class Unmap {
    * One walk over the range, ascending or by searching anew from the root; ends at a mapping with pins (its slot), or
    * with the result. It may pause.
    */
-  private pass(): number | Errno | null | typeof PAUSE {
+  private pass(): Step {
     const { iommu } = this;
     const { mappings } = iommu;
-    const { unmapWalk } = this.task.kernel.gen.type1;
-    const fromRoot = () => mappings.find(this.startPage, this.wrappedEnd);
-    const ascending = unmapWalk === 'ascending';
+    const ascending = this.task.kernel.gen.type1.unmapWalk === 'ascending';
     let slot = this.next;
-    if (slot === NIL) slot = ascending ? mappings.findFirst(this.startPage, this.wrappedEnd) : fromRoot();
+    if (slot === NIL) {
+      slot = ascending ? mappings.findFirst(this.startPage, this.wrappedEnd) : this.findFromRoot();
+    }
     this.next = NIL;
     while (slot !== NIL && mappings.iova[slot]! < this.endPage) {
       const next = mappings.next(slot);
       if (!iommu.v2 && this.startPage > mappings.iova[slot]!) break;
       if (this.vaddr) {
         const errno = this.invalidateVaddr(slot);
-        if (errno) return errno;
+        if (errno) return this.end(errno);
       } else if (mappings.pins[slot] !== NIL) {
         return slot;
       } else {
@@ -215,13 +231,17 @@ class Unmap {
         noteRemoval(this.task, iommu, slot);
         removeMapping(this.task, iommu, slot);
       }
-      slot = ascending ? next : fromRoot();
+      slot = ascending ? next : this.findFromRoot();
       if (this.task.worked() && slot !== NIL) {
         this.next = slot;
         return PAUSE;
       }
     }
-    return null;
+    return this.end(null);
+  }
+
+  private findFromRoot(): number {
+    return this.iommu.mappings.find(this.startPage, this.wrappedEnd);
   }
 
   /** VADDR: marks a mapping; one that is marked already takes back what this call has marked. */
