@@ -13,17 +13,14 @@ import type { Action, Scene } from './scene.ts';
 /** A driver that nothing but open and close happens to. */
 const IDLE: Part = { areAlike: true, actions: () => [] };
 
-/** What each driver model brings into a scene. */
-const PARTS: Readonly<Record<Driver['type'], Part>> = {
+/** What driver models bring into a scene; one that brings nothing is opened and closed. */
+const PARTS: Readonly<Partial<Record<Driver['type'], Part>>> = {
   synthetic: syntheticPart,
   manual: externalPart,
   webhook: externalPart,
   'vfio-ap': vfioApPart,
   'vfio-ccw': vfioCcwPart,
   'gvt-g': gvtGPart,
-  mtty: IDLE,
-  mdpy: IDLE,
-  mbochs: IDLE,
 };
 
 /** Calls under way at once: an unmap in a callback, and two that run beside it. */
@@ -47,7 +44,7 @@ interface SceneOptions {
  * device and its group's leaving the container, mapping and unmapping, and what each driver model brings.
  */
 export function sceneOf(gen: Generation, options: SceneOptions): Scene {
-  const parts = options.drivers.map(({ type }) => PARTS[type]);
+  const parts = options.drivers.map(({ type }) => PARTS[type] ?? IDLE);
   const pages = new Pages(options.pages, Math.max(...parts.map(({ rangeSize = 1 }) => rangeSize)));
   const actors: Actor[] = options.drivers.map((asked, number) => {
     const driver = parts[number]!.configure?.(asked, number) ?? asked;
