@@ -11,7 +11,7 @@ const READERS = 100;
 const CONNECTIONS = 32;
 const ROUND_MS = 500;
 const ROUNDS = 21;
-const WARM_UP = 4;
+const WARM_UP = 1;
 
 /** Requests a second of a service whose events a hundred read, against one whose events nobody reads. */
 export async function readers(): Promise<Row[]> {
@@ -25,6 +25,8 @@ export async function readers(): Promise<Row[]> {
     read: await Clients.open(read.port, CONNECTIONS),
     quiet: await Clients.open(quiet.port, CONNECTIONS),
   };
+  await clients.quiet.warmUp();
+  await clients.read.warmUp();
   const { one, other } = await inTurns(
     ROUNDS,
     WARM_UP,

@@ -9,7 +9,7 @@ import { inTurns } from '../support/turns.ts';
 const CONNECTIONS = 32;
 const ROUND_MS = 500;
 const ROUNDS = 21;
-const WARM_UP = 4;
+const WARM_UP = 1;
 /** Below this share of its time a server was not what limited the figure. */
 const BUSY = 0.9;
 
@@ -21,6 +21,7 @@ export async function requests(): Promise<Row[]> {
     service: await Clients.open(service.port, CONNECTIONS),
     bare: await Clients.open(bare.port, CONNECTIONS),
   };
+  for (const name of ['bare', 'service'] as const) await clients[name].warmUp();
   const loads = { service: [] as Load[], bare: [] as Load[] };
   const cpu = { service: [] as number[], bare: [] as number[] };
   const busy: number[] = [];

@@ -3,6 +3,9 @@ import { Connection, postOf } from './connection.ts';
 import { quantile } from './figures.ts';
 
 const PAGE = 4096;
+/** Requests after which the rate rises no more, and how long they may take, milliseconds. */
+const WARM_UP = 15_000;
+const WARM_UP_MS = 45_000;
 
 /** What a round of requests came to. */
 export interface Load {
@@ -27,6 +30,15 @@ export class Clients {
     await Promise.all(this.connections.map((connection, i) => mapAndUnmap(connection, i, end, latencies)));
     const seconds = (performance.now() - start) / 1000;
     return { perSecond: latencies.length / seconds, p99: quantile(latencies, 0.99) };
+  }
+
+  /** Runs until a server has compiled what it is asked: on a busy machine that is a matter of requests, not of time. */
+  async warmUp(): Promise<void> {
+    const end = performance.now() + WARM_UP_MS;
+    for (let made = 0; made < WARM_UP && performance.now() < end; ) {
+      const { perSecond } = await this.run(500);
+      made += perSecond / 2;
+    }
   }
 
   close(): void {
