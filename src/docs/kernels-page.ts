@@ -63,7 +63,10 @@ const CHANNEL = {
   'access-list': '`dma_unmap`, by slot: oldest first, where none was closed',
 } as const;
 
-function section({ id, title, text, scenarios }: KernelDifference, traceOf: TraceOf): string[] {
+function section(
+  { id, title, text, scenarios, shownIn = 'Shows only on the console.' }: KernelDifference,
+  traceOf: TraceOf,
+): string[] {
   const trace = traceOf(id);
   return [
     `### ${id}`,
@@ -71,7 +74,7 @@ function section({ id, title, text, scenarios }: KernelDifference, traceOf: Trac
     `**${title}.** ${text}`,
     '',
     ...recorded(scenarios),
-    ...(trace ? shownBy(trace, id) : ['Shows only on the console.', '']),
+    ...(trace ? shownBy(trace, id) : [shownIn, '']),
   ];
 }
 
@@ -151,28 +154,52 @@ function differsInMore({ answers, reasons }: StepComparison, id: string): boolea
 function cell(answer: Expectation | undefined): string {
   if (!answer) return '–';
   const { errno, killed, hangs, invalidations = [], log = [], lockedPages: _locked, ...most } = answer;
-  const { vfio = [], fsmEvents = [], ...rest } = most;
+  const { vfio = [], fsmEvents = [], instructions = [], unpinnedNotHeld = [], ...rest } = most;
   const parts = [
     killed ? '**killed**' : hangs ? '**never returns**' : (errno ?? 'success'),
     ...Object.entries(rest).map(([field, value]) => `${field} ${JSON.stringify(value)}`),
     ...(fsmEvents.length > 0 ? [`FSM: ${fsmEvents.map((event) => event.join(' ')).join(', ')}`] : []),
-    ...(vfio.length > 0 ? [`calls into VFIO: ${vfio.map(vfioCall).join(', ')}`] : []),
+    ...(instructions.length > 0 ? [`instructions: ${few(instructions.map(instruction))}`] : []),
+    ...(unpinnedNotHeld.length > 0 ? [`unpinned and not held: ${few(unpinnedNotHeld.map(key))}`] : []),
+    ...(vfio.length > 0 ? [`calls into VFIO: ${few(vfio.map(vfioCall))}`] : []),
     ...(invalidations.length > 0 ? [`callbacks: ${callbacks(invalidations)}`] : []),
-    ...log.map((entry) => `prints ${entry.kind} in ${entry.function}: \`${entry.condition ?? entry.text}\``),
+    ...log.map(({ kind, function: name, condition, text }) =>
+      text === undefined ? `prints ${kind} in ${name}: \`${condition}\`` : `prints ${kind}: \`${text}\``,
+    ),
   ];
   return parts.join('; ').replaceAll('|', '\\|');
 }
 
 type VfioCall = NonNullable<Expectation['vfio']>[number];
 
+/** The first of them, and how many more there are. */
+function few(all: readonly string[]): string {
+  const more = all.length - SHOWN_OF_A_LIST;
+  return all.slice(0, SHOWN_OF_A_LIST).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+type Instruction = NonNullable<Expectation['instructions']>[number];
+type Unpinned = NonNullable<Expectation['unpinnedNotHeld']>[number];
+
+/** An instruction as `zapq 257: 2`. */
+function instruction({ op, apqn, response, by }: Instruction): string {
+  return `${op} ${apqn}: ${response}${by ? ` (${by})` : ''}`;
+}
+
+function key({ iova, npage }: Unpinned): string {
+  return `${iova}×${npage}`;
+}
+
 /** A call into VFIO as `pin 0x12800×2`. */
-function vfioCall({ op, iova, iovas = [iova!], npage, length, ret = 0 }: VfioCall): string {
+function vfioCall({ op, iova, iovas = [iova!], npage, length, ret = 0, isc }: VfioCall): string {
+  if (op === 'gisc-unregister') return `${op} ${isc}`;
   const what =
     op === 'dma-rw' ? `${iova}+${length}` : iovas.length > 1 ? iovas.join(' ') : `${iovas[0]}×${npage}`;
   return `${op} ${what}${ret < 0 ? ` (${ret})` : ''}`;
 }
 
 const SHOWN_CALLBACKS = 4;
+const SHOWN_OF_A_LIST = 12;
 
 function callbacks(invalidations: readonly { device: string; iova: string; length: string }[]): string {
   const shown = invalidations.slice(0, SHOWN_CALLBACKS).map((i) => `${i.device} ${i.iova}+${i.length}`);

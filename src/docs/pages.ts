@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readTraces } from '../trace-files/traces.ts';
 import { withCallsTable } from './calls-table.ts';
+import { casesPage } from './cases-page.ts';
 import { withKernelFunctions } from './kernel-functions.ts';
 import { kernelsPage, TRACES } from './kernels-page.ts';
 import { referencePage } from './reference/page.ts';
@@ -14,6 +15,7 @@ export const PAGES: Readonly<Record<string, () => string>> = {
       return existsSync(path) ? readTraces(path)[0]! : null;
     }),
   'docs/reference.md': referencePage,
+  'docs/cases.md': () => casesPage((id) => readTraces(`${TRACES}/${id}.json`)[0]!),
   'docs/splats.md': splatsPage,
   'docs/ARCHITECTURE.md': () => withKernelFunctions(readFileSync('docs/ARCHITECTURE.md', 'utf8')),
   'README.md': () => withCallsTable(readFileSync('README.md', 'utf8')),

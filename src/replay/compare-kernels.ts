@@ -6,9 +6,11 @@ import {
   neighbourOf,
   withDifference,
 } from '../kernel/generations/differences.ts';
+import { ENGINE_TRAITS } from '../kernel/generations/engine-differences.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { Machine } from '../machine/machine.ts';
 import { atOnce } from '../turns.ts';
+import { driverReasons } from './driver-reasons.ts';
 import { engineReasons } from './engine-reasons.ts';
 import { scenarioSteps } from './run.ts';
 import { callOf, type Expectation, type Scenario } from './scenario.ts';
@@ -128,9 +130,17 @@ class Attribution {
   /** Of differences that come together, those that the step shows. */
   private shownAt(step: number, differences: KernelDifference[]): KernelDifference[] {
     if (differences.length === 1) return differences;
+    if (differences[0]!.traits !== ENGINE_TRAITS) {
+      const at = Array.from({ length: step + 1 }, (_, i) => this.driversAt(i));
+      return [...driverReasons(differences, at[step]!, at.slice(0, step))];
+    }
     const answers = Array.from({ length: step + 1 }, (_, i) => this.answersAt(i));
     const reasons: string[] = engineReasons({ ...answers[step]!, earlier: answers.slice(0, step) });
     return differences.filter(({ id }) => reasons.includes(id));
+  }
+
+  private driversAt(step: number) {
+    return { step: this.scenario.steps[step]!, older: this.before[step]!, newer: this.after[step]! };
   }
 
   private answersAt(step: number) {

@@ -42,15 +42,19 @@ const VARIANTS: Record<string, Record<string, object>> = {
   '6.12-iommufd': RANGE,
 };
 
-const TO_6_1 = ['vfio-ccw-callback', 'vfio-ccw-exact-keys', 'gvt-g-callback'];
-const TO_6_12 = ['vfio-ccw-dma-rw', 'gvt-g-page-tracking'];
+/** What came with vfio-ap of 6.1, with that of 6.12, and with both. */
+const AP_6_1 = ['guest-needed', 'aqic-unread', 'exact-byte', 'matrix'].map((id) => `vfio-ap-${id}`);
+const AP_BOTH = ['isc', 'bus-scan'].map((id) => `vfio-ap-${id}`);
+const AP_6_12 = ['filter', 'queues', 'reset-answers', 'order', 'callback'].map((id) => `vfio-ap-${id}`);
+const TO_6_1 = [...AP_6_1, 'vfio-ccw-callback', 'vfio-ccw-notoper', 'vfio-ccw-exact-keys', 'gvt-g-callback'];
+const TO_6_12 = [...AP_6_12, 'vfio-ccw-dma-rw', 'gvt-g-page-tracking'];
 
 test.each([
-  ['5.10', '6.1', ['driver-models', ...TO_6_1]],
-  ['6.1', '6.12', ['driver-models', ...TO_6_12]],
-  ['5.10', '6.12', ['driver-models', ...TO_6_1, ...TO_6_12]],
-  ['6.12', '5.10', ['driver-models', ...TO_6_1, ...TO_6_12]],
-  ['6.12', '7.2', ['driver-models']],
+  ['5.10', '6.1', [...AP_BOTH, ...TO_6_1]],
+  ['6.1', '6.12', [...AP_BOTH, ...TO_6_12]],
+  ['5.10', '6.12', [...AP_BOTH, ...TO_6_1, ...TO_6_12]],
+  ['6.12', '5.10', [...AP_BOTH, ...TO_6_1, ...TO_6_12]],
+  ['6.12', '7.2', ['vfio-ap-request']],
 ])('between %s and %s the drivers differ in %j', (from, to, ids) => {
   const [a, b] = [from, to].map((version) => GENERATIONS.find((gen) => gen.version === version)!);
   const found = differencesBetween(a!, b!).filter(({ traits }) =>

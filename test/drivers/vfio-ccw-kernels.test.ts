@@ -505,3 +505,34 @@ test('D12: a release that warns in the workqueue is shown where it comes from', 
     'ret_from_fork',
   ]);
 });
+
+describe.each(CALLBACK)('D13: a subchannel that is not operational on %s', (version) => {
+  /** A RESET could not disable it. */
+  function dead(): DriverRig {
+    const rig = rigOf(version);
+    rig.do('ccw-inject', { ...D0, operation: 'disable', errno: 'EIO' });
+    expect(rig.errno('ccw-reset', D0)).toBe('EINVAL');
+    expect(fsm(rig)).toBe('NOT_OPER');
+    return rig;
+  }
+
+  test('is being removed: its user is asked to close it', () => {
+    const rig = dead();
+    const { log } = rig.do('ccw-run-work', D0) as { log: { text: string }[] };
+    expect(log.map(({ text }) => text)).toEqual([
+      'vfio_ccw 0.0.0000: MDEV: Unregistering',
+      'vfio_ccw_mdev d0: No device request channel registered, blocked until released by user',
+    ]);
+  });
+
+  test('stays so: no RESET, start or open brings it back, and no new device can be made on it', () => {
+    const rig = dead();
+    rig.do('ccw-run-work', D0);
+    expect(rig.errno('ccw-reset', D0)).toBe('EINVAL');
+    expect(refused(rig, [HELD])).toBe('EIO');
+    rig.do('close-device', D0);
+    expect(rig.errno('open-device', D0)).toBe('EINVAL');
+    rig.do('remove-device', D0);
+    expect(rig.errno('create-device', { ...D0, driver: { type: 'vfio-ccw' } })).toBe('ENODEV');
+  });
+});

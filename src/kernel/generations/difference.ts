@@ -19,10 +19,12 @@ export interface KernelDifference {
   /** The traits of a generation that make it. */
   readonly traits: readonly Trait[];
   /**
-   * The kernel that it came with, where the traits stand for more than one difference: a driver's do, as it
+   * The kernel that it came with, or kernels that changed it, where the traits stand for more than one difference: a driver's do, as it
    * changed with several kernels.
    */
-  readonly since?: string;
+  readonly since?: string | readonly string[];
+  /** Where it shows, in words, if no answer of a call does. */
+  readonly shownIn?: string;
   /** Recordings that show it. */
   readonly scenarios: readonly string[];
 }

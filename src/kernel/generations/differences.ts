@@ -29,7 +29,7 @@ export function differencesBetween(from: Generation, to: Generation): KernelDiff
   const sameEngine = !differs('containerOf');
   return DIFFERENCES.filter(({ traits, since }) => {
     if (traits === ENGINE_TRAITS) return !sameEngine;
-    if (since !== undefined && !between.includes(since)) return false;
+    if (since !== undefined && ![since].flat().some((version) => between.includes(version))) return false;
     const shown = sameEngine ? traits : traits.filter((trait) => !OF_THE_ENGINE.test(trait));
     return shown.some(differs);
   });

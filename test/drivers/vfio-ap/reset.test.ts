@@ -169,3 +169,22 @@ test('M9: 7.2 takes the queues from the guest of a device that is to be removed;
     expect(rig.pins()).toEqual([['0x14008', 1]]);
   }
 });
+
+test.each([
+  ['5.10', 1164],
+  ['6.1', 1641],
+  ['6.12', 2014],
+  ['7.2', 2017],
+])('D12: on %s the console names the driver’s file, line %i, function and module', (version, line) => {
+  const rig = new ApRig(version);
+  rig.inject('zapq', [0x42]);
+  const { log } = rig.answer('ap-reset', { device: 'd0' }) as { log?: object[] };
+  const site = { function: 'vfio_ap_mdev_reset_queue', file: 'drivers/s390/crypto/vfio_ap_ops.c', line };
+  expect(log).toEqual([expect.objectContaining({ kind: 'WARN_ON', ...site })]);
+  const shown = rig.host
+    .dmesg()
+    .split('\n')
+    .find((text) => text.includes('WARNING'));
+  expect(shown).toContain(`drivers/s390/crypto/vfio_ap_ops.c:${line}`);
+  expect(shown).toMatch(/vfio_ap_mdev_reset_queue\+0x[0-9a-f]+\/0x[0-9a-f]+ \[vfio_ap\]/);
+});
