@@ -302,3 +302,29 @@ describe('what an unpin finds gone', () => {
     expect(bugOf(rig.unmap(MIB, MIB))).toEqual(b1(11));
   });
 });
+
+describe.each(TYPE1_VERSIONS)('branches that touch no pin: %s', (version) => {
+  test('a DMA address that no entry has: nothing is found, and every entry and pin stays', () => {
+    const rig = gvtRig(version);
+    mapPage(rig, 5);
+    expect(unmapPage(rig, { dmaAddr: '0x123000' })).toEqual({ found: false, ref: 0 });
+    expect(state(rig).gtt).toHaveLength(1);
+    expect(keys(rig)).toEqual(['0x5000']);
+  });
+
+  test('a pin that fails at its first page: nothing is pinned, and on 6.1 an unpin of no page warns', () => {
+    const rig = gvtRig(version);
+    const { body } = rig.reply('gvt-map-page', { device: 'gpu', gfn: 0x10000, size: '4K' });
+    expect(body.errno).toBe('EINVAL');
+    expect(keys(rig)).toEqual([]);
+    expect(logOf(body).length > 0).toBe(version === '6.1');
+  });
+
+  test('a 2 MiB page that fails halfway: what was pinned is given back', () => {
+    const rig = gvtRig(version);
+    rig.map(0x400000, MIB);
+    const { body } = rig.reply('gvt-map-page', { device: 'gpu', gfn: 0x400, size: '2M' });
+    expect(body.errno).toBe('EINVAL');
+    expect(keys(rig)).toEqual([]);
+  });
+});

@@ -82,6 +82,27 @@ describe.for(ALL)('RLIMIT_MEMLOCK on %s', (version) => {
     ]);
   });
 
+  test('CHARGED_TWICE when drivers pin the same memory in two containers', () => {
+    const calls: CallObject[] = [
+      { call: 'create-process', process: 'qemu' },
+      { call: 'set-memlock', process: 'qemu', bytes: 0x10000 },
+      ...['0', '1'].flatMap((n) => [
+        { call: 'open-container', container: `c${n}`, process: 'qemu' },
+        ...device(`d${n}`),
+        { call: 'set-container', device: `d${n}`, container: `c${n}` },
+        { call: 'set-iommu', container: `c${n}`, type: 3 },
+        { call: 'open-device', device: `d${n}` },
+        { ...map(0x10000, 0x4000), container: `c${n}` },
+      ]),
+      pin(0x11000, 2),
+    ];
+    const host = hostAfter(version, calls);
+    expect(say(host, pin(0x10000, 1, 'd1')).advisories).toEqual([]);
+    expect(say(host, pin(0x12000, 1, 'd1')).advisories).toEqual([
+      'CHARGED_TWICE 0x12000: memory of vaddr 0x212000+0x1000 is charged in c1 now, and in c0 for 0x10000+0x4000',
+    ]);
+  });
+
   test('no CHARGED_TWICE for other memory, or the same in one container', () => {
     const host = hostAfter(version, [...QEMU, ram('c0', 0, 0x100000)]);
     const other = { ...ram('c1', 0, 0x1000), vaddr: '0x7f0000100000' };

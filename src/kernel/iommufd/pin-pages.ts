@@ -1,6 +1,7 @@
 import { IOMMU_READ, IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { PinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
+import { adviseChargedTwice } from '../memlock.ts';
 import { addressOf, hexAddress, PAGE_SIZE, pageOf, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
@@ -108,6 +109,9 @@ function pinInArea(
     const errno = ioas.hasDomain ? null : ioptPagesFillXarray(task, ioas, slot, start, last);
     if (errno) return errno;
     accesses.add(pages, start, last, access.device.number);
+    if (pages.accounted && !ioas.hasDomain) {
+      adviseChargedTwice(task, ioas.container, { iova: page, vaddr: start, pages: last - start + 1 });
+    }
   }
   areas.numAccesses[slot]!++;
   return null;

@@ -73,13 +73,15 @@ export class IoasView implements IommuView {
   }
 
   chargedAt(start: number, end: number): string | null {
-    const { areas, hasDomain } = this.ioas;
-    if (!hasDomain) return null;
+    const { areas, accesses, hasDomain } = this.ioas;
     let slot = areas.first(areas.root);
     for (let i = 0; i < LOOKED_AT && slot !== NIL; i++, slot = areas.next(slot)) {
       const vaddr = areas.vaddrPage[slot]!;
-      const charged = areas.pages(slot).accounted && vaddr < end && vaddr + areas.pageCount(slot) > start;
-      if (charged) return areas.describe(slot);
+      const pages = areas.pages(slot);
+      const until = Math.min(end, vaddr + areas.pageCount(slot));
+      const from = Math.max(start, vaddr);
+      if (!pages.accounted || from >= until) continue;
+      if (hasDomain || accesses.overlapping(pages, from, until - 1).length > 0) return areas.describe(slot);
     }
     return null;
   }

@@ -1,7 +1,7 @@
 import { IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
-import { refuseMemlock } from '../memlock.ts';
+import { adviseChargedTwice, refuseMemlock } from '../memlock.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
 import { ZERO_PFN } from '../process.ts';
@@ -90,7 +90,7 @@ function doPin(
         pfns[i] = pins.pfn[pin]!;
         continue;
       }
-      const pinned = pinPageExternal(task, iommu, slot, page, offset, device);
+      const pinned = pinPageExternal(task, iommu, slot, page, offset, device, i === 0);
       if (typeof pinned === 'number') {
         pfns[i] = pinned;
         continue;
@@ -122,7 +122,11 @@ function findPage(iommu: Iommu, last: number, page: number, offset: number): num
   return mappings.find(page, mappings.wrapEnd(endPage));
 }
 
-/** vfio_pin_page_external and vfio_add_to_pfn_list: a new pin, the one just looked for. Its host page frame, or an errno. */
+/**
+ * vfio_pin_page_external and vfio_add_to_pfn_list: a new pin, the one just looked for. Its host page frame, or an errno.
+ *
+ * @param isFirst whether it is the first page of a call: words about the others would be the same
+ */
 function pinPageExternal(
   task: Task,
   iommu: Iommu,
@@ -130,6 +134,7 @@ function pinPageExternal(
   page: number,
   offset: number,
   device: Device,
+  isFirst: boolean,
 ): number | Errno {
   const { mappings, pins, process } = iommu;
   const vaddr = wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!));
@@ -149,6 +154,9 @@ function pinPageExternal(
     task.adviseBug('negative-bitmap-index', addressOf(page, offset), [device.id]);
   }
   iommu.shadow.pinned(task, iommu, device, slot, page, offset);
+  if (isFirst && !mappings.iommuMapped(slot)) {
+    adviseChargedTwice(task, iommu.container, { iova: page, vaddr, pages: 1 });
+  }
   return pfn;
 }
 

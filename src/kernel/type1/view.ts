@@ -57,14 +57,28 @@ export class Type1View implements IommuView {
   }
 
   chargedAt(start: number, end: number): string | null {
-    const { mappings, hasDomain } = this.iommu;
-    if (!hasDomain) return null;
+    const { mappings } = this.iommu;
     let slot = mappings.lowerBound(0);
     for (let i = 0; i < LOOKED_AT && slot !== NIL; i++, slot = mappings.next(slot)) {
       const vaddr = mappings.vaddr[slot]!;
-      if (vaddr < end && vaddr + mappings.size[slot]! > start) return mappings.describe(slot);
+      if (vaddr >= end || vaddr + mappings.size[slot]! <= start) continue;
+      if (mappings.iommuMapped(slot) || this.hasPinIn(slot, start - vaddr, end - vaddr)) {
+        return mappings.describe(slot);
+      }
     }
     return null;
+  }
+
+  /** Whether one of the first pins of a mapping is of its pages [from, to). */
+  private hasPinIn(slot: number, from: number, to: number): boolean {
+    const { mappings, pins } = this.iommu;
+    let left = LOOKED_AT;
+    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+      const page = pins.page[pin]! - mappings.iova[slot]!;
+      if (page >= to || left-- === 0) return false;
+      if (page >= from) return true;
+    }
+    return false;
   }
 
   private *pinsOf(slot: number): Generator<PinView, void, void> {

@@ -54,8 +54,8 @@ export interface IommuView {
   /** Lowest IOVA first. */
   mappings(): Iterable<MappingView>;
   /**
-   * A mapping that has charged, for a domain, some of the pages [start, end) of its process, as `iova+size`; null
-   * where none of the first ones has.
+   * A mapping that has charged some of the pages [start, end) of its process, for a domain or for pins, as `iova+size`;
+   * null where none of the first ones has.
    */
   chargedAt(start: number, end: number): string | null;
 }
