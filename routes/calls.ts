@@ -3,10 +3,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Accepted } from '../schemas/answers.ts';
 import { CALL_NAMES, callEntry, restOf } from '../schemas/calls.ts';
 import { Id } from '../schemas/values.ts';
-import { checkArgs } from '../src/machine/table.ts';
+import { validator } from '../src/machine/validate.ts';
 import type { Service } from '../src/service.ts';
 import { PROBLEM_RESPONSE, prefersAsync, sendStarted } from './reply.ts';
 import { rigOf } from './rig-of.ts';
+
+/** What an object as the body of a request that has none is refused with names its first field. */
+const refuseBody = (body: unknown) => checkNothing(body ?? {}, 'body');
+const checkNothing = validator(Type.Object({}, { additionalProperties: false }));
 
 /** One route a call: it makes the call object of path and body, and the call's answer its own. */
 export function callRoutes(app: FastifyInstance, service: Service): void {
@@ -15,11 +19,11 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
     const { about, on: target, args, answer, of } = callEntry(call);
     const takesBody = method === 'POST';
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
-      // What came with a DELETE no schema of the route has checked.
-      if (!takesBody) checkArgs(call, request.body ?? {}, 'body');
+      // What came with a DELETE no schema of the route has checked: its arguments are in the query.
+      if (!takesBody) refuseBody(request.body);
       const rig = rigOf(service, request);
       const started = rig.host.start(
-        { call, ...(request.params as object), ...(request.body as object | undefined) },
+        { call, ...(request.params as object), ...((takesBody ? request.body : request.query) as object) },
         request.id,
         prefersAsync(request),
       );
@@ -34,7 +38,7 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
         summary: of ? `${call}: ${of.join(', ')}` : call,
         description: about,
         ...(target === 'host' ? {} : { params: Type.Object({ [target]: Id }) }),
-        ...(takesBody ? { body: args } : {}),
+        ...(takesBody ? { body: args } : { querystring: args }),
         response: {
           [status]: status === 204 ? Type.Null() : answer,
           202: Accepted,

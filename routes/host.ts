@@ -1,13 +1,15 @@
 import { once } from 'node:events';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { SLEEP_MAX_MS } from '../schemas/calls/host.ts';
 import { closedObject } from '../schemas/values.ts';
 import { FaultView, HostView, OperationLine, OperationView, pageOf } from '../schemas/views.ts';
-import { answerTo } from '../src/machine/call-task.ts';
+import type { Host } from '../src/host/host.ts';
+import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
 import { redactCall } from '../src/machine/redact.ts';
 import type { Service } from '../src/service.ts';
 import { PagingById, pageById } from './query.ts';
-import { PROBLEM_RESPONSE, restReply, send } from './reply.ts';
+import { PROBLEM_RESPONSE, restReply, send, soFar } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { WaitFields, waiting } from './wait.ts';
 
@@ -81,17 +83,21 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     async (request) => {
-      const operation = rigOf(service, request).operations.get(request.params.operation);
+      const { host, operations } = rigOf(service, request);
+      const operation = operations.get(request.params.operation);
       operation.started.awaited();
-      let late = {};
+      let late: { timedOut?: true; timeoutMs?: number } = {};
       if (request.query.wait === '1' && !operation.started.answer) {
         late = await waiting(request, request.query.timeoutMs, (over) =>
           Promise.race([answerTo(operation.started), once(over, 'abort')]),
         );
       }
+      // Who has waited in vain for so long has let the time pass in which a driver is asked again.
+      if (late.timedOut) letTimePass(host, operation.started, late.timeoutMs);
       const { answer, object } = operation.started;
       const call = redactCall(object);
-      if (!answer) return { operation: operation.id, call, done: false, ...late };
+      if (!answer)
+        return { operation: operation.id, call, done: false, ...soFar(operation.started), ...late };
       return { operation: operation.id, call, done: true, answer: restReply(answer) };
     },
   );
@@ -144,4 +150,10 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       return send(request, reply, { status: 204, body: {} });
     },
   );
+}
+
+/** The host's own time passes for a call that waits for something to happen. */
+function letTimePass(host: Host, started: StartedCall, milliseconds = 0): void {
+  if (started.answer || !started.waitsForEvent || milliseconds === 0) return;
+  host.start({ call: 'sleep', milliseconds: Math.min(milliseconds, SLEEP_MAX_MS) });
 }

@@ -52,6 +52,12 @@ export function prefersAsync(request: FastifyRequest): boolean {
   return prefer !== undefined && /(^|[\s,])respond-async($|[\s,;])/i.test(String(prefer));
 }
 
+/** What has come of a call that is under way. */
+export function soFar(started: StartedCall) {
+  const log = started.lines();
+  return { invalidations: started.delivered(), ...(log.length > 0 ? { log } : {}), ...started.effects };
+}
+
 /** Answers a call that was started: at once where it is done, 202 where asked for, and else when it is done. */
 export function sendStarted(
   request: FastifyRequest,
@@ -64,7 +70,7 @@ export function sendStarted(
     const operation = operations.add(started);
     return send(request, reply.header('preference-applied', 'respond-async'), {
       status: 202,
-      body: { operation: operation.id, invalidations: started.delivered(), ...started.effects },
+      body: { operation: operation.id, ...soFar(started) },
     });
   }
   return answerTo(started).then((answer) => sendAnswer(request, reply, answer));

@@ -71,6 +71,16 @@ export const InvalidationEntry = Type.Object(
   { title: 'Invalidation' },
 );
 
+/** What drivers were called for, as answers and expectations have it. */
+export const KERNEL_EFFECTS = {
+  closedDevices: Type.Array(Type.String(), {
+    description: 'mdevs whose driver’s close was called, in order',
+  }),
+  requests: Type.Array(Type.String(), {
+    description: 'mdevs whose driver was asked to let go (`request`), in order',
+  }),
+};
+
 /** What the kernel does not notice but a driver author must know. */
 export const AdvisoryEntry = Type.Object(
   {
@@ -111,6 +121,9 @@ export const Accepted = Type.Object(
   {
     operation: Type.String({ description: 'its id, to ask with GET /v1/operations/{operation}' }),
     invalidations: Type.Array(InvalidationEntry, { description: 'callbacks delivered so far' }),
+    log: Type.Optional(Type.Array(LogEntry)),
+    requests: Type.Optional(KERNEL_EFFECTS.requests),
+    closedDevices: Type.Optional(KERNEL_EFFECTS.closedDevices),
   },
   { title: 'Accepted' },
 );

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { KERNEL_EFFECTS } from './answers.ts';
 import { DRIVER_EFFECTS, DRIVER_EXPECTED, DRIVER_OBSERVED } from './drivers/index.ts';
 import { closedObject, optional } from './values.ts';
 
@@ -27,6 +28,11 @@ export const Expect = Type.Object(
     invalidations: Type.Optional(Type.Array(Loose<{ device: string; iova: string; length: string }>())),
     log: Type.Optional(Type.Array(Loose<Record<string, unknown>>())),
     lockedPages: Type.Optional(Type.Integer()),
+    /** locked_vm of every living process, pages. */
+    lockedPagesOf: Type.Optional(Type.Record(Type.String(), Type.Integer())),
+    ...optional(KERNEL_EFFECTS),
+    /** Whether TAINT_USER is set; in a recording it may come from a scenario before. */
+    user: Type.Optional(Type.Boolean()),
     /** What driver models did, and answered. */
     ...optional(DRIVER_EFFECTS),
     ...optional(DRIVER_EXPECTED),
@@ -47,6 +53,8 @@ const StepSchema = Type.Object(
     call: Type.String({ maxLength: 64 }),
     async: Type.Optional(Type.String({ maxLength: 64 })),
     of: Type.Optional(Type.String({ maxLength: 64 })),
+    /** Of `await`: how long is waited, in the host's own time. */
+    timeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 3_600_000 })),
     expect: Type.Optional(Expect),
   },
   { additionalProperties: true, title: 'Step' },

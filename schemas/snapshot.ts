@@ -27,6 +27,50 @@ const NextId = integer(0, 2 ** 48, '0 to 2^48');
 /** Limit of mappings, as the parameter dma_entry_limit has it. */
 const Entries = integer(0, 2 ** 32 - 1, '0 to 4294967295');
 
+const Contents = Type.Array(
+  object({
+    page: PageAddress,
+    content: Type.Union([Byte, Base64], { description: 'a byte from 0 to 255, or 4096 bytes in base64' }),
+  }),
+);
+
+/** Contents that regions of several processes may have: the byte of pages that are not listed, and the others. */
+const SavedStore = object({ background: Byte, contents: Contents });
+export type SavedStore = Static<typeof SavedStore>;
+
+const SavedRegion = object({
+  start: PageAddress,
+  size: PageSize,
+  prot: integer(0, 3, '0 to 3'),
+  /** Absent: anonymous. */
+  kind: Type.Optional(oneOf('shared', 'hugetlb', 'file', 'device')),
+  /** Where not as its prot says. */
+  neverWritten: Type.Optional(Type.Boolean()),
+  /** Number of its contents, where they are not anonymous memory's or a device's; where in them it begins. */
+  store: Type.Optional(Number31),
+  from: Type.Optional(PageAddress),
+  /** A child of a fork has the same memory. */
+  shared: Type.Optional(Type.Literal(true)),
+  /** Of a file that was opened for reading. */
+  readOnlyFile: Type.Optional(Type.Literal(true)),
+  /** Whose BAR 0 it is, and the number of the file it holds. */
+  device: Type.Optional(Id),
+  file: Type.Optional(Number31),
+});
+export type SavedRegion = Static<typeof SavedRegion>;
+
+/** Whose a mapping is: numbers of a process and of its memory. */
+const SavedOwner = object({ process: Number31, mm: Number31 });
+export type SavedOwner = Static<typeof SavedOwner>;
+
+const SavedFile = object({
+  of: oneOf('container', 'group', 'device'),
+  id: GroupId,
+  /** Number of the process that opened it; null where it has exited. */
+  opener: nullable(Number31, 'a process number, or null'),
+});
+export type SavedFile = Static<typeof SavedFile>;
+
 const SavedProcess = object({
   process: Id,
   /** RLIMIT_MEMLOCK; null: none, and CAP_IPC_LOCK. */
@@ -34,14 +78,18 @@ const SavedProcess = object({
   lockedVm: Exact,
   /** Absent: 0, as on every kernel whose containers type1 provides. */
   pinnedVm: Type.Optional(Exact),
-  regions: Type.Array(object({ start: PageAddress, size: PageSize, prot: integer(0, 3, '0 to 3') })),
+  /** Absent: where it is in the list, and the same; whether it has no limit; true. */
+  number: Type.Optional(Number31),
+  mm: Type.Optional(Number31),
+  capIpcLock: Type.Optional(Type.Boolean()),
+  capSysRawio: Type.Optional(Type.Boolean()),
+  /** It has no memory at all; otherwise, without regions, every address is valid. */
+  empty: Type.Optional(Type.Literal(true)),
+  regions: Type.Array(SavedRegion),
+  /** Descriptors, lowest first, with the number of their file. */
+  files: Type.Optional(Type.Array(Type.Tuple([Number31, Number31], { description: '[descriptor, file]' }))),
   /** Pages that are not zero, lowest first: the byte they are full of, or their 4096 bytes. */
-  contents: Type.Array(
-    object({
-      page: PageAddress,
-      content: Type.Union([Byte, Base64], { description: 'a byte from 0 to 255, or 4096 bytes in base64' }),
-    }),
-  ),
+  contents: Contents,
 });
 export type SavedProcess = Static<typeof SavedProcess>;
 
@@ -63,6 +111,10 @@ const SavedMapping = object({
   prot: integer(1, 3, '1 to 3'),
   lockCap: Type.Boolean(),
   vaddrInvalid: Type.Boolean(),
+  /** Absent: that of the instance. */
+  owner: Type.Optional(SavedOwner),
+  /** Pages that its domain pinned without a charge; absent: as many as its memory has now. */
+  reservedPages: Type.Optional(Count),
   /** Its place in the mapping tree: links to the root, and its colour. Mappings are in order, so that is all. */
   depth: integer(0, 64, '0 to 64'),
   red: Type.Boolean(),
@@ -108,6 +160,8 @@ const SavedArea = object({
   prot: integer(0, 3, '0 to 3'),
   /** Its pinned pages count in locked_vm. */
   accounted: Type.Boolean(),
+  /** Absent: the process that opened the container, with the memory it has now. */
+  owner: Type.Optional(SavedOwner),
   /** An unmap has closed it (`prevent_access`). */
   closed: Type.Boolean(),
   /** By iova, then by number of pages. */
@@ -167,6 +221,12 @@ const SavedContainer = object({
   container: Id,
   process: Id,
   open: Type.Boolean(),
+  /** Of a process that has exited. */
+  processNumber: Type.Optional(Number31),
+  /** Whose most of its mappings are, where that is not its process with the memory it has now. */
+  owner: Type.Optional(SavedOwner),
+  /** Its type is VFIO_NOIOMMU_IOMMU; iommu is null then. */
+  noIommu: Type.Optional(Type.Literal(true)),
   /** Ids, newest first. */
   groups: Type.Array(GroupId),
   lock: SavedLock,
@@ -181,6 +241,10 @@ export type SavedContainer = Static<typeof SavedContainer>;
 const SavedGroup = object({
   group: GroupId,
   emulated: Type.Boolean(),
+  /** Its device has no IOMMU. */
+  noIommu: Type.Optional(Type.Literal(true)),
+  /** Its last device was removed, and its file is dead. */
+  revoked: Type.Optional(Type.Literal(true)),
   /** Of a group behind an IOMMU other than the default. */
   iommu: Type.Optional(IommuProperties),
   fdOpen: Type.Boolean(),
@@ -197,11 +261,17 @@ export type SavedGroup = Static<typeof SavedGroup>;
 const SavedDevice = object({
   device: Id,
   number: Number31,
-  kind: Type.Union([Type.Literal('mdev'), Type.Literal('vfio-pci')], { description: '"mdev" or "vfio-pci"' }),
+  kind: oneOf('mdev', 'vfio-pci', 'noiommu'),
   group: GroupId,
   /** Absent: its VFIO driver. */
   boundTo: Type.Optional(oneOf('none', 'pci-stub', 'other')),
   openCount: Number31,
+  /** The memory bit is off. */
+  memoryEnabled: Type.Optional(Type.Literal(false)),
+  /** What its request channel counted; absent: it has none. */
+  requests: Type.Optional(Count),
+  /** Number of the contents of its BAR 0; absent: nobody has mapped it. */
+  bar: Type.Optional(Number31),
   /** Null for a vfio-pci device. */
   driver: nullable(Driver, 'null, or a driver'),
   driverState: Type.Any({
@@ -229,15 +299,16 @@ const State = object({
     /** Absent: false. */
     adviseNoCallback: Type.Optional(Type.Boolean()),
     allowUnsafeInterrupts: Type.Optional(Type.Boolean()),
+    enableUnsafeNoiommuMode: Type.Optional(Type.Boolean()),
     dmaEntryLimit: Entries,
     panicOnOops: Type.Boolean(),
     panicOnWarn: Type.Boolean(),
     warnOnPinnedUnmap: Type.Boolean(),
   }),
   /** In the order in which they were set. */
-  taint: Type.Array(Type.Union([Type.Literal('W'), Type.Literal('D')], { description: '"W" or "D"' }), {
-    maxItems: 2,
-    description: 'an array of "W" and "D", each at most once',
+  taint: Type.Array(oneOf('W', 'D', 'U'), {
+    uniqueItems: true,
+    description: 'an array of "W", "D" and "U", each at most once',
   }),
   /** Once-only warnings that have fired: ids of the splats' catalogue. */
   warnedOnce: Type.Array(Type.String({ maxLength: 64, description: 'an id' }), {
@@ -254,17 +325,39 @@ const State = object({
     deviceNumber: Number31,
     /** Calls made so far; absent: none. */
     call: Type.Optional(Count),
+    /** Absent: as many as there are processes; the same. */
+    processNumber: Type.Optional(Number31),
+    mmNumber: Type.Optional(Number31),
   }),
   /** In the order in which they strike. */
   faults: Type.Array(SavedFault),
-  /** In the order in which they were made, which their page frames tell; p0 first. */
-  processes: Type.Array(SavedProcess, { minItems: 1, description: 'an array of processes, not empty' }),
+  /** In the order in which they were made, which their page frames tell. */
+  processes: Type.Array(SavedProcess),
+  /** Processes that have exited but own mappings, or opened containers, by number. */
+  exited: Type.Optional(
+    Type.Array(
+      object({
+        process: Id,
+        number: Number31,
+        memlock: nullable(Hex64, 'a number of bytes 0x…, or null for no limit'),
+      }),
+    ),
+  ),
+  /** Open files; absent: containers are open in their processes, groups and devices in p0. */
+  files: Type.Optional(Type.Array(SavedFile)),
+  stores: Type.Optional(Type.Array(SavedStore)),
   /** By number. */
   groups: Type.Array(SavedGroup),
   /** By number. */
   devices: Type.Array(SavedDevice),
   /** Devices that are gone but hold references, by number. */
   formerDevices: Type.Array(object({ number: Number31, device: Id })),
+  /** Devices that were removed while their group's file was open. */
+  goneDevices: Type.Optional(
+    Type.Array(
+      object({ number: Number31, device: Id, kind: oneOf('mdev', 'vfio-pci', 'noiommu'), group: GroupId }),
+    ),
+  ),
   /** What the devices of each driver model share, by its type. */
   models: object(DRIVER_HOSTS),
   /** By id. */

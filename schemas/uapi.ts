@@ -33,3 +33,6 @@ export const VFIO_PIN_PAGES_MAX_ENTRIES = 512;
 export const IOMMU_READ = 1;
 export const IOMMU_WRITE = 2;
 export const IOMMU_READ_WRITE = IOMMU_READ | IOMMU_WRITE;
+
+/** VFIO_NOIOMMU_IOMMU. */
+export const NOIOMMU_TYPE = 8;

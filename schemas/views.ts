@@ -1,9 +1,9 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import { Count, SplatReport, WaitedInVain } from './answers.ts';
+import { Count, InvalidationEntry, KERNEL_EFFECTS, LogEntry, SplatReport, WaitedInVain } from './answers.ts';
 import { FaultFields } from './faults.ts';
 import { IommuProperties } from './iommu.ts';
 import { Expect } from './scenario.ts';
-import { Hex, oneOf } from './values.ts';
+import { Hex, oneOf, optional } from './values.ts';
 
 /** An object whose fields depend on the driver. */
 const OfDriver = (description: string) => Type.Object({}, { additionalProperties: true, description });
@@ -19,8 +19,31 @@ export const ProcessView = Type.Object(
     process: Type.String(),
     memlock: Type.String({ description: 'bytes as 0x…, or "unlimited"' }),
     capIpcLock: Type.Boolean(),
-    regions: Type.Array(Type.Object({ start: Hex, size: Hex, prot: Prot })),
+    capSysRawio: Type.Boolean(),
+    memory: oneOf('everywhere', 'regions'),
+    regions: Type.Array(
+      Type.Object({
+        start: Hex,
+        size: Hex,
+        prot: Prot,
+        kind: oneOf('anonymous', 'shared', 'hugetlb', 'file', 'device'),
+        device: Type.Optional(Type.String({ description: 'whose BAR 0 it is' })),
+      }),
+    ),
+    files: Type.Array(
+      Type.Object({
+        container: Type.Optional(Type.String()),
+        group: Type.Optional(Type.String()),
+        device: Type.Optional(Type.String()),
+      }),
+      {
+        description: 'open files, in the order of their descriptors; an exit closes them the other way round',
+      },
+    ),
     lockedPages: Count,
+    pinnedVm: Type.Optional(
+      Type.Integer({ description: 'pages that count as pinned, where the engine counts them (iommufd)' }),
+    ),
   },
   { title: 'Process' },
 );
@@ -238,6 +261,9 @@ export const OperationView = Type.Object(
     operation: Type.String(),
     call: Type.Object({ call: Type.String() }, { additionalProperties: true }),
     done: Type.Boolean(),
+    invalidations: Type.Optional(Type.Array(InvalidationEntry, { description: 'of one under way: so far' })),
+    log: Type.Optional(Type.Array(LogEntry)),
+    ...optional(KERNEL_EFFECTS),
     answer: Type.Optional(
       Type.Object(
         { status: Type.Integer(), body: Type.Object({}, { additionalProperties: true }) },

@@ -33,9 +33,7 @@ export const deviceCalls = {
     on: 'host',
     args: {
       device: Type.Optional(Id),
-      kind: Type.Optional(
-        Type.Union([Type.Literal('mdev'), Type.Literal('vfio-pci')], { description: '"mdev" or "vfio-pci"' }),
-      ),
+      kind: Type.Optional(oneOf('mdev', 'vfio-pci', 'noiommu')),
       driver: Type.Optional(Driver),
       group: Type.Optional(GroupId),
       boundTo: Type.Optional(Binding),
@@ -51,9 +49,26 @@ export const deviceCalls = {
     args: { to: Binding },
   }),
   'remove-device': call({
-    about: 'Takes the device away.',
+    about:
+      'Takes the device away. The kernel waits until nobody has it open (5.10: and its group left its container), and asks the driver every 10 s; `ifOpen: "refuse"` is EBUSY at once.',
     on: 'device',
+    args: { ifOpen: Type.Optional(oneOf('wait', 'refuse')) },
     rest: { method: 'DELETE', url: '/v1/devices/:device', status: 204 },
+  }),
+  'set-memory-enable': call({
+    about: 'The memory bit of the PCI command register, through the device’s file: whether its BARs answer.',
+    on: 'device',
+    args: { on: Type.Boolean() },
+  }),
+  'set-request-channel': call({
+    about:
+      'VFIO_DEVICE_SET_IRQS of VFIO_PCI_REQ_IRQ_INDEX: an eventfd that is signalled when the device is to be let go.',
+    on: 'device',
+  }),
+  'read-requests': call({
+    about: 'Reads and clears the eventfd of the request channel; 0 where nothing was signalled.',
+    on: 'device',
+    answer: { value: Count },
   }),
   'open-group': call({ about: 'Opens the file /dev/vfio/GROUP.', on: 'device' }),
   'close-group': call({
@@ -125,6 +140,7 @@ export const deviceCalls = {
       length: Type.Optional(Length),
       data: Type.Optional(Base64),
       fill: Type.Optional(Byte),
+      context: Type.Optional(oneOf('process', 'kthread')),
     },
     answer: { data: Type.Optional(Type.String()) },
     stack: driverThread('vfio_dma_rw'),

@@ -1,7 +1,7 @@
-import { type TObject, type TProperties, Type } from '@sinclair/typebox';
-import { AdvisoryEntry, InvalidationEntry, LogEntry, SplatReport } from '../answers.ts';
+import { type TObject, type TOptional, type TProperties, Type } from '@sinclair/typebox';
+import { AdvisoryEntry, InvalidationEntry, KERNEL_EFFECTS, LogEntry, SplatReport } from '../answers.ts';
 import { DRIVER_EFFECTS } from '../drivers/index.ts';
-import { closedObject, optional } from '../values.ts';
+import { closedObject, Id, optional } from '../values.ts';
 
 /** What a call is made on; its id is an argument of the same name. */
 export type CallTarget = 'host' | 'process' | 'container' | 'device' | 'fault';
@@ -24,6 +24,7 @@ export const SideEffects = {
   milliseconds: Type.Optional(
     Type.Number({ description: 'how long it slept or waited for those that sleep, of the host’s own time' }),
   ),
+  ...optional(KERNEL_EFFECTS),
   ...optional(DRIVER_EFFECTS),
 };
 
@@ -52,6 +53,12 @@ export interface CallEntry<
   readonly of?: readonly string[];
 }
 
+/** Who makes a call: an argument of every call that is not made on a process. */
+const Actor: { process: TOptional<typeof Id> } = { process: Type.Optional(Id) };
+
+/** The arguments of a call on T that has those of A. */
+type WithActor<T extends CallTarget, A extends TProperties> = T extends 'process' ? A : typeof Actor & A;
+
 /** What an entry says itself. */
 interface Given<T extends CallTarget, A extends TProperties, R extends TProperties>
   extends Pick<CallEntry, 'about' | 'by' | 'reads' | 'rest' | 'stack' | 'of'> {
@@ -67,10 +74,10 @@ export function call<
   const T extends CallTarget,
   A extends TProperties = Record<never, never>,
   R extends TProperties = Record<never, never>,
->({ args, answer, ...entry }: Given<T, A, R>): CallEntry<T, A, R> {
+>({ args, answer, ...entry }: Given<T, A, R>): CallEntry<T, WithActor<T, A>, R> {
   return {
     ...entry,
-    args: closedObject(args ?? ({} as A)),
+    args: closedObject({ ...args, ...(entry.on === 'process' ? {} : Actor) } as unknown as WithActor<T, A>),
     answer: Type.Object({ ...(answer ?? ({} as R)), ...SideEffects }),
   };
 }

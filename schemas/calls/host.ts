@@ -3,6 +3,9 @@ import { FaultFields } from '../faults.ts';
 import { Address64, Id } from '../values.ts';
 import { call } from './entry.ts';
 
+/** Longest sleep of one call, milliseconds. */
+export const SLEEP_MAX_MS = 60_000;
+
 /** Calls on the host itself. */
 export const hostCalls = {
   /** The process sleeps: deferred work of the driver models has time. */
@@ -10,7 +13,11 @@ export const hostCalls = {
     about: 'User space sleeps: deferred work of the driver models has time to run.',
     on: 'host',
     args: {
-      milliseconds: Type.Integer({ minimum: 0, maximum: 60_000, description: 'an integer from 0 to 60000' }),
+      milliseconds: Type.Integer({
+        minimum: 0,
+        maximum: SLEEP_MAX_MS,
+        description: `an integer from 0 to ${SLEEP_MAX_MS}`,
+      }),
     },
     rest: { method: 'POST', url: '/v1/sleep', status: 200 },
   }),
@@ -20,12 +27,21 @@ export const hostCalls = {
     args: {
       dmaEntryLimit: Type.Optional(Address64),
       allowUnsafeInterrupts: Type.Optional(Type.Boolean()),
+      enableUnsafeNoiommuMode: Type.Optional(Type.Boolean()),
       panicOnWarn: Type.Optional(Type.Boolean()),
       panicOnOops: Type.Optional(Type.Boolean()),
       warnOnPinnedUnmap: Type.Optional(Type.Boolean()),
       adviseNoCallback: Type.Optional(Type.Boolean()),
     },
     rest: { method: 'POST', url: '/v1/set-parameters', status: 200 },
+  }),
+  'kernel-taint': call({
+    about:
+      'The taint flags of the kernel: of warnings, of a BUG, and of user space that drives a device without IOMMU.',
+    on: 'host',
+    reads: true,
+    answer: { user: Type.Boolean(), warn: Type.Boolean(), die: Type.Boolean() },
+    rest: { method: 'POST', url: '/v1/kernel-taint', status: 200 },
   }),
   'add-fault': call({
     about:

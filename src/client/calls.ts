@@ -10,7 +10,13 @@ import {
   restOf,
 } from '../../schemas/calls.ts';
 import { Operation } from './operation.ts';
-import { type RawAnswer, type RequestOptions, succeeded, type Transport } from './transport.ts';
+import {
+  type RawAnswer,
+  type RequestOptions,
+  type RequestParts,
+  succeeded,
+  type Transport,
+} from './transport.ts';
 import type { Address } from './values.ts';
 
 /** A schema's type, with a bigint wherever it has an address or a size. */
@@ -79,7 +85,7 @@ export class CallObject<T extends CallTarget> {
   ): Promise<RawAnswer> {
     const { method, url } = restOf(name);
     const path = url.replace(/:\w+/, encodeURIComponent(this.id));
-    const body = method === 'POST' ? { body: args ?? {} } : {};
+    const body = method === 'POST' ? { body: args ?? {} } : { query: args as RequestParts['query'] };
     return this.transport.raw(String(method), path, { ...options, ...body, ...(headers ? { headers } : {}) });
   }
 }

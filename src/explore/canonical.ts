@@ -13,6 +13,7 @@ import { Iommu } from '../kernel/type1/iommu.ts';
 import { Device } from '../kernel/vfio/device.ts';
 import { Group } from '../kernel/vfio/group.ts';
 import { History } from '../kernel/vfio/history.ts';
+import { WaitQueue } from '../kernel/wait-queue.ts';
 import { Hash } from './hash.ts';
 import { shapeOf } from './shapes.ts';
 
@@ -37,6 +38,10 @@ const NOT_STATE = new Set([
   'deviceNames',
   'deviceCount',
   'processCount',
+  'mmCount',
+  'gone',
+  'exited',
+  'formerOwners',
   'callCount',
   'references',
 ]);
@@ -170,6 +175,7 @@ export class Canonical {
     if (object instanceof Task) return this.task;
     if (object instanceof EmulatedMemory) return this.memory;
     if (object instanceof History) return this.history;
+    if (object instanceof WaitQueue) return this.queue;
     if (object instanceof Scheduler || object === this.kernel) return this.opaque;
     if (object instanceof Device || object instanceof Group) return this.named;
     return object.constructor === Object ? this.fields : this.entity;
@@ -230,8 +236,14 @@ export class Canonical {
     this.hash.word(loss === null ? NO : YES);
   }
 
-  private memory({ regions }: EmulatedMemory): void {
-    this.list(regions);
+  private memory({ regions, isEmpty }: EmulatedMemory): void {
+    this.hash.word(isEmpty ? YES : NO);
+    for (const { store: _store, bar, ...region } of regions)
+      this.value({ ...region, bar: bar?.device ?? null });
+  }
+
+  private queue({ waiters }: WaitQueue): void {
+    this.hash.word(waiters.size);
   }
 
   private named(object: Device | Group): void {
@@ -299,6 +311,7 @@ export class Canonical {
           (mappings.vaddrInvalid(slot) ? 32 : 0) |
           (mappings.lockCap(slot) ? 64 : 0),
       );
+      if (iommu.ownerOf(slot) !== iommu.owner) this.value(iommu.ownerOf(slot));
       if (shapeMatters) hash.word(mappings.depthOf(slot) * 2 + (mappings.isRed(slot) ? 1 : 0));
       if (iommu.dirtyTracking) this.value(iommu.bitmapOf(slot));
       const root = mappings.pins[slot]!;
@@ -349,7 +362,7 @@ export class Canonical {
     hash.word(before ?? seen.size);
     if (before !== undefined) return;
     seen.set(pages, seen.size);
-    this.value(pages.process);
+    this.value(pages.owner);
     hash.word((pages.writable ? 1 : 0) | (pages.accounted ? 2 : 0));
     for (let at = accesses.first(pages.accesses); at !== NIL; at = accesses.next(at)) {
       hash.number(accesses.start[at]!);

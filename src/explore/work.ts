@@ -43,7 +43,13 @@ export class Work implements StartedCall {
     this.cancelled = true;
   }
 
+  readonly waitsForEvent = false;
+
   awaited(): void {}
+
+  lines(): readonly never[] {
+    return [];
+  }
 
   delivered(): readonly never[] {
     return [];

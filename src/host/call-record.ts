@@ -14,8 +14,8 @@ export class CallRecord {
   errno: string | null = null;
   /** What it answered, where that is small and all there is to be said of it; null otherwise. */
   value: CallResult | null = null;
-  /** locked_vm of process p0 when nothing moved any more, pages. */
-  lockedPages = 0;
+  /** locked_vm of its process when nothing moved any more, pages; null: the process has exited. */
+  lockedPages: number | null = null;
 
   private constructor(
     readonly object: CallTask['object'],

@@ -1,7 +1,7 @@
 import { type CallName, stackOf } from '../../schemas/calls.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
 import type { Generation } from '../kernel/generations/index.ts';
-import { type LogEntry, MASKED_TASK, type SplatEvent } from '../kernel/splats.ts';
+import { type LogEntry, MASKED_TASK, MASKED_USER, type SplatEvent } from '../kernel/splats.ts';
 import type { CallTask } from '../machine/call-task.ts';
 import type { MachineListener } from '../machine/listener.ts';
 import type { Journal } from './journal.ts';
@@ -35,7 +35,12 @@ function consoleText(shown: ConsoleEntry, gen: Generation): string[] {
 
 function lines({ entry, module, call, current, callback, tasks, taint }: ConsoleEntry, gen: Generation) {
   const first = consoleLine(entry, current, gen);
-  if ('text' in entry) return [first.replace(MASKED_TASK, `${current.comm} (${current.pid})`)];
+  if ('text' in entry)
+    return [
+      first
+        .replace(MASKED_TASK, `${current.comm} (${current.pid})`)
+        .replace(MASKED_USER, `${current.comm}:${current.pid}`),
+    ];
   if (entry.kind === 'DEADLOCK') {
     return entry.tasks.flatMap(({ call: its, device, holds, waitsFor }, i) => [
       `INFO: task ${tasks[i]!.comm}:${tasks[i]!.pid} blocked for more than 120 seconds.`,
@@ -120,7 +125,7 @@ export class Console implements MachineListener {
       call: task.call,
       current: currentOf(task),
       callback: callback?.driver && dmaUnmapOf(callback.driver),
-      tasks: tasks.map((one) => currentOf(one as CallTask)),
+      tasks: tasks.map((one) => currentOf(one)),
       taint: [...task.kernel.taint],
     });
     if (this.entries.length > CONSOLE_SPLATS) this.entries.shift();

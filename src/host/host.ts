@@ -103,7 +103,12 @@ export class Host {
     const { rig, limits, policy, log, webhooks, delays, pauses, metrics, realMemory, traceOverflow } =
       this.options;
     const journal = new Journal(limits.journal);
-    const trace = new TraceRecorder(() => machine.lockedPages, limits.trace, fromNothing, traceOverflow);
+    const trace = new TraceRecorder(
+      (id) => machine.kernel.processes.get(id)?.lockedVm ?? null,
+      limits.trace,
+      fromNothing,
+      traceOverflow,
+    );
     const console = new Console(journal);
     const findings = new Findings();
     const waiting = new Waiting();

@@ -1,6 +1,7 @@
 import type { Generation } from '../kernel/generations/index.ts';
 import { splatDetails } from '../kernel/splat-report.ts';
 import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
+import type { Task } from '../kernel/task.ts';
 import type { CallTask } from '../machine/call-task.ts';
 
 /** A logger, as pino's. */
@@ -18,10 +19,12 @@ export interface Current {
   readonly pid: number;
 }
 
-/** The thread a call runs in: of the process that opened its container, or of the first one. */
-export function currentOf({ container, thread, kernel }: CallTask): Current {
-  const opened = container === undefined ? undefined : kernel.containers.get(container)?.process;
-  const { comm, pid } = opened ?? kernel.processes.get('p0')!;
+/** Who runs where no process does. */
+const KTHREAD: Current = { comm: 'kworker/0:1', pid: 23 };
+
+/** The thread a call runs in: of the process that makes it, or of the kernel. */
+export function currentOf({ process, thread }: Task): Current {
+  const { comm, pid } = process ?? KTHREAD;
   return thread === 0 ? { comm, pid } : { comm: `${comm.slice(0, 12)}-${thread}`, pid: pid + thread };
 }
 

@@ -71,6 +71,16 @@ export class RealMemory implements ProcessMemory {
     return 0;
   }
 
+  devicePages(): number {
+    return 0;
+  }
+
+  deviceFrame(): null {
+    return null;
+  }
+
+  faultToWrite(): void {}
+
   /** The areas that have a page in [from, to), lowest first. */
   private areas(from: number, to: number): Area[] {
     const text = this.readMaps();

@@ -1,4 +1,5 @@
 import type { CallObject } from '../../schemas/calls.ts';
+import { DRIVER_EFFECTS } from '../../schemas/drivers/index.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { CallTask } from '../machine/call-task.ts';
@@ -48,14 +49,14 @@ export class TraceRecorder implements MachineListener {
   private dropped = 0;
 
   /**
-   * @param lockedPages locked_vm of process p0, pages
+   * @param lockedPages locked_vm of a process, pages; null where there is none of that id
    * @param capacity number of steps kept; a trace that would be longer is cut at its end, or its steps so far are
    *   given to `overflow`
    * @param fromNothing whether the host is as after a reset; where it was restored from a snapshot, the trace
    *   does not begin at its beginning, and counts as cut
    */
   constructor(
-    private readonly lockedPages: () => number,
+    private readonly lockedPages: (process: string) => number | null,
     private readonly capacity: number,
     private readonly fromNothing: boolean,
     private readonly overflow: ((steps: Step[]) => void) | null = null,
@@ -71,11 +72,11 @@ export class TraceRecorder implements MachineListener {
     const name = `a${this.asyncCount++}`;
     const shown = nothingShown();
     this.waiting.set(task, { name, shown });
-    const happened = { invalidations: task.delivered(), effects: task.effects };
+    const happened = { invalidations: task.delivered(), log: task.lines(), effects: task.effects };
     this.write({
       ...portable(task.object),
       async: name,
-      expect: expectationOf(observationOf(null, happened, shown, 0)),
+      expect: expectationOf(observationOf(null, happened, shown, NOT_YET)),
     });
   }
 
@@ -126,10 +127,12 @@ export class TraceRecorder implements MachineListener {
   private settle(): void {
     const { unsettled } = this;
     if (unsettled.length === 0) return;
-    const lockedPages = this.lockedPages();
     for (const one of unsettled) {
-      if (one instanceof CallRecord) one.lockedPages = lockedPages;
-      else if (one.expect && !one.expect.killed) one.expect.lockedPages = lockedPages;
+      if (one instanceof CallRecord) one.lockedPages = this.lockedPages(actorOf(one.object));
+      else if (one.expect && !one.expect.killed) {
+        const lockedPages = this.lockedPages(actorOf(one));
+        if (lockedPages !== null) one.expect.lockedPages = lockedPages;
+      }
     }
     unsettled.length = 0;
     for (const { step, kernel, devices } of this.changed.splice(0)) {
@@ -142,7 +145,7 @@ export class TraceRecorder implements MachineListener {
 
   /** The step tells the states of the driver models' devices that the call had to do with. */
   private tellStates({ kernel, device, effects, invalidations }: CallTask, step: Step): void {
-    if (!effects) return;
+    if (!effects || !Object.keys(effects).some((field) => field in DRIVER_EFFECTS)) return;
     const devices = new Set((effects.vfio ?? []).flatMap((call) => call.device ?? []));
     for (const called of invalidations) devices.add(called.device);
     if (device !== undefined) devices.add(device);
@@ -191,6 +194,14 @@ function isForWebhook({ machine, object: { call, device } }: CallTask): boolean 
   return machine.kernel.devices.get(device as string)?.driver.config?.type === 'webhook';
 }
 
+/** The process whose locked pages a step shows. */
+function actorOf({ process }: CallObject): string {
+  return typeof process === 'string' ? process : 'p0';
+}
+
+/** The pages that are locked when nothing moves any more. */
+const NOT_YET = { lockedPages: null, lockedPagesOf: {} };
+
 /** A call as a trace has it: without secrets, and with a driver and memory that need nobody outside. */
 function portable(call: CallObject): CallObject {
   const driver = call.driver as { type?: string; openDevice?: boolean; closeDevice?: boolean } | undefined;
@@ -213,12 +224,15 @@ function portable(call: CallObject): CallObject {
 function expectationFor(task: CallTask, shown: Shown): Expectation {
   const answer = task.answer!;
   const plain = shown.invalidations === 0 && shown.log === 0 ? plainExpectation(answer) : null;
-  return plain ?? expectationOf(observationOf(answer, answer, shown, 0));
+  return plain ?? expectationOf(observationOf(answer, answer, shown, NOT_YET));
 }
 
 /** A step as a reader gets it. */
 function written(step: Step | CallRecord): Step {
   if (!(step instanceof CallRecord)) return step;
   const { object, value, lockedPages } = step;
-  return { ...portable(object), expect: { ...plainExpectationOf(value!), lockedPages } };
+  return {
+    ...portable(object),
+    expect: { ...plainExpectationOf(value!), ...(lockedPages === null ? {} : { lockedPages }) },
+  };
 }

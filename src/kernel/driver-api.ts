@@ -4,9 +4,9 @@ import { ERRNO, type Errno } from './errno.ts';
 import type { GuestId } from './guest.ts';
 import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
+import { isBarFrame, ZERO_PFN } from './mm.ts';
 import { addressOf, hex } from './pages.ts';
 import { printDriver } from './printk.ts';
-import { ZERO_PFN } from './process.ts';
 import type { Splat, SplatDetails } from './splats.ts';
 import type { KernelStep, Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
@@ -156,10 +156,10 @@ export class TaskDriverApi extends TaskDriverTask implements DriverApi {
   }
 
   readPinned(pfn: number, offset: number, length: number): Uint8Array {
-    // Every mapping of a container is of one process, so the page frame is one of its pages.
-    const { process } = this.device.container!;
-    if (pfn === ZERO_PFN) return new Uint8Array(length);
-    return process.read(addressOf(pfn - process.pfnOf(0), offset), length);
+    if (pfn === ZERO_PFN || isBarFrame(pfn)) return new Uint8Array(length);
+    const processes = [this.device.container!.process, ...this.task.kernel.processes.values()];
+    const { mm } = processes.find(({ mm }) => mm.hasFrame(pfn)) ?? processes[0]!;
+    return mm.read(addressOf(pfn - mm.pfnOf(0), offset), length);
   }
 
   override warn(splat: Splat, details: SplatDetails = {}): void {

@@ -122,6 +122,10 @@ export interface DriverEffects {
   fsmEvents?: [state: string, event: string][];
   /** vfio-ccw: how often each device's I/O eventfd was signalled. */
   interruptsSignalled?: Record<string, number>;
+  /** Mdevs whose driver's close was called, in order. */
+  closedDevices?: string[];
+  /** Mdevs whose driver was asked to let go (`request`), in order. */
+  requests?: string[];
 }
 
 /** One access of dma_rw: bytes to write, or how many to read. */
@@ -166,6 +170,10 @@ export interface MdevDriver {
   noteUnpin?(iova: bigint, npage: number): boolean;
   /** Whether open and close are called for each device file, not only for the first and the last (mdev, 5.10). */
   readonly opensEachFile?: boolean;
+  /** Whether it has a request operation of which nothing is to be seen but that it was called. */
+  readonly hasRequest?: boolean;
+  /** Who removes its device closes the group's file first, as the recordings of it do (remove-recreate). */
+  readonly closesGroupFirst?: boolean;
   /** Told of the device it is for, before anything else. */
   attachTo?(device: Device): void;
   /** The mdev driver's probe. An errno undoes the making of the device. */

@@ -3,19 +3,22 @@ import { moduleOf, TaskDriverApi, TaskDriverTask } from './driver-api.ts';
 import { DriverOps } from './driver-ops.ts';
 import { EmulatedMemory } from './emulated-memory.ts';
 import type { Errno } from './errno.ts';
+import { OpenFile } from './files.ts';
 import type { Generation } from './generations/generation.ts';
 import { type GuestId, ownGuestId } from './guest.ts';
 import type { IommuHardware } from './iommu/hardware.ts';
 import { IOMMUFD_CONTAINER } from './iommufd/index.ts';
 import type { ProcessMemory } from './memory.ts';
-import { Process } from './process.ts';
+import { Mm } from './mm.ts';
+import { type MappingOwner, Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
 import { PROPOSALS } from './splats.ts';
 import type { KernelStep, Task } from './task.ts';
 import { TYPE1_CONTAINER } from './type1/index.ts';
 import type { IommuLimits } from './type1/iommu.ts';
 import type { Container } from './vfio/container.ts';
-import { Device } from './vfio/device.ts';
+import { releaseContainer } from './vfio/container-file.ts';
+import { Device, type DeviceKind } from './vfio/device.ts';
 import { Group } from './vfio/group.ts';
 import type { ContainerProvider } from './vfio/iommu-ops.ts';
 
@@ -25,6 +28,8 @@ export interface KernelLimits extends IommuLimits {
   readonly residentPages: number;
   /** References to pages that drivers hold, over all containers. */
   readonly pins: number;
+  /** Memory regions of one process. */
+  readonly regions: number;
 }
 
 /** Who serves /dev/vfio/vfio, by the names generations use. */
@@ -32,6 +37,9 @@ const CONTAINER_PROVIDERS: Readonly<Record<Generation['containerOf'], ContainerP
   type1: TYPE1_CONTAINER,
   iommufd: IOMMUFD_CONTAINER,
 };
+
+/** Devices that are remembered after they are gone. */
+const GONE_KEPT = 1024;
 
 /** Default of the module parameter dma_entry_limit. */
 const DMA_ENTRY_LIMIT = 65535;
@@ -50,18 +58,25 @@ export class Kernel {
   dmaEntryLimit = DMA_ENTRY_LIMIT;
   /** Module parameter allow_unsafe_interrupts, looked at whenever a group behind an IOMMU is attached. */
   allowUnsafeInterrupts = false;
+  /** Module parameter enable_unsafe_noiommu_mode, looked at by binds, CHECK_EXTENSION and SET_IOMMU. */
+  enableUnsafeNoiommuMode = false;
   /** The thread's proposal: warn after a round that leaves pins (P2). */
   warnOnPinnedUnmap = false;
   /** Whether an unmap beside open devices that calls nobody back says why (NO_CALLBACK). */
   adviseNoCallback = false;
   /** Fault injection: whether the next callback to a device returns without the driver having seen it. */
   dropsCallback: (device: Device) => boolean = () => false;
-  /** Taint flags set so far: `W` after a warning, `D` after a BUG. */
-  readonly taint = new Set<'W' | 'D'>();
+  /** Taint flags set so far: `W` after a warning, `D` after a BUG, `U` of a device without an IOMMU. */
+  readonly taint = new Set<'W' | 'D' | 'U'>();
   /** Once-only warnings that have been printed: ids, with the caller where each has a flag of its own. */
   readonly fired = new Set<string>();
   /** What drivers did that answers show. */
   readonly ops = new DriverOps();
+  /** Of a host that was restored: processes that have exited, and whose mappings are, by numbers. */
+  readonly exited: Process[] = [];
+  readonly formerOwners = new Map<string, MappingOwner>();
+  /** Devices that were removed last: who names one means its group's file, which may still be open. */
+  readonly gone = new Map<string, Device>();
   /** Ids of devices by number, also of those that are gone: pins may still be theirs. */
   readonly deviceNames = new Map<number, string>();
   /** What all devices of a driver model share, by the model's type: its hardware, its workqueue. */
@@ -72,7 +87,9 @@ export class Kernel {
   deviceCount = 0;
   /** Calls made so far. */
   callCount = 0;
-  private processCount = 0;
+  /** Processes made so far, and memories: the next one's number. */
+  processCount = 0;
+  mmCount = 0;
 
   constructor(
     readonly gen: Generation,
@@ -87,36 +104,47 @@ export class Kernel {
   }
 
   /** Makes a process; its memory is emulated unless given. */
-  createProcess(id: string, memory: ProcessMemory = new EmulatedMemory(this.limits.residentPages)): Process {
-    const process = new Process(id, this.processCount++, memory);
+  createProcess(id: string, memory: ProcessMemory = this.newMemory()): Process {
+    const process = new Process(id, this.processCount++, this.newMm(memory));
     this.processes.set(id, process);
     return process;
   }
 
+  newMemory(): EmulatedMemory {
+    return new EmulatedMemory(this.limits.residentPages, this.limits.regions);
+  }
+
+  newMm(memory: ProcessMemory): Mm {
+    return new Mm(this.mmCount++, memory);
+  }
+
+  /** vfio_fops_open. */
   openContainer(id: string, process: Process): Container {
+    const container = this.makeContainer(id, process);
+    container.file = new OpenFile(container, process, (task) => releaseContainer(task, container));
+    process.files.add(container.file);
+    return container;
+  }
+
+  /** A container without a file. */
+  makeContainer(id: string, process: Process): Container {
     const container = CONTAINER_PROVIDERS[this.gen.containerOf].openContainer(this, id, process);
     this.containers.set(id, container);
     return container;
   }
 
   /** The group of that id, where a device of it is there already; otherwise a new one. */
-  groupOf(id: string, iommu: IommuHardware | null): Group {
+  groupOf(id: string, iommu: IommuHardware | null, noIommu = false): Group {
     for (const { group } of this.devices.values()) if (group.id === id) return group;
-    return new Group(id, iommu);
+    return new Group(id, iommu, noIommu);
   }
 
-  createDevice(id: string, kind: 'mdev' | 'vfio-pci', driver: MdevDriver, group: Group): Device {
+  createDevice(id: string, kind: DeviceKind, driver: MdevDriver, group: Group): Device {
     return this.restoreDevice(id, this.deviceCount++, kind, driver, group);
   }
 
   /** A device with the number it had. */
-  restoreDevice(
-    id: string,
-    number: number,
-    kind: 'mdev' | 'vfio-pci',
-    driver: MdevDriver,
-    group: Group,
-  ): Device {
+  restoreDevice(id: string, number: number, kind: DeviceKind, driver: MdevDriver, group: Group): Device {
     const device = new Device(id, number, kind, driver, group);
     this.deviceNames.set(number, id);
     this.devices.set(id, device);
@@ -125,12 +153,13 @@ export class Kernel {
   }
 
   /** A device is there no longer. Pins may still be its. */
-  forget({ id, group }: Device): void {
+  forget(device: Device): void {
+    const { id, group } = device;
     this.devices.delete(id);
-    group.devices.splice(
-      group.devices.findIndex((device) => device.id === id),
-      1,
-    );
+    this.gone.delete(id);
+    this.gone.set(id, device);
+    if (this.gone.size > GONE_KEPT) this.gone.delete(this.gone.keys().next().value!);
+    group.devices.splice(group.devices.indexOf(device), 1);
   }
 
   /** The guest that a device's group was given to; unless somebody said otherwise, a guest of its own. */
@@ -174,6 +203,7 @@ export class Kernel {
   }
 
   closeDevice(task: Task, device: Device): KernelStep<void> {
+    if (device.kind === 'mdev') noteEffect(task, 'closedDevices', device.id);
     return device.driver.closeDevice(this.driverApi(task, device));
   }
 
@@ -186,4 +216,11 @@ export class Kernel {
   driverApi(task: Task, device: Device): DriverApi {
     return new TaskDriverApi(task, device);
   }
+}
+
+/** Notes what a driver was called for. */
+export function noteEffect(task: Task, list: 'closedDevices' | 'requests', device: string): void {
+  task.effects ??= {};
+  task.effects[list] ??= [];
+  task.effects[list].push(device);
 }

@@ -26,10 +26,11 @@ function holders(kernel: Kernel, process: Process): string {
   const held: string[] = [];
   let left = LOOKED_AT;
   for (const container of kernel.containers.values()) {
-    if (container.process !== process || !container.view) continue;
+    if (!container.view) continue;
     const charged: { range: string; pages: number }[] = [];
-    for (const { iova, size, lockedPages } of container.view.mappings()) {
+    for (const { iova, size, owner, lockedPages } of container.view.mappings()) {
       if (left-- <= 0) break;
+      if (owner !== process) continue;
       const pages = lockedPages();
       if (pages > 0) charged.push({ range: `${hex(iova)}+${hex(size)}`, pages });
     }

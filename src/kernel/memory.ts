@@ -18,6 +18,15 @@ export interface ProcessMemory {
    */
   zeroPages(page: number, count: number): number;
 
+  /** How many of them are a device's (VM_PFNMAP): they have no struct page, and are never charged (mem-device-pci). */
+  devicePages(page: number, count: number): number;
+
+  /** The page frame of a device's page; null for any other. */
+  deviceFrame(page: number): number | null;
+
+  /** A page fault that writes to the pages [page, page+count), which are accessible: none is the zero page any more. */
+  faultToWrite(page: number, count: number): void;
+
   /** Copies bytes out. The range must be accessible. */
   read(address: bigint, length: number): Uint8Array;
 

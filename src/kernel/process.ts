@@ -1,28 +1,30 @@
-import { EmulatedMemory } from './emulated-memory.ts';
-import type { Errno } from './errno.ts';
-import type { ProcessMemory } from './memory.ts';
-import { offsetInPage, PAGE_SIZE, pageOf, TOP_PAGE } from './pages.ts';
+import type { EmulatedMemory } from './emulated-memory.ts';
+import { FileTable } from './files.ts';
+import type { Mm } from './mm.ts';
+import { pageOf } from './pages.ts';
 
 /** Pid of process 0, and the distance between processes: more than calls may be under way at once. */
 const FIRST_PID = 1000;
 const PIDS_PER_PROCESS = 2048;
 
-/** First host page frame of process 0, and the distance between processes, in pages. */
-const PFN_BASE = 0x100000;
-/** Host page frame of the shared zero page (`my_zero_pfn`). */
-export const ZERO_PFN = 0xfff;
-const PFN_PER_PROCESS = 2 ** 36;
+/** Whose a mapping is: the process whose limit holds, and the memory whose pages are pinned and counted. */
+export interface MappingOwner {
+  readonly process: Process;
+  readonly mm: Mm;
+}
 
-/** A user-space process: its memory, its locked_vm and its limit (the kernel's mm, task and rlimit in one). */
+/** A user-space process: its memory, its limit, its capabilities, its open files (struct task_struct). */
 export class Process {
-  /** mm->locked_vm, pages. */
-  lockedVm = 0;
-  /** mm->pinned_vm, pages: only iommufd counts in it. */
-  pinnedVm = 0;
   /** RLIMIT_MEMLOCK in bytes; null is RLIM_INFINITY. */
   memlock: bigint | null = null;
   /** Whether the process has CAP_IPC_LOCK, which lifts RLIMIT_MEMLOCK. */
   capIpcLock = true;
+  /** Whether it has CAP_SYS_RAWIO, without which it may not use a device without an IOMMU. */
+  capSysRawio = true;
+  /** Whether it has not exited. */
+  alive = true;
+  readonly files: FileTable = new FileTable();
+  private current: MappingOwner;
 
   /**
    * @param id the name clients use
@@ -31,12 +33,32 @@ export class Process {
   constructor(
     readonly id: string,
     readonly number: number,
-    readonly memory: ProcessMemory,
-  ) {}
+    mm: Mm,
+  ) {
+    this.current = { process: this, mm };
+  }
+
+  /** Its memory. */
+  get mm(): Mm {
+    return this.current.mm;
+  }
+
+  /** Whose the mappings are that it makes now: the same object until it has another memory. */
+  get owner(): MappingOwner {
+    return this.current;
+  }
 
   /** Its memory where that is emulated; null where it is a real process's. */
   get emulated(): EmulatedMemory | null {
-    return this.memory instanceof EmulatedMemory ? this.memory : null;
+    return this.mm.emulated;
+  }
+
+  /** locked_vm and pinned_vm of its memory, pages. */
+  get lockedVm(): number {
+    return this.mm.lockedVm;
+  }
+  get pinnedVm(): number {
+    return this.mm.pinnedVm;
   }
 
   /** Its name as the console has it (`comm`, at most 15 characters). */
@@ -60,55 +82,9 @@ export class Process {
     this.capIpcLock = bytes === null;
   }
 
-  /** Whether a page fault would find the page accessible: one of the bits of `anyOf` (PROT_*) is set. */
-  allows(page: number, anyOf: number): boolean {
-    return this.memory.accessiblePages(page, 1, anyOf) === 1;
-  }
-
-  /** How many of the pages [page, page+count) are accessible so, from the first one up to a fault. */
-  accessiblePages(page: number, count: number, anyOf: number): number {
-    return this.memory.accessiblePages(page, count, anyOf);
-  }
-
-  /**
-   * Whether a page is the shared zero page: memory that nobody ever wrote. An aligned 2 MiB of it is one huge zero
-   * page, which is memory like any other (mem-00008, mem-00036).
-   */
-  isZeroPage(page: number): boolean {
-    return this.zeroPages(page, 1) === 1;
-  }
-
-  /** How many of the pages [page, page+count) are the shared zero page. */
-  zeroPages(page: number, count: number): number {
-    return this.memory.zeroPages(page, count);
-  }
-
-  /** How many of the bytes [address, address+length) a copy would reach before it faults. */
-  accessibleBytes(address: bigint, length: number, anyOf: number): number {
-    const offset = offsetInPage(address);
-    const pages = Math.ceil((offset + length) / PAGE_SIZE);
-    const fit = Math.min(pages, TOP_PAGE - pageOf(address));
-    const reached = this.accessiblePages(pageOf(address), fit, anyOf) * PAGE_SIZE - offset;
-    return Math.max(0, Math.min(length, reached));
-  }
-
-  /** Host page frame of a page: one fixed frame a page, neighbours next to each other. */
-  pfnOf(page: number): number {
-    return PFN_BASE + this.number * PFN_PER_PROCESS + page;
-  }
-
-  /** Copies bytes out. The range must be accessible. */
-  read(address: bigint, length: number): Uint8Array {
-    return this.memory.read(address, length);
-  }
-
-  /** Copies bytes in; refused as ProcessMemory says. */
-  write(address: bigint, data: Uint8Array): Errno | null {
-    return this.memory.write(address, data);
-  }
-
-  /** Sets bytes to one value; refused as ProcessMemory says. */
-  fill(address: bigint, length: number, byte: number): Errno | null {
-    return this.memory.fill(address, length, byte);
+  /** exec_mmap: other memory from now on. Nobody has the one it had any more. */
+  takeMm(mm: Mm): void {
+    this.mm.alive = false;
+    this.current = { process: this, mm };
   }
 }

@@ -3,6 +3,7 @@ import { findCycle, reportDeadlock } from './deadlock.ts';
 import { type Lock, Wedged } from './lock.ts';
 import type { SplatEvent } from './splats.ts';
 import { KernelBug, type KernelStep, RESCHED, type Task, type TaskEnd } from './task.ts';
+import type { WaitQueue } from './wait-queue.ts';
 
 /** Says when long work is to stop for a while, so that others on the thread have their turn. */
 export interface Pauses {
@@ -64,18 +65,38 @@ export class Scheduler {
       const next = this.firstToWake();
       if (!next) return;
       this.now = next.sleepsUntil!;
-      next.sleepsUntil = null;
+      this.leaveQueue(next);
       this.drain(next);
     }
   }
 
-  /** Of the tasks that wake up first, the one that stopped first. */
+  /** wake_up of everybody who waits at a queue. */
+  wake(queue: WaitQueue): void {
+    for (const task of [...queue.waiters]) {
+      this.leaveQueue(task);
+      this.drain(task);
+    }
+  }
+
+  private leaveQueue(task: Task): void {
+    task.waitsAt?.waiters.delete(task);
+    task.waitsAt = null;
+    task.sleepsUntil = null;
+  }
+
+  /**
+   * Of the tasks that wake up first, the one that stopped first; null where nobody sleeps but those who wait for
+   * something to happen, which they would do for ever.
+   */
   private firstToWake(): Task | null {
     let first: Task | null = null;
+    let sleeps = false;
     for (const task of this.stopped) {
-      if (task.sleepsUntil !== null && (!first || task.sleepsUntil < first.sleepsUntil!)) first = task;
+      if (task.sleepsUntil === null) continue;
+      if (!task.waitsAt) sleeps = true;
+      if (!first || task.sleepsUntil < first.sleepsUntil!) first = task;
     }
-    return first;
+    return sleeps ? first : null;
   }
 
   /** Resumes a task whose callback has returned. */
@@ -180,6 +201,11 @@ export class Scheduler {
       } else if ('sleep' in value) {
         this.stopped.add(task);
         task.sleepsUntil = this.now + value.sleep;
+      } else if ('until' in value) {
+        this.stopped.add(task);
+        task.waitsAt = value.until;
+        value.until.waiters.add(task);
+        task.sleepsUntil = value.timeoutMs === null ? null : this.now + value.timeoutMs;
       } else {
         this.stopped.add(task);
         task.callback = value.callback;
@@ -204,7 +230,7 @@ export class Scheduler {
     if (this.stopped.size > 0) this.stopped.delete(task);
     task.end = end;
     task.waitsFor = null;
-    task.sleepsUntil = null;
+    this.leaveQueue(task);
     task.callback = null;
     task.onEnd();
   }

@@ -244,3 +244,5 @@ export function prWarnText(id: 'L1' | 'L2', site: SplatSite, limitBytes: bigint)
 
 /** What stands for a task's name and pid in the text of a pr_warn. */
 export const MASKED_TASK = 'COMM (PID)';
+/** The same as it stands in other lines. */
+export const MASKED_USER = 'COMM:PID';

@@ -6,17 +6,21 @@ import type { Kernel } from './kernel.ts';
 import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
 import { type Lock, Wedged } from './lock.ts';
 import { bug, prWarnLimit, splatOf, warn } from './printk.ts';
+import type { Process } from './process.ts';
 import type { Splat, SplatDetails, SplatEvent, SplatId } from './splats.ts';
 import type { Device } from './vfio/device.ts';
+import type { WaitQueue } from './wait-queue.ts';
 
 /**
- * Where a kernel operation stops: at a lock somebody holds, in a callback to the outside, to sleep (milliseconds), or
- * (`RESCHED`) to go on at once, unless others on this thread are to have their turn.
+ * Where a kernel operation stops: at a lock somebody holds, in a callback to the outside, to sleep (milliseconds), at a
+ * wait queue, until it is woken or the time is over (null: no time), or (`RESCHED`) to go on at once, unless others on
+ * this thread are to have their turn.
  */
 type Suspension =
   | { wait: Lock; shared?: boolean }
   | { callback: PendingCallback }
   | { sleep: number }
+  | { until: WaitQueue; timeoutMs: number | null }
   | typeof RESCHED;
 
 /** cond_resched, in the middle of long work: locks stay held. A task yields it where `worked` says so. */
@@ -71,9 +75,15 @@ export class Task {
   waitsFor: Lock | null = null;
   /** When it wakes up, milliseconds; null: it does not sleep. */
   sleepsUntil: number | null = null;
+  /** The queue it waits at; null: at none. */
+  waitsAt: WaitQueue | null = null;
   callback: PendingCallback | null = null;
   /** What the last callback to the outside was answered. */
   callbackReturn: CallbackReturn = NOTHING_SAID;
+  /** The process that makes the call (`current`), or in whose context the driver runs; null: a kernel thread. */
+  process: Process | null;
+  /** Whether the call says itself which process that is. */
+  namesProcess = false;
   /** Which of its process's threads it runs in: the lowest that none under way runs in. */
   thread = 0;
   /** The rest of its way; null before it starts and once it has ended. */
@@ -92,6 +102,7 @@ export class Task {
     readonly byDriver: boolean = false,
   ) {
     this.number = ++kernel.callCount;
+    this.process = kernel.processes.get('p0') ?? null;
   }
 
   /** What it made the kernel print. */

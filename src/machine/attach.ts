@@ -36,14 +36,16 @@ function attach(machine: Machine, call: CallObject): Plan {
   const group = machine.device(device).group.id;
   const hasIommu = machine.container(container).iommu !== null;
   // With a guest that its driver does not take, the group stays for another one (recordings no-guest, guest-twice).
-  const undo = (call: string) => (guest === undefined ? { undo: { call, device } } : {});
+  const { id } = machine.container(container).process;
+  const by = id === 'p0' ? {} : { process: id };
+  const undo = (call: string) => (guest === undefined ? { undo: { call, device, ...by } } : {});
   return {
     parts: [
-      { do: { call: 'open-group', device }, ...undo('close-group') },
-      { do: { call: 'set-container', device, container }, ...undo('unset-container') },
+      { do: { call: 'open-group', device, ...by }, ...undo('close-group') },
+      { do: { call: 'set-container', device, container, ...by }, ...undo('unset-container') },
       ...(hasIommu ? [] : [{ do: { call: 'set-iommu', container, type: 'type1v2' } }]),
       ...(guest === undefined ? [] : [{ do: { call: 'ap-set-guest', device, guest } }]),
-      { do: { call: 'open-device', device } },
+      { do: { call: 'open-device', device, ...by } },
     ],
     body: { container, device, group },
   };
@@ -103,6 +105,12 @@ export class Sequence implements StartedCall {
   delivered(): readonly InvalidationEntry[] {
     return this.invalidations;
   }
+
+  lines(): readonly LogEntry[] {
+    return this.log;
+  }
+
+  readonly waitsForEvent = false;
 
   awaited(): void {
     this.underway?.awaited();

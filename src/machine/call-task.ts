@@ -2,7 +2,7 @@ import type { CallObject } from '../../schemas/calls.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { PendingCallback } from '../kernel/callback.ts';
 import type { DriverEffects } from '../kernel/driver.ts';
-import type { SplatEvent } from '../kernel/splats.ts';
+import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
 import { type KernelStep, Task } from '../kernel/task.ts';
 import { type Answer, type InvalidationEntry, invalidationEntry, TaskAnswer } from './answer.ts';
 import type { DirectCall, PreparedCall } from './call-handler.ts';
@@ -17,8 +17,12 @@ export interface StartedCall {
   readonly answer: Answer | null;
   /** Callbacks delivered so far. */
   delivered(): readonly InvalidationEntry[];
+  /** What the kernel has printed because of it so far. */
+  lines(): readonly LogEntry[];
   /** What drivers did, of those that show it, so far as it is this call's to tell; null: nothing. */
   readonly effects: DriverEffects | null;
+  /** Whether it waits for something to happen, for which time must pass: a removal that asks again and again. */
+  readonly waitsForEvent: boolean;
   /** Somebody waits for the answer from now on: time passes for it. */
   awaited(): void;
   /** Calls `tell` with the answer, now where there is one. */
@@ -77,6 +81,10 @@ export class CallTask extends Task implements StartedCall {
     this.kernel.ops.take(this, this.background ? null : this);
   }
 
+  get waitsForEvent(): boolean {
+    return this.waitsAt !== null;
+  }
+
   awaited(): void {
     this.isAwaited = true;
     this.machine.await(this);
@@ -100,6 +108,10 @@ export class CallTask extends Task implements StartedCall {
       this.entries.push(invalidationEntry(invalidations[this.entries.length]!));
     }
     return this.entries;
+  }
+
+  lines(): readonly LogEntry[] {
+    return this.splats.map(({ entry }) => entry);
   }
 
   whenAnswered(tell: (answer: Answer) => void): void {

@@ -5,8 +5,6 @@ export interface MachineLimits extends KernelLimits {
   readonly processes: number;
   readonly containers: number;
   readonly devices: number;
-  /** Memory regions of one process. */
-  readonly regions: number;
   /** Rules of fault injection. */
   readonly faults: number;
   /** The largest bitmap one answer carries, bytes. */

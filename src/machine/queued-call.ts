@@ -1,5 +1,6 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { DriverEffects } from '../kernel/driver.ts';
+import type { LogEntry } from '../kernel/splats.ts';
 import type { Answer, InvalidationEntry } from './answer.ts';
 import type { StartedCall } from './call-task.ts';
 
@@ -43,6 +44,14 @@ export class QueuedCall implements StartedCall {
 
   get effects(): DriverEffects | null {
     return this.started?.effects ?? null;
+  }
+
+  lines(): readonly LogEntry[] {
+    return this.started?.lines() ?? [];
+  }
+
+  get waitsForEvent(): boolean {
+    return this.started?.waitsForEvent ?? false;
   }
 
   awaited(): void {

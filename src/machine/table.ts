@@ -26,6 +26,17 @@ const HANDLERS: CallHandlers<Exclude<CallName, Convenience>> = {
   ...driverCalls,
 };
 
+/** Calls that go through a group's file, which may be open when the device has gone. */
+const THROUGH_FILES: ReadonlySet<CallName> = new Set([
+  'open-group',
+  'close-group',
+  'set-container',
+  'unset-container',
+  'group-status',
+  'open-device',
+  'close-device',
+]);
+
 /** A call, ready to be checked and made. */
 export class KnownCall {
   /** What it is made on. */
@@ -72,7 +83,7 @@ export class KnownCall {
       case 'container':
         return machine.container(call.container as string);
       case 'device':
-        return machine.device(call.device as string);
+        return machine.device(call.device as string, THROUGH_FILES.has(this.name));
       case 'fault':
         return call.fault as string;
     }
@@ -84,11 +95,6 @@ const TABLE = new Map<string, KnownCall>(CALL_NAMES.map((name) => [name, new Kno
 /** The call of a name; undefined where there is none. */
 export function knownCall(name: unknown): KnownCall | undefined {
   return TABLE.get(name as string);
-}
-
-/** Throws a Refused that names the value and the rule where a value is not the arguments of a call. */
-export function checkArgs(name: CallName, args: unknown, where: string): void {
-  TABLE.get(name)!.checkArgs(args, where);
 }
 
 const checkId = validator(Id);

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { KERNEL_EFFECTS } from '../../schemas/answers.ts';
 import { DRIVER_EFFECTS, DRIVER_EXPECTED, DRIVER_OBSERVED } from '../../schemas/drivers/index.ts';
 import { comparableEffects } from './compare-effects.ts';
 import type { Expectation, Observation } from './scenario.ts';
@@ -139,6 +140,12 @@ export function compare(expect: Expectation, seen: Observation): Mismatch[] {
   check('invalidations', expect.invalidations ?? [], seen.invalidations);
   if (expect.log || !(expect.kernelLog || expect.devices)) check('log', expect.log ?? [], seen.log);
   compareModels(expect, seen, check);
+  for (const field of Object.keys(KERNEL_EFFECTS) as (keyof typeof KERNEL_EFFECTS)[]) {
+    if (expect[field] !== undefined) check(field, expect[field], seen.effects[field]);
+  }
+  // That user space has driven a device may be of a scenario before.
+  if (expect.user === false) check('user', false, body.user);
   if (expect.lockedPages !== undefined) check('lockedPages', expect.lockedPages, seen.lockedPages);
+  if (expect.lockedPagesOf) check('lockedPagesOf', expect.lockedPagesOf, seen.lockedPagesOf);
   return found;
 }

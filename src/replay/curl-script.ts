@@ -42,6 +42,9 @@ export function curlScript(scenario: Scenario): string {
 }
 
 function line(step: Step): string {
+  if (step.call === 'await' && step.timeoutMs !== undefined) {
+    return `call POST /v1/sleep ${quote(JSON.stringify({ milliseconds: step.timeoutMs }))}`;
+  }
   if (step.call === 'await') return `finish ${step.of}`;
   const { call, ...args } = callOf(step);
   const name = call as CallName;
@@ -53,8 +56,13 @@ function line(step: Step): string {
     delete args[target];
   }
   const body = JSON.stringify(args);
-  if (step.async !== undefined) return `begin ${step.async} ${method} ${path} ${quote(body)}`;
-  return method === 'POST' ? `call ${method} ${path} ${quote(body)}` : `call ${method} ${path}`;
+  if (method === 'POST') {
+    const begins = step.async === undefined ? 'call' : `begin ${step.async}`;
+    return `${begins} ${method} ${path} ${quote(body)}`;
+  }
+  const query = new URLSearchParams(args as Record<string, string>);
+  const whole = query.size > 0 ? quote(`${path}?${query}`) : path;
+  return step.async === undefined ? `call ${method} ${whole}` : `begin ${step.async} ${method} ${whole} '{}'`;
 }
 
 /** A word for sh, whatever is in it. */

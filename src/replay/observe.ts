@@ -24,13 +24,12 @@ export function nothingShown(): Shown {
  */
 export function observationOf(
   answer: Answer | null,
-  { invalidations, effects }: Happened,
+  { invalidations, log, effects }: Happened,
   shown: Shown,
-  lockedPages: number,
+  locked: Pick<Observation, 'lockedPages' | 'lockedPagesOf'>,
   devices: Observation['devices'] = {},
   models: Observation['models'] = {},
 ): Observation {
-  const log = answer ? answer.log : [];
   const how = answer?.end.how;
   if (answer?.end.how === 'crashed') throw answer.end.error;
   const observation: Observation = {
@@ -44,7 +43,7 @@ export function observationOf(
     effects: newEffects(effects, shown.effects),
     devices,
     models,
-    lockedPages,
+    ...locked,
   };
   shown.invalidations = invalidations.length;
   shown.log = log.length;
@@ -54,6 +53,7 @@ export function observationOf(
 /** What has happened of a call, be it answered or not. */
 interface Happened {
   readonly invalidations: readonly unknown[];
+  readonly log: readonly unknown[];
   readonly effects: DriverEffects | null;
 }
 
@@ -110,6 +110,6 @@ export function expectationOf(seen: Observation & { hangs?: boolean }): Expectat
   if (seen.invalidations.length > 0) expect.invalidations = seen.invalidations as never;
   if (seen.log.length > 0) expect.log = seen.log as never;
   // After a kill nothing was read any more.
-  if (!seen.killed) expect.lockedPages = seen.lockedPages;
+  if (!seen.killed && seen.lockedPages !== null) expect.lockedPages = seen.lockedPages;
   return expect;
 }

@@ -1,3 +1,5 @@
+import { SLEEP_MAX_MS } from '../../schemas/calls/host.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { StartedCall } from '../machine/call-task.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
@@ -40,23 +42,25 @@ export class ScenarioRun {
       if (!awaited) {
         throw Refused.badRequest(`step ${index}: await of "${step.of}", which was not started`);
       }
-      this.pending.delete(String(step.of));
-      awaited.started.awaited();
-      yield* this.toItsEnd();
-      if (!awaited.started.answer) yield* this.releaseHeld();
-      return { ...(yield* this.seen(awaited)), hangs: false };
+      if (step.timeoutMs === undefined) {
+        this.pending.delete(String(step.of));
+        awaited.started.awaited();
+        yield* this.toItsEnd();
+        if (!awaited.started.answer) yield* this.releaseHeld();
+      } else if (!awaited.started.answer) yield* this.passTime(step.timeoutMs);
+      return { ...(yield* this.seen(awaited, step)), hangs: false };
     }
     const looked: Looked = { started: this.start(step, index), shown: nothingShown() };
     yield* this.toItsEnd();
     if (step.async !== undefined) {
       this.pending.set(step.async, looked);
-      return { ...(yield* this.seen(looked)), hangs: false };
+      return { ...(yield* this.seen(looked, step)), hangs: false };
     }
-    if (looked.started.answer) return { ...(yield* this.seen(looked)), hangs: false };
+    if (looked.started.answer) return { ...(yield* this.seen(looked, step)), hangs: false };
     yield* this.releaseHeld();
     const both = [...this.pending.values(), looked];
     const hangs = both.every(({ started }) => isDeadlocked(started));
-    return { ...(yield* this.seen(looked)), hangs };
+    return { ...(yield* this.seen(looked, step)), hangs };
   }
 
   /** Work of the kernel that pauses goes on to its end. */
@@ -77,8 +81,8 @@ export class ScenarioRun {
     }
   }
 
-  private *seen(looked: Looked): Generator<void, Observation> {
-    const seen = this.look(looked);
+  private *seen(looked: Looked, step: Step): Generator<void, Observation> {
+    const seen = this.look(looked, step);
     const { data } = seen.body;
     if (typeof data !== 'string' || data.length < MUCH) return seen;
     yield;
@@ -102,18 +106,32 @@ export class ScenarioRun {
     }
   }
 
-  private look({ started, shown }: Looked): Observation {
-    const { kernel, lockedPages } = this.machine;
-    const happened = { invalidations: started.delivered(), effects: started.effects };
-    return observationOf(
-      started.answer,
-      happened,
-      shown,
-      lockedPages,
-      deviceStates(kernel),
-      modelStates(kernel),
-    );
+  /** The host's own time passes, as it does for who waits in vain. */
+  private *passTime(milliseconds: number): Generator<void, void> {
+    for (let left = milliseconds; left > 0; left -= SLEEP_MAX_MS) {
+      this.machine.start({ call: 'sleep', milliseconds: Math.min(left, SLEEP_MAX_MS) });
+      yield* this.toItsEnd();
+    }
   }
+
+  private look({ started, shown }: Looked, step: Step): Observation {
+    const { kernel } = this.machine;
+    const happened = {
+      invalidations: started.delivered(),
+      log: started.lines(),
+      effects: started.effects,
+    };
+    const process = kernel.processes.get(typeof step.process === 'string' ? step.process : 'p0');
+    const locked = {
+      lockedPages: process ? process.lockedVm : null,
+      lockedPagesOf: lockedPagesOf(kernel),
+    };
+    return observationOf(started.answer, happened, shown, locked, deviceStates(kernel), modelStates(kernel));
+  }
+}
+
+function lockedPagesOf({ processes }: Kernel): Record<string, number> {
+  return Object.fromEntries([...processes].map(([id, { lockedVm }]) => [id, lockedVm]));
 }
 
 function isDeadlocked({ answer }: StartedCall): boolean {

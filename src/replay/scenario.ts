@@ -6,7 +6,7 @@ import type { Expect } from '../../schemas/scenario.ts';
 export type Expectation = Static<typeof Expect>;
 
 /** A call with what it was answered; `async` names one that is not waited for, `await` waits for it. */
-export type Step = CallObject & { async?: string; of?: string; expect?: Expectation };
+export type Step = CallObject & { async?: string; of?: string; timeoutMs?: number; expect?: Expectation };
 
 /** A trace: calls in order. */
 export interface Scenario {
@@ -35,8 +35,10 @@ export interface Observation {
   devices: Readonly<Record<string, Record<string, unknown>>>;
   /** What else driver models show. */
   models: Readonly<Record<string, unknown>>;
-  /** The process's locked pages after the step. */
-  lockedPages: number;
+  /** Locked pages after the step of the process that made the call; null: it is gone. */
+  lockedPages: number | null;
+  /** Locked pages of every process that is there. */
+  lockedPagesOf: Readonly<Record<string, number>>;
 }
 
 /** A step without what belongs to the recording: the call object. */

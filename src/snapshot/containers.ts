@@ -11,6 +11,7 @@ export function saveContainer(container: Container, list: ListOf): SavedContaine
   return {
     container: id,
     process: process.id,
+    ...(process.alive ? {} : { processNumber: process.number }),
     open,
     groups: groups.map((group) => group.id),
     ...container.save(list),
@@ -25,9 +26,12 @@ export function* restoreContainer(
   saved: SavedContainer,
   where: string,
 ): Generator<void, void> {
-  const process = kernel.processes.get(saved.process);
+  const process =
+    saved.processNumber === undefined
+      ? kernel.processes.get(saved.process)
+      : kernel.exited.find(({ number }) => number === saved.processNumber);
   if (!process) throw wrong(`${where}/process`, `is "${saved.process}", which is no process of the snapshot`);
-  const container = kernel.openContainer(saved.container, process);
+  const container = kernel.makeContainer(saved.container, process);
   container.open = saved.open;
   checkDifferent(saved.groups, `${where}/groups`);
   for (const id of saved.groups) {

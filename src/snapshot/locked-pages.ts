@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel/kernel.ts';
+import type { Mm } from '../kernel/mm.ts';
 import { wrong } from '../kernel/saved/checks.ts';
 
 /**
@@ -6,13 +7,12 @@ import { wrong } from '../kernel/saved/checks.ts';
  * have more: kernels leak (a mapping that ends at 2^64, a pin left in a mapping that went).
  */
 export function checkLockedPages({ processes, containers }: Kernel, where: string): void {
-  const charged = new Map<object, number>();
+  const charged = new Map<Mm, number>();
   for (const container of containers.values()) {
-    const { process } = container;
-    charged.set(process, (charged.get(process) ?? 0) + container.chargedPages());
+    for (const [mm, pages] of container.chargedPages()) charged.set(mm, (charged.get(mm) ?? 0) + pages);
   }
   for (const [i, process] of [...processes.values()].entries()) {
-    const pages = charged.get(process) ?? 0;
+    const pages = charged.get(process.mm) ?? 0;
     if (process.lockedVm >= pages) continue;
     throw wrong(
       `${where}/${i}/lockedVm`,

@@ -1,11 +1,12 @@
 import type { SavedDevice, SavedGroup, SnapshotState } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
 import { createDriver } from '../drivers/index.ts';
+import { VfioPciDriver } from '../drivers/vfio-pci.ts';
 import { DEFAULT_IOMMU } from '../kernel/iommu/presets.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { checkAscending, checkDifferent, wrong } from '../kernel/saved/checks.ts';
 import { restoreLock } from '../kernel/saved/lock.ts';
-import type { Device } from '../kernel/vfio/device.ts';
+import { Device } from '../kernel/vfio/device.ts';
 import { Group } from '../kernel/vfio/group.ts';
 import { iommuOf } from '../machine/iommu.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -38,11 +39,14 @@ export function restoreDevices(m: Machine, state: SnapshotState, where: string):
     }
     const group = groups.get(device.group) ?? groupOf(kernel, its.group, its.at);
     groups.set(group.id, group);
-    if (group.emulated !== (device.kind === 'mdev') || (group.emulated && group.devices.length > 0)) {
+    const fits = group.emulated === (device.kind === 'mdev') && group.noIommu === (device.kind === 'noiommu');
+    const alone = group.emulated || group.noIommu;
+    if (!fits || (alone && group.devices.length > 0)) {
       throw wrong(`${at}/group`, `is "${device.group}", which has no place for it`);
     }
     restoreDevice(m, device, group, at);
   }
+  restoreGone(kernel, state, saved, groups, where);
   for (const { group, at } of saved.values()) {
     if (groups.has(group.group)) continue;
     groups.set(group.group, groupOf(kernel, group, at));
@@ -70,8 +74,8 @@ function checkNumbers(devices: readonly { number: number }[], count: number, whe
 
 function restoreDevice(m: Machine, saved: SavedDevice, group: Group, where: string): Device {
   const config = saved.driver;
-  if ((config === null) !== (saved.kind === 'vfio-pci')) {
-    throw wrong(`${where}/driver`, 'must be there for an mdev, and null for a vfio-pci device');
+  if ((config !== null) !== (saved.kind === 'mdev')) {
+    throw wrong(`${where}/driver`, 'must be there for an mdev, and null for any other device');
   }
   if (config?.type === 'webhook') {
     const refused = m.refusesWebhook(config.url);
@@ -92,12 +96,39 @@ function restoreDevice(m: Machine, saved: SavedDevice, group: Group, where: stri
   const device = kernel.restoreDevice(saved.device, saved.number, saved.kind, driver, group);
   device.boundTo = saved.boundTo ?? 'vfio-pci';
   device.openCount = saved.openCount;
+  device.memoryEnabled = saved.memoryEnabled ?? true;
+  device.requests = saved.requests ?? null;
   return device;
+}
+
+/** Devices that are gone, whose group's file is still open. */
+function restoreGone(
+  kernel: Kernel,
+  { goneDevices = [] }: SnapshotState,
+  saved: ReadonlyMap<string, { group: SavedGroup; at: string }>,
+  groups: Map<string, Group>,
+  where: string,
+): void {
+  for (const [i, { number, device: id, kind, group: groupId }] of goneDevices.entries()) {
+    const at = `${where}/goneDevices/${i}`;
+    const its = saved.get(groupId);
+    if (!its?.group.fileOpen)
+      throw wrong(`${at}/group`, `is "${groupId}", which is no group whose file is open`);
+    const group = groups.get(groupId) ?? groupOf(kernel, its.group, its.at);
+    groups.set(groupId, group);
+    const device = new Device(id, number, kind, new VfioPciDriver(), group);
+    group.devices.pop();
+    device.unregistering = true;
+    device.unlisted = true;
+    kernel.gone.set(id, device);
+  }
 }
 
 function groupOf(kernel: Kernel, saved: SavedGroup, where: string): Group {
   const iommu = saved.iommu ? iommuOf(saved.iommu) : DEFAULT_IOMMU;
-  const group = new Group(saved.group, saved.emulated ? null : iommu);
+  const noIommu = saved.noIommu ?? false;
+  const group = new Group(saved.group, saved.emulated || noIommu ? null : iommu, noIommu);
+  group.revoked = saved.revoked ?? false;
   if (saved.fdOpen && !saved.fileOpen) throw wrong(`${where}/fileOpen`, 'is false, but fdOpen is true');
   if (saved.emulated && saved.pinnedPageDirtyScope === false) {
     throw wrong(`${where}/pinnedPageDirtyScope`, 'is false, but the group is emulated');
@@ -140,7 +171,8 @@ export function settleDevices(
     container.restoreOpenDevice(device, at);
   }
   for (const [i, { group }] of state.groups.entries()) {
-    if (withDevice.has(group) || groups.get(group)!.container) continue;
+    const had = [...kernel.gone.values()].some((device) => device.group.id === group);
+    if (withDevice.has(group) || had || groups.get(group)!.container) continue;
     throw wrong(`${where}/groups/${i}`, `is ${group}, which has neither a device nor a container`);
   }
 }

@@ -1,44 +1,50 @@
-import type { SavedProcess } from '../../schemas/snapshot.ts';
-import type { KernelLimits } from '../kernel/kernel.ts';
-import { PAGE_SIZE, pageOf } from '../kernel/pages.ts';
-import type { Process } from '../kernel/process.ts';
-import { checkAscending, WrongState, wrong } from '../kernel/saved/checks.ts';
+import type { SavedProcess, SnapshotState } from '../../schemas/snapshot.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { Mm } from '../kernel/mm.ts';
+import { Process } from '../kernel/process.ts';
+import { checkAscending, checkDifferent, wrong } from '../kernel/saved/checks.ts';
+import { exitedProcess } from '../kernel/saved/owner.ts';
 
-/** A fresh process gets its memory and limits. */
-export function* restoreProcess(
-  process: Process,
-  saved: SavedProcess,
-  limits: KernelLimits,
-  where: string,
-): Generator<void, void> {
-  const memory = process.emulated!;
-  process.setMemlock(saved.memlock === null ? null : BigInt(saved.memlock));
-  process.lockedVm = saved.lockedVm;
-  process.pinnedVm = saved.pinnedVm ?? 0;
-  for (const [i, { start, size, prot }] of saved.regions.entries()) {
-    const errno = memory.addRegion(BigInt(start), BigInt(size), prot);
-    if (!errno) continue;
-    const why = errno === 'EEXIST' ? 'overlaps another region' : 'reaches beyond 2^64';
-    throw wrong(`${where}/regions/${i}`, `(${start}, size ${size}) ${why}`);
-  }
-  const { contents } = saved;
-  if (contents.length > limits.residentPages) {
-    throw new WrongState(
-      `${where}/contents has ${contents.length} pages; a process holds at most ${limits.residentPages}`,
-      true,
-    );
-  }
-  checkAscending(
-    contents.map(({ page }) => BigInt(page)),
-    `${where}/contents`,
+/** The processes with their limits, without memory yet; and those that have exited but own mappings. */
+export function restoreProcesses(kernel: Kernel, state: SnapshotState, where: string): void {
+  const { processes, exited = [], next } = state;
+  checkDifferent(
+    processes.map(({ process }) => process),
+    `${where}/processes`,
   );
-  for (const [i, { page, content }] of contents.entries()) {
-    const bytes = typeof content === 'number' ? content : Buffer.from(content, 'base64');
-    if (typeof bytes !== 'number' && bytes.length !== PAGE_SIZE) {
-      throw wrong(`${where}/contents/${i}/content`, `has ${bytes.length} bytes, but must have ${PAGE_SIZE}`);
-    }
-    if (i % 256 === 0) yield;
-    // A copy of its own: a small Buffer shares its memory with others.
-    memory.restorePage(pageOf(BigInt(page)), typeof bytes === 'number' ? bytes : new Uint8Array(bytes));
+  kernel.processes.clear();
+  kernel.processCount = next.processNumber ?? processes.length;
+  kernel.mmCount = next.mmNumber ?? kernel.processCount;
+  const numbers: number[] = [];
+  for (const [i, saved] of processes.entries()) {
+    const process = processOf(kernel, saved, i, `${where}/processes/${i}`);
+    kernel.processes.set(saved.process, process);
+    numbers.push(process.number);
   }
+  checkAscending(numbers, `${where}/processes`);
+  const mms = [...kernel.processes.values()].map(({ mm }) => String(mm.number));
+  checkDifferent(mms, `${where}/processes`);
+  for (const [i, { process, number, memlock }] of exited.entries()) {
+    if (numbers.includes(number) || number >= kernel.processCount) {
+      throw wrong(`${where}/exited/${i}/number`, `is ${number}, which is no process's that has exited`);
+    }
+    kernel.exited.push(exitedProcess(kernel, process, number, memlock === null ? null : BigInt(memlock)));
+  }
+}
+
+function processOf(kernel: Kernel, saved: SavedProcess, index: number, where: string): Process {
+  const { number = index, mm: mmNumber = number, memlock } = saved;
+  if (number >= kernel.processCount) {
+    throw wrong(`${where}/number`, `is ${number}, but next/processNumber is ${kernel.processCount}`);
+  }
+  if (mmNumber >= kernel.mmCount)
+    throw wrong(`${where}/mm`, `is ${mmNumber}, but next/mmNumber is ${kernel.mmCount}`);
+  const mm = new Mm(mmNumber, kernel.newMemory());
+  mm.lockedVm = saved.lockedVm;
+  mm.pinnedVm = saved.pinnedVm ?? 0;
+  const process = new Process(saved.process, number, mm);
+  process.setMemlock(memlock === null ? null : BigInt(memlock));
+  process.capIpcLock = saved.capIpcLock ?? process.capIpcLock;
+  process.capSysRawio = saved.capSysRawio ?? true;
+  return process;
 }

@@ -1,6 +1,7 @@
 import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
 import { driverSplats, restoreModelHosts } from '../drivers/index.ts';
 import { type Generation, generationOf, VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { checkDifferent, WrongState, wrong } from '../kernel/saved/checks.ts';
 import { ONCE_CALLERS, SPLATS, type SplatId } from '../kernel/splats.ts';
 import { checkFault, type FaultState } from '../machine/faults.ts';
@@ -10,10 +11,12 @@ import { validator } from '../machine/validate.ts';
 import { atOnce } from '../turns.ts';
 import { restoreContainer } from './containers.ts';
 import { tooManyPins } from './drivers.ts';
+import { RestoredFiles } from './files.ts';
 import { checkLockedPages } from './locked-pages.ts';
+import { restoreMemory, restoreStores } from './memory.ts';
 import { settleModels } from './models.ts';
 import { restoreDevices, settleDevices } from './restore-devices.ts';
-import { restoreProcess } from './restore-process.ts';
+import { restoreProcesses } from './restore-process.ts';
 
 const check = validator(SnapshotSchema);
 
@@ -59,9 +62,11 @@ function* restoreState(m: Machine, state: SnapshotState, at: string): Generator<
   checkLimits(m, state, at);
   restoreHost(m, state, at);
   restoreFaults(m, state, at);
-  yield* restoreProcesses(m, state, at);
+  restoreProcesses(m.kernel, state, at);
   restoreModelHosts(m.kernel, state.models);
   const groups = restoreDevices(m, state, at);
+  const files = new RestoredFiles(m.kernel, groups, state, at);
+  yield* restoreMemories(m.kernel, state, files, at);
   checkDifferent(
     state.containers.map(({ container }) => container),
     `${at}/containers`,
@@ -69,9 +74,11 @@ function* restoreState(m: Machine, state: SnapshotState, at: string): Generator<
   for (const [i, container] of state.containers.entries()) {
     yield* restoreContainer(m.kernel, groups, container, `${at}/containers/${i}`);
   }
+  files.finish();
   const { references, limits } = m.kernel;
   if (references.count > limits.pins) throw tooManyPins(`${at}/containers`, references.count, limits.pins);
   settleDevices(m, groups, state, at);
+  files.check();
   yield;
   settleModels(m.kernel, `${at}/models`);
   yield;
@@ -99,6 +106,7 @@ function restoreHost({ kernel, policy, counters }: Machine, state: SnapshotState
   const { parameters, next } = state;
   kernel.adviseNoCallback = parameters.adviseNoCallback ?? false;
   kernel.allowUnsafeInterrupts = parameters.allowUnsafeInterrupts ?? false;
+  kernel.enableUnsafeNoiommuMode = parameters.enableUnsafeNoiommuMode ?? false;
   kernel.dmaEntryLimit = parameters.dmaEntryLimit;
   kernel.warnOnPinnedUnmap = parameters.warnOnPinnedUnmap;
   policy.panicOnWarn = parameters.panicOnWarn;
@@ -145,16 +153,21 @@ function restoreFaults({ faults }: Machine, state: SnapshotState, where: string)
   }
 }
 
-function* restoreProcesses(
-  { kernel }: Machine,
-  { processes }: SnapshotState,
+/** What processes have in their memory, and devices in their BARs. */
+function* restoreMemories(
+  kernel: Kernel,
+  state: SnapshotState,
+  files: RestoredFiles,
   where: string,
 ): Generator<void, void> {
-  const ids = processes.map(({ process }) => process);
-  checkDifferent(ids, `${where}/processes`);
-  if (ids[0] !== 'p0') throw wrong(`${where}/processes/0/process`, `is "${ids[0]}", but must be "p0"`);
-  for (const [i, saved] of processes.entries()) {
-    const process = kernel.processes.get(saved.process) ?? kernel.createProcess(saved.process);
-    yield* restoreProcess(process, saved, kernel.limits, `${where}/processes/${i}`);
+  const stores = yield* restoreStores(kernel, state.stores ?? [], `${where}/stores`);
+  for (const [i, { device, bar }] of state.devices.entries()) {
+    if (bar === undefined) continue;
+    if (!stores[bar]) throw wrong(`${where}/devices/${i}/bar`, `is ${bar}, which is no store`);
+    kernel.devices.get(device)!.bar = stores[bar];
+  }
+  for (const [i, saved] of state.processes.entries()) {
+    const { mm } = kernel.processes.get(saved.process)!;
+    yield* restoreMemory(kernel, mm.emulated!, saved, stores, files, `${where}/processes/${i}`);
   }
 }

@@ -4,13 +4,14 @@ import {
   type SavedProcess,
   SNAPSHOT_VERSION,
   type Snapshot,
+  type SnapshotState,
 } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
 import { saveModelHosts } from '../drivers/index.ts';
-import { type EmulatedMemory, regionBytes } from '../kernel/emulated-memory.ts';
+import type { OpenFile } from '../kernel/files.ts';
 import { type GuestId, ownGuestId } from '../kernel/guest.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { hex, hexAddress } from '../kernel/pages.ts';
+import { hex } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
 import { canonical } from '../kernel/saved/canonical.ts';
 import { saveLock } from '../kernel/saved/lock.ts';
@@ -22,6 +23,8 @@ import { Refused } from '../machine/refused.ts';
 import { describeIommu } from '../views/iommu.ts';
 import { saveContainer } from './containers.ts';
 import { saveDriver } from './drivers.ts';
+import { openFiles, saveFile } from './files.ts';
+import { SavedStores, saveMemory } from './memory.ts';
 import { codecOf } from './models.ts';
 
 /**
@@ -40,6 +43,8 @@ export function takeSnapshot(
   list: ListOf = (items) => [...items],
 ): Snapshot {
   const { kernel, faults, counters, policy } = machine;
+  const stores = new SavedStores();
+  const files = openFiles(kernel);
   const owners = new Map([...kernel.devices.values()].map(({ id, group }) => [group, ownGuestId(id)]));
   return {
     format: 'vfio-host-snapshot',
@@ -49,6 +54,7 @@ export function takeSnapshot(
       parameters: {
         ...(kernel.adviseNoCallback ? { adviseNoCallback: true } : {}),
         ...(kernel.allowUnsafeInterrupts ? { allowUnsafeInterrupts: true } : {}),
+        ...(kernel.enableUnsafeNoiommuMode ? { enableUnsafeNoiommuMode: true } : {}),
         dmaEntryLimit: kernel.dmaEntryLimit,
         panicOnOops: policy.panicOnOops,
         panicOnWarn: policy.panicOnWarn,
@@ -64,6 +70,8 @@ export function takeSnapshot(
         fault: faults.count,
         deviceNumber: kernel.deviceCount,
         ...(kernel.callCount > 0 && { call: kernel.callCount }),
+        processNumber: kernel.processCount,
+        mmNumber: kernel.mmCount,
       },
       faults: faults.list().map(({ rule, seen, struck, paused }) => ({
         rule: canonical(rule),
@@ -71,12 +79,16 @@ export function takeSnapshot(
         struck,
         ...(paused ? { paused: true as const } : {}),
       })),
-      processes: [...kernel.processes.values()].map((process) => saveProcess(process, list)),
+      processes: [...kernel.processes.values()].map((process) => saveProcess(process, stores, files, list)),
+      exited: exitedProcesses(kernel),
+      files: files.map(saveFile),
       groups: groupsOf(kernel).map((group) => saveGroup(group, owners.get(group))),
-      devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets)),
+      devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets, stores)),
       formerDevices: formerDevices(kernel),
+      goneDevices: goneDevices(kernel),
       models: canonical(saveModelHosts(kernel, codecOf(kernel, ''))),
       containers: byId(kernel.containers).map((container) => saveContainer(container, list)),
+      stores: stores.list(),
     },
   };
 }
@@ -85,7 +97,12 @@ function byId<T extends { id: string }>(objects: ReadonlyMap<string, T>): T[] {
   return [...objects.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function saveProcess(process: Process, list: ListOf): SavedProcess {
+function saveProcess(
+  process: Process,
+  stores: SavedStores,
+  files: readonly OpenFile[],
+  list: ListOf,
+): SavedProcess {
   const memory = process.emulated;
   if (!memory) {
     throw new Refused(
@@ -93,27 +110,47 @@ function saveProcess(process: Process, list: ListOf): SavedProcess {
       `process "${process.id}" has the memory of a real process: a snapshot has no place for it`,
     );
   }
+  const { mm, memlock, capIpcLock, capSysRawio } = process;
+  const open = process.files
+    .list()
+    .flatMap((file, fd) => (file ? [[fd, files.indexOf(file)] as [number, number]] : []));
   return {
     process: process.id,
-    memlock: process.memlock === null ? null : hex(process.memlock),
-    lockedVm: process.lockedVm,
-    ...(process.pinnedVm === 0 ? {} : { pinnedVm: process.pinnedVm }),
-    regions: memory.regions.map((region) => {
-      const { start, size } = regionBytes(region);
-      return { start: hex(start), size: hex(size), prot: region.prot };
-    }),
-    contents: list(savedPages(memory)),
+    memlock: memlock === null ? null : hex(memlock),
+    lockedVm: mm.lockedVm,
+    ...(mm.pinnedVm === 0 ? {} : { pinnedVm: mm.pinnedVm }),
+    number: process.number,
+    mm: mm.number,
+    ...(capIpcLock === (memlock === null) ? {} : { capIpcLock }),
+    ...(capSysRawio ? {} : { capSysRawio }),
+    ...saveMemory(memory, stores, files, list),
+    ...(open.length > 0 ? { files: open } : {}),
   };
 }
 
-function* savedPages(memory: EmulatedMemory): Generator<SavedProcess['contents'][number], void, void> {
-  for (const [page, content] of memory.eachResidentPage()) {
-    yield { page: hexAddress(page), content: typeof content === 'number' ? content : base64(content) };
+/** Processes that have exited but opened containers, or own mappings. */
+function exitedProcesses(kernel: Kernel): NonNullable<SnapshotState['exited']> {
+  const processes = new Set<Process>();
+  for (const container of kernel.containers.values()) {
+    processes.add(container.process);
+    for (const { process } of container.owners()) processes.add(process);
   }
+  return [...processes]
+    .filter(({ alive }) => !alive)
+    .sort((a, b) => a.number - b.number)
+    .map(({ id, number, memlock }) => ({
+      process: id,
+      number,
+      memlock: memlock === null ? null : hex(memlock),
+    }));
 }
 
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
+/** Devices that were removed while their group's file was open, by number. */
+function goneDevices(kernel: Kernel): NonNullable<SnapshotState['goneDevices']> {
+  return [...kernel.gone.values()]
+    .filter(({ group }) => group.fileOpen)
+    .sort((a, b) => a.number - b.number)
+    .map(({ id, number, kind, group }) => ({ number, device: id, kind, group: group.id }));
 }
 
 /** The groups of devices, and those whose device is gone while a dead task keeps them in a container. */
@@ -121,17 +158,20 @@ function groupsOf(kernel: Kernel): Group[] {
   const groups = new Set<Group>();
   for (const { group } of kernel.devices.values()) groups.add(group);
   for (const container of kernel.containers.values()) for (const group of container.groups) groups.add(group);
+  for (const { group } of kernel.gone.values()) if (group.fileOpen) groups.add(group);
   return [...groups].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** @param owner the guest its device has of its own */
 function saveGroup(
-  { id, emulated, iommu, fdOpen, fileOpen, container, lock, ...group }: Group,
+  { id, emulated, noIommu, revoked, iommu, fdOpen, fileOpen, container, lock, ...group }: Group,
   owner: GuestId | undefined,
 ): SavedGroup {
   return {
     group: id,
     emulated,
+    ...(noIommu ? { noIommu } : {}),
+    ...(revoked ? { revoked } : {}),
     ...(iommu?.logged ? { iommu: describeIommu(iommu) } : {}),
     fdOpen,
     fileOpen,
@@ -143,7 +183,7 @@ function saveGroup(
   };
 }
 
-function saveDevice(device: Device, secrets: boolean): SavedDevice {
+function saveDevice(device: Device, secrets: boolean, stores: SavedStores): SavedDevice {
   const { driver } = device;
   const config = driver.config as SavedDevice['driver'] | undefined;
   const hidden = config?.type === 'webhook' && config.secret !== undefined && !secrets;
@@ -154,6 +194,9 @@ function saveDevice(device: Device, secrets: boolean): SavedDevice {
     group: device.group.id,
     ...(device.boundTo === 'vfio-pci' ? {} : { boundTo: device.boundTo }),
     openCount: device.openCount,
+    ...(device.memoryEnabled ? {} : { memoryEnabled: false as const }),
+    ...(device.requests === null ? {} : { requests: device.requests }),
+    ...(device.bar === null ? {} : { bar: stores.numberOf(device.bar) }),
     driver: config === undefined ? null : canonical(hidden ? { ...config, secret: REDACTED } : config),
     driverState: saveDriver(driver),
     driverLock: driver.ownLock ? saveLock(driver.ownLock) : null,

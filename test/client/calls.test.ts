@@ -93,7 +93,8 @@ describe('a driver’s day', () => {
     await client.createDevice({ driver });
     const attached = { container: 'c0', device: 'd0', group: 'g0' };
     expect(await client.container('c0').attach('d0')).toEqual(attached);
-    expect(await client.container('c0').detach('d0')).toEqual(attached);
+    const detached = { ...attached, closedDevices: ['d0'] };
+    expect(await client.container('c0').detach('d0')).toEqual(detached);
   });
 });
 

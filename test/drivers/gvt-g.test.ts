@@ -26,7 +26,7 @@ function cache(rig: DriverRig): unknown {
 describe('GVT-g, pages', () => {
   test('a 4 KiB page is one pin, and its DMA address that of the host page', () => {
     const rig = gvtRig();
-    const pfn = rig.host.machine.process('p0').pfnOf(0x42);
+    const pfn = rig.host.machine.process('p0').mm.pfnOf(0x42);
     expect(mapPage(rig, 0x42)).toEqual({
       gfn: '0x42',
       size: '4K',

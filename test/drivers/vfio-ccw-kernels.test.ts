@@ -404,7 +404,7 @@ describe('requests', () => {
         ['0x15000', 1],
         ['0x15800', 1],
       ]);
-      expect(rig.host.machine.lockedPages).toBe(2);
+      expect(rig.host.machine.process('p0').lockedVm).toBe(2);
       rig.do('ccw-clear', D0);
       rig.do('ccw-interrupt', D0);
       const words = Buffer.from('0001500000015800', 'hex');

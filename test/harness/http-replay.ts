@@ -1,3 +1,4 @@
+import { KERNEL_EFFECTS } from '../../schemas/answers.ts';
 import { type CallName, type CallObject, callEntry, restOf } from '../../schemas/calls.ts';
 import { DRIVER_EFFECTS } from '../../schemas/drivers/index.ts';
 import type { DifferenceView } from '../../schemas/views.ts';
@@ -17,6 +18,7 @@ interface Pending {
   operation: string | null;
   answer: Answered;
   invalidations: number;
+  log: number;
   /** Items of each list of effects that have been looked at. */
   effects: Record<string, number>;
 }
@@ -67,13 +69,19 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
   let status: number;
   let body: Record<string, unknown>;
   let seenBefore = 0;
+  let logBefore = 0;
   let effectsBefore: Record<string, number> = {};
   if (step.call === 'await') {
-    const { operation, answer, invalidations, effects } = pending.get(String(step.of))!;
-    effectsBefore = effects;
-    pending.delete(String(step.of));
-    ({ status, body } = operation === null ? answer : await answerOf(http, operation));
-    seenBefore = invalidations;
+    const waited = pending.get(String(step.of))!;
+    const { operation, answer } = waited;
+    effectsBefore = waited.effects;
+    seenBefore = waited.invalidations;
+    logBefore = waited.log;
+    if (step.timeoutMs === undefined) pending.delete(String(step.of));
+    else if (operation !== null) await http('POST', '/v1/sleep', { milliseconds: step.timeoutMs });
+    ({ status, body } =
+      operation === null ? answer : await answerOf(http, operation, step.timeoutMs === undefined));
+    Object.assign(waited, shownOf(body));
   } else {
     ({ status, body } = await request(http, step, step.async === undefined ? {} : ASYNC));
   }
@@ -82,13 +90,10 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
     pending.set(step.async, {
       operation: status === 202 ? String(body.operation) : null,
       answer: { status, body },
-      invalidations: invalidations.length,
-      effects: Object.fromEntries(
-        EFFECTS.map((field) => [field, (body[field] as unknown[] | undefined)?.length ?? 0]),
-      ),
+      ...shownOf(body),
     });
   }
-  const { body: process } = await http('GET', '/v1/processes/p0');
+  const locked = await lockedPages(http, step);
   const devices: Record<string, Record<string, unknown>> = {};
   for (const device of Object.keys(step.expect?.devices ?? {})) {
     const { status: there, body: shown } = await http('GET', `/v1/devices/${device}`);
@@ -102,22 +107,47 @@ async function observe(http: Exchange, step: Step, pending: Map<string, Pending>
     pending: status === 202,
     body,
     invalidations: invalidations.slice(seenBefore),
-    log: (body.log ?? []) as unknown[],
+    log: ((body.log ?? []) as unknown[]).slice(logBefore),
     effects: Object.fromEntries(
       EFFECTS.flatMap((field) => newItems(field, body[field], effectsBefore[field])),
     ),
     devices: Object.fromEntries(Object.entries(devices).map(([id, state]) => [id, withoutInjected(state)])),
     models: Object.assign({}, ...Object.values(models)),
-    lockedPages: process.lockedPages as number,
+    ...locked,
   };
 }
 
-async function answerOf(http: Exchange, operation: string): Promise<Answered> {
-  const waited = await http('GET', `/v1/operations/${operation}?wait=1&timeoutMs=1000`);
-  return waited.body.answer as Answered;
+/** What an operation came to; 202 while it is under way. */
+async function answerOf(http: Exchange, operation: string, waits: boolean): Promise<Answered> {
+  const query = waits ? '?wait=1&timeoutMs=1000' : '';
+  const { body } = await http('GET', `/v1/operations/${operation}${query}`);
+  return body.done ? (body.answer as Answered) : { status: 202, body };
 }
 
-const EFFECTS = Object.keys(DRIVER_EFFECTS);
+/** How much of an answer there is to be seen. */
+function shownOf(body: Record<string, unknown>): Pick<Pending, 'invalidations' | 'log' | 'effects'> {
+  const count = (field: string) => (body[field] as unknown[] | undefined)?.length ?? 0;
+  return {
+    invalidations: count('invalidations'),
+    log: count('log'),
+    effects: Object.fromEntries(EFFECTS.map((field) => [field, count(field)])),
+  };
+}
+
+/** Locked pages of the process that made the call, and of every process. */
+async function lockedPages(http: Exchange, { process, expect }: Step) {
+  const { status, body } = await http('GET', `/v1/processes/${process ?? 'p0'}`);
+  const { body: all } = expect?.lockedPagesOf
+    ? await http('GET', '/v1/processes')
+    : { body: { processes: [] } };
+  const processes = all.processes as { process: string; lockedPages: number }[];
+  return {
+    lockedPages: status === 200 ? (body.lockedPages as number) : null,
+    lockedPagesOf: Object.fromEntries(processes.map((one) => [one.process, one.lockedPages])),
+  };
+}
+
+const EFFECTS = [...Object.keys(DRIVER_EFFECTS), ...Object.keys(KERNEL_EFFECTS)];
 
 /** A list of effects without the items that have been looked at. */
 function newItems(field: string, value: unknown, before = 0): [string, unknown][] {
@@ -146,5 +176,7 @@ export function requestOf({ call, ...args }: CallObject): { method: string; url:
     path = url.replace(`:${target}`, encodeURIComponent(String(args[target])));
     delete args[target];
   }
-  return { method: String(method), url: path, body: method === 'POST' ? args : undefined };
+  if (method === 'POST') return { method, url: path, body: args };
+  const query = new URLSearchParams(args as Record<string, string>);
+  return { method, url: query.size > 0 ? `${path}?${query}` : path, body: undefined };
 }

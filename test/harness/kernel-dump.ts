@@ -1,13 +1,13 @@
 import { saveModelHosts } from '../../src/drivers/index.ts';
 import type { HostCodec } from '../../src/drivers/model.ts';
 import type { MdevDriver } from '../../src/kernel/driver.ts';
-import { regionBytes } from '../../src/kernel/emulated-memory.ts';
 import { accessesOf, keyOf } from '../../src/kernel/iommufd/access-shadow.ts';
 import type { IommufdCtx } from '../../src/kernel/iommufd/ctx.ts';
 import type { Ioas } from '../../src/kernel/iommufd/ioas.ts';
 import { CompatContainer } from '../../src/kernel/iommufd/vfio-compat.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import type { Lock } from '../../src/kernel/lock.ts';
+import { regionBytes } from '../../src/kernel/memory-region.ts';
 import { addressOf, hex, hexAddress } from '../../src/kernel/pages.ts';
 import type { Process } from '../../src/kernel/process.ts';
 import { NIL } from '../../src/kernel/rb-links.ts';
@@ -62,11 +62,28 @@ function dumpProcess(process: Process) {
     number: process.number,
     memlock: process.memlock === null ? 'unlimited' : hex(process.memlock),
     capIpcLock: process.capIpcLock,
+    capSysRawio: process.capSysRawio,
+    mm: process.mm.number,
+    files: process.files.list().map((file) => file && `${file.constructor.name} ${file.of.id}`),
+    empty: process.emulated!.isEmpty,
     lockedVm: process.lockedVm,
     pinnedVm: process.pinnedVm,
     regions: process.emulated!.regions.map((region) => {
       const { start, size } = regionBytes(region);
-      return { start: hex(start), size: hex(size), prot: region.prot };
+      const { prot, kind, neverWritten, isShared, readOnlyFile, bar, store } = region;
+      const device = bar?.device.id ?? null;
+      const contents = process.emulated!.isAnonymous(store) ? [] : store.resident();
+      return {
+        start: hex(start),
+        size: hex(size),
+        prot,
+        kind,
+        neverWritten,
+        isShared,
+        readOnlyFile,
+        device,
+        contents,
+      };
     }),
     contents: process.emulated!.residentPages().map(([page, content]) => ({
       page: hexAddress(page),
@@ -81,6 +98,7 @@ function dumpContainer(container: Container) {
   return {
     id: container.id,
     open: container.open,
+    users: container.file?.users ?? 0,
     process: container.process.id,
     groups: container.groups.map((group) => group.id),
     groupLock: classic && dumpLock(classic.groupLock),
@@ -186,6 +204,8 @@ function dumpMapping(iommu: Iommu, slot: number) {
     iommuMapped: mappings.iommuMapped(slot),
     vaddrInvalid: mappings.vaddrInvalid(slot),
     lockCap: mappings.lockCap(slot),
+    owner: { process: iommu.ownerOf(slot).process.number, mm: iommu.ownerOf(slot).mm.number },
+    reserved: iommu.reservedPagesOf(slot),
     dirty: dirtyBits(iommu, slot),
     pins: [...pins.inOrder(mappings.pins[slot]!)].map((pin) => {
       const { iova, pfn, refCount, devices } = describePin(iommu, pin);
@@ -208,12 +228,17 @@ function dumpDevice(device: Device) {
     number: device.number,
     kind: device.kind,
     openCount: device.openCount,
+    files: device.files.map(({ users }) => users),
+    memoryEnabled: device.memoryEnabled,
+    requests: device.requests,
     openedThrough: device.openedThrough?.id ?? null,
     group: {
       id: group.id,
       container: group.container?.id ?? null,
       containerUsers: group.containerUsers,
       fdOpen: group.fdOpen,
+      users: group.file?.users ?? 0,
+      revoked: group.revoked,
       fileOpen: group.fileOpen,
       dmaOwnerClaimed: group.dmaOwnerClaimed,
       // Set anew by each attach; before, it means nothing.

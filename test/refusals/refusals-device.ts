@@ -54,11 +54,27 @@ const LIFE: Refusal[] = [
   refusal('bind-device', 'an mdev', GROUP, { device: 'd0', to: 'none' }, 400),
   refusal('bind-device', 'no such device', [], { device: 'd0', to: 'none' }, 404),
 
-  refusal('remove-device', 'open', V2, D0, 'EBUSY'),
+  refusal('remove-device', 'open, and not to be waited for', V2, { ...D0, ifOpen: 'refuse' }, 'EBUSY'),
   refusal('remove-device', 'the lock of its container is held for ever', WEDGED, { device: 'd1' }, 'wedged'),
   refusal('remove-device', 'no such device', [], D0, 404),
 
+  refusal('set-memory-enable', 'not open', device('d0', null), { ...D0, on: false }, 'EBADF'),
+  refusal('set-memory-enable', 'an mdev', V2, { ...D0, on: false }, 400),
+  refusal('set-request-channel', 'not open', device('d0', null), D0, 'EBADF'),
+  refusal('set-request-channel', 'an mdev', V2, D0, 400),
+  refusal('read-requests', 'not open', device('d0', null), D0, 'EBADF'),
+  refusal('read-requests', 'without a request channel', PCI, D0, 'EBADF'),
+  refusal('create-device', 'without IOMMU, which is not allowed', [], { kind: 'noiommu', group: 'g7' }, 400),
+
   refusal('open-group', 'open already', GROUP, D0, 'EBUSY'),
+  refusal('open-group', 'of a process that there is not', GROUP, { ...D0, process: 'p9' }, 404),
+  refusal(
+    'close-group',
+    'of a process that has not got it open',
+    [...GROUP, { call: 'create-process', process: 'p1' }],
+    { ...D0, process: 'p1' },
+    'EBADF',
+  ),
   refusal('open-group', 'closed, but its device is open', [...V2, closeGroup('d0')], D0, 'EBUSY'),
   refusal('open-group', 'no such device', [], D0, 404),
 

@@ -90,7 +90,7 @@ export class Invariants {
       charged += mappings.iommuMapped(slot) ? size : external;
     }
     demand(found === pins.count, () => `${pins.count} pins, ${found} of them in mappings`);
-    if (iommu.hasDomain && iommu.process.zeroPages(0, 2 ** 20) > 0) this.leaky.add(kernel);
+    if (iommu.hasDomain && iommu.owner.mm.zeroPages(0, 2 ** 20) > 0) this.leaky.add(kernel);
     return charged;
   }
 

@@ -95,7 +95,7 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['a fault without effect', 'faults/0/rule', (s) => delete s.faults[0].rule.errno],
   ['two faults of one id', '"f0" twice', (s) => s.faults.push(s.faults[0])],
   ['a fault that struck too often', 'struck', (s) => Object.assign(s.faults[0], { struck: 1000, seen: 1 })],
-  ['no p0', '"p1", but must be "p0"', (s) => s.processes.shift()],
+  ['no p0', 'is "p0", which is no process', (s) => s.processes.shift()],
   ['a process twice', '"p1" twice', (s) => s.processes.push(s.processes[1])],
   ['a region that overlaps', 'overlaps', (s) => s.processes[1].regions.push(s.processes[1].regions[0])],
   [
@@ -158,7 +158,7 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['a device called twice', 'twice', (s) => s.containers[0].iommu.deviceList.push('d0')],
   [
     'an open device in no container',
-    'openCount',
+    'is "c1", no container',
     (s) => s.containers.pop() && Object.assign(s.groups[5], { pinnedPageDirtyScope: null }),
   ],
   ['a container twice', '"c0" twice', (s) => (s.containers[1].container = 'c0')],
@@ -306,10 +306,14 @@ test('whatever is left out or of another type is refused, and nothing has change
       const [holder, key] = [...places(document)][i]!;
       // A driver's optional fields, what a splat was about, and elements of lists, may be missing.
       const subject = 'condition' in holder && !/kind|function|condition|file|line/.test(key);
+      const ofProcess = 'memlock' in holder && /^(number|mm|files)$/.test(key);
+      const ofHost = /^(files|exited|stores|goneDevices|processNumber|mmNumber)$/.test(key);
       const optional =
         value === undefined &&
         (Array.isArray(holder) ||
           subject ||
+          ofProcess ||
+          ofHost ||
           /queues|variant|nth|reads|history/.test(key) ||
           isCallCount(holder, key));
       if (optional || /emptyUnpin|injected|halt|tapq|errno/.test(key)) continue;

@@ -11,6 +11,7 @@ const UNPIN_ALL_PAGES_MAX = 512;
 
 /** A test driver: it pins only when told to, keeps a list of its pins, and answers callbacks as configured. */
 export class SyntheticDriver implements MdevDriver {
+  readonly hasRequest = true;
   pins = new OwnPins();
   private callbacks = 0;
   private holding: boolean;

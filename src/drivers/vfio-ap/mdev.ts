@@ -15,6 +15,7 @@ import type { VfioAp } from './vfio-ap.ts';
 export class MatrixMdev implements MdevDriver {
   readonly hasDmaUnmap = true;
   readonly showsCalls = true;
+  readonly closesGroupFirst = true;
   readonly opensEachFile: boolean;
   /** Assigned adapters and domains. */
   matrix: ApMatrix = new ApMatrix();

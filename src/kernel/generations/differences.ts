@@ -4,6 +4,7 @@ import { DRIVER_DIFFERENCES } from './driver-differences.ts';
 import { ENGINE_DIFFERENCES, ENGINE_TRAITS } from './engine-differences.ts';
 import type { Generation } from './generation.ts';
 import { ALL_GENERATIONS, GENERATIONS } from './index.ts';
+import { PROCESS_DIFFERENCES } from './process-differences.ts';
 import { TYPE1_DIFFERENCES } from './type1-differences.ts';
 
 export type { KernelDifference } from './difference.ts';
@@ -11,6 +12,7 @@ export type { KernelDifference } from './difference.ts';
 /** Every difference: between kernels with type1, then between type1 and iommufd. */
 export const DIFFERENCES: readonly KernelDifference[] = [
   ...TYPE1_DIFFERENCES,
+  ...PROCESS_DIFFERENCES,
   ...DRIVER_DIFFERENCES,
   ...Object.entries(ENGINE_DIFFERENCES).map(([id, difference]) => ({
     id,

@@ -60,6 +60,20 @@ export interface CoreTraits {
   readonly hasDmaRw: boolean;
   /** mdev calls a driver's open and release for each file of a device (up to 5.14), not for the first and the last. */
   readonly opensEachFile: boolean;
+  /**
+   * A group's file outlives its devices: the removal of the last one waits until the group has left its container, and
+   * the file stays usable. Otherwise the removal takes the group out, and the file is dead (removal-not-open).
+   */
+  readonly groupOutlivesDevices: boolean;
+  /** A device whose removal waits can still be opened, which then has to be closed too. */
+  readonly removedCanOpen: boolean;
+  /** An mdev's driver has a request operation. */
+  readonly mdevsAreAsked: boolean;
+  /** The line of an mdev's removal. */
+  readonly detachesIommuOfMdev: boolean;
+  /** What the bind of a device without an IOMMU answers while that is not allowed, and the line it prints. */
+  readonly noIommuProbe: 'ENODEV' | 'EINVAL';
+  readonly noIommuProbeLine: 'PR_WARN' | 'PR_ERR';
   /** A device is registered with its IOMMU driver before its open_device runs, not after. */
   readonly registersBeforeOpen: boolean;
 }
@@ -105,6 +119,10 @@ export interface Type1Traits {
   readonly beyondWidth: 'EFAULT' | 'ERANGE';
   /** iommu_map cuts a mapping into powers of two of any size, not into the hardware's page sizes. */
   readonly mapsPowersOfTwo: boolean;
+  /** A page of a device's memory can be pinned by a driver; otherwise EINVAL: it has no struct page (mem-device-mdev). */
+  readonly pinsDeviceMemory: boolean;
+  /** A mapping is unmapped only by a process that has its maker's memory; another's unmap stops there, with success. */
+  readonly unmapsOwnOnly: boolean;
   /** An IOMMU in scalable mode counts as coherent (width-sm-info). */
   readonly scalableIsCoherent: boolean;
   /** Page sizes of an IOMMU-backed domain, as a bitmap. */

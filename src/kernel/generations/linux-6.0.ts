@@ -12,7 +12,12 @@ export const LINUX_6_0: Generation = {
   release: '6.0.1',
   recorded: false,
   // As on 5.15: vfio_find_dma_valid and vfio_wait_all_valid wait, and EBUSY and the WARNs are of later kernels.
-  type1: { ...LINUX_6_1.type1, vaddrExcludesMdevs: false },
+  type1: {
+    ...LINUX_6_1.type1,
+    vaddrExcludesMdevs: false,
+    // "Task with same address space who mapped this iova range": the check that 6.1 has no more.
+    unmapsOwnOnly: true,
+  },
   // fsm_notoper gives the pages back at once.
   drivers: { ...LINUX_6_1.drivers, 'vfio-ccw': '6.0' },
   splats: {

@@ -29,6 +29,12 @@ export const LINUX_6_12_IOMMUFD: Generation = {
     pinsByPage: true,
     hasDmaRw: true,
     opensEachFile: false,
+    groupOutlivesDevices: false,
+    removedCanOpen: false,
+    mdevsAreAsked: true,
+    detachesIommuOfMdev: false,
+    noIommuProbe: 'EINVAL',
+    noIommuProbeLine: 'PR_ERR',
     registersBeforeOpen: true,
   },
   // That of the same source, where compare tries it; of it only the page sizes of the IOMMU show.

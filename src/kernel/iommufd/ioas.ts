@@ -1,7 +1,6 @@
 import type { Errno } from '../errno.ts';
 import type { IommuHardware } from '../iommu/hardware.ts';
 import { PAGE_SIZE } from '../pages.ts';
-import type { Process } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
 import type { Container } from '../vfio/container.ts';
@@ -29,7 +28,7 @@ export class Ioas {
   readonly shadow: AccessShadow = new AccessShadow();
 
   /**
-   * @param container whose it is; whoever opened that owns every mapping
+   * @param container whose it is
    * @param references counts those of its pins too
    */
   constructor(
@@ -37,10 +36,6 @@ export class Ioas {
     references: { count: number },
   ) {
     this.accesses = new AccessTable(references);
-  }
-
-  get process(): Process {
-    return this.container.process;
   }
 
   get hasDomain(): boolean {

@@ -1,8 +1,9 @@
 import type { Errno } from '../errno.ts';
 import { refuseMemlock } from '../memlock.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
+import type { Mm } from '../mm.ts';
 import { hexAddress } from '../pages.ts';
-import type { Process } from '../process.ts';
+import type { MappingOwner } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
 
@@ -21,14 +22,20 @@ export class IoptPages {
    * @param accounted the process had no CAP_IPC_LOCK when it made the mapping: pinned pages count in its locked_vm
    */
   constructor(
-    readonly process: Process,
+    readonly owner: MappingOwner,
     readonly writable: boolean,
     readonly accounted: boolean,
   ) {}
 
   /** pin_user_pages of [page, page+count): EFAULT where the memory is not there, or may not be written. */
   fault(task: Task, page: number, count: number): Errno | null {
-    const reached = this.process.accessiblePages(page, count, this.writable ? PROT_WRITE : PROT_READ);
+    const { process, mm } = this.owner;
+    if (!mm.alive)
+      return task.refuse('EFAULT', `the memory of ${process.id}, which made the mapping, is gone`);
+    const accessible = mm.accessiblePages(page, count, this.writable ? PROT_WRITE : PROT_READ);
+    // GUP finds no struct page of a device's memory.
+    const reached = mm.devicePages(page, accessible) > 0 ? firstOfDevice(mm, page) : accessible;
+    if (this.writable) mm.memory.faultToWrite(page, reached);
     if (reached === count) return null;
     return task.refuse(
       'EFAULT',
@@ -43,14 +50,21 @@ export class IoptPages {
    */
   account(task: Task, pages: number): Errno | null {
     if (pages === 0) return null;
-    const { process } = this;
+    const { process, mm } = this.owner;
     if (this.accounted) {
-      if (pages > 0 && process.lockedVm + pages > process.memlockPages) {
+      if (pages > 0 && mm.lockedVm + pages > process.memlockPages) {
         return refuseMemlock(task, process, pages);
       }
-      process.lockedVm += pages;
+      mm.lockedVm += pages;
     }
-    process.pinnedVm += pages;
+    mm.pinnedVm += pages;
     return null;
   }
+}
+
+/** How many pages from one on are before the first that is a device's; there is one. */
+function firstOfDevice(mm: Mm, page: number): number {
+  let count = 0;
+  while (mm.memory.deviceFrame(page + count) === null) count++;
+  return count;
 }

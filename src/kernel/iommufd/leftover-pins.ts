@@ -10,12 +10,13 @@ const NAMED_PINS = 16;
 
 /** A pin as listings and log lines show it: the first of its pages, and how many. */
 export function describeAccess(kernel: Kernel, ioas: Ioas, slot: number, access: number): LeftoverPin {
-  const { accesses, process } = ioas;
+  const { accesses } = ioas;
+  const { mm } = ioas.areas.pages(slot).owner;
   const { page, npage } = keyOf(ioas, slot, access);
   return {
     iova: addressOf(page),
     ...(npage === 1 ? {} : { npage }),
-    pfn: process.pfnOf(accesses.start[access]!),
+    pfn: mm.pfnOf(accesses.start[access]!),
     refCount: accesses.refCount[access]!,
     devices: [...accesses.holdersOf(access)].map(([device, count]) => ({
       device: kernel.deviceName(device),

@@ -44,8 +44,8 @@ export function ioptMapUserPages(task: Task, ioas: Ioas, args: UserPages): Errno
   if (vaddr + size >= TOP) {
     return task.refuse('EOVERFLOW', `vaddr ${hex(vaddr)} + size ${hex(size)} reaches 2^64`);
   }
-  const { process } = ioas;
-  const pages = new IoptPages(process, (prot & IOMMU_WRITE) !== 0, !process.capIpcLock);
+  const process = task.process!;
+  const pages = new IoptPages(process.owner, (prot & IOMMU_WRITE) !== 0, !process.capIpcLock);
   return ioptMapPages(task, ioas, args, pages);
 }
 

@@ -51,7 +51,7 @@ export function iommufdAccessPinPages(
       until - first >= PIN_PAGES_MAX ? tooMany(task) : pinInArea(task, ioas, access, slot, page, until, prot);
     if (errno) return unwind(task, ioas, access, first, page, errno);
     const vaddr = areas.vaddrOf(slot, page);
-    const pfn = ioas.process.pfnOf(vaddr);
+    const pfn = areas.pages(slot).owner.mm.pfnOf(vaddr);
     for (let i = 0; i <= until - page; i++) pfns.push(pfn + i);
     page = until + 1;
     if (until === last) {

@@ -3,8 +3,10 @@ import { IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { Kernel } from '../kernel.ts';
 import { isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { STOLEN_MAX } from '../pin-shadow.ts';
+import type { MappingOwner } from '../process.ts';
 import { checkDifferent, wrong } from '../saved/checks.ts';
 import { restoreLock } from '../saved/lock.ts';
+import { restoreOwner } from '../saved/owner.ts';
 import type { Device } from '../vfio/device.ts';
 import type { IommufdAccess } from './access.ts';
 import { isReserved } from './domain.ts';
@@ -34,7 +36,7 @@ export function* restoreIoas(
     ioas.domainDevices.push(device);
   }
   restoreStolen(kernel, ioas, saved, `${where}/stolen`);
-  yield* restoreAreas(kernel, ioas, saved.areas, `${where}/areas`);
+  yield* restoreAreas(kernel, ioas, saved.areas, container.process.owner, `${where}/areas`);
   ioas.iovaAlignment = ioas.needsWholePages ? PAGE_SIZE : 1;
 }
 
@@ -109,6 +111,7 @@ function* restoreAreas(
   kernel: Kernel,
   ioas: Ioas,
   saved: readonly SavedArea[],
+  usual: MappingOwner,
   where: string,
 ): Generator<void, void> {
   if (saved.length > AREAS_MAX) throw wrong(where, `has more than ${AREAS_MAX} items`);
@@ -129,7 +132,8 @@ function* restoreAreas(
     if (reserved || (ioas.hasDomain && area.prot === 0)) {
       throw wrong(here, 'cannot be in an IOMMU domain: its prot is 0, or the IOMMU reserves its range');
     }
-    const pages = new IoptPages(ioas.process, (area.prot & IOMMU_WRITE) !== 0, area.accounted);
+    const owner = restoreOwner(kernel, area.owner, usual, `${here}/owner`);
+    const pages = new IoptPages(owner, (area.prot & IOMMU_WRITE) !== 0, area.accounted);
     const slot = ioas.areas.insert({ first: at(iova), last, vaddr: at(vaddr), prot: area.prot, pages });
     ioas.areas.setPreventAccess(slot, area.closed);
     restorePins(kernel, ioas, slot, area, `${here}/pins`);

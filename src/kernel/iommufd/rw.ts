@@ -41,7 +41,7 @@ export function iommufdAccessRw(
 /** One mapping's part, and iopt_pages_rw_access: bytes copied, or an errno. */
 function rwInArea(
   task: Task,
-  { areas, process }: Ioas,
+  { areas }: Ioas,
   iova: bigint,
   rw: DmaAccess,
   out: Uint8Array,
@@ -59,15 +59,17 @@ function rwInArea(
     const lacks = write ? 'writable' : 'readable';
     return task.refuse('EPERM', `the mapping ${areas.describe(slot)} is not ${lacks}`);
   }
+  const { process, mm } = areas.pages(slot).owner;
+  if (!mm.alive) return task.refuse('EFAULT', `the memory of ${process.id}, which made the mapping, is gone`);
   const left = (write ? rw.write.length : rw.read) - done;
   const count = Math.min(left, (areas.lastPage[slot]! + 1 - page) * PAGE_SIZE - offset);
   const vaddr = addressOf(areas.vaddrOf(slot, page), offset);
-  const reached = process.accessibleBytes(vaddr, count, write ? PROT_WRITE : PROT_READ | PROT_WRITE);
+  const reached = mm.accessibleBytes(vaddr, count, write ? PROT_WRITE : PROT_READ | PROT_WRITE);
   if (write) {
-    const errno = process.write(vaddr, rw.write.subarray(done, done + reached));
+    const errno = mm.write(vaddr, rw.write.subarray(done, done + reached));
     if (errno) return errno;
   } else {
-    out.set(process.read(vaddr, reached), done);
+    out.set(mm.read(vaddr, reached), done);
   }
   if (reached === count) return count;
   return task.refuse(

@@ -1,13 +1,15 @@
 import type { SavedAccess, SavedArea, SavedIoas } from '../../../schemas/snapshot.ts';
 import { hex, hexAddress } from '../pages.ts';
+import type { MappingOwner } from '../process.ts';
 import { saveLock } from '../saved/lock.ts';
+import { saveOwner } from '../saved/owner.ts';
 import type { IommufdAccess } from './access.ts';
 import { accessesOf, keyOf } from './access-shadow.ts';
 import type { IommufdCtx } from './ctx.ts';
 import type { Ioas } from './ioas.ts';
 
 /** An IOAS with the devices that are bound to its context. */
-export function saveIoas(ctx: IommufdCtx, ioas: Ioas): SavedIoas {
+export function saveIoas(ctx: IommufdCtx, ioas: Ioas, usual: MappingOwner): SavedIoas {
   const accesses = [...ctx.devices.values()].filter((access) => access !== null);
   return {
     disableLargePages: ioas.disableLargePages,
@@ -16,7 +18,7 @@ export function saveIoas(ctx: IommufdCtx, ioas: Ioas): SavedIoas {
     stolen: ioas.shadow
       .stolenPins()
       .map(({ device, page, npage }) => ({ device, iova: hexAddress(page), npage })),
-    areas: Array.from(ioas.areas.inOrder(), (slot) => saveArea(ioas, slot)),
+    areas: Array.from(ioas.areas.inOrder(), (slot) => saveArea(ioas, slot, usual)),
   };
 }
 
@@ -31,14 +33,16 @@ function saveAccess(access: IommufdAccess): SavedAccess {
   };
 }
 
-function saveArea(ioas: Ioas, slot: number): SavedArea {
+function saveArea(ioas: Ioas, slot: number, usual: MappingOwner): SavedArea {
   const { areas, accesses } = ioas;
+  const owner = saveOwner(areas.pages(slot).owner, usual);
   return {
     iova: hex(areas.iova(slot)),
     size: hex(areas.length(slot)),
     vaddr: hexAddress(areas.vaddrPage[slot]!, areas.vaddrOffset[slot]!),
     prot: areas.prot[slot]!,
     accounted: areas.pages(slot).accounted,
+    ...(owner ? { owner } : {}),
     closed: areas.preventAccess(slot),
     pins: Array.from(accessesOf(ioas, slot), (access) => {
       const { page, npage } = keyOf(ioas, slot, access);

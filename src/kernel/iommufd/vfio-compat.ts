@@ -11,8 +11,9 @@ import {
 import type { Errno } from '../errno.ts';
 import { ALL_IOVA, isCoherent, pageSizesOf, usableRanges } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
+import type { Mm } from '../mm.ts';
 import { hex } from '../pages.ts';
-import type { Process } from '../process.ts';
+import type { MappingOwner, Process } from '../process.ts';
 import { wrong } from '../saved/checks.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { Container, refused, type SavedEngine } from '../vfio/container.ts';
@@ -208,7 +209,7 @@ export class CompatContainer extends Container {
 
   save(): SavedEngine {
     const { iommu, ioas } = this;
-    return { lock: null, iommu: null, ioas: ioas && saveIoas(iommu, ioas) };
+    return { lock: null, iommu: null, ioas: ioas && saveIoas(iommu, ioas, this.process.owner) };
   }
 
   *restore({ lock, iommu, ioas, groups }: SavedContainer, where: string): Generator<void, void> {
@@ -228,8 +229,13 @@ export class CompatContainer extends Container {
   }
 
   /** Pieces of one mapping share their pages, and pins theirs: no sum is simple, and nothing hangs on it. */
-  chargedPages(): number {
-    return 0;
+  owners(): Iterable<MappingOwner> {
+    const areas = this.ioas?.areas;
+    return areas ? Array.from(areas.inOrder(), (slot) => areas.pages(slot).owner) : [];
+  }
+
+  chargedPages(): ReadonlyMap<Mm, number> {
+    return new Map();
   }
 
   readonly hasDirtyScope: boolean = false;

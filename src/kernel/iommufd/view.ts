@@ -49,6 +49,7 @@ export class IoasView implements IommuView {
         size: areas.length(slot),
         vaddr: addressOf(areas.vaddrPage[slot]!, areas.vaddrOffset[slot]!),
         prot: areas.prot[slot]!,
+        owner: this.ioas.areas.pages(slot).owner.process,
         vaddrInvalid: false,
         iommuMapped: hasDomain,
         closed: areas.preventAccess(slot),

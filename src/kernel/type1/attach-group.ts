@@ -1,6 +1,7 @@
 import type { Errno } from '../errno.ts';
 import { ALL_IOVA, apertureEnd, type IommuHardware, limitOf, usableRanges } from '../iommu/hardware.ts';
 import { printWidthExceeded, refuseLocked } from '../iommu/intel.ts';
+import type { Mm } from '../mm.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
 import { print } from '../printk.ts';
 import { NIL } from '../rb-links.ts';
@@ -98,8 +99,8 @@ function checkInterrupts(task: Task, hardware: IommuHardware): Errno | null {
 
 /** vfio_iommu_replay: enters every mapping into the new domain, pinning and charging what no domain has yet. */
 function* replay(task: Task, iommu: Iommu, hardware: IommuHardware): KernelStep<Errno | null> {
-  const { mappings, process } = iommu;
-  const before = process.lockedVm;
+  const { mappings } = iommu;
+  const before = new Map<Mm, number>();
   const first = !iommu.hasDomain;
   let errno: Errno | null = null;
   for (const slot of mappings.inOrder()) {
@@ -108,12 +109,14 @@ function* replay(task: Task, iommu: Iommu, hardware: IommuHardware): KernelStep<
       task.adviseBug('top-of-address-space', addressOf(mappings.iova[slot]!));
       continue;
     }
+    const { mm } = iommu.ownerOf(slot);
+    if (!before.has(mm)) before.set(mm, mm.lockedVm);
     errno = (first ? chargeMapping(task, iommu, slot) : null) ?? enterDomain(task, iommu, slot, hardware);
     if (errno) break;
     if (task.worked(1 + mappings.pinCount[slot]!)) yield RESCHED;
   }
   if (errno) {
-    process.lockedVm = before;
+    for (const [mm, lockedVm] of before) mm.lockedVm = lockedVm;
     if (first) for (const slot of mappings.inOrder()) iommu.takeReservedPages(slot);
     return errno;
   }

@@ -7,20 +7,28 @@ import type { Task } from '../task.ts';
 import type { Iommu } from './iommu.ts';
 
 /**
- * vfio_pin_pages_remote over a whole mapping: faults its pages in and charges those that have no pin of
- * their own yet. The first page that fails decides; on failure nothing is charged.
+ * vfio_pin_pages_remote over a whole mapping: faults its pages in and charges those that have no pin of their own
+ * yet. The first page that fails decides; on failure nothing is charged.
  *
- * @returns EFAULT for memory that is not there; ENOMEM (with pr_warn L1) beyond RLIMIT_MEMLOCK
+ * The pages are those that the caller has at the mapping's vaddr, and the caller's limit holds, whoever's the mapping
+ * is; its owner is charged, within a limit of its own.
+ *
+ * @returns EFAULT for memory that is not there; ENOMEM beyond RLIMIT_MEMLOCK, with pr_warn L1 the caller's
  */
 export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | null {
-  const { mappings, process, gen } = iommu;
+  const { mappings, gen } = iommu;
+  const { process } = task;
+  if (!process) return task.refuse('ENODEV', 'a kernel thread has no memory');
+  const { mm } = process;
   const pages = mappings.size[slot]!;
   const prot = mappings.prot[slot]! & IOMMU_WRITE ? PROT_WRITE : PROT_READ;
   const vaddr = mappings.vaddr[slot]!;
-  const reachable = process.accessiblePages(vaddr, pages, prot);
+  const reachable = mm.accessiblePages(vaddr, pages, prot);
   const pinned = pinnedPages(iommu, slot);
-  const budget = mappings.lockCap(slot) ? Number.POSITIVE_INFINITY : process.memlockPages - process.lockedVm;
-  const reserved = gen.type1.zeroPageReserved ? process.zeroPages(vaddr, reachable) : 0;
+  const budget = mappings.lockCap(slot) ? Number.POSITIVE_INFINITY : process.memlockPages - mm.lockedVm;
+  if (prot === PROT_WRITE) mm.memory.faultToWrite(vaddr, reachable);
+  const reserved =
+    mm.devicePages(vaddr, reachable) + (gen.type1.zeroPageReserved ? mm.zeroPages(vaddr, reachable) : 0);
   if (reachable - reserved - countBelow(pinned, reachable) > budget) {
     task.prWarn('L1', addressOf(process.memlockPages));
     return refuseMemlock(task, process, pages - reserved - pinned.length);
@@ -29,7 +37,9 @@ export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | n
     const fault = vaddr + reachable;
     return task.refuse('EFAULT', `the page at vaddr ${hexAddress(fault)} is not memory the mapping may use`);
   }
-  process.lockedVm += pages - reserved - pinned.length;
+  if (iommu.lockAcct(slot, pages - reserved - pinned.length)) {
+    return task.refuse('ENOMEM', 'the limit of the process that made the mapping would be exceeded');
+  }
   iommu.setReservedPages(slot, reserved);
   adviseChargedTwice(task, iommu.container, { iova: mappings.iova[slot]!, vaddr, pages });
   return null;

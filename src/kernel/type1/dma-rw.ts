@@ -67,7 +67,7 @@ function rwChunk(
   out: Uint8Array,
   done: number,
 ): number | Errno {
-  const { mappings, process } = iommu;
+  const { mappings } = iommu;
   const write = 'write' in access;
   const page = pageOf(iova);
   const offset = offsetInPage(iova);
@@ -82,17 +82,22 @@ function rwChunk(
   if (write && (prot & IOMMU_WRITE) === 0) {
     return task.refuse('EPERM', `the mapping ${mappings.describe(slot)} is not writable`);
   }
+  const { process, mm } = iommu.ownerOf(slot);
+  if (!mm.alive) return task.refuse('EPERM', `the memory of ${process.id}, which made the mapping, is gone`);
+  if (task.process && task.process.mm !== mm) {
+    return task.refuse('EFAULT', `the mapping is of the memory of ${process.id}, not of ${task.process.id}`);
+  }
   const left = (write ? access.write.length : access.read) - done;
   const inMapping = (mappings.iova[slot]! + mappings.size[slot]! - page) * PAGE_SIZE - offset;
   const count = Math.min(left, inMapping);
   const vaddr = addressOf(wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!)), offset);
-  const reachable = process.accessibleBytes(vaddr, count, write ? PROT_WRITE : PROT_READ | PROT_WRITE);
+  const reachable = mm.accessibleBytes(vaddr, count, write ? PROT_WRITE : PROT_READ | PROT_WRITE);
   if (write) {
-    const errno = process.write(vaddr, access.write.subarray(done, done + reachable));
+    const errno = mm.write(vaddr, access.write.subarray(done, done + reachable));
     if (errno)
       return task.refuse(errno, `this host has no room for what would be written at vaddr ${hex(vaddr)}`);
   } else {
-    out.set(process.read(vaddr, reachable), done);
+    out.set(mm.read(vaddr, reachable), done);
   }
   if (reachable < count) {
     const fault = hex(vaddr + BigInt(reachable));

@@ -1,3 +1,4 @@
+import { NOIOMMU_DRIVER } from '../noiommu/index.ts';
 import { ClassicContainer } from '../vfio/classic-container.ts';
 import type { ContainerProvider, IommuDriver } from '../vfio/iommu-ops.ts';
 import { extensionOfModule } from './info.ts';
@@ -14,5 +15,6 @@ const TYPE1_DRIVER: IommuDriver = {
 
 /** The classic container with type1 behind it. */
 export const TYPE1_CONTAINER: ContainerProvider = {
-  openContainer: (kernel, id, process) => new ClassicContainer(kernel, id, process, TYPE1_DRIVER),
+  openContainer: (kernel, id, process) =>
+    new ClassicContainer(kernel, id, process, [TYPE1_DRIVER, NOIOMMU_DRIVER]),
 };

@@ -3,7 +3,8 @@ import type { Generation } from '../generations/generation.ts';
 import { type IommuHardware, pageSizesOf } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
-import { type Process, ZERO_PFN } from '../process.ts';
+import { isBarFrame, ZERO_PFN } from '../mm.ts';
+import type { MappingOwner } from '../process.ts';
 import type { Container } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Group } from '../vfio/group.ts';
@@ -35,8 +36,8 @@ export class Iommu {
   readonly v2: boolean;
   readonly nesting: boolean;
   readonly gen: Generation;
-  /** Owner of every mapping. */
-  readonly process: Process;
+  /** Whose most of its mappings are. */
+  readonly owner: MappingOwner;
   /** Registered devices in the order in which they are called. */
   readonly deviceList: Device[] = [];
   /** Attached groups without an IOMMU, newest first. */
@@ -51,6 +52,8 @@ export class Iommu {
   dirtyTracking = false;
   /** A mapping that ends at 2^64 was made: mappings may overlap from then on. */
   overlapPossible = false;
+  /** Whose a mapping is, by slot, where not the owner's of most. */
+  private readonly exceptions = new Map<number, MappingOwner>();
   /** Unmaps under way that remember a mapping. */
   readonly watchers = new Set<MappingWatcher>();
   /** Who did what to the pins, for advisories only. */
@@ -66,7 +69,7 @@ export class Iommu {
   /**
    * vfio_iommu_type1_open.
    *
-   * @param container whose it is; whoever opened that owns every mapping
+   * @param container whose it is
    * @param dmaAvail mappings that may be made: the module parameter dma_entry_limit as it is now
    */
   constructor(
@@ -77,7 +80,7 @@ export class Iommu {
   ) {
     this.gen = kernel.gen;
     this.pins = new PinTable(kernel.references);
-    this.process = container.process;
+    this.owner = container.mappingOwner;
     this.v2 = type !== 1;
     this.nesting = type === 6;
     this.mappings = new MappingTable(kernel.gen.type1.wrapsAtTop);
@@ -118,7 +121,7 @@ export class Iommu {
 
   /** is_invalid_reserved_pfn: the page frame is neither charged nor given back. */
   isReserved(pfn: number): boolean {
-    return pfn === ZERO_PFN;
+    return pfn === ZERO_PFN || isBarFrame(pfn);
   }
 
   /** Remembers how many pages of a mapping the domain pinned without a charge. */
@@ -197,17 +200,39 @@ export class Iommu {
     return true;
   }
 
+  /** Whose a mapping is: who made it, or gave it its vaddr last. */
+  ownerOf(slot: number): MappingOwner {
+    return this.exceptions.get(slot) ?? this.owner;
+  }
+
+  /** Whose its mappings are. */
+  owners(): MappingOwner[] {
+    return [this.owner, ...this.exceptions.values()];
+  }
+
+  /** Says whose a mapping is. */
+  setOwner(slot: number, owner: MappingOwner): void {
+    if (owner === this.owner) this.exceptions.delete(slot);
+    else this.exceptions.set(slot, owner);
+  }
+
+  /** Forgets whose a mapping was that goes. */
+  forgetOwner(slot: number): void {
+    if (this.exceptions.size > 0) this.exceptions.delete(slot);
+  }
+
   /**
-   * vfio_lock_acct: charges `pages` (negative: gives back) to the process, on behalf of a mapping.
+   * vfio_lock_acct: charges `pages` (negative: gives back) to the owner of a mapping; nobody is given anything back
+   * whose memory is gone.
    *
-   * @returns ENOMEM, with nothing charged, beyond RLIMIT_MEMLOCK without CAP_IPC_LOCK at MAP time
+   * @returns ENOMEM, with nothing charged, beyond its RLIMIT_MEMLOCK without CAP_IPC_LOCK at MAP time
    */
   lockAcct(slot: number, pages: number): Errno | null {
-    const { process } = this;
-    if (pages > 0 && !this.mappings.lockCap(slot) && process.lockedVm + pages > process.memlockPages) {
+    const { process, mm } = this.ownerOf(slot);
+    if (pages > 0 && !this.mappings.lockCap(slot) && mm.lockedVm + pages > process.memlockPages) {
       return 'ENOMEM';
     }
-    process.lockedVm += pages;
+    mm.lockedVm += pages;
     return null;
   }
 }

@@ -5,6 +5,7 @@ import {
 } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
 import { whyUnusable } from '../iommu/hardware.ts';
+import { refuseMemlock } from '../memlock.ts';
 import { hex, hexAddress, isPageAligned, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
@@ -102,7 +103,9 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
     return task.refuse('EINVAL', `${hex(iova)}+${hex(size)} ${why}`);
   }
 
-  const slot = mappings.add(start, pages, pageOf(vaddr), flags, iommu.process.capIpcLock);
+  const process = task.process!;
+  const slot = mappings.add(start, pages, pageOf(vaddr), flags, process.capIpcLock);
+  iommu.setOwner(slot, process.owner);
   iommu.dmaAvail--;
   const lost = task.kernel.gen.type1.wrapsAtTop && start + pages === TOP_PAGE;
   if (lost) iommu.overlapPossible = true;
@@ -133,9 +136,31 @@ function updateVaddr(
   if (!same) {
     return task.refuse('EINVAL', `${range(start, pages)} is not the mapping ${mappings.describe(slot)}`);
   }
+  const errno = changeOwner(task, iommu, slot);
+  if (errno) return errno;
   mappings.vaddr[slot] = vaddr;
   mappings.setVaddrInvalid(slot, false);
   iommu.vaddrValid();
+  return null;
+}
+
+/**
+ * vfio_change_dma_owner: the mapping is the caller's from now on, and so is its charge (proc-exec-vaddr-0).
+ *
+ * @returns ENOMEM beyond the caller's limit
+ */
+function changeOwner(task: Task, iommu: Iommu, slot: number): Errno | null {
+  const process = task.process!;
+  const { mm } = process;
+  if (iommu.ownerOf(slot).mm === mm) return null;
+  const pages = iommu.chargedBy(slot);
+  if (!process.capIpcLock && mm.lockedVm + pages > process.memlockPages) {
+    return refuseMemlock(task, process, pages);
+  }
+  iommu.lockAcct(slot, -pages);
+  mm.lockedVm += pages;
+  iommu.setOwner(slot, process.owner);
+  iommu.mappings.setLockCap(slot, process.capIpcLock);
   return null;
 }
 

@@ -85,6 +85,9 @@ export class MappingTable extends RbLinks {
   lockCap(slot: number): boolean {
     return (this.flags[slot]! & LOCK_CAP) !== 0;
   }
+  setLockCap(slot: number, on: boolean): void {
+    this.setFlag(slot, LOCK_CAP, on);
+  }
   private setFlag(slot: number, flag: number, on: boolean): void {
     this.flags[slot] = on ? this.flags[slot]! | flag : this.flags[slot]! & ~flag;
   }

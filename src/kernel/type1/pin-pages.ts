@@ -3,8 +3,8 @@ import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { adviseChargedTwice, refuseMemlock } from '../memlock.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
+import { ZERO_PFN } from '../mm.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
-import { ZERO_PFN } from '../process.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Device } from '../vfio/device.ts';
@@ -136,13 +136,23 @@ function pinPageExternal(
   device: Device,
   isFirst: boolean,
 ): number | Errno {
-  const { mappings, pins, process } = iommu;
+  const { mappings, pins } = iommu;
+  const { process, mm } = iommu.ownerOf(slot);
+  if (!mm.alive) {
+    return task.refuse('ENODEV', `the memory of ${process.id}, which made the mapping, is gone`);
+  }
+  const writes = (mappings.prot[slot]! & IOMMU_WRITE) !== 0;
   const vaddr = wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!));
-  if (!process.allows(vaddr, mappings.prot[slot]! & IOMMU_WRITE ? PROT_WRITE : PROT_READ)) {
+  if (!mm.allows(vaddr, writes ? PROT_WRITE : PROT_READ)) {
     return task.refuse('EFAULT', `the page at vaddr ${hexAddress(vaddr)} is not memory the mapping may use`);
   }
-  const zero = task.kernel.gen.type1.zeroPageReserved && process.isZeroPage(vaddr);
-  const pfn = zero ? ZERO_PFN : process.pfnOf(vaddr);
+  if (writes) mm.memory.faultToWrite(vaddr, 1);
+  const ofDevice = mm.memory.deviceFrame(vaddr);
+  const zero = task.kernel.gen.type1.zeroPageReserved && mm.isZeroPage(vaddr);
+  const pfn = ofDevice ?? (zero ? ZERO_PFN : mm.pfnOf(vaddr));
+  if (ofDevice !== null && !task.kernel.gen.type1.pinsDeviceMemory) {
+    return task.refuse('EINVAL', `the page at vaddr ${hexAddress(vaddr)} is a device's, not memory`);
+  }
   if (!mappings.iommuMapped(slot) && !iommu.isReserved(pfn) && iommu.lockAcct(slot, 1)) {
     task.prWarn('L2', process.memlock ?? TOP);
     return refuseMemlock(task, process, 1);

@@ -22,6 +22,7 @@ export function removeMapping(task: Task, iommu: Iommu, slot: number): void {
   if (mappings.vaddrInvalid(slot)) iommu.vaddrValid();
   for (const watcher of iommu.watchers) watcher.forget(slot);
   iommu.freeBitmap(slot);
+  iommu.forgetOwner(slot);
   mappings.remove(slot);
   iommu.dmaAvail++;
   if (mappings.root === NIL) iommu.overlapPossible = false;

@@ -1,17 +1,19 @@
 import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot.ts';
 import { ALL_IOVA, usableRanges } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
+import { isBarFrame, ZERO_PFN } from '../mm.ts';
 import { offsetInPage, pageOf, TOP_PAGE } from '../pages.ts';
 import { STOLEN_MAX } from '../pin-shadow.ts';
-import { ZERO_PFN } from '../process.ts';
 import { NIL, type TreeShape } from '../rb-links.ts';
 import { checkAscending, checkDifferent, WrongState, wrong } from '../saved/checks.ts';
 import { restoreLock } from '../saved/lock.ts';
+import { restoreOwner } from '../saved/owner.ts';
 import { treeOf, WrongShape } from '../tree-shape.ts';
 import type { Container } from '../vfio/container.ts';
 import type { Group } from '../vfio/group.ts';
 import type { Iommu } from './iommu.ts';
 import { MAPPINGS_MAX } from './map-dma.ts';
+import { reservedNow } from './saved.ts';
 import { Type1 } from './type1.ts';
 
 /** The highest dma_entry_limit. */
@@ -149,12 +151,10 @@ function restoreMappings(
     end = Math.max(end, iova + size);
   }
   iommu.mappings.restore(fields, shapeOf(mappings, where));
-  if (!iommu.gen.type1.zeroPageReserved) return;
-  for (const slot of iommu.mappings.inOrder()) {
-    const { vaddr, size } = iommu.mappings;
-    if (iommu.mappings.iommuMapped(slot)) {
-      iommu.setReservedPages(slot, iommu.process.zeroPages(vaddr[slot]!, size[slot]!));
-    }
+  for (const [i, { owner, reservedPages }] of mappings.entries()) {
+    const slot = i + 1;
+    iommu.setOwner(slot, restoreOwner(iommu.kernel, owner, iommu.owner, `${where}/${i}/owner`));
+    iommu.setReservedPages(slot, reservedPages ?? reservedNow(iommu, slot));
   }
 }
 
@@ -176,11 +176,12 @@ function* restorePins(
   where: string,
 ): Generator<void, void> {
   if (saved.length === 0) return;
-  const { mappings, pins, process } = iommu;
+  const { mappings, pins } = iommu;
+  const { mm } = iommu.ownerOf(slot);
   if (!iommu.v2) throw wrong(where, 'must be empty: type 1 cannot pin');
   const keys = saved.map(({ iova }) => BigInt(iova));
   checkAscending(keys, where);
-  const firstFrame = process.pfnOf(0);
+  const firstFrame = mm.pfnOf(0);
   const start = mappings.iova[slot]!;
   const end = start + mappings.size[slot]!;
   let root: number = NIL;
@@ -196,9 +197,12 @@ function* restorePins(
       throw wrong(`${where}/${i}/iova`, `is ${iova}, which is not in the mapping`);
     }
     const zero = frame === ZERO_PFN && kernel.gen.type1.zeroPageReserved;
-    const known = zero || (frame >= firstFrame && frame < firstFrame + TOP_PAGE);
+    const known = zero || isBarFrame(frame) || (frame >= firstFrame && frame < firstFrame + TOP_PAGE);
     if (!known) {
-      throw wrong(`${where}/${i}/pfn`, `is ${pfn}, which is no page frame of process ${process.id}`);
+      throw wrong(
+        `${where}/${i}/pfn`,
+        `is ${pfn}, which is no page frame of the process that made the mapping`,
+      );
     }
     if (i % 512 === 511) yield;
     let total = 0;

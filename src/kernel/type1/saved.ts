@@ -1,9 +1,11 @@
 import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot.ts';
+import type { Mm } from '../mm.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { hexNumber } from '../saved/canonical.ts';
 import { wrong } from '../saved/checks.ts';
 import { saveLock } from '../saved/lock.ts';
+import { saveOwner } from '../saved/owner.ts';
 import type { ListOf } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
 import type { DirtyBitmap } from './dirty-bitmap.ts';
@@ -35,6 +37,8 @@ function* each<A, B>(items: Iterable<A>, make: (item: A) => B): Generator<B, voi
 
 function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
   const { mappings, pins } = iommu;
+  const owner = saveOwner(iommu.ownerOf(slot), iommu.owner);
+  const reserved = iommu.reservedPagesOf(slot);
   return {
     iova: hexAddress(mappings.iova[slot]!),
     size: hex(addressOf(mappings.size[slot]!)),
@@ -42,6 +46,8 @@ function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
     prot: mappings.prot[slot]!,
     lockCap: mappings.lockCap(slot),
     vaddrInvalid: mappings.vaddrInvalid(slot),
+    ...(owner ? { owner } : {}),
+    ...(reserved === reservedNow(iommu, slot) ? {} : { reservedPages: reserved }),
     depth: mappings.depthOf(slot),
     red: mappings.isRed(slot),
     dirty: iommu.dirtyTracking ? saveBitmap(iommu.bitmapOf(slot)) : [],
@@ -50,6 +56,13 @@ function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
         ? []
         : list(each(pins.inOrder(mappings.pins[slot]!), (pin) => savePin(iommu, pin))),
   };
+}
+
+/** Pages that a domain would pin of a mapping now without a charge. */
+export function reservedNow(iommu: Iommu, slot: number): number {
+  const { mappings, gen } = iommu;
+  if (!gen.type1.zeroPageReserved || !mappings.iommuMapped(slot)) return 0;
+  return iommu.ownerOf(slot).mm.zeroPages(mappings.vaddr[slot]!, mappings.size[slot]!);
 }
 
 function savePin({ pins }: Iommu, pin: number): SavedPin {
@@ -82,10 +95,16 @@ export function holdersIn({ shadow, mappings, pins }: Iommu): Set<number> {
 }
 
 /** Pages that mappings in a domain and pins elsewhere are charged for. */
-export function chargedPages(iommu: Iommu): number {
-  let pages = 0;
-  for (const slot of iommu.mappings.inOrder()) pages += iommu.chargedBy(slot);
-  return pages;
+export function chargedPages(iommu: Iommu): Map<Mm, number> {
+  const { mappings } = iommu;
+  const charged = new Map<Mm, number>();
+  for (const slot of mappings.inOrder()) {
+    // One that ends at 2^64, where ends wrap, may be in the domain without a charge (late-pci-top).
+    if (mappings.end(slot) === 0) continue;
+    const { mm } = iommu.ownerOf(slot);
+    charged.set(mm, (charged.get(mm) ?? 0) + iommu.chargedBy(slot));
+  }
+  return charged;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { SavedIommu } from '../../../schemas/snapshot.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
+import type { Mm } from '../mm.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { ListOf } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
@@ -88,7 +89,7 @@ export class Type1 extends Iommu implements IommuOps {
   holders(): Set<number> {
     return holdersIn(this);
   }
-  chargedPages(): number {
+  chargedPages(): Map<Mm, number> {
     return chargedPages(this);
   }
   checkRestored(device: Device, where: string): void {

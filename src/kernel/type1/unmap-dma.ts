@@ -220,6 +220,7 @@ class Unmap {
     while (slot !== NIL && mappings.iova[slot]! < this.endPage) {
       const next = mappings.next(slot);
       if (!iommu.v2 && this.startPage > mappings.iova[slot]!) break;
+      if (this.stopsAt(slot)) break;
       if (this.vaddr) {
         const errno = this.invalidateVaddr(slot);
         if (errno) return this.end(errno);
@@ -242,6 +243,15 @@ class Unmap {
 
   private findFromRoot(): number {
     return this.iommu.mappings.find(this.startPage, this.wrappedEnd);
+  }
+
+  /** Up to 5.10 only a process that has the memory of a mapping's maker may unmap it; what is found ends the walk. */
+  private stopsAt(slot: number): boolean {
+    const { task, iommu } = this;
+    if (!task.kernel.gen.type1.unmapsOwnOnly) return false;
+    const { process } = iommu.ownerOf(slot);
+    if (process === task.process) return false;
+    return true;
   }
 
   /** VADDR: marks a mapping; one that is marked already takes back what this call has marked. */

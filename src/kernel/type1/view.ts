@@ -46,6 +46,7 @@ export class Type1View implements IommuView {
         size: addressOf(mappings.size[slot]!),
         vaddr: addressOf(mappings.vaddr[slot]!),
         prot: mappings.prot[slot]!,
+        owner: this.iommu.ownerOf(slot).process,
         vaddrInvalid: mappings.vaddrInvalid(slot),
         iommuMapped: mappings.iommuMapped(slot),
         closed: false,

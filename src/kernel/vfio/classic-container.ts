@@ -1,16 +1,18 @@
 import type { SavedContainer } from '../../../schemas/snapshot.ts';
-import { VFIO_UNMAP_ALL } from '../../../schemas/uapi.ts';
+import { NOIOMMU_TYPE, VFIO_UNMAP_ALL } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
+import type { Mm } from '../mm.ts';
 import { hex } from '../pages.ts';
-import type { Process } from '../process.ts';
+import type { MappingOwner, Process } from '../process.ts';
 import { wrong } from '../saved/checks.ts';
 import { restoreLock, saveLock } from '../saved/lock.ts';
+import { restoreOwner, saveOwner } from '../saved/owner.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { Container, type ListOf, refused, type SavedEngine } from './container.ts';
 import type { Device } from './device.ts';
-import { type Group, heldOpenBy, namesOf } from './group.ts';
+import { type Group, heldOpenBy, namesOf, refuseRawIo } from './group.ts';
 import { counted } from './history.ts';
 import type {
   DirtyRange,
@@ -35,7 +37,8 @@ export class ClassicContainer extends Container {
     private readonly kernel: Kernel,
     id: string,
     process: Process,
-    private readonly driver: IommuDriver,
+    /** Type 1's driver, and that of groups without an IOMMU (`vfio.iommu_drivers_list`). */
+    private readonly drivers: readonly [type1: IommuDriver, noIommu: IommuDriver],
   ) {
     super(id, process);
     this.groupLock = new Lock(`container ${id} group_lock`);
@@ -61,13 +64,16 @@ export class ClassicContainer extends Container {
   private *openDriver(task: Task, type: number): KernelStep<Errno | null> {
     if (this.groups.length === 0) return task.refuse('EINVAL', noGroup(this));
     if (this.iommu) return task.refuse('EINVAL', 'the container has an IOMMU already');
-    if (this.driver.checkExtension(task, type) <= 0) {
+    const driver = this.drivers[this.noIommu ? 1 : 0];
+    if (driver.checkExtension(task, type) <= 0) {
       return task.refuse('ENODEV', `no IOMMU driver claims type ${type}`);
     }
+    const refused = this.noIommu ? refuseRawIo(task) : null;
+    if (refused) return refused;
     if (type === VFIO_UNMAP_ALL) {
       return task.refuse('EINVAL', 'type 9 is an extension, not an IOMMU type');
     }
-    const iommu = this.driver.open(this.kernel, this, type);
+    const iommu = driver.open(this.kernel, this, type);
     const attached: Group[] = [];
     for (const group of this.groups) {
       const errno = yield* iommu.attachGroup(task, group);
@@ -86,9 +92,25 @@ export class ClassicContainer extends Container {
     yield* task.lock(this.groupLock);
     const value = this.iommu
       ? yield* this.iommu.checkExtension(task, extension)
-      : this.driver.checkExtension(task, extension);
+      : this.askDrivers(task, extension);
     task.unlock(this.groupLock);
     return value;
+  }
+
+  /** Whether its groups have no IOMMU (`noiommu`). */
+  private get noIommu(): boolean {
+    return this.groups[0]?.noIommu ?? false;
+  }
+
+  /** The first driver that has an extension, of those that its groups may have. */
+  private askDrivers(task: Task, extension: number): number {
+    const [type1, noIommu] = this.drivers;
+    const possible = this.groups.length === 0 ? this.drivers : [this.noIommu ? noIommu : type1];
+    for (const driver of possible) {
+      const value = driver.checkExtension(task, extension);
+      if (value > 0) return value;
+    }
+    return 0;
   }
 
   getInfo(task: Task): KernelStep<Errno | IommuInfo> {
@@ -214,13 +236,23 @@ export class ClassicContainer extends Container {
   }
 
   save(list: ListOf): SavedEngine {
-    return { lock: saveLock(this.groupLock), iommu: this.iommu?.save(list) ?? null };
+    const { iommu } = this;
+    const noIommu = iommu?.view.type === NOIOMMU_TYPE ? { noIommu: true as const } : {};
+    const owner = iommu?.owner && saveOwner(iommu.owner, this.process.owner);
+    return {
+      lock: saveLock(this.groupLock),
+      iommu: iommu?.save(list) ?? null,
+      ...noIommu,
+      ...(owner ? { owner } : {}),
+    };
   }
 
-  *restore({ lock, iommu, ioas }: SavedContainer, where: string): Generator<void, void> {
+  *restore({ lock, iommu, ioas, noIommu, owner }: SavedContainer, where: string): Generator<void, void> {
     if (ioas !== undefined) throw wrong(`${where}/ioas`, 'is for a kernel whose containers iommufd provides');
     restoreLock(this.kernel, this.groupLock, lock, `${where}/lock`);
-    if (iommu) this.iommu = yield* this.driver.restore(this.kernel, this, iommu, `${where}/iommu`);
+    this.mappingOwner = restoreOwner(this.kernel, owner, this.process.owner, `${where}/owner`);
+    if (iommu) this.iommu = yield* this.drivers[0].restore(this.kernel, this, iommu, `${where}/iommu`);
+    else if (noIommu) this.iommu = this.drivers[1].open(this.kernel, this, NOIOMMU_TYPE);
   }
 
   restoreOpenDevice(device: Device, where: string): void {
@@ -235,8 +267,12 @@ export class ClassicContainer extends Container {
     return this.iommu?.holders() ?? new Set();
   }
 
-  chargedPages(): number {
-    return this.iommu?.chargedPages() ?? 0;
+  owners(): Iterable<MappingOwner> {
+    return this.iommu?.owners?.() ?? [];
+  }
+
+  chargedPages(): ReadonlyMap<Mm, number> {
+    return this.iommu?.chargedPages() ?? new Map();
   }
 
   get hasDirtyScope(): boolean {

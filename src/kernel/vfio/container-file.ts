@@ -1,4 +1,5 @@
 import type { Errno } from '../errno.ts';
+import { closeFile, holderOf } from '../files.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { type Container, refused } from './container.ts';
 import type {
@@ -17,12 +18,12 @@ const CLOSED = "the container's file is closed";
 
 /** VFIO_IOMMU_MAP_DMA. */
 export function mapDma(task: Task, container: Container, args: MapDmaArgs): KernelStep<Errno | null> {
-  return container.open ? container.mapDma(task, args) : refused(task, 'EBADF', CLOSED);
+  return isOpen(task, container) ? container.mapDma(task, args) : refused(task, 'EBADF', CLOSED);
 }
 
 /** VFIO_IOMMU_UNMAP_DMA. */
 export function unmapDma(task: Task, container: Container, args: UnmapDmaArgs): KernelStep<UnmapDmaResult> {
-  return container.open ? container.unmapDma(task, args) : refused(task, 'EBADF', CLOSED);
+  return isOpen(task, container) ? container.unmapDma(task, args) : refused(task, 'EBADF', CLOSED);
 }
 
 /** VFIO_IOMMU_DIRTY_PAGES: the raw flags; a range with GET_BITMAP. */
@@ -32,17 +33,17 @@ export function dirtyPages(
   flags: number,
   range: DirtyRange | null,
 ): KernelStep<Errno | UserBitmap | null> {
-  return container.open ? container.dirtyPages(task, flags, range) : refused(task, 'EBADF', CLOSED);
+  return isOpen(task, container) ? container.dirtyPages(task, flags, range) : refused(task, 'EBADF', CLOSED);
 }
 
 /** VFIO_IOMMU_GET_INFO. */
 export function getInfo(task: Task, container: Container): KernelStep<Errno | IommuInfo> {
-  return container.open ? container.getInfo(task) : refused(task, 'EBADF', CLOSED);
+  return isOpen(task, container) ? container.getInfo(task) : refused(task, 'EBADF', CLOSED);
 }
 
 /** VFIO_SET_IOMMU: 1, 3, 6, or any other number. */
 export function setIommu(task: Task, container: Container, type: number): KernelStep<Errno | null> {
-  return container.open ? container.setIommu(task, type) : refused(task, 'EBADF', CLOSED);
+  return isOpen(task, container) ? container.setIommu(task, type) : refused(task, 'EBADF', CLOSED);
 }
 
 /** VFIO_CHECK_EXTENSION: 0 or 1. */
@@ -51,16 +52,26 @@ export function checkExtension(
   container: Container,
   extension: number,
 ): KernelStep<Errno | number> {
-  return container.open ? container.checkExtension(task, extension) : refused(task, 'EBADF', CLOSED);
+  return isOpen(task, container) ? container.checkExtension(task, extension) : refused(task, 'EBADF', CLOSED);
 }
 
-/** Closes the container's file. The container lives on while groups hold it. */
+/** Whether the caller has the container's file open. */
+function isOpen(task: Task, { open, file }: Container): boolean {
+  return open && holderOf(task, file) !== null;
+}
+
+/** Closes a descriptor of the container's file. The container lives on while groups hold it. */
 export function* closeContainer(task: Task, container: Container): KernelStep<Errno | null> {
-  if (!container.open) return task.refuse('EBADF', CLOSED);
+  const closed = yield* closeFile(task, container.file);
+  return closed ? null : task.refuse('EBADF', CLOSED);
+}
+
+/** vfio_fops_release, with the last descriptor. */
+export function* releaseContainer(task: Task, container: Container): KernelStep<void> {
   yield* container.release(task);
   container.open = false;
+  container.file = null;
   putContainer(task, container);
-  return null;
 }
 
 /** vfio_container_put: forgets a container that nobody holds. */

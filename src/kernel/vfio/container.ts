@@ -1,6 +1,8 @@
 import type { SavedContainer } from '../../../schemas/snapshot.ts';
 import type { Errno } from '../errno.ts';
-import type { Process } from '../process.ts';
+import type { OpenFile } from '../files.ts';
+import type { Mm } from '../mm.ts';
+import type { MappingOwner, Process } from '../process.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Device } from './device.ts';
 import type { Group } from './group.ts';
@@ -20,7 +22,7 @@ import type { IommuView } from './iommu-view.ts';
 export type ListOf = <T>(items: Iterable<T>) => T[];
 
 /** The part of a saved container that its engine brings. */
-export type SavedEngine = Pick<SavedContainer, 'lock' | 'iommu' | 'ioas'>;
+export type SavedEngine = Pick<SavedContainer, 'lock' | 'iommu' | 'ioas' | 'noIommu' | 'owner'>;
 
 /**
  * An open of /dev/vfio/vfio, whoever serves it: the classic container (`ClassicContainer`) or iommufd. It owns
@@ -35,12 +37,19 @@ export abstract class Container {
   open = true;
   /** What went before, for words. */
   readonly history: History = new History();
+  /** Its file; null for one whose file is closed. */
+  file: OpenFile | null = null;
 
-  /** @param process who opened it: owner of every mapping */
+  /** Whose most of its mappings will be: of its opener, with the memory it had then. */
+  mappingOwner: MappingOwner;
+
+  /** @param process who opened it */
   constructor(
     readonly id: string,
     readonly process: Process,
-  ) {}
+  ) {
+    this.mappingOwner = process.owner;
+  }
 
   /** What pin, unpin and dma_rw of the container's devices reach; null while there is nothing. */
   abstract readonly iommu: IommuAccess | null;
@@ -111,8 +120,10 @@ export abstract class Container {
   abstract restoreOpenDevice(device: Device, where: string): void;
   /** Numbers of the devices that hold pins in it, or believe they do. */
   abstract holders(): Set<number>;
-  /** Pages that its mappings and pins have charged to its process's locked_vm, at least. */
-  abstract chargedPages(): number;
+  /** Whose its mappings are, once or more often each. */
+  abstract owners(): Iterable<MappingOwner>;
+  /** Pages that its mappings and pins have charged to the locked_vm of each memory, at least. */
+  abstract chargedPages(): ReadonlyMap<Mm, number>;
   /** Whether its groups say that only pins make their pages dirty. */
   abstract readonly hasDirtyScope: boolean;
 

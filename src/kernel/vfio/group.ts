@@ -1,9 +1,11 @@
 import { VFIO_GROUP_FLAGS_CONTAINER_SET, VFIO_GROUP_FLAGS_VIABLE } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
+import { closeFile, holderOf, OpenFile } from '../files.ts';
 import type { GuestId } from '../guest.ts';
 import type { IommuHardware } from '../iommu/hardware.ts';
 import { Lock } from '../lock.ts';
 import type { KernelStep, Task } from '../task.ts';
+import { WaitQueue } from '../wait-queue.ts';
 import type { Container } from './container.ts';
 import { putContainer } from './container-file.ts';
 import type { Device } from './device.ts';
@@ -17,14 +19,20 @@ export class Group {
   container: Container | null = null;
   /** 0 without a container; 1 with one, plus one for each open device file that holds it. */
   containerUsers = 0;
-  /** Whether the caller's /dev/vfio/N is open. */
+  /** Whether /dev/vfio/N is open. */
   fdOpen = false;
+  /** The file that is open of it; null: none. */
+  file: OpenFile | null = null;
   /** Whether the group file exists: its own fd or a device's keeps it (`opened_file`). */
   fileOpen = false;
   /** Only pins make this group's pages dirty; false for an IOMMU-backed group that never pinned. */
   pinnedPageDirtyScope = false;
   /** Whether a device that is open outside any container of the group owns its DMA (iommufd). */
   dmaOwnerClaimed = false;
+  /** Its last device is gone, and its file dead (its iommu_group is NULL). */
+  revoked = false;
+  /** Somebody waits until it has left its container. */
+  readonly left: WaitQueue;
   /** The guest that the group's file was given to (`kvm`); null: none; undefined: its device's own. */
   guest: GuestId | null | undefined = undefined;
   /** The guest that had it last: whose vCPUs reach its devices. */
@@ -36,7 +44,10 @@ export class Group {
     readonly id: string,
     /** What its devices lie behind; null for mdevs (VFIO_EMULATED_IOMMU). */
     public iommu: IommuHardware | null,
+    /** Whether its device has no IOMMU although it is no mdev (VFIO_NO_IOMMU). */
+    readonly noIommu: boolean = false,
   ) {
+    this.left = new WaitQueue(`group ${id} has left its container`);
     this.lock = new Lock(`group ${id} group_lock`);
   }
 
@@ -52,7 +63,7 @@ export class Group {
 
   /** Whether its devices are mdevs (VFIO_EMULATED_IOMMU). */
   get emulated(): boolean {
-    return this.iommu === null;
+    return this.iommu === null && !this.noIommu;
   }
 }
 
@@ -63,12 +74,37 @@ export class Group {
  *   a device that is still open
  */
 export function openGroup(task: Task, group: Group): Errno | null {
-  if (!group.hasNode)
+  const { groupOutlivesDevices } = task.kernel.gen.core;
+  if (!group.hasNode && !(groupOutlivesDevices && group.fileOpen))
     return task.refuse('ENOENT', `no device of group ${group.id} is bound to a VFIO driver`);
+  const refused = group.noIommu ? refuseRawIo(task) : null;
+  if (refused) return refused;
   if (group.fileOpen) return task.refuse('EBUSY', fileHeldBy(group));
   group.fileOpen = true;
   group.fdOpen = true;
+  const file: OpenFile = new OpenFile(group, task.process, (closing) => releaseFile(closing, group, file));
+  group.file = file;
+  task.process?.files.add(file);
   return null;
+}
+
+/** Whether the caller has the group's file open. */
+export function hasGroupOpen(task: Task, { fdOpen, file }: Group): boolean {
+  return fdOpen && holderOf(task, file) !== null;
+}
+
+/** Who uses a device without an IOMMU can reach all memory: EPERM without CAP_SYS_RAWIO. */
+export function refuseRawIo(task: Task): Errno | null {
+  if (task.process?.capSysRawio) return null;
+  return task.refuse(
+    'EPERM',
+    `${task.process?.id} has no CAP_SYS_RAWIO, which a device without an IOMMU takes`,
+  );
+}
+
+/** The group's file is dead: its last device was removed. */
+function refuseRevoked(task: Task, { id, revoked }: Group): Errno | null {
+  return revoked ? task.refuse('ENODEV', `the last device of group ${id} was removed`) : null;
 }
 
 /** A group's devices by name, in words. */
@@ -93,18 +129,24 @@ function fileHeldBy({ id, fdOpen, devices }: Group): string {
 }
 
 /**
- * Closes the caller's group fd. The group itself is released with the last device file that holds it
- *.
+ * Closes the caller's group fd.
  *
  * @returns EBADF when it is not open
  */
 export function* closeGroup(task: Task, group: Group): KernelStep<Errno | null> {
-  if (!group.fdOpen) return task.refuse('EBADF', GROUP_CLOSED);
+  const closed = group.fdOpen && (yield* closeFile(task, group.file));
+  return closed ? null : task.refuse('EBADF', GROUP_CLOSED);
+}
+
+/** The group's file, with its last descriptor. The group itself is released with the last device file that holds it. */
+export function* releaseFile(task: Task, group: Group, file: OpenFile): KernelStep<void> {
+  // A dead file, of before the group had devices again, is nobody's.
+  if (group.file !== file) return;
   const release = openDeviceFiles(group) === 0;
   if (release) group.container?.refuseIfDetachHangs();
   group.fdOpen = false;
+  group.file = null;
   if (release) yield* releaseGroup(task, group);
-  return null;
 }
 
 /** Device files that hold the group's. */
@@ -119,6 +161,7 @@ export function* releaseGroup(task: Task, group: Group): KernelStep<void> {
   if (container) yield* container.detachGroup(task, group, true);
   group.fileOpen = false;
   task.unlock(group.lock);
+  group.left.wake(task);
   if (container) putContainer(task, container);
 }
 
@@ -128,10 +171,14 @@ export function* releaseGroup(task: Task, group: Group): KernelStep<void> {
  * @returns EBADF when either file is closed; EINVAL with a container set already; what the container answers
  */
 export function* setContainer(task: Task, group: Group, container: Container): KernelStep<Errno | null> {
-  if (!group.fdOpen) return task.refuse('EBADF', GROUP_CLOSED);
-  if (!container.open) return task.refuse('EBADF', "the container's file is closed");
+  if (!hasGroupOpen(task, group)) return task.refuse('EBADF', GROUP_CLOSED);
+  if (!container.open || (task.namesProcess && !holderOf(task, container.file)))
+    return task.refuse('EBADF', "the container's file is closed");
   yield* task.lock(group.lock);
-  const errno = refuseSetContainer(task, group, container) ?? (yield* container.attachGroup(task, group));
+  const errno =
+    refuseRevoked(task, group) ??
+    refuseSetContainer(task, group, container) ??
+    (yield* container.attachGroup(task, group));
   task.unlock(group.lock);
   return errno;
 }
@@ -140,6 +187,11 @@ export function* setContainer(task: Task, group: Group, container: Container): K
 function refuseSetContainer(task: Task, group: Group, container: Container): Errno | null {
   if (group.container) {
     return task.refuse('EINVAL', `the group is in container ${group.container.id} already`);
+  }
+  const refused = group.noIommu ? refuseRawIo(task) : null;
+  if (refused) return refused;
+  if (container.groups.some((other) => other.noIommu !== group.noIommu)) {
+    return task.refuse('EPERM', 'groups with and without an IOMMU are never in one container');
   }
   if (!task.kernel.gen.core.claimsDmaOwner || !container.holdsDma) return null;
   return refuseHostDriver(task, group);
@@ -153,21 +205,27 @@ export function refuseHostDriver(task: Task, group: Group): Errno | null {
 
 /** VFIO_GROUP_UNSET_CONTAINER: EBADF, EINVAL without a container, otherwise what the container answers. */
 export function* unsetContainer(task: Task, group: Group): KernelStep<Errno | null> {
-  if (!group.fdOpen) return task.refuse('EBADF', GROUP_CLOSED);
+  if (!hasGroupOpen(task, group)) return task.refuse('EBADF', GROUP_CLOSED);
   yield* task.lock(group.lock);
   const { container } = group;
   const errno = container
     ? yield* container.detachGroup(task, group, false)
     : task.refuse('EINVAL', 'the group has no container');
   task.unlock(group.lock);
+  group.left.wake(task);
   if (container) putContainer(task, container);
   return errno;
 }
 
 /** VFIO_GROUP_GET_STATUS: the flags word, or EBADF. */
 export function* groupStatus(task: Task, group: Group): KernelStep<Errno | number> {
-  if (!group.fdOpen) return task.refuse('EBADF', GROUP_CLOSED);
+  if (!hasGroupOpen(task, group)) return task.refuse('EBADF', GROUP_CLOSED);
   yield* task.lock(group.lock);
+  const dead = refuseRevoked(task, group);
+  if (dead) {
+    task.unlock(group.lock);
+    return dead;
+  }
   const viable = group.viable && !group.dmaOwnerClaimed;
   const owned = group.container !== null && task.kernel.gen.core.claimsDmaOwner;
   const flags =

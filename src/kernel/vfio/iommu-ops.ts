@@ -2,7 +2,8 @@ import type { SavedIommu } from '../../../schemas/snapshot.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import type { Kernel } from '../kernel.ts';
-import type { Process } from '../process.ts';
+import type { Mm } from '../mm.ts';
+import type { MappingOwner, Process } from '../process.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Container, ListOf } from './container.ts';
 import type { Device } from './device.ts';
@@ -88,6 +89,9 @@ export interface IommuAccess {
 /** An IOMMU driver's instance behind a classic container (struct vfio_iommu_driver_ops with its iommu_data). */
 export interface IommuOps extends IommuAccess {
   readonly view: IommuView;
+  /** Whose most of its mappings are; absent: it has none. */
+  readonly owner?: MappingOwner;
+  owners?(): Iterable<MappingOwner>;
   attachGroup(task: Task, group: Group): KernelStep<Errno | null>;
   detachGroup(task: Task, group: Group): KernelStep<void>;
   registerDevice(task: Task, device: Device): KernelStep<void>;
@@ -97,17 +101,17 @@ export interface IommuOps extends IommuAccess {
   mapDma(task: Task, args: MapDmaArgs): KernelStep<Errno | null>;
   unmapDma(task: Task, args: UnmapDmaArgs): KernelStep<UnmapDmaResult>;
   dirtyPages(task: Task, flags: number, range: DirtyRange | null): KernelStep<Errno | UserBitmap | null>;
-  getInfo(task: Task): KernelStep<IommuInfo>;
+  getInfo(task: Task): KernelStep<Errno | IommuInfo>;
   /** 0 or 1. */
   checkExtension(task: Task, extension: number): KernelStep<number>;
   /** The container's file is being closed (`notify` with VFIO_IOMMU_CONTAINER_CLOSE). */
   containerCloses(task: Task): KernelStep<void>;
   /** Its state as a snapshot has it, while no call is under way. */
-  save(list: ListOf): SavedIommu;
+  save(list: ListOf): SavedIommu | null;
   /** Numbers of the devices that hold pins, or believe they do. */
   holders(): Set<number>;
   /** Pages that its mappings and pins have charged to its process's locked_vm. */
-  chargedPages(): number;
+  chargedPages(): ReadonlyMap<Mm, number>;
   /** Checks an open device against the restored instance. Throws WrongState. */
   checkRestored(device: Device, where: string): void;
   /** Throws Wedged where detaching a group, or changing the list of devices, would wait for ever. */

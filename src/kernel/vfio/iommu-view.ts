@@ -1,3 +1,4 @@
+import type { Process } from '../process.ts';
 import type { SplatEvent } from '../splats.ts';
 
 /** A mapping as it may be shown; addresses and size in bytes. */
@@ -8,6 +9,8 @@ export interface MappingView {
   /** READ 1, WRITE 2. */
   readonly prot: number;
   readonly vaddrInvalid: boolean;
+  /** Who made it. */
+  readonly owner: Process;
   /** Whether an IOMMU domain has it in its page tables. */
   readonly iommuMapped: boolean;
   /** An unmap has closed it: nothing in it can be pinned or copied any more (iommufd). */

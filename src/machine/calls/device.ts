@@ -10,7 +10,7 @@ import type { GuestId } from '../../kernel/guest.ts';
 import { hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import { bindDevice } from '../../kernel/vfio/bind.ts';
-import { closeDevice, type Device, openDevice, removeDevice } from '../../kernel/vfio/device.ts';
+import { closeDevice, type Device, hasDeviceOpen, openDevice } from '../../kernel/vfio/device.ts';
 import {
   closeGroup,
   type Group,
@@ -19,6 +19,7 @@ import {
   setContainer,
   unsetContainer,
 } from '../../kernel/vfio/group.ts';
+import { removeDevice } from '../../kernel/vfio/remove-device.ts';
 import { vfioDmaRw } from '../../kernel/vfio/vfio-main.ts';
 import { describeDevice } from '../../views/device.ts';
 import {
@@ -171,6 +172,15 @@ class UnpinPages extends DirectCall<UnpinResult> {
   }
 }
 
+/** What only a PCI device has. */
+function checkPci({ id, kind }: Device, call: string): void {
+  if (kind === 'mdev') throw Refused.badRequest(`${call} is for PCI devices; "${id}" is an mdev`);
+}
+
+function notOpen(task: Task): Errno {
+  return task.refuse('EBADF', 'the device is not open');
+}
+
 /** A group that others are in already must be of PCI devices behind the same IOMMU. */
 function checkGroup(
   m: Machine,
@@ -196,6 +206,9 @@ function checkGroup(
 export const deviceCalls: CallHandlers<
   | 'create-device'
   | 'bind-device'
+  | 'set-memory-enable'
+  | 'set-request-channel'
+  | 'read-requests'
   | 'remove-device'
   | 'open-group'
   | 'close-group'
@@ -218,15 +231,18 @@ export const deviceCalls: CallHandlers<
     if (kind === 'mdev' && !args.driver) {
       throw Refused.badRequest('body/driver is missing: an mdev needs a driver');
     }
-    if (kind === 'vfio-pci' && args.driver) {
-      throw Refused.badRequest('body/driver is for an mdev; a vfio-pci device has its own');
+    if (kind !== 'mdev' && args.driver) {
+      throw Refused.badRequest(`body/driver is for an mdev; a ${kind} device has its own`);
+    }
+    if (kind === 'noiommu' && args.group !== undefined) {
+      throw Refused.badRequest('body/group is given, but a device without an IOMMU is alone in its group');
     }
     if (args.driver?.type === 'webhook') {
       const refused = m.refusesWebhook(args.driver.url);
       if (refused) throw Refused.badRequest(`body/driver/url ${args.driver.url} ${refused}`);
     }
-    if (kind === 'mdev' && args.iommu !== undefined) {
-      throw Refused.badRequest('body/iommu is given, but an mdev lies behind no IOMMU');
+    if (kind !== 'vfio-pci' && args.iommu !== undefined) {
+      throw Refused.badRequest(`body/iommu is given, but a device of kind ${kind} lies behind no IOMMU`);
     }
     const iommu = iommuOf(args.iommu);
     if (devices.size >= m.limits.devices) throw Refused.tooMany('devices', m.limits.devices);
@@ -236,11 +252,15 @@ export const deviceCalls: CallHandlers<
       const id = m.newId('d', args.device, devices);
       const driver = createDriver(m.kernel, args.driver, id);
       if (typeof driver === 'string') return task.refuse(driver, `the driver refuses to create "${id}"`);
-      const group = m.kernel.groupOf(args.group ?? m.newGroupId(), kind === 'mdev' ? null : iommu);
+      const group = m.kernel.groupOf(
+        args.group ?? m.newGroupId(),
+        kind === 'vfio-pci' ? iommu : null,
+        kind === 'noiommu',
+      );
       const device = m.kernel.createDevice(id, kind, driver, group);
-      if (args.boundTo !== undefined) {
+      if (args.boundTo !== undefined || kind === 'noiommu') {
         device.boundTo = 'none';
-        const errno = bindDevice(task, device, args.boundTo);
+        const errno = yield* bindDevice(task, device, args.boundTo ?? 'vfio-pci');
         if (errno) return errno;
       }
       const errno = yield* probe(task, device);
@@ -248,15 +268,40 @@ export const deviceCalls: CallHandlers<
     };
   },
   'bind-device': (_m, device, args) => {
-    if (device.kind === 'mdev')
-      throw Refused.badRequest(`bind-device is for PCI devices; "${device.id}" is an mdev`);
+    checkPci(device, 'bind-device');
     return function* (task) {
-      return ok(bindDevice(task, device, args.to));
+      return ok(yield* bindDevice(task, device, args.to));
     };
   },
-  'remove-device': (_m, device) => {
+  'remove-device': (_m, device, { ifOpen }) => {
     return function* (task) {
-      return ok(yield* removeDevice(task, device));
+      return ok(yield* removeDevice(task, device, ifOpen === 'refuse'));
+    };
+  },
+  'set-memory-enable': (_m, device, { on }) => {
+    checkPci(device, 'set-memory-enable');
+    return function* (task) {
+      if (!hasDeviceOpen(task, device)) return notOpen(task);
+      device.memoryEnabled = on;
+      return NOTHING;
+    };
+  },
+  'set-request-channel': (_m, device) => {
+    checkPci(device, 'set-request-channel');
+    return function* (task) {
+      if (!hasDeviceOpen(task, device)) return notOpen(task);
+      device.requests = 0;
+      return NOTHING;
+    };
+  },
+  'read-requests': (_m, device) => {
+    checkPci(device, 'read-requests');
+    return function* (task) {
+      if (!hasDeviceOpen(task, device)) return notOpen(task);
+      if (device.requests === null) return task.refuse('EBADF', `${device.id} has no request channel`);
+      const value = device.requests;
+      device.requests = 0;
+      return { value };
     };
   },
   'open-group': (_m, device) =>
@@ -302,6 +347,7 @@ export const deviceCalls: CallHandlers<
   'dma-rw': (_m, device, args) => {
     const access = accessOf(args);
     return function* (task) {
+      if (args.context === 'kthread') task.process = null;
       const result = yield* vfioDmaRw(task, device, address(args.iova), access);
       if (typeof result === 'string') return result;
       return args.write ? {} : { data: Buffer.from(result).toString('base64') };

@@ -12,6 +12,7 @@ const UINT_MAX = 2n ** 32n - 1n;
 export const hostCalls: CallHandlers<
   | 'sleep'
   | 'set-parameters'
+  | 'kernel-taint'
   | 'add-fault'
   | 'remove-fault'
   | 'clear-faults'
@@ -34,11 +35,17 @@ export const hostCalls: CallHandlers<
       if (dmaEntryLimit !== undefined) m.kernel.dmaEntryLimit = Number(dmaEntryLimit);
       if (args.allowUnsafeInterrupts !== undefined)
         m.kernel.allowUnsafeInterrupts = args.allowUnsafeInterrupts;
+      if (args.enableUnsafeNoiommuMode !== undefined)
+        m.kernel.enableUnsafeNoiommuMode = args.enableUnsafeNoiommuMode;
       if (args.panicOnWarn !== undefined) m.policy.panicOnWarn = args.panicOnWarn;
       if (args.panicOnOops !== undefined) m.policy.panicOnOops = args.panicOnOops;
       if (args.adviseNoCallback !== undefined) m.kernel.adviseNoCallback = args.adviseNoCallback;
       if (args.warnOnPinnedUnmap !== undefined) m.kernel.warnOnPinnedUnmap = args.warnOnPinnedUnmap;
       return NOTHING;
+    },
+  'kernel-taint': ({ kernel: { taint } }) =>
+    function* () {
+      return { user: taint.has('U'), warn: taint.has('W'), die: taint.has('D') };
     },
   'add-fault': (m, _host, args) => {
     const given = Object.fromEntries(

@@ -1,15 +1,31 @@
+import type { CallArgs } from '../../../schemas/calls.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
+import type { EmulatedMemory } from '../../kernel/emulated-memory.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { PROT_READ, PROT_WRITE } from '../../kernel/memory.ts';
+import type { RegionKind } from '../../kernel/memory-region.ts';
+import { mmap, munmap } from '../../kernel/mmap.ts';
 import { hex, TOP } from '../../kernel/pages.ts';
 import type { Process } from '../../kernel/process.ts';
+import { exec, exit, fork } from '../../kernel/process-life.ts';
 import type { Task } from '../../kernel/task.ts';
-import { address, type CallHandlers, type CallResult, idTaken, NOTHING } from '../call-handler.ts';
+import { address, type CallHandlers, type CallResult, idTaken, NOTHING, ok } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
 
 /** Calls on the memory of a process: what its own code would do. */
 export const processCalls: CallHandlers<
-  'create-process' | 'add-memory-region' | 'set-memlock' | 'fill-memory' | 'write-memory' | 'read-memory'
+  | 'create-process'
+  | 'add-memory-region'
+  | 'remove-memory-region'
+  | 'protect-memory-region'
+  | 'fork-process'
+  | 'exec-process'
+  | 'exit-process'
+  | 'set-capabilities'
+  | 'set-memlock'
+  | 'fill-memory'
+  | 'write-memory'
+  | 'read-memory'
 > = {
   'create-process': (m, _host, args) => {
     const { processes } = m.kernel;
@@ -20,31 +36,94 @@ export const processCalls: CallHandlers<
         return idTaken(task, 'process', args.process);
       let id = '';
       const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
-      if (memory === null)
-        return task.refuse('ESRCH', `there is no process ${args.pid} whose memory can be had`);
+      if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
       id = m.newId('p', args.process, processes);
       return { process: m.kernel.createProcess(id, memory).id };
     };
   },
   'add-memory-region': (m, process, args) => {
     const prot = flagWord(args.prot, PROT_FLAGS);
-    const memory = process.emulated;
-    if (!memory) {
-      throw Refused.badRequest(`the regions of process "${process.id}" are what a real process has mapped`);
-    }
+    const memory = memoryOf(process);
     if (memory.regions.length >= m.limits.regions) {
       throw Refused.tooMany('memory regions', m.limits.regions);
     }
+    const kind = args.kind ?? 'anonymous';
+    checkKind(kind, args);
+    const mmapArgs = {
+      start: address(args.start),
+      size: address(args.size),
+      prot,
+      kind,
+      openedForWrite: args.openedForWrite ?? false,
+      isPrivate: args.private ?? false,
+      device: args.device === undefined ? null : m.device(args.device),
+      offset: address(args.offset ?? 0),
+    };
     return function* (task) {
-      if ((prot & ~(PROT_READ | PROT_WRITE)) !== 0) {
-        return task.refuse('EINVAL', `prot 0x${prot.toString(16)} has others than read and write`);
-      }
-      const start = address(args.start);
-      const size = address(args.size);
-      const errno = memory.addRegion(start, size, prot);
-      return errno ? task.refuse(errno, whyNoRegion(errno, start, size)) : NOTHING;
+      if ((prot & ~(PROT_READ | PROT_WRITE)) !== 0) return badProt(task, prot);
+      return ok(yield* mmap(task, process, memory, mmapArgs));
     };
   },
+  'remove-memory-region': (_m, process, args) => {
+    const memory = memoryOf(process);
+    return function* (task) {
+      return ok(yield* munmap(task, memory, address(args.start), address(args.size)));
+    };
+  },
+  'protect-memory-region': (_m, process, args) => {
+    const prot = flagWord(args.prot, PROT_FLAGS);
+    const memory = memoryOf(process);
+    return function* (task) {
+      if ((prot & ~(PROT_READ | PROT_WRITE)) !== 0) return badProt(task, prot);
+      const errno = memory.protect(address(args.start), address(args.size), prot);
+      return errno ? task.refuse(errno, PROTECT_REFUSED[errno] ?? errno) : NOTHING;
+    };
+  },
+  'fork-process': (m, parent, args) => {
+    const { processes } = m.kernel;
+    if (processes.size >= m.limits.processes) throw Refused.tooMany('processes', m.limits.processes);
+    if (args.pid !== undefined) m.refuseRealMemory();
+    else if (!parent.emulated) {
+      throw Refused.badRequest(
+        `body/pid is missing: process "${parent.id}" has the memory of a real process`,
+      );
+    }
+    return function* (task) {
+      if (args.child !== undefined && processes.has(args.child)) {
+        return task.refuse('EEXIST', `there is a process "${args.child}"`);
+      }
+      let id = '';
+      const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
+      if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
+      id = m.newId('p', args.child, processes);
+      return { process: fork(task, parent, id, memory).id };
+    };
+  },
+  'exec-process': (m, process, args) => {
+    if (args.pid !== undefined) m.refuseRealMemory();
+    return function* (task) {
+      const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => process.id);
+      if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
+      yield* exec(task, process, memory);
+      return NOTHING;
+    };
+  },
+  'exit-process': (_m, process) =>
+    function* (task) {
+      yield* exit(task, process);
+      return NOTHING;
+    },
+  'set-capabilities': (_m, process, args) =>
+    function* () {
+      for (const [names, on] of [
+        [args.drop, false],
+        [args.raise, true],
+      ] as const) {
+        if (names?.includes('CAP_SYS_RAWIO')) process.capSysRawio = on;
+        if (names?.includes('CAP_IPC_LOCK')) process.capIpcLock = on;
+      }
+      return NOTHING;
+    },
   'set-memlock': (_m, process, args) => {
     return function* () {
       process.setMemlock(args.bytes === 'unlimited' ? null : address(args.bytes));
@@ -55,7 +134,7 @@ export const processCalls: CallHandlers<
     return function* (task) {
       const vaddr = address(args.vaddr);
       if (!reaches(process, vaddr, args.length, PROT_WRITE)) return notThere(task, vaddr, args.length);
-      return written(task, vaddr, process.fill(vaddr, args.length, args.byte));
+      return written(task, vaddr, process.mm.fill(vaddr, args.length, args.byte));
     };
   },
   'write-memory': (_m, process, args) => {
@@ -63,7 +142,7 @@ export const processCalls: CallHandlers<
       const vaddr = address(args.vaddr);
       const data = Buffer.from(args.data, 'base64');
       if (!reaches(process, vaddr, data.length, PROT_WRITE)) return notThere(task, vaddr, data.length);
-      return written(task, vaddr, process.write(vaddr, data));
+      return written(task, vaddr, process.mm.write(vaddr, data));
     };
   },
   'read-memory': (_m, process, args) => {
@@ -71,16 +150,45 @@ export const processCalls: CallHandlers<
       const vaddr = address(args.vaddr);
       if (!reaches(process, vaddr, args.length, PROT_READ | PROT_WRITE))
         return notThere(task, vaddr, args.length);
-      return { data: Buffer.from(process.read(vaddr, args.length)).toString('base64') };
+      return { data: Buffer.from(process.mm.read(vaddr, args.length)).toString('base64') };
     };
   },
 };
 
-/** Why a region cannot be made, in words. */
-function whyNoRegion(errno: Errno, start: bigint, size: bigint): string {
-  const region = `${hex(start)}+${hex(size)}`;
-  if (errno === 'EEXIST') return `${region} overlaps a region of the process`;
-  return `${region} is not a positive number of pages of 0x1000 below 2^64`;
+const PROTECT_REFUSED: Partial<Record<Errno, string>> = {
+  EINVAL: 'start is not a multiple of 4096, or a huge page would be cut',
+  ENOMEM: 'a part of the range is no memory: what lies before it is changed',
+  EACCES: 'the file was not opened for writing',
+};
+
+function badProt(task: Task, prot: number): Errno {
+  return task.refuse('EINVAL', `prot 0x${prot.toString(16)} has others than read and write`);
+}
+
+function noSuchPid(pid: number): string {
+  return `there is no process ${pid} whose memory can be had`;
+}
+
+/** The memory of a process that exists here alone. */
+function memoryOf({ id, emulated }: Process): EmulatedMemory {
+  if (emulated) return emulated;
+  throw Refused.badRequest(`the regions of process "${id}" are what a real process has mapped`);
+}
+
+/** Arguments that only some kinds of region have. */
+function checkKind(kind: RegionKind, args: CallArgs<'add-memory-region'>): void {
+  const only = (field: keyof typeof args, of: RegionKind) => {
+    if (args[field] !== undefined && kind !== of) {
+      throw Refused.badRequest(`body/${field} is for a region of kind "${of}", not "${kind}"`);
+    }
+  };
+  only('openedForWrite', 'file');
+  only('private', 'file');
+  only('device', 'device');
+  only('offset', 'device');
+  if (kind === 'device' && args.device === undefined) {
+    throw Refused.badRequest('body/device is missing: whose BAR 0 is mapped');
+  }
 }
 
 function notThere(task: Task, vaddr: bigint, length: number): Errno {
@@ -102,6 +210,6 @@ function written(task: Task, vaddr: bigint, errno: Errno | null): CallResult {
 function reaches(process: Process, vaddr: bigint, length: number, anyOf: number): boolean {
   return (
     vaddr + BigInt(length) <= TOP &&
-    (length === 0 || process.accessibleBytes(vaddr, length, anyOf) === length)
+    (length === 0 || process.mm.accessibleBytes(vaddr, length, anyOf) === length)
   );
 }

@@ -1,0 +1,91 @@
+import { PAGE_SIZE } from './pages.ts';
+
+/** How many pages with contents of their own memory may have; whoever shares it counts as one. */
+export class PageBudget {
+  used = 0;
+
+  constructor(readonly most: number) {}
+}
+
+/** The contents of a page: the byte it is full of, or 4096 bytes of its own. */
+export type PageContent = Uint8Array | number;
+
+/** The contents of memory, sparse: a page that is absent is full of the background. */
+export class PageStore {
+  private readonly contents = new Map<number, PageContent>();
+
+  /** @param background byte of every page that nobody wrote */
+  constructor(
+    private readonly budget: PageBudget,
+    readonly background: number = 0,
+  ) {}
+
+  /** A copy, for a child of a fork: at the cost of another budget, whatever it allows. */
+  copy(budget: PageBudget): PageStore {
+    const store = new PageStore(budget, this.background);
+    for (const [page, content] of this.contents) {
+      store.set(page, typeof content === 'number' ? content : content.slice());
+    }
+    return store;
+  }
+
+  /** Whether a page has contents of its own. */
+  has(page: number): boolean {
+    return this.contents.has(page);
+  }
+
+  /** Copies bytes of one page out. */
+  read(page: number, offset: number, count: number, out: Uint8Array, at: number): void {
+    const content = this.contents.get(page) ?? this.background;
+    if (typeof content === 'number') out.fill(content, at, at + count);
+    else out.set(content.subarray(offset, offset + count), at);
+  }
+
+  /** The bytes of a page, to be changed. */
+  own(page: number): Uint8Array {
+    const content = this.contents.get(page);
+    if (content instanceof Uint8Array) return content;
+    const own = new Uint8Array(PAGE_SIZE).fill(content ?? this.background);
+    this.set(page, own);
+    return own;
+  }
+
+  /** Sets all of a page; to the background: it is absent again. */
+  set(page: number, content: PageContent): void {
+    if (content === this.background) {
+      this.delete(page);
+      return;
+    }
+    if (!this.contents.has(page)) this.budget.used++;
+    this.contents.set(page, content);
+  }
+
+  delete(page: number): void {
+    if (this.contents.delete(page)) this.budget.used--;
+  }
+
+  /** Forgets the pages [from, to). */
+  deleteRange(from: number, to: number): void {
+    if (to - from <= this.contents.size) for (let page = from; page < to; page++) this.delete(page);
+    else for (const page of [...this.contents.keys()]) if (page >= from && page < to) this.delete(page);
+  }
+
+  /** Every page with contents, lowest first: the byte it is full of, however it came there, or its bytes. */
+  resident(): [number, PageContent][] {
+    return [...this.eachResident()];
+  }
+
+  /** The same, one by one: the memory stays as it is meanwhile. */
+  *eachResident(): Generator<[number, PageContent], void, void> {
+    for (const page of [...this.contents.keys()].sort((a, b) => a - b)) {
+      const content = this.contents.get(page)!;
+      yield [page, typeof content === 'number' ? content : byteOf(content)];
+    }
+  }
+}
+
+/** The byte that all of these are; themselves where they differ. */
+function byteOf(bytes: Uint8Array): PageContent {
+  const first = bytes[0]!;
+  return bytes.every((byte) => byte === first) ? first : bytes;
+}

@@ -1,0 +1,51 @@
+import type { Errno } from './errno.ts';
+import type { ProcessMemory } from './memory.ts';
+import type { Process } from './process.ts';
+import type { KernelStep, Task } from './task.ts';
+
+/**
+ * fork: the child has copies of all memory (or the memory given), the same limit and capabilities, and every open
+ * file at the same number.
+ *
+ * @param id of the child
+ */
+export function fork({ kernel }: Task, parent: Process, id: string, memory?: ProcessMemory): Process {
+  const copy = memory ?? parent.emulated?.fork();
+  const child = kernel.createProcess(id, copy);
+  child.memlock = parent.memlock;
+  child.capIpcLock = parent.capIpcLock;
+  child.capSysRawio = parent.capSysRawio;
+  parent.files.copyTo(child.files);
+  for (const file of child.emulated?.deviceFiles() ?? []) file.users++;
+  return child;
+}
+
+/**
+ * exec by uid 0: new memory without anything in it (or that given), all capabilities; the files and the limit stay
+ * (proc-exec-vaddr-8).
+ */
+export function* exec(task: Task, process: Process, memory?: ProcessMemory): KernelStep<Errno | null> {
+  const { kernel } = task;
+  const mapped = process.emulated?.deviceFiles() ?? [];
+  const empty = kernel.newMemory();
+  empty.clear();
+  process.takeMm(kernel.newMm(memory ?? empty));
+  process.capIpcLock = true;
+  process.capSysRawio = true;
+  for (const file of [...mapped].reverse()) yield* file.put(task);
+  return null;
+}
+
+/**
+ * do_exit: the memory goes first, then every file is closed, the one opened last before the others; what a mapping of a
+ * device's memory held comes last (work of the task that is done in the reverse order).
+ */
+export function* exit(task: Task, process: Process): KernelStep<void> {
+  const { kernel } = task;
+  const mapped = process.emulated?.deviceFiles() ?? [];
+  process.alive = false;
+  process.mm.alive = false;
+  kernel.processes.delete(process.id);
+  for (const file of process.files.takeAll()) yield* file.put(task);
+  for (const file of [...mapped].reverse()) yield* file.put(task);
+}

@@ -1,0 +1,160 @@
+import type { SavedFile, SnapshotState } from '../../schemas/snapshot.ts';
+import { OpenFile } from '../kernel/files.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Process } from '../kernel/process.ts';
+import { wrong } from '../kernel/saved/checks.ts';
+import { Container } from '../kernel/vfio/container.ts';
+import { releaseContainer } from '../kernel/vfio/container-file.ts';
+import { Device, releaseDevice } from '../kernel/vfio/device.ts';
+import { Group, releaseFile } from '../kernel/vfio/group.ts';
+
+/** The open files of a host, in the order in which they are numbered. */
+export function openFiles({ containers, devices, gone }: Kernel): OpenFile[] {
+  const groups = new Set([...devices.values(), ...gone.values()].map(({ group }) => group));
+  for (const container of containers.values()) for (const group of container.groups) groups.add(group);
+  return [
+    ...sorted(containers.values()).flatMap(({ file }) => file ?? []),
+    ...sorted(groups).flatMap(({ file }) => file ?? []),
+    ...sorted(devices.values()).flatMap(({ files }) => files),
+  ];
+}
+
+function sorted<T extends { id: string }>(objects: Iterable<T>): T[] {
+  return [...objects].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** A file as a snapshot has it. */
+export function saveFile({ of, opener }: OpenFile): SavedFile {
+  const kind = of instanceof Container ? 'container' : of instanceof Group ? 'group' : 'device';
+  return { of: kind, id: of.id, opener: opener?.alive ? opener.number : null };
+}
+
+/** Opens the files of groups and devices again; those of containers are made when their containers are there. */
+export class RestoredFiles {
+  private readonly files: (OpenFile | null)[] = [];
+
+  constructor(
+    private readonly kernel: Kernel,
+    private readonly groups: ReadonlyMap<string, Group>,
+    private readonly state: SnapshotState,
+    private readonly where: string,
+  ) {
+    for (const [i, saved] of (state.files ?? []).entries()) {
+      const at = `${where}/files/${i}`;
+      if (saved.of === 'group') this.files.push(this.ofGroup(saved, at));
+      else if (saved.of === 'device') this.files.push(this.ofDevice(saved, at));
+      else this.files.push(null);
+    }
+  }
+
+  /** The file of a number, of a device. */
+  ofNumber(number: number, at: string): OpenFile {
+    const file = this.files[number];
+    if (!file || !(file.of instanceof Device)) throw wrong(at, `is ${number}, which is no file of a device`);
+    return file;
+  }
+
+  /** The containers are there: their files, and the descriptors of every process. */
+  finish(): void {
+    const { kernel, state, where } = this;
+    if (state.files) {
+      for (const [i, saved] of state.files.entries()) {
+        if (saved.of === 'container') this.files[i] = this.ofContainer(saved, `${where}/files/${i}`);
+      }
+      for (const [i, saved] of state.processes.entries()) {
+        this.takeDescriptors(
+          kernel.processes.get(saved.process)!,
+          saved.files ?? [],
+          `${where}/processes/${i}/files`,
+        );
+      }
+    } else this.openUnsaid();
+  }
+
+  private takeDescriptors(process: Process, saved: readonly [fd: number, file: number][], at: string): void {
+    let last = -1;
+    for (const [i, [fd, number]] of saved.entries()) {
+      const file = this.files[number];
+      if (!file) throw wrong(`${at}/${i}`, `names file ${number}, which there is not`);
+      if (fd <= last) throw wrong(`${at}/${i}`, `has descriptor ${fd}, not above the one before it`);
+      process.files.addAt(fd, file);
+      last = fd;
+    }
+  }
+
+  /** A snapshot that says nothing of files: containers are their openers', groups and devices those of p0. */
+  private openUnsaid(): void {
+    const { kernel, groups } = this;
+    const p0 = kernel.processes.values().next().value!;
+    const open = (process: Process, file: OpenFile) => process.files.add(file);
+    for (const container of kernel.containers.values()) {
+      if (container.open) open(container.process, containerFile(container, container.process));
+    }
+    for (const group of groups.values()) if (group.fdOpen) open(p0, groupFile(group, p0));
+    for (const device of kernel.devices.values()) {
+      for (let i = 0; i < device.openCount; i++) open(p0, deviceFile(device, p0));
+    }
+  }
+
+  /** What is open has a file, and a file is open somewhere. Devices whose open hangs have none yet. */
+  check(): void {
+    const { kernel, groups, where } = this;
+    for (const file of this.files) {
+      if (file?.users === 0) throw wrong(`${where}/files`, `has one of "${file.of.id}" that nobody has open`);
+    }
+    for (const { id, open, file } of kernel.containers.values()) {
+      if (open !== (file !== null))
+        throw wrong(`${where}/files`, `and container "${id}" do not agree whether it is open`);
+    }
+    for (const { id, fdOpen, file } of groups.values()) {
+      if (fdOpen !== (file !== null))
+        throw wrong(`${where}/files`, `and group "${id}" do not agree whether it is open`);
+    }
+    for (const { id, openCount, files } of kernel.devices.values()) {
+      if (openCount < files.length) {
+        throw wrong(`${where}/files`, `has ${files.length} of "${id}", whose openCount is ${openCount}`);
+      }
+    }
+  }
+
+  private opener({ opener }: SavedFile): Process | null {
+    return [...this.kernel.processes.values()].find(({ number }) => number === opener) ?? null;
+  }
+
+  private ofContainer(saved: SavedFile, at: string): OpenFile {
+    const container = this.kernel.containers.get(saved.id);
+    if (!container || container.file)
+      throw wrong(`${at}/id`, `is "${saved.id}", no container, or one with a file already`);
+    return containerFile(container, this.opener(saved));
+  }
+
+  private ofGroup(saved: SavedFile, at: string): OpenFile {
+    const group = this.groups.get(saved.id);
+    if (!group || group.file)
+      throw wrong(`${at}/id`, `is "${saved.id}", no group, or one with a file already`);
+    return groupFile(group, this.opener(saved));
+  }
+
+  private ofDevice(saved: SavedFile, at: string): OpenFile {
+    const device = this.kernel.devices.get(saved.id);
+    if (!device) throw wrong(`${at}/id`, `is "${saved.id}", which is no device`);
+    return deviceFile(device, this.opener(saved));
+  }
+}
+
+function containerFile(container: Container, opener: Process | null): OpenFile {
+  container.file = new OpenFile(container, opener, (task) => releaseContainer(task, container));
+  return container.file;
+}
+
+function groupFile(group: Group, opener: Process | null): OpenFile {
+  const file: OpenFile = new OpenFile(group, opener, (task) => releaseFile(task, group, file));
+  group.file = file;
+  return file;
+}
+
+function deviceFile(device: Device, opener: Process | null): OpenFile {
+  const file: OpenFile = new OpenFile(device, opener, (task) => releaseDevice(task, device, file));
+  device.files.push(file);
+  return file;
+}

@@ -1,0 +1,192 @@
+import type { SavedProcess, SavedRegion, SavedStore } from '../../schemas/snapshot.ts';
+import type { EmulatedMemory } from '../kernel/emulated-memory.ts';
+import type { OpenFile } from '../kernel/files.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { isNeverWritten, type MemoryRegion, type RegionKind, regionBytes } from '../kernel/memory-region.ts';
+import { barOf } from '../kernel/mmap.ts';
+import { PageBudget, type PageContent, PageStore } from '../kernel/page-store.ts';
+import { addressOf, hex, hexAddress, PAGE_SIZE, pageOf } from '../kernel/pages.ts';
+import { checkAscending, WrongState, wrong } from '../kernel/saved/checks.ts';
+import type { ListOf } from '../kernel/vfio/container.ts';
+import type { RestoredFiles } from './files.ts';
+
+/** The contents that several regions or processes may have, or that a device has: numbered as they are met. */
+export class SavedStores {
+  private readonly numbers = new Map<PageStore, number>();
+
+  numberOf(store: PageStore): number {
+    const number = this.numbers.get(store) ?? this.numbers.size;
+    this.numbers.set(store, number);
+    return number;
+  }
+
+  list(): SavedStore[] {
+    return [...this.numbers.keys()].map((store) => ({
+      background: store.background,
+      contents: contentsOf(store.resident()),
+    }));
+  }
+}
+
+/** The memory of a process: its regions, and what is in anonymous memory. */
+export function saveMemory(
+  memory: EmulatedMemory,
+  stores: SavedStores,
+  files: readonly OpenFile[],
+  list: ListOf,
+): Pick<SavedProcess, 'regions' | 'contents' | 'empty'> {
+  return {
+    ...(memory.isEmpty ? { empty: true as const } : {}),
+    regions: memory.regions.map((region) => saveRegion(memory, region, stores, files)),
+    contents: list(savedPages(memory)),
+  };
+}
+
+function saveRegion(
+  memory: EmulatedMemory,
+  region: MemoryRegion,
+  stores: SavedStores,
+  files: readonly OpenFile[],
+): SavedRegion {
+  const { start, size } = regionBytes(region);
+  const { prot, kind, neverWritten, store, base, isShared, readOnlyFile, bar } = region;
+  const own = memory.isAnonymous(store);
+  return {
+    start: hex(start),
+    size: hex(size),
+    prot,
+    ...(kind === 'anonymous' ? {} : { kind }),
+    ...(neverWritten === isNeverWritten(kind, prot) ? {} : { neverWritten }),
+    ...(own ? {} : { from: hex(addressOf(region.start - base)) }),
+    ...(own || bar ? {} : { store: stores.numberOf(store) }),
+    ...(isShared && !bar ? { shared: true as const } : {}),
+    ...(readOnlyFile ? { readOnlyFile: true as const } : {}),
+    ...(bar ? { device: bar.device.id, file: files.indexOf(bar.file) } : {}),
+  };
+}
+
+function* savedPages(memory: EmulatedMemory): Generator<SavedProcess['contents'][number], void, void> {
+  for (const page of memory.eachResidentPage()) yield savedPage(page);
+}
+
+function contentsOf(pages: readonly [number, PageContent][]): SavedProcess['contents'] {
+  return pages.map(savedPage);
+}
+
+function savedPage([page, content]: readonly [number, PageContent]): SavedProcess['contents'][number] {
+  return { page: hexAddress(page), content: typeof content === 'number' ? content : base64(content) };
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
+}
+
+/** Contents again. */
+export function* restoreStores(
+  kernel: Kernel,
+  saved: readonly SavedStore[],
+  where: string,
+): Generator<void, PageStore[]> {
+  const stores: PageStore[] = [];
+  for (const [i, { background, contents }] of saved.entries()) {
+    const store = new PageStore(new PageBudget(kernel.limits.residentPages), background);
+    const set = (page: number, content: PageContent) => store.set(page, content);
+    yield* restoreContents(kernel, contents, set, `${where}/${i}/contents`);
+    stores.push(store);
+  }
+  return stores;
+}
+
+/** The memory of a fresh process; devices, their files and shared contents are there. */
+export function* restoreMemory(
+  kernel: Kernel,
+  memory: EmulatedMemory,
+  saved: SavedProcess,
+  stores: readonly PageStore[],
+  files: RestoredFiles,
+  where: string,
+): Generator<void, void> {
+  if (saved.empty) memory.clear();
+  const held = new Set<OpenFile>();
+  let end = 0n;
+  const inOrder = saved.regions
+    .map((region, i) => ({ region, at: `${where}/regions/${i}` }))
+    .sort((a, b) => (BigInt(a.region.start) < BigInt(b.region.start) ? -1 : 1));
+  for (const { region, at } of inOrder) {
+    const [start, size] = [BigInt(region.start), BigInt(region.size)];
+    if (start < end) throw wrong(at, `(${region.start}, size ${region.size}) overlaps another region`);
+    end = start + size;
+    const errno = memory.map(start, size, regionOf(kernel, region, stores, files, held, at));
+    if (errno) throw wrong(at, `(${region.start}, size ${region.size}) reaches beyond 2^64`);
+  }
+  yield* restoreContents(
+    kernel,
+    saved.contents,
+    (page, content) => memory.restorePage(page, content),
+    `${where}/contents`,
+  );
+}
+
+function regionOf(
+  kernel: Kernel,
+  saved: SavedRegion,
+  stores: readonly PageStore[],
+  files: RestoredFiles,
+  held: Set<OpenFile>,
+  at: string,
+) {
+  const { prot } = saved;
+  const kind: RegionKind = saved.kind ?? 'anonymous';
+  const base = pageOf(BigInt(saved.start)) - pageOf(BigInt(saved.from ?? '0x0'));
+  const region = { prot, kind, neverWritten: saved.neverWritten ?? isNeverWritten(kind, prot) };
+  if (kind === 'device') {
+    const device = kernel.devices.get(saved.device ?? '');
+    if (!device || saved.file === undefined)
+      throw wrong(at, 'is of a device, but names none that is there with a file');
+    const file = files.ofNumber(saved.file, `${at}/file`);
+    if (!held.has(file)) file.users++;
+    held.add(file);
+    return { ...region, base, bar: { device, file }, store: barOf(device), isShared: true };
+  }
+  if (saved.store === undefined) {
+    if (kind !== 'anonymous' && kind !== 'hugetlb') throw wrong(at, `is of kind "${kind}", but has no store`);
+    return region;
+  }
+  const store = stores[saved.store];
+  if (!store) throw wrong(`${at}/store`, `is ${saved.store}, which there is not`);
+  return {
+    ...region,
+    base,
+    store,
+    isShared: saved.shared ?? false,
+    readOnlyFile: saved.readOnlyFile ?? false,
+  };
+}
+
+function* restoreContents(
+  kernel: Kernel,
+  contents: SavedProcess['contents'],
+  set: (page: number, content: PageContent) => void,
+  where: string,
+): Generator<void, void> {
+  const { residentPages } = kernel.limits;
+  if (contents.length > residentPages) {
+    throw new WrongState(
+      `${where} has ${contents.length} pages; a process holds at most ${residentPages}`,
+      true,
+    );
+  }
+  checkAscending(
+    contents.map(({ page }) => BigInt(page)),
+    where,
+  );
+  for (const [i, { page, content }] of contents.entries()) {
+    const bytes = typeof content === 'number' ? content : Buffer.from(content, 'base64');
+    if (typeof bytes !== 'number' && bytes.length !== PAGE_SIZE) {
+      throw wrong(`${where}/${i}/content`, `has ${bytes.length} bytes, but must have ${PAGE_SIZE}`);
+    }
+    if (i % 256 === 0) yield;
+    // A copy of its own: a small Buffer shares its memory with others.
+    set(pageOf(BigInt(page)), typeof bytes === 'number' ? bytes : new Uint8Array(bytes));
+  }
+}
