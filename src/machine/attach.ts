@@ -33,17 +33,19 @@ function attach(machine: Machine, call: CallObject): Plan {
     device: string;
     guest?: GuestId | null;
   };
+  const named = byProcess(call);
   const group = machine.device(device).group.id;
   const hasIommu = machine.container(container).iommu !== null;
   // With a guest that its driver does not take, the group stays for another one (recordings no-guest, guest-twice).
-  const { id } = machine.container(container).process;
-  const by = id === 'p0' ? {} : { process: id };
+  // Who opened the container opens the rest as well.
+  const { id, alive } = machine.container(container).process;
+  const by = named ?? (alive && id !== 'p0' ? { process: id } : {});
   const undo = (call: string) => (guest === undefined ? { undo: { call, device, ...by } } : {});
   return {
     parts: [
       { do: { call: 'open-group', device, ...by }, ...undo('close-group') },
       { do: { call: 'set-container', device, container, ...by }, ...undo('unset-container') },
-      ...(hasIommu ? [] : [{ do: { call: 'set-iommu', container, type: 'type1v2' } }]),
+      ...(hasIommu ? [] : [{ do: { call: 'set-iommu', container, type: 'type1v2', ...named } }]),
       ...(guest === undefined ? [] : [{ do: { call: 'ap-set-guest', device, guest } }]),
       { do: { call: 'open-device', device, ...by } },
     ],
@@ -65,9 +67,14 @@ function detach(machine: Machine, call: CallObject): Plan {
   }
   const parts = ['close-device', 'unset-container', 'close-group'];
   return {
-    parts: parts.map((part) => ({ do: { call: part, device } })),
+    parts: parts.map((part) => ({ do: { call: part, device, ...byProcess(call) } })),
     body: { container, device, group: group.id },
   };
+}
+
+/** The process that a call names, for its parts. */
+function byProcess({ process }: CallObject): { process: unknown } | undefined {
+  return process === undefined ? undefined : { process };
 }
 
 /** The conveniences: calls that are made of others, which alone are journalled and recorded. */

@@ -42,7 +42,7 @@ describe('attach and detach as calls', () => {
     const body = { container: 'c0', device: 'd0', group: 'g0' };
     expect(answers.slice(2)).toEqual([
       { status: 200, body },
-      { status: 200, body },
+      { status: 200, body: { ...body, closedDevices: ['d0'] } },
     ]);
     const all = [
       ...CREATE.map(({ call }) => call),
@@ -117,6 +117,7 @@ test('GET /v1/calls lists every call with its REST form and its traits', async (
     args: [
       { name: 'device', required: true },
       { name: 'guest', required: false },
+      { name: 'process', required: false },
     ],
   });
 });
