@@ -39,7 +39,7 @@ export class IommufdCtx implements IommuAccess {
     const owner = group.devices.find(({ openedThrough }) => openedThrough && openedThrough.iommu !== this);
     if (owner)
       return task.refuse('EPERM', `${owner.id}, in the same group, is open through another container`);
-    const errno = group.emulated ? null : iommufdDeviceBind(task, device);
+    const errno = group.emulated || group.noIommu ? null : iommufdDeviceBind(task, device);
     if (!errno) this.addBound(device);
     return errno;
   }
@@ -47,7 +47,7 @@ export class IommufdCtx implements IommuAccess {
   /** A device that is bound. */
   addBound(device: Device): void {
     const { group } = device;
-    group.dmaOwnerClaimed = !group.emulated;
+    group.dmaOwnerClaimed = group.iommu !== null;
     this.devices.set(device, group.emulated ? new IommufdAccess(device) : null);
   }
 
@@ -57,6 +57,8 @@ export class IommufdCtx implements IommuAccess {
    * @returns what attaching an access, or a device behind the IOMMU, answers
    */
   attach(task: Task, device: Device): Errno | null {
+    // vfio_device_is_noiommu: there is nothing that it could be attached to.
+    if (device.group.noIommu) return null;
     const ioas = this.compatIoasCreate();
     const access = this.devices.get(device);
     return access ? iommufdAccessAttach(task, access, ioas) : iommufdDeviceAttach(task, ioas, device);
@@ -69,7 +71,8 @@ export class IommufdCtx implements IommuAccess {
     else if (this.ioas?.domainDevices.includes(device)) iommufdDeviceDetach(task, this.ioas, device);
     this.devices.delete(device);
     const { group } = device;
-    group.dmaOwnerClaimed = group.devices.some((other) => other !== device && other.openedThrough !== null);
+    group.dmaOwnerClaimed =
+      group.iommu !== null && group.devices.some((other) => other !== device && other.openedThrough !== null);
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { SavedContainer } from '../../../schemas/snapshot.ts';
 import {
+  NOIOMMU_TYPE,
   VFIO_DMA_CC_IOMMU,
   VFIO_DMA_MAP_FLAG_READ,
   VFIO_DMA_MAP_FLAG_WRITE,
@@ -12,13 +13,14 @@ import type { Errno } from '../errno.ts';
 import { ALL_IOVA, isCoherent, pageSizesOf, usableRanges } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Mm } from '../mm.ts';
+import { noIommuExtension } from '../noiommu/index.ts';
 import { hex } from '../pages.ts';
 import type { MappingOwner, Process } from '../process.ts';
 import { wrong } from '../saved/checks.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { Container, refused, type SavedEngine } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
-import type { Group } from '../vfio/group.ts';
+import { type Group, refuseRawIo } from '../vfio/group.ts';
 import type { IommuInfo, MapDmaArgs, UnmapDmaArgs, UnmapDmaResult } from '../vfio/iommu-ops.ts';
 import { IommufdCtx } from './ctx.ts';
 import { cutsOf, ioptCutIova, ioptDisableLargePages } from './cut.ts';
@@ -54,6 +56,11 @@ export class CompatContainer extends Container {
     return this.ioas && new IoasView(this.kernel, this.ioas);
   }
 
+  /** `no_iommu_mode`: its groups have no IOMMU, and it has no IOAS. */
+  private get noIommu(): boolean {
+    return this.groups.some((group) => group.noIommu);
+  }
+
   /** `get_compat_ioas`. */
   private get ioas(): Ioas | null {
     return this.iommu.ioas;
@@ -70,7 +77,8 @@ export class CompatContainer extends Container {
    * @returns EINVAL for anything but 1 and 3; ENODEV before the first group; what iopt_disable_large_pages answers
    */
   *setIommu(task: Task, type: number): KernelStep<Errno | null> {
-    if (type !== VFIO_TYPE1_IOMMU && type !== VFIO_TYPE1v2_IOMMU) {
+    if (this.noIommu && type === NOIOMMU_TYPE) return refuseRawIo(task);
+    if ((type !== VFIO_TYPE1_IOMMU && type !== VFIO_TYPE1v2_IOMMU) || this.noIommu) {
       return task.refuse('EINVAL', `type ${type} is neither 1 nor 3`);
     }
     if (!this.ioas) return task.refuse('ENODEV', NO_IOAS);
@@ -88,6 +96,8 @@ export class CompatContainer extends Container {
         if (!this.ioas) return task.refuse('ENODEV', NO_IOAS);
         // Without a domain there is nothing to enforce.
         return this.ioas.hardware.every((iommu) => isCoherent(iommu, task.kernel.gen)) ? 1 : 0;
+      case NOIOMMU_TYPE:
+        return noIommuExtension(task.kernel, extension);
       default:
         return 0;
     }
@@ -150,8 +160,10 @@ export class CompatContainer extends Container {
   }
 
   /** The IOAS is made with the first group; nothing is attached to it before the device is opened. */
-  *attachGroup(_task: Task, group: Group): KernelStep<Errno | null> {
-    this.iommu.compatIoasCreate();
+  *attachGroup(task: Task, group: Group): KernelStep<Errno | null> {
+    if (!group.noIommu) this.iommu.compatIoasCreate();
+    else if (this.ioas)
+      return task.refuse('EINVAL', 'the container has an IOAS: no group without an IOMMU can join');
     group.container = this;
     group.containerUsers = 1;
     this.groups.unshift(group);
@@ -216,7 +228,8 @@ export class CompatContainer extends Container {
     if (lock || iommu) throw wrong(where, 'has a lock or an iommu, but iommufd provides it');
     if (ioas === undefined) throw wrong(`${where}/ioas`, 'is missing: iommufd provides the container');
     if (ioas) yield* restoreIoas(this.kernel, this, ioas, `${where}/ioas`);
-    else if (groups.length > 0) throw wrong(`${where}/ioas`, 'is null, but the container has a group');
+    else if (groups.length > 0 && !this.noIommu)
+      throw wrong(`${where}/ioas`, 'is null, but the container has a group');
   }
 
   /** Its devices have been taken with the IOAS. */
