@@ -87,26 +87,28 @@ class Operations:
         self,
         *,
         apqn: int,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Binds a queue to the vfio_ap driver."""
         return self.request(
             "POST",
             "/v1/ap-bind-queue",
-            body=_given(apqn=apqn),
+            body=_given(apqn=apqn, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
     def ap_bus_scan(
         self,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """The AP bus scans: what was configured since the last scan appears or goes."""
         return self.request(
             "POST",
             "/v1/ap-bus-scan",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -115,13 +117,14 @@ class Operations:
         *,
         guest: Address,
         present: bool,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Whether a guest has the adapter-interruption facility."""
         return self.request(
             "POST",
             "/v1/ap-guest-aiv",
-            body=_given(guest=guest, present=present),
+            body=_given(guest=guest, present=present, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -130,13 +133,14 @@ class Operations:
         *,
         guest: Address,
         present: bool,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Whether a guest has a crypto control block."""
         return self.request(
             "POST",
             "/v1/ap-guest-crycb",
-            body=_given(guest=guest, present=present),
+            body=_given(guest=guest, present=present, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -145,13 +149,14 @@ class Operations:
         *,
         guest: Address,
         present: bool,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Whether a guest has memory slots: without them its notification byte has no address."""
         return self.request(
             "POST",
             "/v1/ap-guest-memory-slots",
-            body=_given(guest=guest, present=present),
+            body=_given(guest=guest, present=present, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -161,6 +166,7 @@ class Operations:
         guest: Address,
         present: bool,
         nib_shared: bool = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Whether a guest is protected (secure execution), and shares its notification byte with
@@ -169,7 +175,7 @@ class Operations:
         return self.request(
             "POST",
             "/v1/ap-guest-protected",
-            body=_given(**{"guest": guest, "present": present, "nibShared": nib_shared}),
+            body=_given(**{"guest": guest, "present": present, "nibShared": nib_shared, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -178,13 +184,14 @@ class Operations:
         *,
         adapter: int,
         configured: bool,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Configures an adapter of the host on or off."""
         return self.request(
             "POST",
             "/v1/ap-host-adapter",
-            body=_given(adapter=adapter, configured=configured),
+            body=_given(adapter=adapter, configured=configured, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -192,13 +199,14 @@ class Operations:
         self,
         *,
         apqn: int,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Unbinds a queue from the vfio_ap driver."""
         return self.request(
             "POST",
             "/v1/ap-unbind-queue",
-            body=_given(apqn=apqn),
+            body=_given(apqn=apqn, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -277,6 +285,7 @@ class Operations:
         self,
         container: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Closes the container’s file. The object lives on while groups are attached; with the
@@ -285,6 +294,7 @@ class Operations:
         return self.request(
             "DELETE",
             f"/v1/containers/{_part(container)}",
+            query=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -304,6 +314,7 @@ class Operations:
         *,
         device: str,
         guest: Union[int, str, None] = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Attach: open-group, set-container, set-iommu, open-device. The usual way to get a device
@@ -313,7 +324,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/attach",
-            body=_given(device=device, guest=guest),
+            body=_given(device=device, guest=guest, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -322,13 +333,14 @@ class Operations:
         container: str,
         *,
         extension: Address,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_CHECK_EXTENSION: whether an extension is supported; 0 or a positive value."""
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/check-extension",
-            body=_given(extension=extension),
+            body=_given(extension=extension, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -337,6 +349,7 @@ class Operations:
         container: str,
         *,
         device: str,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Detach: close-device, unset-container, close-group. The way back: close-device,
@@ -345,7 +358,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/detach",
-            body=_given(device=device),
+            body=_given(device=device, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -354,13 +367,14 @@ class Operations:
         container: str,
         *,
         flags: int,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_IOMMU_DIRTY_PAGES with any flags word, to see how it is refused."""
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/dirty-flags",
-            body=_given(flags=flags),
+            body=_given(flags=flags, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -372,6 +386,7 @@ class Operations:
         size: Address,
         page_size: Address,
         bitmap_size: Address = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_IOMMU_DIRTY_PAGES with GET_BITMAP: which pages of mappings in the range are dirty;
@@ -380,7 +395,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/dirty-get",
-            body=_given(**{"iova": iova, "size": size, "pageSize": page_size, "bitmapSize": bitmap_size}),
+            body=_given(**{"iova": iova, "size": size, "pageSize": page_size, "bitmapSize": bitmap_size, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -388,6 +403,7 @@ class Operations:
         self,
         container: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_IOMMU_DIRTY_PAGES with START: what is pinned or written from now on counts as
@@ -396,7 +412,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/dirty-start",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -404,13 +420,14 @@ class Operations:
         self,
         container: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_IOMMU_DIRTY_PAGES with STOP: no more tracking, the bitmaps are freed."""
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/dirty-stop",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -418,6 +435,7 @@ class Operations:
         self,
         container: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_IOMMU_GET_INFO: page sizes, IOVA ranges, how many more mappings may be made, and
@@ -426,6 +444,7 @@ class Operations:
         return self.request(
             "GET",
             f"/v1/containers/{_part(container)}/iommu-info",
+            query=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -437,6 +456,7 @@ class Operations:
         vaddr: Address,
         size: Address,
         flags: Union[int, Sequence[Union[Literal["read"], Literal["write"], Literal["vaddr"]]]],
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_IOMMU_MAP_DMA: maps [vaddr, vaddr+size) of the process at [iova, iova+size). With
@@ -446,7 +466,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/map-dma",
-            body=_given(iova=iova, vaddr=vaddr, size=size, flags=flags),
+            body=_given(iova=iova, vaddr=vaddr, size=size, flags=flags, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -487,13 +507,14 @@ class Operations:
         container: str,
         *,
         type: Union[str, int, Literal["type1"], Literal["type1v2"], Literal["type1-nesting"]],
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_SET_IOMMU: chooses the IOMMU type. A group must be attached; it can be done once."""
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/set-iommu",
-            body=_given(type=type),
+            body=_given(type=type, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -506,6 +527,7 @@ class Operations:
         flags: Union[int, Sequence[Union[Literal["get-dirty-bitmap"], Literal["all"], Literal["vaddr"]]]] = UNSET,
         page_size: Address = UNSET,
         bitmap_size: Address = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_IOMMU_UNMAP_DMA: removes the mappings in [iova, iova+size). Drivers are called back
@@ -515,7 +537,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/containers/{_part(container)}/unmap-dma",
-            body=_given(**{"iova": iova, "size": size, "flags": flags, "pageSize": page_size, "bitmapSize": bitmap_size}),
+            body=_given(**{"iova": iova, "size": size, "flags": flags, "pageSize": page_size, "bitmapSize": bitmap_size, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -538,11 +560,12 @@ class Operations:
         self,
         *,
         device: str = UNSET,
-        kind: Union[Literal["mdev"], Literal["vfio-pci"]] = UNSET,
+        kind: Union[Literal["mdev"], Literal["vfio-pci"], Literal["noiommu"]] = UNSET,
         driver: Dict[str, Any] = UNSET,
         group: str = UNSET,
         bound_to: Union[Literal["vfio-pci"], Literal["none"], Literal["pci-stub"], Literal["other"]] = UNSET,
         iommu: Union[Union[Literal["intel-39"], Literal["intel-48"], Literal["intel-57"], Literal["amd"], Literal["arm-smmu"], Literal["virtio"]], Dict[str, Any]] = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Makes a device and, unless `group` names one, a group for it: an mdev with a driver, or
@@ -551,7 +574,7 @@ class Operations:
         return self.request(
             "POST",
             "/v1/devices",
-            body=_given(**{"device": device, "kind": kind, "driver": driver, "group": group, "boundTo": bound_to, "iommu": iommu}),
+            body=_given(**{"device": device, "kind": kind, "driver": driver, "group": group, "boundTo": bound_to, "iommu": iommu, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -559,12 +582,18 @@ class Operations:
         self,
         device: str,
         *,
+        if_open: Union[Literal["wait"], Literal["refuse"]] = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
-        """Takes the device away."""
+        """Takes the device away. The kernel waits until nobody has it open (5.10: and its group
+        left its container), and asks the driver every 10 s; `ifOpen: "refuse"` is EBUSY at
+        once.
+        """
         return self.request(
             "DELETE",
             f"/v1/devices/{_part(device)}",
+            query=_given(**{"ifOpen": if_open, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -584,13 +613,14 @@ class Operations:
         *,
         adapter: int = UNSET,
         domain: int = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Assigns an adapter or a domain to the device’s matrix, as its sysfs attribute does."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ap-assign",
-            body=_given(adapter=adapter, domain=domain),
+            body=_given(adapter=adapter, domain=domain, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -599,13 +629,14 @@ class Operations:
         device: str,
         *,
         apqn: int,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """The guest’s PQAP(AQIC) that disables a queue’s interrupts: the driver unpins the page."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ap-disable-interrupt",
-            body=_given(apqn=apqn),
+            body=_given(apqn=apqn, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -616,6 +647,7 @@ class Operations:
         apqn: int,
         nib: Address,
         isc: int,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """The guest’s PQAP(AQIC) that enables a queue’s interrupts: the driver pins the page of
@@ -624,7 +656,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ap-enable-interrupt",
-            body=_given(apqn=apqn, nib=nib, isc=isc),
+            body=_given(apqn=apqn, nib=nib, isc=isc, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -635,13 +667,14 @@ class Operations:
         apqn: int,
         instruction: Union[Literal["tapq"], Literal["aqic-enable"], Literal["aqic-disable"], Literal["zapq"], Literal["gisc-register"]],
         responses: Sequence[Union[int, Dict[str, Any]]],
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """What a queue answers to its next instructions, in place of success."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ap-inject",
-            body=_given(apqn=apqn, instruction=instruction, responses=responses),
+            body=_given(apqn=apqn, instruction=instruction, responses=responses, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -650,13 +683,14 @@ class Operations:
         device: str,
         *,
         apqn: int = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_DEVICE_RESET of an AP matrix device: zeroizes its queues, or the one named."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ap-reset",
-            body=_given(apqn=apqn),
+            body=_given(apqn=apqn, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -665,6 +699,7 @@ class Operations:
         device: str,
         *,
         guest: Union[int, str, None],
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """KVM_DEV_VFIO_GROUP_ADD or _DEL: the guest that the device’s group is given to; null
@@ -673,7 +708,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ap-set-guest",
-            body=_given(guest=guest),
+            body=_given(guest=guest, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -683,13 +718,14 @@ class Operations:
         *,
         adapter: int = UNSET,
         domain: int = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Takes an adapter or a domain out of the device’s matrix."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ap-unassign",
-            body=_given(adapter=adapter, domain=domain),
+            body=_given(adapter=adapter, domain=domain, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -698,6 +734,7 @@ class Operations:
         device: str,
         *,
         to: Union[Literal["vfio-pci"], Literal["none"], Literal["pci-stub"], Literal["other"]],
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Binds a device behind an IOMMU to another driver, or to none: what makes its group
@@ -706,7 +743,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/bind-device",
-            body=_given(to=to),
+            body=_given(to=to, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -714,13 +751,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Writes CLEAR into the asynchronous command region."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ccw-clear",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -728,13 +766,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Writes HALT into the asynchronous command region."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ccw-halt",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -743,13 +782,14 @@ class Operations:
         device: str,
         *,
         at: Union[Literal["transient-pin"], Literal["release"]],
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Makes the driver stop, once, at a place between two steps, until resume-callbacks."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ccw-hold",
-            body=_given(at=at),
+            body=_given(at=at, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -760,13 +800,14 @@ class Operations:
         operation: Union[Literal["disable"], Literal["quiesce"], Literal["enable"], Literal["start"], Literal["halt"], Literal["clear"]],
         errno: Union[Literal["EIO"], Literal["EBUSY"], Literal["ENODEV"], Literal["EACCES"]] = UNSET,
         times: int = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """What the subchannel answers to its next instructions, in place of success."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ccw-inject",
-            body=_given(operation=operation, errno=errno, times=times),
+            body=_given(operation=operation, errno=errno, times=times, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -774,6 +815,7 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """The device’s interrupt arrives: the program has ended, the driver’s work gives its pages
@@ -782,7 +824,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ccw-interrupt",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -790,13 +832,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """The I/O region is read although no interrupt came."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ccw-no-interrupt",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -804,6 +847,7 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_DEVICE_RESET of a vfio-ccw device: quiesces the subchannel and gives its pages
@@ -812,7 +856,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ccw-reset",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -820,13 +864,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Runs the work that the driver has put off, if there is some."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ccw-run-work",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -837,6 +882,7 @@ class Operations:
         program: Address,
         orb: Dict[str, Any] = UNSET,
         function: Union[Literal["start"], Literal["halt"], Literal["clear"], Literal["none"], Literal["start+halt"]] = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Writes the I/O region of a vfio-ccw device: starts a channel program, whose pages the
@@ -845,7 +891,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/ccw-start",
-            body=_given(program=program, orb=orb, function=function),
+            body=_given(program=program, orb=orb, function=function, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -853,6 +899,7 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Closes the device’s file. With the last one the driver closes; pins that it has not
@@ -861,7 +908,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/close-device",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -869,13 +916,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Closes the group’s file."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/close-group",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -885,6 +933,7 @@ class Operations:
         *,
         notify: Union[Literal["NOTIFY_OK"], Literal["NOTIFY_BAD"], Literal["NOTIFY_STOP"]] = UNSET,
         errno: str = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Lets the callback that a `manual` driver (or a webhook) is in return, with what it
@@ -893,7 +942,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/complete-callback",
-            body=_given(notify=notify, errno=errno),
+            body=_given(notify=notify, errno=errno, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -906,6 +955,8 @@ class Operations:
         length: int = UNSET,
         data: str = UNSET,
         fill: int = UNSET,
+        context: Union[Literal["process"], Literal["kthread"]] = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """vfio_dma_rw, as a driver makes it: copies from or to the memory behind an IOVA, without
@@ -914,7 +965,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/dma-rw",
-            body=_given(iova=iova, write=write, length=length, data=data, fill=fill),
+            body=_given(iova=iova, write=write, length=length, data=data, fill=fill, context=context, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -922,13 +973,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_GROUP_GET_STATUS: 1 viable, 2 container set."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/group-status",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -938,6 +990,7 @@ class Operations:
         *,
         gfn: Address,
         size: Union[Literal["4K"], Literal["2M"]],
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """The guest writes an entry of its page tables: the driver pins the page, 4 KiB or 2 MiB,
@@ -946,7 +999,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/gvt-map-page",
-            body=_given(gfn=gfn, size=size),
+            body=_given(gfn=gfn, size=size, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -955,13 +1008,14 @@ class Operations:
         device: str,
         *,
         dma_addr: Address,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """A dma-buf takes one more reference to a page that has a DMA address."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/gvt-pin-page",
-            body=_given(**{"dmaAddr": dma_addr}),
+            body=_given(**{"dmaAddr": dma_addr, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -969,13 +1023,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Resets the vGPU: its page tables and its cache of pages go."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/gvt-reset",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -983,13 +1038,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Runs the release work of the driver of 5.10, if it is due."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/gvt-run-work",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -999,13 +1055,14 @@ class Operations:
         *,
         guest: Union[Address, None],
         release: Union[Literal["late"], Literal["begun"]] = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """The guest that the vGPU’s group is given to; null takes it away."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/gvt-set-guest",
-            body=_given(guest=guest, release=release),
+            body=_given(guest=guest, release=release, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1015,13 +1072,14 @@ class Operations:
         *,
         gfn: Address = UNSET,
         dma_addr: Address = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """An entry of the page tables goes: the driver gives a reference to the page back."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/gvt-unmap-page",
-            body=_given(**{"gfn": gfn, "dmaAddr": dma_addr}),
+            body=_given(**{"gfn": gfn, "dmaAddr": dma_addr, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1030,13 +1088,14 @@ class Operations:
         device: str,
         *,
         dma_addr: Address,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """A dma-buf gives its reference back."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/gvt-unpin-page",
-            body=_given(**{"dmaAddr": dma_addr}),
+            body=_given(**{"dmaAddr": dma_addr, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1045,6 +1104,7 @@ class Operations:
         device: str,
         *,
         guest: Union[int, str, None] = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_GROUP_GET_DEVICE_FD: opens the device. Opening it again counts up; the driver is
@@ -1053,7 +1113,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/open-device",
-            body=_given(guest=guest),
+            body=_given(guest=guest, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1061,13 +1121,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Opens the file /dev/vfio/GROUP."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/open-group",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1078,6 +1139,7 @@ class Operations:
         iova: Address,
         npage: int,
         prot: Union[int, Sequence[Union[Literal["read"], Literal["write"]]]],
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """vfio_pin_pages, as a driver makes it: pins `npage` pages from `iova` on, wherever a
@@ -1086,7 +1148,22 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/pin-pages",
-            body=_given(iova=iova, npage=npage, prot=prot),
+            body=_given(iova=iova, npage=npage, prot=prot, process=process),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
+    def read_requests(
+        self,
+        device: str,
+        *,
+        process: str = UNSET,
+        respond_async: bool = False,
+    ) -> Any:
+        """Reads and clears the eventfd of the request channel; 0 where nothing was signalled."""
+        return self.request(
+            "POST",
+            f"/v1/devices/{_part(device)}/read-requests",
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1094,13 +1171,14 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Lets a held callback of a synthetic driver go on, and holds no more."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/resume-callbacks",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1109,13 +1187,14 @@ class Operations:
         device: str,
         *,
         container: str,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_GROUP_SET_CONTAINER: attaches the group to a container."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/set-container",
-            body=_given(container=container),
+            body=_given(container=container, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1124,13 +1203,49 @@ class Operations:
         device: str,
         *,
         driver: Dict[str, Any],
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Changes how a synthetic driver behaves while it runs."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/set-driver",
-            body=_given(driver=driver),
+            body=_given(driver=driver, process=process),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
+    def set_memory_enable(
+        self,
+        device: str,
+        *,
+        on: bool,
+        process: str = UNSET,
+        respond_async: bool = False,
+    ) -> Any:
+        """The memory bit of the PCI command register, through the device’s file: whether its BARs
+        answer.
+        """
+        return self.request(
+            "POST",
+            f"/v1/devices/{_part(device)}/set-memory-enable",
+            body=_given(on=on, process=process),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
+    def set_request_channel(
+        self,
+        device: str,
+        *,
+        process: str = UNSET,
+        respond_async: bool = False,
+    ) -> Any:
+        """VFIO_DEVICE_SET_IRQS of VFIO_PCI_REQ_IRQ_INDEX: an eventfd that is signalled when the
+        device is to be let go.
+        """
+        return self.request(
+            "POST",
+            f"/v1/devices/{_part(device)}/set-request-channel",
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1140,13 +1255,14 @@ class Operations:
         *,
         iova: Address,
         npage: int,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """vfio_unpin_pages, as a driver makes it: gives `npage` pages from `iova` on back."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/unpin-pages",
-            body=_given(iova=iova, npage=npage),
+            body=_given(iova=iova, npage=npage, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1154,6 +1270,7 @@ class Operations:
         self,
         device: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """VFIO_GROUP_UNSET_CONTAINER: takes the group out of its container. With the last group
@@ -1162,7 +1279,7 @@ class Operations:
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/unset-container",
-            body={},
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1229,12 +1346,14 @@ class Operations:
     def clear_faults(
         self,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Removes every fault injection rule."""
         return self.request(
             "DELETE",
             "/v1/faults",
+            query=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1264,6 +1383,7 @@ class Operations:
         delay_ms: int = UNSET,
         jitter_ms: int = UNSET,
         drop_callback: Literal[True] = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Adds a rule by which calls fail, take time, or lose their callbacks: on the nth call
@@ -1272,7 +1392,7 @@ class Operations:
         return self.request(
             "POST",
             "/v1/faults",
-            body=_given(**{"on": on, "fault": fault, "container": container, "device": device, "nth": nth, "every": every, "probability": probability, "seed": seed, "errno": errno, "delayMs": delay_ms, "jitterMs": jitter_ms, "dropCallback": drop_callback}),
+            body=_given(**{"on": on, "fault": fault, "container": container, "device": device, "nth": nth, "every": every, "probability": probability, "seed": seed, "errno": errno, "delayMs": delay_ms, "jitterMs": jitter_ms, "dropCallback": drop_callback, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1280,12 +1400,30 @@ class Operations:
         self,
         fault: str,
         *,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Removes a fault rule."""
         return self.request(
             "DELETE",
             f"/v1/faults/{_part(fault)}",
+            query=_given(process=process),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
+    def kernel_taint(
+        self,
+        *,
+        process: str = UNSET,
+        respond_async: bool = False,
+    ) -> Any:
+        """The taint flags of the kernel: of warnings, of a BUG, and of user space that drives a
+        device without IOMMU.
+        """
+        return self.request(
+            "POST",
+            "/v1/kernel-taint",
+            body=_given(process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1376,6 +1514,7 @@ class Operations:
         self,
         *,
         fault: str = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Pauses a fault injection rule, or all there are: what is paused strikes nothing and
@@ -1384,7 +1523,7 @@ class Operations:
         return self.request(
             "POST",
             "/v1/pause-faults",
-            body=_given(fault=fault),
+            body=_given(fault=fault, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1437,15 +1576,54 @@ class Operations:
         start: Address,
         size: Address,
         prot: Union[int, Sequence[Union[Literal["read"], Literal["write"]]]],
+        kind: Union[Literal["anonymous"], Literal["shared"], Literal["hugetlb"], Literal["file"], Literal["device"]] = UNSET,
+        opened_for_write: bool = UNSET,
+        private: bool = UNSET,
+        device: str = UNSET,
+        offset: Address = UNSET,
         respond_async: bool = False,
     ) -> Any:
-        """Makes [start, start+size) memory of the process. From the first region on nothing else
-        is valid.
+        """mmap at a fixed place: [start, start+size) is new memory of the process. From the first
+        region on nothing else is valid.
         """
         return self.request(
             "POST",
             f"/v1/processes/{_part(process)}/add-memory-region",
-            body=_given(start=start, size=size, prot=prot),
+            body=_given(**{"start": start, "size": size, "prot": prot, "kind": kind, "openedForWrite": opened_for_write, "private": private, "device": device, "offset": offset}),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
+    def exec_process(
+        self,
+        process: str,
+        *,
+        pid: int = UNSET,
+        respond_async: bool = False,
+    ) -> Any:
+        """exec by uid 0: the process has new memory without any region, and all capabilities; its
+        limit and its files stay.
+        """
+        return self.request(
+            "POST",
+            f"/v1/processes/{_part(process)}/exec-process",
+            body=_given(pid=pid),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
+    def exit_process(
+        self,
+        process: str,
+        *,
+        signal: int = UNSET,
+        respond_async: bool = False,
+    ) -> Any:
+        """The process ends, by itself or by a signal: its memory goes, then its files are closed,
+        the last first.
+        """
+        return self.request(
+            "POST",
+            f"/v1/processes/{_part(process)}/exit-process",
+            body=_given(signal=signal),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1466,6 +1644,41 @@ class Operations:
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
+    def fork_process(
+        self,
+        process: str,
+        *,
+        child: str = UNSET,
+        pid: int = UNSET,
+        respond_async: bool = False,
+    ) -> Any:
+        """fork: the child has copies of all memory, the same limit and capabilities, and shares
+        every open file.
+        """
+        return self.request(
+            "POST",
+            f"/v1/processes/{_part(process)}/fork-process",
+            body=_given(child=child, pid=pid),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
+    def protect_memory_region(
+        self,
+        process: str,
+        *,
+        start: Address,
+        size: Address,
+        prot: Union[int, Sequence[Union[Literal["read"], Literal["write"]]]],
+        respond_async: bool = False,
+    ) -> Any:
+        """mprotect: what the process may do with its memory from now on."""
+        return self.request(
+            "POST",
+            f"/v1/processes/{_part(process)}/protect-memory-region",
+            body=_given(start=start, size=size, prot=prot),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
     def read_memory(
         self,
         process: str,
@@ -1479,6 +1692,40 @@ class Operations:
             "POST",
             f"/v1/processes/{_part(process)}/read-memory",
             body=_given(vaddr=vaddr, length=length),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
+    def remove_memory_region(
+        self,
+        process: str,
+        *,
+        start: Address,
+        size: Address,
+        respond_async: bool = False,
+    ) -> Any:
+        """munmap: [start, start+size) is no memory of the process any more. What is pinned of it
+        stays pinned.
+        """
+        return self.request(
+            "POST",
+            f"/v1/processes/{_part(process)}/remove-memory-region",
+            body=_given(start=start, size=size),
+            headers={"Prefer": "respond-async"} if respond_async else None,
+        )
+
+    def set_capabilities(
+        self,
+        process: str,
+        *,
+        drop: Sequence[Union[Literal["CAP_SYS_RAWIO"], Literal["CAP_IPC_LOCK"]]] = UNSET,
+        raise: Sequence[Union[Literal["CAP_SYS_RAWIO"], Literal["CAP_IPC_LOCK"]]] = UNSET,
+        respond_async: bool = False,
+    ) -> Any:
+        """Takes capabilities from the process, or gives them back."""
+        return self.request(
+            "POST",
+            f"/v1/processes/{_part(process)}/set-capabilities",
+            body=_given(drop=drop, raise=raise),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1546,13 +1793,14 @@ class Operations:
         self,
         *,
         fault: str = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Lets a fault injection rule that is paused strike again, or all there are."""
         return self.request(
             "POST",
             "/v1/resume-faults",
-            body=_given(fault=fault),
+            body=_given(fault=fault, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1582,17 +1830,19 @@ class Operations:
         *,
         dma_entry_limit: Address = UNSET,
         allow_unsafe_interrupts: bool = UNSET,
+        enable_unsafe_noiommu_mode: bool = UNSET,
         panic_on_warn: bool = UNSET,
         panic_on_oops: bool = UNSET,
         warn_on_pinned_unmap: bool = UNSET,
         advise_no_callback: bool = UNSET,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Module parameters of vfio_iommu_type1 and sysctls of the kernel."""
         return self.request(
             "POST",
             "/v1/set-parameters",
-            body=_given(**{"dmaEntryLimit": dma_entry_limit, "allowUnsafeInterrupts": allow_unsafe_interrupts, "panicOnWarn": panic_on_warn, "panicOnOops": panic_on_oops, "warnOnPinnedUnmap": warn_on_pinned_unmap, "adviseNoCallback": advise_no_callback}),
+            body=_given(**{"dmaEntryLimit": dma_entry_limit, "allowUnsafeInterrupts": allow_unsafe_interrupts, "enableUnsafeNoiommuMode": enable_unsafe_noiommu_mode, "panicOnWarn": panic_on_warn, "panicOnOops": panic_on_oops, "warnOnPinnedUnmap": warn_on_pinned_unmap, "adviseNoCallback": advise_no_callback, "process": process}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
@@ -1615,13 +1865,14 @@ class Operations:
         self,
         *,
         milliseconds: int,
+        process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """User space sleeps: deferred work of the driver models has time to run."""
         return self.request(
             "POST",
             "/v1/sleep",
-            body=_given(milliseconds=milliseconds),
+            body=_given(milliseconds=milliseconds, process=process),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
