@@ -1,6 +1,7 @@
 import { type CallObject, callEntry, isCallName } from '../../schemas/calls.ts';
 import type { FaultRule } from '../../schemas/faults.ts';
 import { type Errno, isErrno } from '../kernel/errno.ts';
+import type { PreparedCall } from './call-handler.ts';
 import { Refused } from './refused.ts';
 
 /** Callbacks that a fault may drop. */
@@ -170,4 +171,11 @@ export function checkFault(rule: FaultRule): void {
 function canFail(name: string): boolean {
   if (!isCallName(name) || callEntry(name).of) return false;
   return !FAULT_CALLS.includes(name);
+}
+
+/** A call that a fault makes fail before it does anything. */
+export function failing(fault: string, errno: Errno): PreparedCall {
+  return function* (task) {
+    return task.refuse(errno, `fault ${fault} strikes`);
+  };
 }

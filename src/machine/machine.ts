@@ -1,7 +1,6 @@
 import type { CallObject, Convenience } from '../../schemas/calls.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
-import type { Errno } from '../kernel/errno.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ProcessMemory } from '../kernel/memory.ts';
@@ -14,7 +13,7 @@ import { setActor } from './actor.ts';
 import { CONVENIENCES, Sequence } from './attach.ts';
 import type { PreparedCall } from './call-handler.ts';
 import { CallTask, type StartedCall } from './call-task.ts';
-import { type FaultEffect, Faults } from './faults.ts';
+import { type FaultEffect, Faults, failing } from './faults.ts';
 import { MACHINE_LIMITS, type MachineLimits } from './limits.ts';
 import { type Listeners, listenersOf, type MachineListener } from './listener.ts';
 import { QueuedCall } from './queued-call.ts';
@@ -414,11 +413,4 @@ export class Machine {
 /** The answer to a call that will not be finished. */
 function abandoned(call: string, why: string): Refused {
   return new Refused('abandoned', `${call} was under way when ${why}`);
-}
-
-/** A call that a fault makes fail before it does anything. */
-function failing(fault: string, errno: Errno): PreparedCall {
-  return function* (task) {
-    return task.refuse(errno, `fault ${fault} strikes`);
-  };
 }
