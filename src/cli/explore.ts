@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { parseArguments, UsageError } from '../arguments.ts';
 import { Checkpoint, CheckpointError } from '../explore/checkpoint.ts';
 import type { Layers, Outcome, Progress } from '../explore/layers.ts';
@@ -10,6 +9,7 @@ import { ParallelSearch } from '../explore/threads.ts';
 import { traceOf } from '../explore/trace.ts';
 import { Visited } from '../explore/visited.ts';
 import { Turns } from '../turns.ts';
+import { writeWhole } from '../whole-file.ts';
 import type { Command, Output } from './command.ts';
 import { countOf, EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
 import { counted } from './usage.ts';
@@ -61,7 +61,7 @@ async function exploreCommand(args: readonly string[], output: Output): Promise<
   const lines = outcome.hits.map(({ finding, path }) =>
     JSON.stringify(traceOf(`${finding} ${scene.gen.version}`, scene, path)),
   );
-  if (out !== undefined) writeFileSync(out, lines.map((line) => `${line}\n`).join(''));
+  if (out !== undefined) writeWhole(out, lines.map((line) => `${line}\n`).join(''));
   else for (const line of lines) output.out(line);
   const whole = !['time', 'memory', 'stopped'].includes(outcome.ended);
   if (whole) checkpoint?.remove();

@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs';
 import { UsageError } from '../arguments.ts';
 import { GOAL_HELP } from '../explore/goals.ts';
 import { Minimizing } from '../explore/minimize.ts';
 import { readTraces } from '../trace-files/traces.ts';
 import { atOnce } from '../turns.ts';
+import { writeWhole } from '../whole-file.ts';
 import type { Command } from './command.ts';
 import { countOf, goalOf, refusedAsUsage } from './explore-options.ts';
 import { counted, generationNamed, parseTraceCommand } from './usage.ts';
@@ -51,7 +51,7 @@ export const minimizeTrace: Command = {
     const result = minimizing.result();
     const line = JSON.stringify(result.scenario);
     if (values.out === undefined) out(line);
-    else writeFileSync(values.out, `${line}\n`);
+    else writeWhole(values.out, `${line}\n`);
     const { finding, before, after, tried, whole } = result;
     err(`${finding}: ${counted(before, 'step')} shrunk to ${after} (${counted(tried, 'trace')} tried)`);
     if (!whole) err('cut short: the time was up');

@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import { UsageError } from '../arguments.ts';
 import { type JUnitSuite, junitXml } from '../verdict/junit.ts';
+import { writeWhole } from '../whole-file.ts';
 
 /** How a command's results are told besides its lines: its options, as parseArguments takes them. */
 export const REPORT_OPTIONS = { json: { type: 'boolean' }, junit: { type: 'string' } } as const;
@@ -17,7 +17,7 @@ export const REPORT_HELP = `  --json             a JSON object a line, in place 
 export function writeJUnit(file: string | undefined, suites: () => readonly JUnitSuite[]): void {
   if (file === undefined) return;
   try {
-    writeFileSync(file, junitXml(suites()));
+    writeWhole(file, junitXml(suites()));
   } catch (error) {
     throw new UsageError(`--junit: ${(error as Error).message}`);
   }

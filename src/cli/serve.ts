@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyInstance } from 'fastify';
@@ -10,6 +10,7 @@ import { DEFAULT_RIG } from '../rig/rigs.ts';
 import { Service } from '../service.ts';
 import { readSeed, SeedError } from '../trace-files/seed.ts';
 import { VERSION } from '../version.ts';
+import { writeWhole } from '../whole-file.ts';
 import type { Command } from './command.ts';
 import { EXIT_PANIC } from './exit.ts';
 import { prettyStream } from './pretty.ts';
@@ -88,7 +89,7 @@ async function sayPort(app: FastifyInstance, log: Logger, { port: asked, portFil
 
 async function writePort(app: FastifyInstance, port: number, file: string): Promise<void> {
   try {
-    writeFileSync(file, `${port}\n`);
+    writeWhole(file, `${port}\n`);
   } catch (error) {
     await app.close();
     throw new Error(`--port-file: ${(error as Error).message}`);

@@ -4,7 +4,7 @@ import { startService, type TestService } from '../harness/service.ts';
 import { Fuzzer } from './fuzzer.ts';
 
 /** Requests that every run of the tests makes; `npm run hostile` makes more, and holds memory and stalls too. */
-const REQUESTS = 800;
+const REQUESTS = 600;
 const SEED = 1;
 
 let service: TestService;

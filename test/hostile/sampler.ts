@@ -1,3 +1,5 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
 /** Loaded into a service that is attacked: measures the turns of its event loop, and tells when it is asked. */
 
 /** Between two looks, milliseconds. */
@@ -28,12 +30,18 @@ const look = setInterval(() => {
 }, LOOK_MS);
 look.unref();
 
+/** How late timers are, on the wall's clock. */
+const delays = monitorEventLoopDelay({ resolution: LOOK_MS });
+delays.enable();
+const late = (percentile: number) =>
+  Math.max(0, Math.round(delays.percentile(percentile) / 1e5 - LOOK_MS * 10) / 10);
+
 process.on('message', (message: { forget?: boolean }) => {
-  const collect = (globalThis as { gc?: () => void }).gc;
-  collect?.();
+  if (message.forget !== undefined) (globalThis as { gc?: () => void }).gc?.();
   const { rss, heapUsed } = process.memoryUsage();
-  process.send!({ longestMs: Math.round(longest), stalls, rss, heapUsed });
+  process.send!({ longestMs: Math.round(longest), stalls, rss, heapUsed, p50Ms: late(50), p99Ms: late(99) });
   if (!message.forget) return;
+  delays.reset();
   longest = 0;
   stalls = 0;
   // What the collection took is not the service's.

@@ -17,7 +17,7 @@ const { values } = parseArgs({
 });
 
 /** Seeds between two lines that say how far it is. */
-const LINE_EVERY = 500;
+const LINE_EVERY = 100;
 
 async function main(): Promise<void> {
   const from = Number(values.seed ?? values.from);

@@ -86,6 +86,8 @@ export class Network {
   readonly underway = new Set<Delivery>();
   /** POSTs so far. */
   count = 0;
+  /** Drivers that take their time. */
+  timers = 0;
 
   constructor(
     private readonly random: Random,
@@ -118,7 +120,13 @@ export class Network {
       delivery.ends();
     };
     const json = (value: unknown) => answer(JSON.stringify(value));
-    const later = (ms: number, action: () => void) => setTimeout(action, ms);
+    const later = (ms: number, action: () => void) => {
+      this.timers++;
+      setTimeout(() => {
+        this.timers--;
+        action();
+      }, ms);
+    };
     switch (temper) {
       case 'prompt':
         return random.chance(0.5) ? json({}) : answer('');

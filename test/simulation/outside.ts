@@ -49,7 +49,7 @@ export function outsideCall(random: Random, by?: string): CallObject {
       open: 3,
       close: 2,
       done: 5,
-      fault: 2,
+      fault: 4,
       noFault: 1,
       params: 1,
       set: 1,
@@ -81,7 +81,7 @@ export function outsideCall(random: Random, by?: string): CallObject {
         call: 'add-fault',
         on: random.pick(['map-dma', 'unmap-dma', 'pin-pages', 'open-device', 'close-device']),
         every: 1 + random.upTo(4),
-        ...(random.chance(0.6) ? { delayMs: 1 + random.upTo(4000) } : { errno: 'EIO' }),
+        ...(random.chance(0.8) ? { delayMs: 1 + random.upTo(4000) } : { errno: 'EIO' }),
       };
     case 'noFault':
       return { call: 'remove-fault', fault: `f${random.upTo(2)}` };

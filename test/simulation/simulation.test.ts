@@ -3,7 +3,7 @@ import { Simulator } from './simulation.ts';
 
 /** Seeds that every run of the tests simulates; `npm run simulate` has longer ones, and as many as one likes. */
 const SEEDS = 200;
-const STEPS = 12;
+const STEPS = 10;
 
 test(`${SEEDS} seeds of clients, drivers, faults, resets and stops break no invariant`, async () => {
   const simulator = new Simulator();

@@ -85,6 +85,7 @@ export class Simulation {
   private compared = 0;
   private replayed = 0;
   private models = 0;
+  private isStopping = false;
   /** What was done, for the report of a failure. */
   readonly done: string[] = [];
 
@@ -142,12 +143,6 @@ export class Simulation {
       for (const { name } of this.world.service.rigs.list()) this.ask('DELETE', `/v1/rigs/${name}`);
       await this.drain();
     }
-    const { size } = this.network.underway;
-    this.demand(size === 0, () => `${size} deliveries go on after every rig has gone`);
-    const { running } = this.world.time;
-    // The one that looks for idle rigs.
-    const own = this.world.running ? 1 : 0;
-    this.demand(running === own, () => `${running - own} timers run after every rig has gone`);
   }
 
   /** A service, and its rigs. */
@@ -461,16 +456,22 @@ export class Simulation {
   private async stop(): Promise<void> {
     this.note('stop');
     const { app } = this.world.running!;
+    this.isStopping = true;
     const closed = app.close();
-    await this.settle();
     await this.drain();
     await closed;
+    this.isStopping = false;
     this.world.running = null;
   }
 
   /** Every rig has gone, or is going: everybody is answered. */
   private async drain(): Promise<void> {
     await this.settle();
+    const { underway, timers } = this.network;
+    this.demand(underway.size === 0, () => `${underway.size} deliveries go on after every rig has gone`);
+    // The one that looks for idle rigs goes with the service.
+    const left = this.world.time.running - timers - (this.isStopping ? 0 : 1);
+    this.demand(left === 0, () => `${left} timers run after every rig has gone`);
     await this.world.time.advance(LONGEST_WAIT_MS, () => this.settle());
     this.check();
     const open = [...this.clients.open];
