@@ -27,6 +27,8 @@ const WARM = 0.25;
 /** By how much the heap may be larger at the end, bytes. */
 const GROWTH_MAX = 32 * 1024 * 1024;
 
+/** Between two lines that say how far it is, milliseconds. */
+const TELL_MS = 60_000;
 /** Stalls that are told of, the longest first. */
 const STALLS_SHOWN = 20;
 
@@ -86,11 +88,14 @@ async function attack(
   const openapi = file('../../../openapi.json');
   const began = Date.now();
   const warm = new Fuzzer(await port, Number(values.seed), Math.ceil(count * WARM), openapi);
+  let fuzzer = warm;
+  const told = () => warm.report.requests + (fuzzer === warm ? 0 : fuzzer.report.requests);
+  setInterval(() => console.log(`${told()} requests`), TELL_MS).unref();
   await warm.touch();
   await sampleOf(service, true);
   await warm.run(clients);
   const before = await sampleOf(service, true);
-  let fuzzer = warm;
+
   const stalls: { ms: number; suspects: string[] }[] = [];
   service.on('message', ({ stallMs }: { stallMs?: number }) => {
     if (stallMs !== undefined) stalls.push({ ms: stallMs, suspects: fuzzer.suspects() });
