@@ -14,11 +14,14 @@ const LOOKED_AT = 12;
 const RAW = 25;
 /** Longest answer that is read, bytes. */
 const ANSWER_MAX = 64 * 1024 * 1024;
-/** Longest time for any answer, milliseconds. */
-const ANSWER_MS = 30_000;
+/** After so long without an answer it is asked whether the call waits for its driver, milliseconds. */
+const ANSWER_MS = 10_000;
 
 /** Slow requests that are told of. */
 const SLOWEST = 5;
+
+/** In place of a status: no answer so far. */
+const WAITS = -1;
 
 /** What came of it all. */
 export interface FuzzReport {
@@ -111,6 +114,7 @@ export class Fuzzer {
       answer,
     );
     const { status, text } = answer;
+    if (status === WAITS) return this.waits(rig, own);
     // A rig whose kernel has panicked begins anew.
     if (status === 503) await this.begin(rig);
     if (before === null || !REFUSED.includes(status) || text.includes('"errno"')) return;
@@ -120,6 +124,15 @@ export class Fuzzer {
     if (before !== after) {
       throw new Error(`answered ${status}, but the state has changed: ${JSON.stringify(own).slice(0, 3000)}`);
     }
+  }
+
+  /** A call may wait as long as its driver does; its client has left, and the rig's end ends it. */
+  private async waits(rig: string, attack: Attack): Promise<void> {
+    const path = '/v1';
+    const { text } = await this.send({ method: 'GET', path, headers: { 'x-rig': rig }, body: null });
+    const { counts } = JSON.parse(text) as { counts: { pendingCalls: number } };
+    if (counts.pendingCalls === 0) throw new Error(`no answer, and no call is under way: ${shown(attack)}`);
+    await this.begin(rig);
   }
 
   /** The state of a rig; null while calls are under way. */
@@ -197,7 +210,10 @@ export class Fuzzer {
         );
         response.on('error', () => {});
       });
-      sent.on('timeout', () => sent.destroy(new Error(`no answer within ${ANSWER_MS} ms`)));
+      sent.on('timeout', () => {
+        resolve({ status: WAITS, text: '' });
+        sent.destroy();
+      });
       sent.on('error', (error: NodeJS.ErrnoException) => {
         // A body that is not read any more, on a connection that is closed for it.
         if (error.code === 'EPIPE' || error.code === 'ECONNRESET') resolve({ status: 0, text: '' });
