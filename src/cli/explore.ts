@@ -98,7 +98,7 @@ async function outside(
       steps: [...scene.setup, ...path.map((action) => scene.actions[action]!.call)],
     }),
   );
-  if (out !== undefined) writeFileSync(out, lines.map((line) => `${line}\n`).join(''));
+  if (out !== undefined) writeWhole(out, lines.map((line) => `${line}\n`).join(''));
   else for (const line of lines) output.out(line);
   report(request, scene, outcome, output);
   const [failed] = searching.failed;

@@ -1,8 +1,8 @@
-import { writeFileSync } from 'node:fs';
 import { parseArguments, UsageError } from '../arguments.ts';
 import { Fuzzing } from '../explore/fuzzing.ts';
 import { DEFAULTS, sceneOfRequest } from '../explore/request.ts';
 import { Turns } from '../turns.ts';
+import { writeWhole } from '../whole-file.ts';
 import type { Command, Output } from './command.ts';
 import { EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
 import { counted } from './usage.ts';
@@ -45,7 +45,7 @@ async function fuzzCommand(args: readonly string[], { out, err }: Output): Promi
   const fuzzing = new Fuzzing(scene, request.goal, seed, ({ finding, scenario, walked }) => {
     lines.push(JSON.stringify(scenario));
     if (values.out === undefined) out(lines.at(-1)!);
-    else writeFileSync(values.out, lines.map((line) => `${line}\n`).join(''));
+    else writeWhole(values.out, lines.map((line) => `${line}\n`).join(''));
     const steps = counted(scenario.steps.length, 'step');
     err(`${finding}: after ${counted(walked, 'call')}, shrunk to ${steps}`);
   });
