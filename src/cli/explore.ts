@@ -9,10 +9,10 @@ import { ParallelSearch } from '../explore/threads.ts';
 import { traceOf } from '../explore/trace.ts';
 import { Visited } from '../explore/visited.ts';
 import { Turns } from '../turns.ts';
-import { writeWhole } from '../whole-file.ts';
 import type { Command, Output } from './command.ts';
 import { countOf, EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
 import { counted } from './usage.ts';
+import { writeWhole } from './whole-file.ts';
 
 const HELP = `usage: vfio-host explore --driver SPEC… [--kernel VERSION] [--goal GOAL] [options]
 

@@ -2,10 +2,10 @@ import { parseArguments, UsageError } from '../arguments.ts';
 import { Fuzzing } from '../explore/fuzzing.ts';
 import { DEFAULTS, sceneOfRequest } from '../explore/request.ts';
 import { Turns } from '../turns.ts';
-import { writeWhole } from '../whole-file.ts';
 import type { Command, Output } from './command.ts';
 import { EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
 import { counted } from './usage.ts';
+import { writeWhole } from './whole-file.ts';
 
 const HELP = `usage: vfio-host fuzz --driver SPEC… [--kernel VERSION] [--goal GOAL] [--seed N] [options]
 

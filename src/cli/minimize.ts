@@ -3,10 +3,10 @@ import { GOAL_HELP } from '../explore/goals.ts';
 import { Minimizing } from '../explore/minimize.ts';
 import { readTraces } from '../trace-files/traces.ts';
 import { atOnce } from '../turns.ts';
-import { writeWhole } from '../whole-file.ts';
 import type { Command } from './command.ts';
 import { countOf, goalOf, refusedAsUsage } from './explore-options.ts';
 import { counted, generationNamed, parseTraceCommand } from './usage.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** How long it may take unless somebody says otherwise, seconds. */
 const SECONDS = 60;

@@ -1,6 +1,6 @@
 import { UsageError } from '../arguments.ts';
 import { type JUnitSuite, junitXml } from '../verdict/junit.ts';
-import { writeWhole } from '../whole-file.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** How a command's results are told besides its lines: its options, as parseArguments takes them. */
 export const REPORT_OPTIONS = { json: { type: 'boolean' }, junit: { type: 'string' } } as const;

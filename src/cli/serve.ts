@@ -10,10 +10,10 @@ import { DEFAULT_RIG } from '../rig/rigs.ts';
 import { Service } from '../service.ts';
 import { readSeed, SeedError } from '../trace-files/seed.ts';
 import { VERSION } from '../version.ts';
-import { writeWhole } from '../whole-file.ts';
 import type { Command } from './command.ts';
 import { EXIT_PANIC } from './exit.ts';
 import { prettyStream } from './pretty.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** How long a stop may take, milliseconds. */
 const STOP_MS = 900;
