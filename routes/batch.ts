@@ -73,6 +73,8 @@ class Answering {
       for await (const chunk of input) if (!this.over) yield* this.toLines(this.lines.take(String(chunk)));
       if (!this.over) yield* this.toLines(this.lines.end());
     } catch (error) {
+      // Its client has left in the middle: nobody reads on, and nothing has failed here.
+      if (input.errored) return;
       // Stopped: the calls that were made are answered, the rest is not made.
       yield this.failed(error);
     }

@@ -141,3 +141,32 @@ test('a batch whose rig is deleted answers its further lines 503, and starts not
   const last = events.filter(({ kind }) => kind === 'call').at(-1);
   expect(last).toMatchObject({ call: { call: 'open-device' } });
 });
+
+test('a client that leaves in the middle of its batch is no failure of the service', async () => {
+  const loud = await startRig({ logLevel: 'error' });
+  try {
+    await loud.app.listen({ port: 0, host: '127.0.0.1' });
+    const gone = new Promise((resolve) => {
+      loud.app.server.once('connection', (socket) => socket.once('close', resolve));
+    });
+    const { port } = loud.app.server.address() as AddressInfo;
+    const options = {
+      agent: false,
+      port,
+      host: '127.0.0.1',
+      path: '/v1/batch',
+      method: 'POST',
+      headers: NDJSON,
+    };
+    const req = request(options);
+    req.on('error', () => {});
+    req.write(`${LINE}\n`);
+    await once(req, 'response');
+    req.destroy();
+    await gone;
+    await ok(loud.get('containers'));
+    expect(loud.lines).toEqual([]);
+  } finally {
+    await loud.app.close();
+  }
+});
