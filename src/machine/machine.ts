@@ -9,7 +9,6 @@ import type { Pauses } from '../kernel/scheduler.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 import type { Device } from '../kernel/vfio/device.ts';
-import { setActor } from './actor.ts';
 import { CONVENIENCES, Sequence } from './attach.ts';
 import type { PreparedCall } from './call-handler.ts';
 import { CallTask, type StartedCall } from './call-task.ts';
@@ -106,7 +105,6 @@ export class Machine {
     if (!known.byDriver) this.refuseOneMore(this.limits.pendingCalls);
     const prepared = known.prepare(this, call);
     const task = new CallTask(this, call, known, reqId, background);
-    setActor(task);
     const effect = this.faults.strike(call);
     if (effect) this.strike(task, prepared, effect);
     else this.run(task, prepared);
@@ -182,7 +180,6 @@ export class Machine {
     let prepared: PreparedCall;
     try {
       prepared = task.known.prepare(this, task.object);
-      setActor(task);
     } catch (error) {
       task.giveUp(error as Error);
       this.settle();
@@ -385,7 +382,6 @@ export class Machine {
     return container;
   }
 
-  /** @param alsoGone whether one that was removed will do: its group's file may still be open */
   device(id: string, alsoGone = false): Device {
     const { devices, gone } = this.kernel;
     const device = devices.get(id) ?? (alsoGone ? gone.get(id) : undefined);
