@@ -3,9 +3,10 @@ import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema, TraceSchema } from '../schemas/scenario.ts';
 import { closedObject, NDJSON_TYPE, ndjsonOf } from '../schemas/values.ts';
 import { ReplayView } from '../schemas/views.ts';
+import { jsonPieces } from '../src/json.ts';
 import { parseLine } from '../src/machine/validate.ts';
 import { checkScenario, scenarioOf } from '../src/replay/check.ts';
-import { curlScript } from '../src/replay/curl-script.ts';
+import { curlPieces } from '../src/replay/curl-script.ts';
 import { replaySteps } from '../src/replay/replay.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
@@ -13,7 +14,7 @@ import type { Turns } from '../src/turns.ts';
 import { errorReply } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
-import { streamFor, workFor } from './work.ts';
+import { sendPieces, streamFor, workFor } from './work.ts';
 
 const CURL_TYPE = 'text/x-shellscript';
 
@@ -59,10 +60,13 @@ function routes(app: FastifyInstance, service: Service): void {
     },
     (request, reply) => {
       const rig = rigOf(service, request);
-      const { scenario, truncated } = rig.host.trace(rig.name);
+      const { steps, truncated } = rig.host.traceInSteps();
+      const scenario = { id: rig.name, kernel: rig.host.kernel.gen.version, steps };
       if (truncated) reply.header('x-truncated', 'true');
-      if (request.query.format !== 'curl') return scenario;
-      return reply.type(`${CURL_TYPE}; charset=utf-8`).send(curlScript(scenario));
+      if (request.query.format !== 'curl') {
+        return sendPieces(service, reply, 'application/json; charset=utf-8', jsonPieces(scenario));
+      }
+      return sendPieces(service, reply, `${CURL_TYPE}; charset=utf-8`, curlPieces(scenario));
     },
   );
 

@@ -35,3 +35,28 @@ export function streamFor({ works }: Service, pieces: (work: Turns) => AsyncGene
   });
   return stream;
 }
+
+/** Characters that go out at a time. */
+const PIECE = 64 * 1024;
+
+/** Sends a long answer in pieces, in turns: it is never one text, however long. */
+export function sendPieces(
+  service: Service,
+  reply: FastifyReply,
+  type: string,
+  pieces: Iterable<string>,
+): FastifyReply {
+  const stream = streamFor(service, async function* (work) {
+    let due = '';
+    work.begin();
+    for (const piece of pieces) {
+      due += piece;
+      if (due.length < PIECE && !work.isOver) continue;
+      yield due;
+      due = '';
+      if (work.isOver) await work.next();
+    }
+    yield `${due}${due.endsWith('\n') ? '' : '\n'}`;
+  });
+  return reply.type(type).send(stream);
+}

@@ -47,6 +47,9 @@ declare module 'fastify' {
 /** Longest request id a client may choose, characters. */
 const REQUEST_ID_MAX = 128;
 
+/** Bytes of a body from which on it counts: smaller ones come and go within a turn. */
+const COUNTED_BODY = 64 * 1024;
+
 /** Characters of a body from which on it is parsed and checked in turns. */
 const LONG_BODY = 256 * 1024;
 
@@ -82,6 +85,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   guard(app, { host, allowedHosts: allowedHosts(config), authToken: config.authToken });
   useStrictValidation(app);
   useStrictJson(app);
+  boundBodies(app, service);
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     done();
@@ -120,6 +124,26 @@ export function addRoutes(app: FastifyInstance, service: Service): void {
   resourceRoutes(app, service);
   verdictRoutes(app, service);
   uiRoutes(app, service);
+}
+
+/** Bodies are counted before they are read, by the length they announce; one that announces none as the longest. */
+function boundBodies(app: FastifyInstance, { bodies }: Service): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    const { headers, routeOptions } = request;
+    const announced =
+      headers['content-length'] ?? (headers['transfer-encoding'] ? routeOptions.bodyLimit : 0);
+    const bytes = Math.min(Number(announced), routeOptions.bodyLimit ?? 0);
+    // A batch is read line by line.
+    if (bytes < COUNTED_BODY || routeOptions.bodyLimit === Number.MAX_SAFE_INTEGER) return done();
+    if (!bodies.has(bytes)) {
+      return done(
+        new Refused('too-many', `the request bodies under way would be more than ${bodies.most} bytes`),
+      );
+    }
+    bodies.take(bytes);
+    reply.raw.once('close', () => bodies.give(bytes));
+    done();
+  });
 }
 
 /** Bodies so long that they are checked in turns. */

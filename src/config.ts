@@ -10,6 +10,8 @@ interface Setting {
   readonly flag: string;
   readonly rule: string;
   readonly help: string;
+  /** Of a limit: what it counts, and what is answered at it. */
+  readonly limit?: readonly [unit: string, answer: string];
   parse(text: string): unknown;
 }
 
@@ -18,6 +20,17 @@ const integer = (min: number, max: number) => ({
   parse: (text: string) => (/^(0|[1-9][0-9]*)$/.test(text) ? Number(text) : Number.NaN),
   schema: Type.Integer({ minimum: min, maximum: max }),
 });
+
+/** A limit of a number from 1 on. */
+const bounded = (name: string, help: string, unit: string, answer: string, max = 2 ** 40) => ({
+  flag: name,
+  help,
+  limit: [unit, answer] as const,
+  ...integer(1, max),
+});
+
+/** What is answered where journal and trace would take too many bytes. */
+const CUT = 'the oldest entries of the journal go (`truncated`), the trace ends (`x-truncated`)';
 
 /** Words for yes and no. A flag alone means yes. */
 const SWITCH: Readonly<Record<string, boolean>> = { true: true, 1: true, false: false, 0: false };
@@ -125,51 +138,129 @@ const SETTINGS = {
   requestSeconds: {
     flag: 'request-seconds',
     help: 'seconds in which a request must have arrived whole',
+    limit: ['seconds', '408, and the connection is closed'],
     ...integer(1, 3600),
   },
   keepAliveSeconds: {
     flag: 'keep-alive-seconds',
     help: 'seconds after which an idle connection is closed',
+    limit: ['seconds', 'the connection is closed'],
     ...integer(1, 3600),
   },
-  maxConnections: { flag: 'max-connections', help: 'connections at once', ...integer(1, 65536) },
+  maxConnections: {
+    flag: 'max-connections',
+    help: 'connections at once',
+    limit: ['connections', 'the connection is closed'],
+    ...integer(1, 65536),
+  },
   maxReaders: {
     flag: 'max-readers',
     help: 'streams and waits for events of one rig at once',
+    limit: ['readers of a rig', '429 too-many'],
     ...integer(1, 65536),
   },
   maxWorks: {
     flag: 'max-works',
     help: 'long requests under way at once: replays, comparisons, batches, snapshots, long lists',
+    limit: ['requests', '429 too-many'],
     ...integer(1, 65536),
   },
   workSeconds: {
     flag: 'work-seconds',
     help: 'seconds that a long request may be at work, in all its turns together',
+    limit: ['seconds', '413 too-large; a stream ends'],
     ...integer(1, 86_400),
   },
-  maxBatchLines: { flag: 'max-batch-lines', help: 'calls of one batch', ...integer(1, 2 ** 31 - 1) },
-  maxRigs: { flag: 'max-rigs', help: 'rigs at once', ...integer(1, 65536) },
+  maxBatchLines: {
+    flag: 'max-batch-lines',
+    help: 'calls of one batch',
+    limit: ['lines', '413 too-large in place of the first line beyond it; the rest is not made'],
+    ...integer(1, 2 ** 31 - 1),
+  },
+  maxRigs: { flag: 'max-rigs', help: 'rigs at once', limit: ['rigs', '429 too-many'], ...integer(1, 65536) },
   rigIdleSeconds: {
     flag: 'rig-idle-seconds',
     help: 'seconds without a request after which a rig is dropped; 0: never',
+    limit: ['seconds', 'the rig is dropped'],
     ...integer(0, 31_536_000),
   },
-  maxProcesses: { flag: 'max-processes', help: 'emulated processes', ...integer(1, 65536) },
-  maxContainers: { flag: 'max-containers', help: 'containers', ...integer(1, 65536) },
-  maxDevices: { flag: 'max-devices', help: 'devices', ...integer(1, 65536) },
-  maxJournal: { flag: 'max-journal', help: 'journal entries kept', ...integer(1, 1_000_000) },
-  maxTrace: { flag: 'max-trace', help: 'steps of a trace kept', ...integer(1, 1_000_000) },
-  maxPendingCalls: { flag: 'max-pending-calls', help: 'calls under way at once', ...integer(1, 65536) },
-  bodyLimit: { flag: 'body-limit', help: 'bytes of a request body', ...integer(1024, 268_435_456) },
+  maxProcesses: {
+    flag: 'max-processes',
+    help: 'emulated processes',
+    limit: ['processes of a rig', '429 too-many'],
+    ...integer(1, 65536),
+  },
+  maxContainers: {
+    flag: 'max-containers',
+    help: 'containers',
+    limit: ['containers of a rig', '429 too-many'],
+    ...integer(1, 65536),
+  },
+  maxDevices: {
+    flag: 'max-devices',
+    help: 'devices',
+    limit: ['devices of a rig', '429 too-many'],
+    ...integer(1, 65536),
+  },
+  maxJournal: {
+    flag: 'max-journal',
+    help: 'journal entries kept',
+    limit: ['entries of a rig', 'the oldest are dropped: `truncated` says so'],
+    ...integer(1, 1_000_000),
+  },
+  maxTrace: {
+    flag: 'max-trace',
+    help: 'steps of a trace kept',
+    limit: ['steps of a rig', 'the trace ends there: the header `x-truncated` says so'],
+    ...integer(1, 1_000_000),
+  },
+  maxPendingCalls: {
+    flag: 'max-pending-calls',
+    help: 'calls under way at once',
+    limit: ['calls of a rig', '429 too-many'],
+    ...integer(1, 65536),
+  },
+  maxRegions: bounded('max-regions', 'memory regions', 'regions of a process', '429 too-many', 65536),
+  maxResidentPages: bounded(
+    'max-resident-pages',
+    'pages of 4096 bytes that have contents of their own',
+    'pages of a process',
+    'ENOMEM (409)',
+    2 ** 24,
+  ),
+  maxPins: bounded(
+    'max-pins',
+    'references to pages that drivers hold',
+    'pins of a rig',
+    'ENOMEM (409); 429 too-many in a snapshot',
+    2 ** 27,
+  ),
+  maxFaults: bounded('max-faults', 'rules of fault injection', 'rules of a rig', '429 too-many', 65536),
+  maxDirtyBitmaps: bounded(
+    'max-dirty-bitmaps',
+    'bytes that dirty bitmaps would take in a kernel',
+    'bytes of a container',
+    'ENOMEM (409)',
+  ),
+  rigBytes: bounded('rig-bytes', 'bytes of journal and trace', 'bytes of a rig', CUT),
+  totalBytes: bounded('total-bytes', 'bytes of all journals and traces', 'bytes', CUT),
+  bodyBytes: bounded('body-bytes', 'bytes of all request bodies under way', 'bytes', '429 too-many'),
+  bodyLimit: {
+    flag: 'body-limit',
+    help: 'bytes of a request body',
+    limit: ['bytes', '413 too-large'],
+    ...integer(1024, 268_435_456),
+  },
   compareSteps: {
     flag: 'compare-steps',
     help: 'steps of a trace that is compared over HTTP',
+    limit: ['steps', '413 too-large'],
     ...integer(1, 100_000),
   },
   replayBodyLimit: {
     flag: 'replay-body-limit',
     help: 'bytes of the body of a replay',
+    limit: ['bytes', '413 too-large, also for a snapshot that would be larger'],
     ...integer(1024, 268_435_456),
   },
 } as const satisfies Record<string, Setting & { schema: unknown }>;
@@ -211,6 +302,14 @@ export const DEFAULT_CONFIG: Config = {
   maxJournal: DEFAULT_LIMITS.journal,
   maxTrace: DEFAULT_LIMITS.trace,
   maxPendingCalls: DEFAULT_LIMITS.pendingCalls,
+  maxRegions: DEFAULT_LIMITS.regions,
+  maxResidentPages: DEFAULT_LIMITS.residentPages,
+  maxPins: DEFAULT_LIMITS.pins,
+  maxFaults: DEFAULT_LIMITS.faults,
+  maxDirtyBitmaps: DEFAULT_LIMITS.dirtyBitmapBytes,
+  rigBytes: DEFAULT_LIMITS.logBytes,
+  totalBytes: 96 * 1024 * 1024,
+  bodyBytes: 128 * 1024 * 1024,
   bodyLimit: 32 * 1024 * 1024,
   compareSteps: 2000,
   replayBodyLimit: 64 * 1024 * 1024,
@@ -286,16 +385,32 @@ export function hostLimits(config: Config): HostLimits {
     journal: config.maxJournal,
     trace: config.maxTrace,
     pendingCalls: config.maxPendingCalls,
+    regions: config.maxRegions,
+    residentPages: config.maxResidentPages,
+    pins: config.maxPins,
+    faults: config.maxFaults,
+    dirtyBitmapBytes: config.maxDirtyBitmaps,
+    logBytes: config.rigBytes,
   };
+}
+
+/** The limits, as docs/limits.md has them. */
+export function limitRows() {
+  return (Object.keys(SETTINGS) as SettingName[]).flatMap((name) => {
+    const { flag: name_, help, limit }: Setting = SETTINGS[name];
+    if (!limit) return [];
+    const [unit, answer] = limit;
+    return [{ help, flag: name_, variable: envName(name), value: DEFAULT_CONFIG[name], unit, answer }];
+  });
 }
 
 /** What `--help` says of the settings. */
 export function settingsHelp(): string {
   return (Object.keys(SETTINGS) as SettingName[])
     .map((name) => {
-      const { flag: name_, help, rule } = SETTINGS[name];
+      const { flag: name_, help, rule, limit }: Setting = SETTINGS[name];
       const left = `  --${name_} VALUE`.padEnd(30);
-      return `${left}${help}: ${rule} (${envName(name)}; default ${DEFAULT_CONFIG[name] === '' ? 'none' : DEFAULT_CONFIG[name]})`;
+      return `${left}${help}: ${rule} (${envName(name)}; default ${DEFAULT_CONFIG[name] === '' ? 'none' : DEFAULT_CONFIG[name]}${limit ? `; at it ${limit[1].replaceAll('`', '')}` : ''})`;
     })
     .join('\n');
 }

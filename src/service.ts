@@ -2,6 +2,7 @@ import { RigName } from '../schemas/values.ts';
 import type { HostView } from '../schemas/views.ts';
 import { type Config, hostLimits } from './config.ts';
 import type { Work } from './explore/work.ts';
+import { Budget } from './host/budget.ts';
 import { Host, type PanicReason } from './host/host.ts';
 import type { Journal } from './host/journal.ts';
 import type { HostLogger } from './host/kernel-log.ts';
@@ -53,6 +54,9 @@ export class Service {
   readonly rigs: Rigs;
   readonly metrics: Metrics;
   readonly works: Works;
+  private readonly logBudget: Budget;
+  /** Bytes of request bodies under way. */
+  readonly bodies: Budget;
   private readonly webhooks: WebhookCaller;
   private readonly searches = new Set<Work>();
   private readonly sweeper: NodeJS.Timeout | null;
@@ -62,9 +66,19 @@ export class Service {
     private readonly options: ServiceOptions,
   ) {
     this.webhooks = new WebhookCaller(new WebhookAllow(config.webhookAllow), undefined, options.agents);
+    this.logBudget = new Budget(config.totalBytes);
+    this.bodies = new Budget(config.bodyBytes);
     this.works = new Works(config.maxWorks, config.workSeconds);
     const idleMs = config.rigIdleSeconds * 1000;
-    this.metrics = new Metrics(() => this.rigs.list());
+    this.metrics = new Metrics(() => this.rigs.list(), {
+      log_bytes: { help: 'Bytes of journals and traces, over all rigs.', of: () => this.logBudget.used },
+      body_bytes: { help: 'Bytes of request bodies under way.', of: () => this.bodies.used },
+      works: { help: 'Long requests under way.', of: () => this.works.count },
+      readers: {
+        help: 'Streams and waits for events, over all rigs.',
+        of: () => this.rigs.list().reduce((sum, { host }) => sum + host.journal.readers, 0),
+      },
+    });
     this.rigs = new Rigs((name, now) => this.makeRig(name, now), config.maxRigs, idleMs);
     this.sweeper =
       idleMs === 0 ? null : setInterval(() => this.rigs.sweep(), Math.min(idleMs, SWEEP_MAX_MS)).unref();
@@ -84,6 +98,8 @@ export class Service {
       pauses: true,
       realMemory: config.processMemory === 'real',
       metrics: this.metrics,
+      budget: this.logBudget,
+      onListenerFailure: () => this.metrics.listenerFailed(),
       traceOverflow: options.traceOverflow,
       onPanic: (reason) => {
         log.fatal({ panic: reason }, `Kernel panic - not syncing: ${reason}`);

@@ -4,6 +4,7 @@ import { withCallsTable } from './calls-table.ts';
 import { casesPage } from './cases-page.ts';
 import { withKernelFunctions } from './kernel-functions.ts';
 import { kernelsPage, TRACES } from './kernels-page.ts';
+import { limitsPage } from './limits-page.ts';
 import { referencePage } from './reference/page.ts';
 import { splatsPage } from './splats-page.ts';
 
@@ -17,6 +18,7 @@ export const PAGES: Readonly<Record<string, () => string>> = {
   'docs/reference.md': referencePage,
   'docs/cases.md': () => casesPage((id) => readTraces(`${TRACES}/${id}.json`)[0]!),
   'docs/splats.md': splatsPage,
+  'docs/limits.md': limitsPage,
   'docs/ARCHITECTURE.md': () => withKernelFunctions(readFileSync('docs/ARCHITECTURE.md', 'utf8')),
   'README.md': () => withCallsTable(readFileSync('README.md', 'utf8')),
 };

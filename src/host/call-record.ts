@@ -55,6 +55,14 @@ export class CallRecord {
   }
 }
 
+/** What an entry takes besides what its call carries, bytes. */
+const ENTRY_BYTES = 400;
+
+/** What a call takes as long as somebody keeps it, bytes: only its data may be much. */
+export function bytesOf({ data }: CallTask['object']): number {
+  return ENTRY_BYTES + (typeof data === 'string' ? data.length : 0);
+}
+
 /** What is kept of an answer; null where that is too much, or nobody says. */
 function kept(value: CallResult): CallResult | null {
   if (value instanceof LazyBody) return value.kept();

@@ -12,8 +12,10 @@ import { generationOfSnapshot, restoreSnapshot, restoreSteps } from '../snapshot
 import { takeSnapshot } from '../snapshot/take.ts';
 import { Turn, type Turns } from '../turns.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
+import { Budget } from './budget.ts';
 import { Console } from './dmesg.ts';
 import { Findings } from './findings.ts';
+import { guarded } from './guarded.ts';
 import { Journal } from './journal.ts';
 import { JournalWriter } from './journal-writer.ts';
 import type { HostLogger } from './kernel-log.ts';
@@ -45,6 +47,10 @@ interface HostOptions {
   readonly realMemory?: boolean;
   /** Called when a splat meets panicOnWarn or panicOnOops, after its line was written; says what ends with it. */
   readonly onPanic: (reason: PanicReason) => 'process' | 'rig';
+  /** Bytes that the journals and traces of all hosts may take together. */
+  readonly budget?: Budget;
+  /** Told, after it was logged, when a listener has thrown. */
+  readonly onListenerFailure?: () => void;
   /** Told what happens, to count it. */
   readonly metrics?: HostListener;
 }
@@ -64,6 +70,8 @@ interface Current {
   readonly memories: RealMemory[];
   /** The line of the panic that ended it; null while it lives. */
   panicked: string | null;
+  /** What its journal and trace take. */
+  readonly budget: Budget;
 }
 
 /** One emulated host: a machine with its journal, trace, console, log lines, metrics and webhooks. */
@@ -102,19 +110,22 @@ export class Host {
   private make(gen: Generation, fromNothing: boolean): Current {
     const { rig, limits, policy, log, webhooks, delays, pauses, metrics, realMemory, traceOverflow } =
       this.options;
-    const journal = new Journal(limits.journal);
+    const failed = (error: unknown) => this.listenerFailed(error);
+    const budget = new Budget(limits.logBytes, this.options.budget ?? null);
+    const journal = new Journal(limits.journal, budget, failed);
     const trace = new TraceRecorder(
       (id) => machine.kernel.processes.get(id)?.lockedVm ?? null,
       limits.trace,
       fromNothing,
       traceOverflow,
+      budget,
     );
     const console = new Console(journal);
     const findings = new Findings();
     const waiting = new Waiting();
     const memories: RealMemory[] = [];
     // The journal comes first: the others name its entries.
-    const listeners: HostListener[] = [
+    const watchers: HostListener[] = [
       new JournalWriter(journal),
       trace,
       console,
@@ -122,7 +133,8 @@ export class Host {
       findings,
       waiting,
     ];
-    if (metrics) listeners.push(metrics);
+    if (metrics) watchers.push(metrics);
+    const listeners = watchers.map((watcher) => guarded(watcher, failed));
     listeners.push({ splat: (task, event) => panics(task, event, (why) => this.panic(current, why)) });
     if (webhooks) listeners.push(new Webhooks(webhooks, listeners, rig));
     const machine = new Machine(gen, limits, {
@@ -147,6 +159,7 @@ export class Host {
       findings,
       waiting,
       memories,
+      budget,
       panicked: null,
     };
     return current;
@@ -258,6 +271,12 @@ export class Host {
     machine.afterwards(() => machine.abandon(why));
   }
 
+  /** Whoever watches cannot break what is watched: that one of them failed is our fault, and is said. */
+  private listenerFailed(error: unknown): void {
+    this.options.log.error({ err: error }, 'a listener failed');
+    this.options.onListenerFailure?.();
+  }
+
   private refuseIfPanicked(): void {
     if (this.panicked === null) return;
     throw new Refused('abandoned', `${this.panicked}: the rig is dead until POST /v1/reset`);
@@ -268,6 +287,12 @@ export class Host {
     return this.current.console.text(this.kernel.gen);
   }
 
+  /** The trace so far, whose steps are written out one by one, and whether it was cut. */
+  traceInSteps(): { steps: Iterable<Step>; truncated: boolean } {
+    const { trace } = this.current;
+    return { steps: trace.writtenSteps(), truncated: trace.isCut };
+  }
+
   /** The calls so far as a trace with expectations, and whether it was cut. */
   trace(id: string): { scenario: Scenario; truncated: boolean } {
     return this.current.trace.trace(id, this.kernel.gen.version);
@@ -275,10 +300,11 @@ export class Host {
 }
 
 /** Ends a machine: calls under way are answered with a problem, readers of the journal are told. */
-function end({ machine, journal, memories }: Current, reason: string, why: string): void {
+function end({ machine, journal, memories, budget }: Current, reason: string, why: string): void {
   machine.abandon(why);
   journal.end(reason);
   for (const memory of memories) memory.close();
+  budget.close();
 }
 
 /** A fault's delay, by the clock. */

@@ -1,5 +1,6 @@
 import type { EventPage, JournalEvent } from '../../schemas/events.ts';
-import { CallRecord } from './call-record.ts';
+import { Budget } from './budget.ts';
+import { bytesOf, CallRecord } from './call-record.ts';
 
 /** An entry as it is made: a field without a value is one that is not there. */
 type Made<E> = E extends unknown
@@ -34,6 +35,7 @@ export class Journal {
   /** A call's record is in it twice: where the call began, and where it was answered. */
   private readonly ring: (JournalEvent | CallRecord)[] = [];
   private head = 0;
+  private count = 0;
   private lastSeq = 0;
   private telling = false;
   /** When listeners were told last, milliseconds of the monotonic clock. */
@@ -42,8 +44,16 @@ export class Journal {
   /** Why nothing will be appended any more; null while the journal goes on. */
   ended: string | null = null;
 
-  /** `capacity` is the number of entries kept. */
-  constructor(private readonly capacity: number) {}
+  /**
+   * @param capacity number of entries kept
+   * @param budget bytes that they may take; beyond it the oldest are dropped
+   * @param failed told what a listener throws, which is let go then
+   */
+  constructor(
+    private readonly capacity: number,
+    private readonly budget: Budget = new Budget(Number.POSITIVE_INFINITY),
+    private readonly failed: (error: unknown) => void = () => {},
+  ) {}
 
   /** Seq of the newest entry; 0 before the first. */
   get seq(): number {
@@ -52,7 +62,7 @@ export class Journal {
 
   /** Seq of the oldest entry that is kept. */
   get oldest(): number {
-    return this.lastSeq - this.ring.length + 1;
+    return this.lastSeq - this.count + 1;
   }
 
   /** Appends an entry and returns its seq. */
@@ -76,13 +86,20 @@ export class Journal {
 
   private push(entry: JournalEvent | CallRecord): number {
     this.lastSeq++;
-    if (this.ring.length < this.capacity) this.ring.push(entry);
-    else {
-      this.ring[this.head] = entry;
-      this.head = (this.head + 1) % this.capacity;
-    }
+    if (this.count === this.capacity) this.dropOldest();
+    this.ring[(this.head + this.count) % this.capacity] = entry;
+    this.count++;
+    this.budget.take(sizeOf(entry));
+    while (this.budget.isOver && this.count > 1) this.dropOldest();
     if (this.listeners.size > 0) this.tellSoon();
     return this.lastSeq;
+  }
+
+  private dropOldest(): void {
+    this.budget.give(sizeOf(this.ring[this.head]!));
+    this.ring[this.head] = GONE;
+    this.head = (this.head + 1) % this.capacity;
+    this.count--;
   }
 
   /** Ends the journal: whoever waits for more is told. */
@@ -118,7 +135,14 @@ export class Journal {
   }
 
   private tell(): void {
-    for (const listener of [...this.listeners]) listener();
+    for (const listener of [...this.listeners]) {
+      try {
+        listener();
+      } catch (error) {
+        this.listeners.delete(listener);
+        this.failed(error);
+      }
+    }
   }
 
   /** The oldest matching entries after `since`. */
@@ -128,12 +152,22 @@ export class Journal {
     const from = Math.max(filter.since + 1, oldest);
     let seq = from;
     for (; seq <= this.lastSeq && events.length < filter.limit; seq++) {
-      const entry = this.ring[(this.head + seq - oldest) % this.ring.length]!;
+      const entry = this.ring[(this.head + seq - oldest) % this.capacity]!;
       if (!matches(entry, seq, filter)) continue;
       events.push(entry instanceof CallRecord ? entry.event(seq) : entry);
     }
     return { events, truncated: filter.since + 1 < oldest, next: seq - 1 };
   }
+}
+
+/** In place of an entry that was dropped. */
+const GONE = { seq: 0, kind: 'end' } as never;
+
+/** Bytes that an entry takes, about. A call and its answer both keep what it carries. */
+function sizeOf(entry: JournalEvent | CallRecord): number {
+  if (entry instanceof CallRecord) return bytesOf(entry.object);
+  if (entry.kind === 'fault') return bytesOf(entry.call);
+  return bytesOf({ call: '' }) + (entry.kind === 'webhook' ? (entry.webhook.answer?.length ?? 0) : 0);
 }
 
 /** In place of an errno: the call returned, and with none. */

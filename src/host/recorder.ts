@@ -15,7 +15,8 @@ import {
   type Shown,
 } from '../replay/observe.ts';
 import type { Expectation, Scenario, Step } from '../replay/scenario.ts';
-import { CallRecord } from './call-record.ts';
+import { Budget } from './budget.ts';
+import { bytesOf, CallRecord } from './call-record.ts';
 import { recordOf } from './journal-writer.ts';
 import { MemorySteps } from './memory-steps.ts';
 import type { MemoryFact } from './real-memory.ts';
@@ -45,6 +46,7 @@ export class TraceRecorder implements MachineListener {
   /** What has been said of the memory of real processes. */
   private readonly memories = new Map<string, MemorySteps>();
   private asyncCount = 0;
+  private bytes = 0;
   /** Steps that are not here any more, or never were. */
   private dropped = 0;
 
@@ -54,12 +56,14 @@ export class TraceRecorder implements MachineListener {
    *   given to `overflow`
    * @param fromNothing whether the host is as after a reset; where it was restored from a snapshot, the trace
    *   does not begin at its beginning, and counts as cut
+   * @param budget bytes that the steps may take; beyond it the trace is cut
    */
   constructor(
     private readonly lockedPages: (process: string) => number | null,
     private readonly capacity: number,
     private readonly fromNothing: boolean,
     private readonly overflow: ((steps: Step[]) => void) | null = null,
+    private readonly budget: Budget = new Budget(Number.POSITIVE_INFINITY),
   ) {}
 
   /** Its step takes its place in the order. */
@@ -103,6 +107,7 @@ export class TraceRecorder implements MachineListener {
   /** Writes out the step of the call that runs. */
   private write(step: Step): void {
     if (this.running < 0) return;
+    this.take(sizeOf(step) - sizeOf(this.steps[this.running]!));
     this.steps[this.running] = step;
     this.unsettled.push(step);
   }
@@ -120,6 +125,7 @@ export class TraceRecorder implements MachineListener {
     const { steps, overflow } = this;
     if (!overflow || steps.length < this.capacity) return;
     this.dropped += steps.length;
+    this.take(-this.bytes);
     overflow(steps.splice(0).map(written));
   }
 
@@ -152,11 +158,21 @@ export class TraceRecorder implements MachineListener {
     this.changed.push({ step, kernel, devices });
   }
 
+  /** Whether the trace was cut. */
+  get isCut(): boolean {
+    return this.dropped > 0 || !this.fromNothing;
+  }
+
+  /** The steps so far, each written out when it is its turn. */
+  *writtenSteps(): Generator<Step, void, void> {
+    for (const step of this.steps.slice()) yield written(step);
+  }
+
   /** The trace so far, and whether it was cut: such a trace does not replay on a fresh host. */
   trace(id: string, kernel: string): { scenario: Scenario; truncated: boolean } {
     return {
       scenario: { id, kernel, steps: this.steps.map(written) },
-      truncated: this.dropped > 0 || !this.fromNothing,
+      truncated: this.isCut,
     };
   }
 
@@ -176,12 +192,21 @@ export class TraceRecorder implements MachineListener {
   }
 
   private add(step: Step | CallRecord): boolean {
-    if (!this.overflow && this.steps.length >= this.capacity) {
+    const size = sizeOf(step);
+    const isFull = this.steps.length >= this.capacity || !this.budget.has(size);
+    // What is not written down leaves a gap: nothing that comes after it replays.
+    if (!this.overflow && (isFull || this.dropped > 0)) {
       this.dropped++;
       return false;
     }
+    this.take(size);
     this.steps.push(step);
     return true;
+  }
+
+  private take(bytes: number): void {
+    this.bytes += bytes;
+    this.budget.take(bytes);
   }
 }
 
@@ -225,6 +250,17 @@ function expectationFor(task: CallTask, shown: Shown): Expectation {
   const answer = task.answer!;
   const plain = shown.invalidations === 0 && shown.log === 0 ? plainExpectation(answer) : null;
   return plain ?? expectationOf(observationOf(answer, answer, shown, NOT_YET));
+}
+
+/** Bytes of a callback and of a log line in an expectation, about. */
+const CALLBACK_BYTES = 120;
+const LINE_BYTES = 300;
+
+/** Bytes that a step takes, about. */
+function sizeOf(step: Step | CallRecord): number {
+  if (step instanceof CallRecord) return bytesOf(step.object);
+  const { invalidations = [], log = [] } = step.expect ?? {};
+  return bytesOf(step) + invalidations.length * CALLBACK_BYTES + log.length * LINE_BYTES;
 }
 
 /** A step as a reader gets it. */

@@ -67,10 +67,21 @@ export class Metrics implements HostListener {
     labelNames: ['outcome'],
     registers: [this.registry],
   });
+  private readonly listenerFailures = new Counter({
+    name: 'vfio_host_listener_failures_total',
+    help: 'Times that something that only watches calls has failed, which the calls do not notice. It is logged.',
+    registers: [this.registry],
+  });
   private withDefaults = false;
 
-  /** @param rigs every rig there is at the moment */
-  constructor(rigs: () => Iterable<Rig>) {
+  /**
+   * @param rigs every rig there is at the moment
+   * @param gauges of the service as a whole, by name
+   */
+  constructor(
+    rigs: () => Iterable<Rig>,
+    gauges: Readonly<Record<string, { readonly help: string; readonly of: () => number }>> = {},
+  ) {
     const { answered, times } = this;
     new Counter({
       name: 'vfio_host_http_requests_total',
@@ -95,6 +106,16 @@ export class Metrics implements HostListener {
         }
       },
     });
+    for (const [name, { help, of }] of Object.entries(gauges)) {
+      new Gauge({
+        name: `vfio_host_${name}`,
+        help,
+        registers: [this.registry],
+        collect() {
+          this.set(of());
+        },
+      });
+    }
     for (const [name, { help, of }] of Object.entries(GAUGES)) {
       new Gauge({
         name: `vfio_host_${name}`,
@@ -128,6 +149,11 @@ export class Metrics implements HostListener {
   text(): Promise<string> {
     this.startDefaults();
     return this.registry.metrics();
+  }
+
+  /** Something that watches calls has failed. */
+  listenerFailed(): void {
+    this.listenerFailures.inc();
   }
 
   /** A request was answered. `route` is the route's pattern; undefined where none serves it. */

@@ -1,5 +1,5 @@
 import { type CallName, callEntry, restOf } from '../../schemas/calls.ts';
-import { callOf, type Scenario, type Step } from './scenario.ts';
+import { callOf, type Step } from './scenario.ts';
 
 const HEAD = `#!/bin/sh
 # A trace of vfio-host as a shell script. It needs curl and a running vfio-host.
@@ -35,10 +35,16 @@ finish() {
 
 `;
 
-/** A trace as a script for sh and curl that makes the same calls against a running service. */
-export function curlScript(scenario: Scenario): string {
-  const reset = `call POST /v1/reset ${quote(JSON.stringify({ kernel: scenario.kernel }))}`;
-  return `${HEAD}${[reset, ...scenario.steps.map(line)].join('\n')}\n`;
+/** A trace as a script for sh and curl that makes the same calls against a running service, in pieces. */
+export function* curlPieces({
+  kernel,
+  steps,
+}: {
+  kernel: string;
+  steps: Iterable<Step>;
+}): Generator<string, void> {
+  yield `${HEAD}call POST /v1/reset ${quote(JSON.stringify({ kernel }))}\n`;
+  for (const step of steps) yield `${line(step)}\n`;
 }
 
 function line(step: Step): string {

@@ -1,0 +1,25 @@
+import { limitRows } from '../config.ts';
+
+const HEAD = `# Limits
+
+Everything is bounded in number, bytes and time. Each limit is a setting: a flag of \`vfio-host serve\`, or its environment
+variable. What a client meets at a limit is answered in words, by RFC 9457 problems, and nothing has changed then.
+
+| limit | flag | variable | default | unit | what is answered |
+|---|---|---|---|---|---|
+`;
+
+const TAIL = `
+Bodies longer than 256 KiB are parsed and checked in turns of some milliseconds, as replays, comparisons, snapshots and
+long operations of the kernel are done: others are answered in between. Objects and arrays of JSON may lie 100 deep in
+each other. A message repeats at most 2,000 characters.
+`;
+
+/** docs/limits.md. */
+export function limitsPage(): string {
+  const rows = limitRows().map(
+    ({ help, flag, variable, value, unit, answer }) =>
+      `| ${help} | \`--${flag}\` | \`${variable}\` | ${value} | ${unit} | ${answer} |\n`,
+  );
+  return `${HEAD}${rows.join('')}${TAIL}`;
+}
