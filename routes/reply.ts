@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
 import { isCallName, restOf } from '../schemas/calls.ts';
@@ -17,10 +18,28 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 /** JSON as answers have it: each ends its line, so that a terminal's prompt does not stand behind it. */
 export const jsonLine = (data: unknown): string => `${JSON.stringify(data)}\n`;
 
+/** Characters of an answer's data from which on it goes out in pieces. */
+const MUCH = 256 * 1024;
+
+/** Sends an answer whose data is much, piece by piece: as one text it would be gone through several times at once. */
+function sendMuch(reply: FastifyReply, { data: _data, ...rest }: Reply['body'], data: string): FastifyReply {
+  const pieces = function* () {
+    yield '{"data":"';
+    for (let at = 0; at < data.length; at += MUCH) yield data.slice(at, at + MUCH);
+    yield `"${JSON.stringify(rest)
+      .replace(/^{(?=.)/, ',')
+      .replace(/^,}$/, '}')}\n`;
+  };
+  return reply.type('application/json; charset=utf-8').send(Readable.from(pieces(), { objectMode: false }));
+}
+
 /** Sends a reply; a problem with its media type and the request's id. */
 export function send(request: FastifyRequest, reply: FastifyReply, { status, body }: Reply): FastifyReply {
   reply.code(status);
-  if (status < 400) return reply.send(status === 204 ? undefined : body);
+  if (status < 400) {
+    if (typeof body.data === 'string' && body.data.length > MUCH) return sendMuch(reply, body, body.data);
+    return reply.send(status === 204 ? undefined : body);
+  }
   return reply
     .type('application/problem+json; charset=utf-8')
     .serializer(jsonLine)

@@ -1,6 +1,9 @@
 /** How deep objects and arrays may lie in each other. */
 const DEPTH_MAX = 100;
 
+/** How many fields one object of a long text may have. */
+const FIELDS_MAX = 10_000;
+
 /** Characters that are parsed in one go. */
 const PIECE = 32 * 1024;
 
@@ -108,8 +111,11 @@ class Pieces {
 
   private *object(depth: number): Generator<void, Record<string, unknown>> {
     const all: Record<string, unknown> = {};
-    const set = (key: string, value: unknown) =>
+    let fields = 0;
+    const set = (key: string, value: unknown) => {
+      if (++fields > FIELDS_MAX) throw new JsonError(`has an object with more than ${FIELDS_MAX} fields`);
       Object.defineProperty(all, key, { value, writable: true, enumerable: true, configurable: true });
+    };
     for (;;) {
       const { end, closed } = this.cut(depth, CLOSE_OBJECT);
       if (end > this.at) {

@@ -24,6 +24,9 @@ export const SSE: EventFormat = {
   end: (reason) => `event: end\ndata: ${JSON.stringify({ kind: 'end', reason })}\n\n`,
 };
 
+/** Characters from which on no more events are taken at a time. */
+const TEXT_MAX = 64 * 1024;
+
 /** Events taken from the journal at a time. */
 const BATCH = 100;
 
@@ -90,9 +93,16 @@ export class EventStream extends Readable {
     const last = lastPages.get(journal);
     if (last?.key === key) return last;
     const { events, truncated, next } = journal.read({ ...wanted, since, limit: BATCH });
-    const text =
-      events.length === 0 ? null : Buffer.from(events.map((event) => format.event(event)).join(''));
-    const page = { key, text, truncated, next };
+    // Not much at a time, however much an event has: a reader that does not read holds no more.
+    let written = '';
+    let upTo = next;
+    for (const event of events) {
+      written += format.event(event);
+      if (written.length <= TEXT_MAX || event === events.at(-1)) continue;
+      upTo = event.seq;
+      break;
+    }
+    const page = { key, text: events.length === 0 ? null : Buffer.from(written), truncated, next: upTo };
     lastPages.set(journal, page);
     return page;
   }

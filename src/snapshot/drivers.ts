@@ -2,6 +2,7 @@ import { MODELS, modelOf } from '../drivers/index.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
 import { canonical } from '../kernel/saved/canonical.ts';
 import { wrong } from '../kernel/saved/checks.ts';
+import type { ListOf } from '../kernel/vfio/container.ts';
 import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';
 
@@ -9,13 +10,28 @@ const CHECKS = new Map(
   MODELS.flatMap(({ type, schemas }) => (schemas.state ? [[type, validator(schemas.state)]] : [])),
 );
 
-/** What a driver remembers; null where that is nothing. */
-export function saveDriver(driver: MdevDriver): object | null {
+/**
+ * What a driver remembers; null where that is nothing.
+ *
+ * @param list makes its long lists
+ */
+export function saveDriver(driver: MdevDriver, list: ListOf): object | null {
   const model = modelOf(driver);
   const shown = model?.schemas.state ? driver.state?.(Number.POSITIVE_INFINITY) : null;
   if (!shown) return null;
   const derived = model?.derived ?? [];
-  return canonical(Object.fromEntries(Object.entries(shown).filter(([field]) => !derived.includes(field))));
+  const fields = Object.entries(shown).filter(([field]) => !derived.includes(field));
+  fields.sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(
+    fields.map(([field, value]) => [
+      field,
+      Array.isArray(value) ? list(each(value, canonical)) : canonical(value),
+    ]),
+  );
+}
+
+function* each<A, B>(items: Iterable<A>, make: (item: A) => B): Generator<B, void, void> {
+  for (const item of items) yield make(item);
 }
 
 /** More pins than a machine holds. No call could have made them. */

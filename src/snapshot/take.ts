@@ -83,7 +83,7 @@ export function takeSnapshot(
       exited: exitedProcesses(kernel),
       files: files.map(saveFile),
       groups: groupsOf(kernel).map((group) => saveGroup(group, owners.get(group))),
-      devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets, stores)),
+      devices: [...kernel.devices.values()].map((device) => saveDevice(device, secrets, stores, list)),
       formerDevices: formerDevices(kernel),
       goneDevices: goneDevices(kernel),
       models: canonical(saveModelHosts(kernel, codecOf(kernel, ''))),
@@ -183,7 +183,7 @@ function saveGroup(
   };
 }
 
-function saveDevice(device: Device, secrets: boolean, stores: SavedStores): SavedDevice {
+function saveDevice(device: Device, secrets: boolean, stores: SavedStores, list: ListOf): SavedDevice {
   const { driver } = device;
   const config = driver.config as SavedDevice['driver'] | undefined;
   const hidden = config?.type === 'webhook' && config.secret !== undefined && !secrets;
@@ -198,7 +198,7 @@ function saveDevice(device: Device, secrets: boolean, stores: SavedStores): Save
     ...(device.requests === null ? {} : { requests: device.requests }),
     ...(device.bar === null ? {} : { bar: stores.numberOf(device.bar) }),
     driver: config === undefined ? null : canonical(hidden ? { ...config, secret: REDACTED } : config),
-    driverState: saveDriver(driver),
+    driverState: saveDriver(driver, list),
     driverLock: driver.ownLock ? saveLock(driver.ownLock) : null,
   };
 }
