@@ -247,6 +247,8 @@ class Run {
   async end(): Promise<void> {
     this.world.time.firesAtOnce = () => false;
     await this.pass(this.begin('DELETE', `/v1/rigs/${this.rig}`));
+    // The last word to the readers of a journal may take so long.
+    await this.world.time.advance(100, () => this.settle());
     await this.settle();
     if (this.open > 0) this.problems.push(`${this.open} requests are never answered`);
     if (this.deliveries.size > 0) this.problems.push(`${this.deliveries.size} deliveries go on`);

@@ -49,6 +49,9 @@ const MODEL = 'model';
 const QUIET_TURNS = 3;
 const TURNS_MAX = 100_000;
 
+/** How long after a rig has gone something of it may still be done, milliseconds of virtual time. */
+const LAST_WORD_MS = 100;
+
 /** Statuses of what is refused before a kernel sees it. */
 const REFUSED = [400, 404, 413, 415, 429];
 
@@ -467,8 +470,11 @@ export class Simulation {
   /** Every rig has gone, or is going: everybody is answered. */
   private async drain(): Promise<void> {
     await this.settle();
-    const { underway, timers } = this.network;
+    const { underway } = this.network;
     this.demand(underway.size === 0, () => `${underway.size} deliveries go on after every rig has gone`);
+    // The last word to the readers of a journal may take so long.
+    await this.world.time.advance(LAST_WORD_MS, () => this.settle());
+    const { timers } = this.network;
     // The one that looks for idle rigs goes with the service.
     const left = this.world.time.running - timers - (this.isStopping ? 0 : 1);
     this.demand(left === 0, () => `${left} timers run after every rig has gone`);
