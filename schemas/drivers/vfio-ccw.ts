@@ -62,13 +62,14 @@ const IoFunction = Type.Union(
 const Interrupts = {
   interrupts: Type.Integer({ description: 'how often the I/O eventfd was signalled' }),
 };
+const HexByte = Type.String({ pattern: '^0x[0-9a-f]{2}$', description: 'a byte as 0x and two digits' });
 /** The subchannel status word of the I/O region. */
 const Scsw = Type.Object({
   fctl: Type.Integer(),
   actl: Type.Integer(),
   stctl: Type.Integer(),
-  deviceStatus: Hex,
-  subchannelStatus: Hex,
+  deviceStatus: HexByte,
+  subchannelStatus: HexByte,
   count: Type.Integer(),
 });
 

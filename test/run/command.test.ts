@@ -100,6 +100,18 @@ describe.skipIf(!HAS_COMPILER)('vfio-host run', () => {
     expect(code).toBe(0);
   });
 
+  test('with --no-iommu devices are without one, and their groups are called so', {
+    timeout: SLOW_MS,
+  }, async () => {
+    const parameter = '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode';
+    const { code, stdout, stderr } = await command(
+      ...['run', '--no-iommu', '--device', 'vfio-pci', '--'],
+      ...['sh', '-c', `cat ${parameter}; ls /dev/vfio; exec 3<>/dev/vfio/noiommu-0`],
+    );
+    expect([code, stdout], stderr).toEqual([0, 'Y\nnoiommu-0\nvfio\n']);
+    expect(stderr).toContain('Adding kernel taint for vfio-noiommu group on device');
+  });
+
   test('a signal is passed on', { timeout: SLOW_MS }, async () => {
     const { child, end } = start([
       'run',

@@ -1718,14 +1718,14 @@ class Operations:
         process: str,
         *,
         drop: Sequence[Union[Literal["CAP_SYS_RAWIO"], Literal["CAP_IPC_LOCK"]]] = UNSET,
-        raise: Sequence[Union[Literal["CAP_SYS_RAWIO"], Literal["CAP_IPC_LOCK"]]] = UNSET,
+        raise_: Sequence[Union[Literal["CAP_SYS_RAWIO"], Literal["CAP_IPC_LOCK"]]] = UNSET,
         respond_async: bool = False,
     ) -> Any:
         """Takes capabilities from the process, or gives them back."""
         return self.request(
             "POST",
             f"/v1/processes/{_part(process)}/set-capabilities",
-            body=_given(drop=drop, raise=raise),
+            body=_given(**{"drop": drop, "raise": raise_}),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 

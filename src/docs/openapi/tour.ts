@@ -183,6 +183,8 @@ const WAITING: TourStep[] = [
   made('a manual driver returns', { call: 'complete-callback', device: 'm0' }),
 ];
 
+const REGION = { process: 'vmm', start: '0x7f0000000000', size: '0x1000' };
+
 const PROCESSES: TourStep[] = [
   made('an id of your own', { call: 'create-process', process: 'vmm' }),
   made('4 MiB', {
@@ -205,6 +207,29 @@ const PROCESSES: TourStep[] = [
   made('outside its regions', { call: 'read-memory', process: 'vmm', vaddr: '0x1000', length: 5 }),
   ask('with a region', '/v1/processes/vmm'),
   ask('all processes', '/v1/processes'),
+  made('one page is only read from now on', { call: 'protect-memory-region', ...REGION, prot: ['read'] }),
+  made('one page goes', { call: 'remove-memory-region', ...REGION }),
+  made('it may not lock beyond its limit', {
+    call: 'set-capabilities',
+    process: 'vmm',
+    drop: ['CAP_IPC_LOCK'],
+  }),
+  made('an id for the child', { call: 'fork-process', process: 'vmm', child: 'worker' }),
+  made('another program', { call: 'exec-process', process: 'worker' }),
+  made('by SIGKILL', { call: 'exit-process', process: 'worker', signal: 9 }),
+  ...prepare(
+    { call: 'open-container', container: 'c0' },
+    {
+      call: 'create-device',
+      device: 'nic',
+      kind: 'vfio-pci',
+    },
+    { call: 'attach', container: 'c0', device: 'nic' },
+  ),
+  made('an eventfd for it', { call: 'set-request-channel', device: 'nic' }),
+  made('nothing was signalled', { call: 'read-requests', device: 'nic' }),
+  made('its BARs do not answer', { call: 'set-memory-enable', device: 'nic', on: false }),
+  made('a kernel that met nothing', { call: 'kernel-taint' }),
 ];
 
 const HOST: TourStep[] = [

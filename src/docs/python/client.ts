@@ -64,8 +64,11 @@ interface Operation {
   requestBody?: { content: Record<string, Media> };
 }
 
-/** Words that are no names in Python. */
-const RESERVED = new Set(['from', 'in', 'is', 'as', 'with', 'not', 'None', 'class', 'global', 'pass']);
+/** Words that are no names in Python: its keywords. */
+const RESERVED = new Set(
+  `False None True and as assert async await break class continue def del elif else except finally for from global
+  if import in is lambda nonlocal not or pass raise return try while with yield`.split(/\s+/),
+);
 const WIDTH = 100;
 
 /** An argument of a method: its name there and in the API. */
