@@ -177,6 +177,7 @@ describe('GET of an operation', () => {
       operation,
       call: { call: 'unmap-dma', container: 'c0', iova: '0x10000', size: '0x1000' },
       done: false,
+      invalidations: [{ device: 'd0', iova: '0x10000', length: '0x1000' }],
       timedOut: true,
       timeoutMs: 1,
     });
@@ -327,10 +328,10 @@ describe('while a callback is held', () => {
     expect(answer!.body.invalidations).toHaveLength(11);
   });
 
-  test('the device cannot be removed', async () => {
+  test('the device cannot be removed by who does not wait until it is closed', async () => {
     await holding();
     await heldUnmap();
-    expectProblem(await rig.del('devices/d0'), { status: 409, errno: 'EBUSY' });
+    expectProblem(await rig.del('devices/d0?ifOpen=refuse'), { status: 409, errno: 'EBUSY' });
   });
 
   test('a map-dma that bisects the range makes the unmap-dma succeed with what it had removed', async () => {

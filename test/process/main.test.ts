@@ -151,7 +151,7 @@ describe('information', () => {
       ['--max-containers', 'MAX_CONTAINERS', '1024'],
     ]) {
       const line = stdout.split('\n').find((text) => text.includes(`${flag} `));
-      expect(line, flag).toContain(`(${variable}; default ${value})`);
+      expect(line, flag).toMatch(new RegExp(`\\(${variable}; default ${value}[;)]`));
     }
   });
 });
