@@ -140,10 +140,10 @@ describe('each errno a client can meet', () => {
       'EBUSY',
       16,
       409,
-      'remove-device of an open device',
+      'remove-device of an open device that is not waited for',
       async () => {
         await containerWith(rig, synthetic('ignore'));
-        return rig.del('devices/d0');
+        return rig.del('devices/d0?ifOpen=refuse');
       },
     ],
     [

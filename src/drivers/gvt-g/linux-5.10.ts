@@ -47,9 +47,9 @@ export class Vgpu510 extends Vgpu {
     yield* this.endRelease(api);
   }
 
-  /** intel_vgpu_remove. */
-  *remove(api: DriverApi): KernelStep<Errno | null> {
-    return this.guest === null ? null : api.refuse('EBUSY', 'the vGPU is open');
+  /** intel_vgpu_remove: mdev_device_remove_common calls it after device_del, which has waited for the files. */
+  *remove(api: DriverApi, open: boolean): KernelStep<Errno | null> {
+    return open || this.guest === null ? null : api.refuse('EBUSY', 'the vGPU is open');
   }
 
   /**

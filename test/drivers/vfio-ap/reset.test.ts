@@ -133,7 +133,11 @@ describe('D5: a queue is reset once the guest has gone', () => {
   }
 
   test('5.10 and 6.1 warn (A3) and keep the ISC; its unpin finds no open device', () => {
-    expect(removedAfterEio('5.10')).toEqual(['vfio_remove_dma', 'vfio_ap_free_aqic_resources']);
+    expect(removedAfterEio('5.10')).toEqual([
+      'vfio_remove_dma',
+      'vfio_ap_free_aqic_resources',
+      'vfio_mdev MDEV: MDEV: detaching iommu',
+    ]);
     expect(removedAfterEio('6.1')).toEqual([
       'vfio_remove_dma',
       'vfio_ap_free_aqic_resources',
@@ -164,7 +168,7 @@ test('M9: 7.2 takes the queues from the guest of a device that is to be removed;
   ] as const) {
     const rig = new ApRig(version);
     rig.enable();
-    expect(rig.errno('remove-device', { device: 'd0' })).toBe('EBUSY');
+    expect(rig.start('remove-device', { device: 'd0' }).answer).toBeNull();
     expect(rig.guest(0).adapters).toEqual(adapters);
     expect(rig.pins()).toEqual([['0x14008', 1]]);
   }
