@@ -100,7 +100,7 @@ test.each([
     await at.strip('c2').waitFor();
     await says(at.log(), 'BUG_ON');
     await says(at.page.locator('#pending'), 'PENDING');
-    await at.page.getByLabel('calls').check();
+    await at.page.getByLabel('calls', { exact: true }).check();
     expect(await at.page.evaluate('document.documentElement.scrollWidth')).toBe(width);
     expect(await at.page.evaluate(stickOut)).toEqual([]);
     expect(await at.page.evaluate(faintTexts)).toEqual([]);

@@ -152,12 +152,12 @@ test('the filter: text, kind, container, device, address', async () => {
   await says(at.readout('c1'), '0x90000 – 0x90fff');
   await at.page.locator('#text').fill('');
 
-  await at.page.getByLabel('splats').uncheck();
+  await at.page.getByLabel('splats', { exact: true }).uncheck();
   await at.log().filter({ hasText: 'BUG_ON' }).waitFor({ state: 'detached' });
-  await at.page.getByLabel('calls').check();
+  await at.page.getByLabel('calls', { exact: true }).check();
   await says(at.log().and(at.page.locator('[data-kind=call]')), /map-dma.*c1.*ok.*iova=0x50000/s);
-  await at.page.getByLabel('splats').check();
-  await at.page.getByLabel('calls').uncheck();
+  await at.page.getByLabel('splats', { exact: true }).check();
+  await at.page.getByLabel('calls', { exact: true }).uncheck();
 
   await at.page.locator('#container').selectOption('c1');
   await at.card('c0').waitFor({ state: 'hidden' });
