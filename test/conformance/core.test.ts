@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
+import { RECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { replay } from '../../src/replay/replay.ts';
 import { newHost, SILENT } from '../harness/host.ts';
 import { recordings } from '../harness/recordings.ts';
 import { STRAY_CALLBACKS } from '../harness/stray-callbacks.ts';
 
-for (const version of KERNEL_VERSIONS) {
+for (const version of RECORDED_VERSIONS) {
   for (const { file, scenarios } of recordings(version)) {
     test(`core answers as Linux ${version}: ${file}, ${scenarios.length} scenarios`, () => {
       const failed = scenarios.flatMap((scenario) => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
+import { RECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { replayOverHttp } from '../harness/http-replay.ts';
 import { recordings } from '../harness/recordings.ts';
 import { startService, type TestService } from '../harness/service.ts';
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => rig.app.close());
 
-for (const version of KERNEL_VERSIONS) {
+for (const version of RECORDED_VERSIONS) {
   for (const { file, scenarios } of recordings(version)) {
     test(`HTTP answers as Linux ${version}: ${file}, ${scenarios.length} scenarios`, async () => {
       const started = performance.now();
