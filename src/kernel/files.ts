@@ -66,6 +66,7 @@ export class FileTable {
   /** Takes the descriptor of a file out; the file is not put yet. */
   remove(file: OpenFile): void {
     this.slots[this.slots.lastIndexOf(file)] = null;
+    while (this.slots.at(-1) === null) this.slots.pop();
     const left = this.counts.get(file)! - 1;
     if (left > 0) this.counts.set(file, left);
     else this.counts.delete(file);

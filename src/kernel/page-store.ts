@@ -70,7 +70,10 @@ export class PageStore {
     else for (const page of [...this.contents.keys()]) if (page >= from && page < to) this.delete(page);
   }
 
-  /** Every page with contents, lowest first: the byte it is full of, however it came there, or its bytes. */
+  /**
+   * Every page with contents of its own, lowest first: the byte it is full of, however it came there, or its bytes.
+   * One that is full of the background's byte has none.
+   */
   resident(): [number, PageContent][] {
     return [...this.eachResident()];
   }
@@ -79,7 +82,8 @@ export class PageStore {
   *eachResident(): Generator<[number, PageContent], void, void> {
     for (const page of [...this.contents.keys()].sort((a, b) => a - b)) {
       const content = this.contents.get(page)!;
-      yield [page, typeof content === 'number' ? content : byteOf(content)];
+      const shown = typeof content === 'number' ? content : byteOf(content);
+      if (shown !== this.background) yield [page, shown];
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { OpenFile } from '../kernel/files.ts';
 import type { Process } from '../kernel/process.ts';
+import type { Container } from '../kernel/vfio/container.ts';
 import type { CallTask } from './call-task.ts';
 
 /**
@@ -29,13 +30,21 @@ function byFile({ machine, object }: CallTask): Process | null {
   const { container, device } = object;
   if (typeof container === 'string') {
     const named = kernel.containers.get(container);
-    if (named) return userOf(named.file, kernel.processes) ?? living(named.process);
+    if (named) return userOfContainer(named, kernel.processes);
   }
   if (typeof device !== 'string') return null;
   const of = kernel.devices.get(device) ?? kernel.gone.get(device);
   if (!of) return null;
   const its = of.container;
-  return (its && userOf(its.file, kernel.processes)) ?? userOf(of.group.file, kernel.processes);
+  return (its && userOfContainer(its, kernel.processes)) ?? userOf(of.group.file, kernel.processes);
+}
+
+/** Also once its file is closed, where a group keeps it. */
+function userOfContainer(
+  { file, process }: Container,
+  processes: ReadonlyMap<string, Process>,
+): Process | null {
+  return userOf(file, processes) ?? living(process);
 }
 
 function userOf(file: OpenFile | null, processes: ReadonlyMap<string, Process>): Process | null {

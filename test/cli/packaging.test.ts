@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -66,6 +75,7 @@ test('what a build makes can be executed, as npx does', () => {
   const main = join(folder, bin['vfio-host']);
   mkdirSync(join(main, '..'), { recursive: true });
   writeFileSync(main, text('src/main.ts').split('\n', 1)[0]!, { mode: 0o644 });
+  symlinkSync(root('node_modules'), join(folder, 'node_modules'));
   execFileSync('sh', ['-c', scripts.postbuild], { cwd: folder });
   expect(statSync(main).mode & 0o777).toBe(0o755);
   expect(readFileSync(main, 'utf8')).toBe('#!/usr/bin/env node');

@@ -76,7 +76,7 @@ const ARGS: Record<string, Record<string, fc.Arbitrary<unknown>>> = {
   'dirty-get': { container, iova: address, size, pageSize: fc.constantFrom(4096, 4096, 8192) },
   'dirty-flags': { container, flags: fc.nat({ max: 8 }) },
   'create-device': { device, driver },
-  'remove-device': { device },
+  'remove-device': { device, ifOpen: fc.constant('refuse') },
   'open-group': { device },
   'close-group': { device },
   'set-container': { device, container },

@@ -15,7 +15,7 @@ const PRINTED_EVERY = 10;
  * A device is unbound from its VFIO driver, or an mdev removed: that waits until nobody has a file or a mapping of it
  * (removal-open), and asks its driver for it again and again. Then the driver's remove runs.
  *
- * @param refuse not to wait: EBUSY where a device file is open
+ * @param refuse not to wait: EBUSY where a device file is open, or its group would be waited for
  * @returns what the driver's remove says that does not let it go
  */
 export function* removeDevice(task: Task, device: Device, refuse: boolean): KernelStep<Errno | null> {
@@ -26,6 +26,9 @@ export function* removeDevice(task: Task, device: Device, refuse: boolean): Kern
   if (device.openCount > 0 && refuse) {
     const refused = yield* driver.remove?.(api, true) ?? nothing();
     return refused ?? task.refuse('EBUSY', `${device.id} is open`);
+  }
+  if (refuse && waitsForGroup(task, device)) {
+    return task.refuse('EBUSY', `the group of ${device.id} is in a container`);
   }
   const refused = yield* unregister(task, device);
   if (refused) return refused;
@@ -42,6 +45,13 @@ export function* removeDevice(task: Task, device: Device, refuse: boolean): Kern
   }
   kernel.forget(device);
   return null;
+}
+
+/** Whether the removal of a closed device would wait until its group has left its container. */
+function waitsForGroup({ kernel }: Task, device: Device): boolean {
+  const { group, driver } = device;
+  const last = !group.devices.some((other) => other !== device && other.isListed);
+  return kernel.gen.core.groupOutlivesDevices && last && group.container !== null && !driver.closesGroupFirst;
 }
 
 /** vfio_unregister_group_dev, vfio_del_group_dev up to 5.15. Also of a device that is only unbound. */
