@@ -162,7 +162,7 @@ function groupsOf(kernel: Kernel): Group[] {
   return [...groups].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** @param owner the guest its device has of its own */
+/** @param owner the guest its device has of its own; undefined: its device has gone */
 function saveGroup(
   { id, emulated, noIommu, revoked, iommu, fdOpen, fileOpen, container, lock, ...group }: Group,
   owner: GuestId | undefined,
@@ -178,7 +178,8 @@ function saveGroup(
     // Set anew by each attach; before, it means nothing.
     pinnedPageDirtyScope: container?.hasDirtyScope ? group.pinnedPageDirtyScope : null,
     lock: saveLock(lock),
-    guest: group.guest === undefined ? (owner ?? null) : group.guest,
+    // Nobody is left to have it where the device has gone.
+    guest: owner === undefined ? null : group.guest === undefined ? owner : group.guest,
     lastGuest: group.lastGuest,
   };
 }
