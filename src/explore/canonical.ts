@@ -1,6 +1,7 @@
 import { PageTree } from '../drivers/gvt-g/page-tree.ts';
 import { OwnPins } from '../drivers/synthetic/own-pins.ts';
 import { EmulatedMemory } from '../kernel/emulated-memory.ts';
+import { FileTable } from '../kernel/files.ts';
 import { Ioas } from '../kernel/iommufd/ioas.ts';
 import type { IoptPages } from '../kernel/iommufd/iopt-pages.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -176,6 +177,8 @@ export class Canonical {
     if (object instanceof EmulatedMemory) return this.memory;
     if (object instanceof History) return this.history;
     if (object instanceof WaitQueue) return this.queue;
+    // Which number a file has matters at an exit alone, and nobody exits here.
+    if (object instanceof FileTable) return this.opaque;
     if (object instanceof Scheduler || object === this.kernel) return this.opaque;
     if (object instanceof Device || object instanceof Group) return this.named;
     return object.constructor === Object ? this.fields : this.entity;

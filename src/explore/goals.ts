@@ -31,6 +31,8 @@ export function findingsOf(task: Task, { id, entry, details }: SplatEvent): Find
     case 'WARN_ON':
     case 'WARN_ON_ONCE':
       return [`WARN_ON:${id}`];
+    case 'PR_INFO':
+      return [];
     default:
       return [`PRINTED:${id}`];
   }

@@ -180,7 +180,7 @@ function saveGroup(
     lock: saveLock(lock),
     // Nobody is left to have it where the device has gone.
     guest: owner === undefined ? null : group.guest === undefined ? owner : group.guest,
-    lastGuest: group.lastGuest,
+    lastGuest: owner === undefined ? null : group.lastGuest,
   };
 }
 

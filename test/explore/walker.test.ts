@@ -44,7 +44,7 @@ function wander(walker: Walker, next: () => number, length: number): number[] {
  */
 function snapshot({ machine }: Walker): string {
   const { state } = takeSnapshot(machine, true);
-  const processes = state.processes.map(({ contents: _contents, ...process }) => process);
+  const processes = state.processes.map(({ contents: _contents, files: _files, ...process }) => process);
   const shapeMatters = machine.kernel.gen.type1.unmapWalk !== 'ascending';
   const shapeless = (key: string, value: unknown) =>
     !shapeMatters && (key === 'depth' || key === 'red') ? undefined : value;

@@ -25,6 +25,7 @@ test('detach says what the kernel printed and what it let pass', async () => {
   expect(body.log).toEqual([expect.objectContaining({ function: 'vfio_remove_dma' })]);
   expect(body.advisories).toEqual([
     expect.objectContaining({ kind: 'PIN_LEAKED_AT_CLOSE', devices: ['d0'] }),
+    expect.objectContaining({ kind: 'IOMMU_LOST', devices: ['d0'] }),
   ]);
 });
 

@@ -20,7 +20,7 @@ export const gvtGPart: Part = {
     actions.push({ call: { call: 'gvt-set-guest', device, guest: null } });
     actions.push({ call: { call: 'gvt-set-guest', device, guest: number } });
     if (gen.drivers['gvt-g'] === '5.10') actions.push({ call: { call: 'gvt-run-work', device } });
-    actions.push({ call: { call: 'remove-device', device } });
+    actions.push({ call: { call: 'remove-device', device, ifOpen: 'refuse' } });
     return actions;
   },
 };

@@ -23,7 +23,7 @@ export const vfioApPart: Part = {
       { call: { call: 'ap-set-guest', device, guest: null } },
       { call: { call: 'ap-unassign', device, domain: apqn % 256 } },
       { call: { call: 'ap-unbind-queue', apqn } },
-      { call: { call: 'remove-device', device } },
+      { call: { call: 'remove-device', device, ifOpen: 'refuse' } },
     ];
   },
 };

@@ -68,7 +68,7 @@ export const vfioCcwPart: Part = {
       { call: { call: 'ccw-run-work', device } },
       // As often as one unmap asks.
       { call: { call: 'ccw-inject', device, operation: 'quiesce', times: 11 } },
-      { call: { call: 'remove-device', device } },
+      { call: { call: 'remove-device', device, ifOpen: 'refuse' } },
     ];
   },
 };
