@@ -1,14 +1,20 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
-import { KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
+import { ALL_GENERATIONS } from '../../src/kernel/generations/index.ts';
 import { fuzz } from '../harness/fuzz.ts';
 import { newHost, SILENT } from '../harness/host.ts';
 import { dumpKernel } from '../harness/kernel-dump.ts';
 import { anyCall, anySetup } from '../model/random-calls.ts';
 import { modelCall, modelSetup } from './model-devices.ts';
 import { drain, hostFrom, make, type Outcome, seen, textOf } from './restored.ts';
+
+/** Not those on which a call may wait for a vaddr: nobody brings it here, and a call on its way has no snapshot. */
+const VERSIONS = ALL_GENERATIONS.filter(
+  ({ type1 }) => !type1.unmapAllAndVaddr || type1.vaddrExcludesMdevs,
+).map(({ version }) => version);
 
 // Without fast-check's bias, which is towards short sequences.
 const calls = fc.noBias(
@@ -43,12 +49,23 @@ function restoreAndGoOn(version: string, before: readonly CallObject[], after: r
     done.push(call);
     const pair: [Outcome, Outcome] = [make(restored, call), make(host, call)];
     outcomes.push([call, ...pair]);
-    same(call.call, seen(restored, pair[0]), seen(host, pair[1]), done);
+    if (!isForgotten(...pair)) same(call.call, seen(restored, pair[0]), seen(host, pair[1]), done);
   }
   drain(host);
   drain(restored);
-  for (const [call, one, other] of outcomes) same(call.call, seen(restored, one), seen(host, other), done);
+  for (const [call, one, other] of outcomes)
+    if (!isForgotten(one, other)) same(call.call, seen(restored, one), seen(host, other), done);
   same('the last snapshot', textOf(restored), textOf(host), done);
+}
+
+/**
+ * Of a device that was removed a snapshot tells only while its group's file is open: later it is nobody's there, and
+ * ENOENT to who knew it.
+ */
+function isForgotten(one: Outcome, other: Outcome): boolean {
+  if (!('problem' in one) || 'problem' in other) return false;
+  const errno = other.answer && toReply(other.answer).body.errno;
+  return one.problem[0] === 'not-found' && errno === 'ENOENT';
 }
 
 function note(text: string): void {
@@ -78,7 +95,7 @@ function note(text: string): void {
 test('a restored host answers as the one its snapshot was taken of', () => {
   fc.assert(
     fc.property(
-      fc.constantFrom(...KERNEL_VERSIONS),
+      fc.constantFrom(...VERSIONS),
       fc.tuple(anySetup, modelSetup, calls).map((parts) => parts.flat()),
       calls,
       restoreAndGoOn,
