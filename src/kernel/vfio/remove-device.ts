@@ -47,19 +47,28 @@ export function* removeDevice(task: Task, device: Device, refuse: boolean): Kern
   return null;
 }
 
+/** Whether no other device of its group is listed. */
+function isLastOf(group: Group, device: Device): boolean {
+  return !group.devices.some((other) => other !== device && other.isListed);
+}
+
 /** Whether the removal of a closed device would wait until its group has left its container. */
 function waitsForGroup({ kernel }: Task, device: Device): boolean {
   const { group, driver } = device;
-  const last = !group.devices.some((other) => other !== device && other.isListed);
-  return kernel.gen.core.groupOutlivesDevices && last && group.container !== null && !driver.closesGroupFirst;
+  return (
+    kernel.gen.core.groupOutlivesDevices &&
+    isLastOf(group, device) &&
+    group.container !== null &&
+    !driver.closesGroupFirst
+  );
 }
 
 /** vfio_unregister_group_dev, vfio_del_group_dev up to 5.15. Also of a device that is only unbound. */
 export function* unregister(task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
   const { groupOutlivesDevices, removedCanOpen } = task.kernel.gen.core;
-  const last = !group.devices.some((other) => other !== device && other.isListed);
-  if (last && device.openCount === 0 && !groupOutlivesDevices) group.container?.refuseIfDetachHangs();
+  if (isLastOf(group, device) && device.openCount === 0 && !groupOutlivesDevices)
+    group.container?.refuseIfDetachHangs();
   device.unregistering = true;
   device.unlisted = !removedCanOpen || device.openCount === 0;
   for (let count = 0; device.openCount > 0; count++) {
