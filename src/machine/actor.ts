@@ -1,33 +1,36 @@
+import type { CallObject } from '../../schemas/calls.ts';
 import type { OpenFile } from '../kernel/files.ts';
 import type { Process } from '../kernel/process.ts';
 import type { Container } from '../kernel/vfio/container.ts';
-import type { CallTask } from './call-task.ts';
+import type { Machine } from './machine.ts';
+import type { KnownCall } from './table.ts';
 
 /**
- * Says which process makes a call: the one that it names; or else the one that opened the container or the group, or, once
- * that has exited, whoever has it open; or else p0.
+ * Which process makes a call: the one that it names; or else the one that opened the container or the group, or, once
+ * that has exited, whoever has it open; or else p0, null where that is gone.
  *
  * @throws Refused where there is no such process
  */
-export function setActor(task: CallTask): void {
-  const { machine, object, known } = task;
-  const { process } = object;
-  if (typeof process === 'string' && known.name !== 'create-process') {
-    task.process = machine.process(process);
-    task.namesProcess = known.on !== 'process';
-    return;
-  }
-  const found = byFile(task);
-  if (found) task.process = found;
-  else if (OPENS.has(known.name)) task.process = machine.process('p0');
+export function actorOf(machine: Machine, call: CallObject, known: KnownCall): Process | null {
+  if (saysProcess(call, known)) return machine.process(call.process as string);
+  const found = byFile(machine, call);
+  if (found) return found;
+  return OPENS.has(known.name) ? machine.process('p0') : (machine.kernel.processes.get('p0') ?? null);
+}
+
+/** Whether a call says itself which process makes it, and is not made on that. */
+export function namesActor(call: CallObject, known: KnownCall): boolean {
+  return saysProcess(call, known) && known.on !== 'process';
+}
+
+function saysProcess({ process }: CallObject, { name }: KnownCall): boolean {
+  return typeof process === 'string' && name !== 'create-process';
 }
 
 /** Calls that open a file of their own: nobody has it yet. */
 const OPENS: ReadonlySet<string> = new Set(['open-container', 'open-group']);
 
-function byFile({ machine, object }: CallTask): Process | null {
-  const { kernel } = machine;
-  const { container, device } = object;
+function byFile({ kernel }: Machine, { container, device }: CallObject): Process | null {
   if (typeof container === 'string') {
     const named = kernel.containers.get(container);
     if (named) return userOfContainer(named, kernel.processes);

@@ -4,7 +4,7 @@ import type { PendingCallback } from '../kernel/callback.ts';
 import type { DriverEffects } from '../kernel/driver.ts';
 import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
 import { type KernelStep, Task } from '../kernel/task.ts';
-import { setActor } from './actor.ts';
+import { actorOf, namesActor } from './actor.ts';
 import { type Answer, type InvalidationEntry, invalidationEntry, TaskAnswer } from './answer.ts';
 import type { DirectCall, PreparedCall } from './call-handler.ts';
 import type { Machine } from './machine.ts';
@@ -72,9 +72,12 @@ export class CallTask extends Task implements StartedCall {
     readonly background: boolean,
   ) {
     const device = typeof object.device === 'string' ? object.device : undefined;
+    // Refused before it counts.
+    const actor = actorOf(machine, object, known);
     super(machine.kernel, object.call, device, known.byDriver);
+    this.process = actor;
+    this.namesProcess = namesActor(object, known);
     this.isAwaited = !background;
-    setActor(this);
     this.began = machine.kernel.scheduler.now;
   }
 

@@ -122,7 +122,9 @@ export class Fuzzer {
     if (after === null) return;
     this.report.unchanged++;
     if (before !== after) {
-      throw new Error(`answered ${status}, but the state has changed: ${JSON.stringify(own).slice(0, 3000)}`);
+      throw new Error(
+        `answered ${status}, but the state has changed: ${JSON.stringify(own).slice(0, 3000)}\n${change(before, after)}\n${text.slice(0, 300)}`,
+      );
     }
   }
 
@@ -223,6 +225,14 @@ export class Fuzzer {
       else sent.end(body);
     });
   }
+}
+
+/** Where two texts part, and how each goes on. */
+function change(before: string, after: string): string {
+  let at = 0;
+  while (before[at] === after[at]) at++;
+  const from = Math.max(0, at - 200);
+  return `  was …${before.slice(from, at + 200)}\n  is  …${after.slice(from, at + 200)}`;
 }
 
 /** A path as Node lets it out. */

@@ -21,6 +21,7 @@ test.for(REFUSALS.map((one) => [`${one.call} ${one.condition}`, one] as const))(
   for (const step of setup) make(host, step);
   const before = dumpKernel(host.kernel);
   const seq = host.journal.seq;
+  const numbers = numbersOf(host);
   const refused = { call, ...args };
   const ending = make(host, refused);
   expect(ending.how).toBe(answer === 'warned' ? 'ok' : answer);
@@ -28,9 +29,16 @@ test.for(REFUSALS.map((one) => [`${one.call} ${one.condition}`, one] as const))(
   expect(saysOnlyTitle(refused, ending), 'the detail is only the title of the errno').toBe(false);
   const after = dumpKernel(host.kernel);
   expect(after).toEqual(expectedAfter(before, after, refused, ending));
-  // A request that no kernel saw is not in the journal either.
-  if (typeof answer === 'number') expect(host.journal.seq).toBe(seq);
+  // A request that no kernel saw is not in the journal either, and has no number.
+  if (typeof answer !== 'number') return;
+  expect(host.journal.seq).toBe(seq);
+  expect(numbersOf(host)).toEqual(numbers);
 });
+
+/** The numbers that calls and objects get next. */
+function numbersOf({ kernel, machine }: ReturnType<typeof smallHost>): object {
+  return { call: kernel.callCount, ...machine.counters };
+}
 
 test('the tables have a refusal of every call', () => {
   const named = new Set(REFUSALS.map(({ call }) => call));
@@ -101,6 +109,7 @@ function refuseAll(setup: readonly CallObject[], calls: readonly CallObject[]): 
   const done: CallObject[] = [...setup];
   for (const call of calls) {
     const seq = host.journal.seq;
+    const numbers = numbersOf(host);
     const ending = make(host, call);
     done.push(call);
     const after = dumpKernel(host.kernel);
@@ -109,7 +118,10 @@ function refuseAll(setup: readonly CallObject[], calls: readonly CallObject[]): 
       const steps = () =>
         `${call.call} answered ${ending.how}, after\n${done.map((one) => JSON.stringify(one)).join('\n')}`;
       if (!isDeepStrictEqual(after, expected)) expect(after, steps()).toEqual(expected);
-      if (typeof ending.how === 'number') expect(host.journal.seq, steps()).toBe(seq);
+      if (typeof ending.how === 'number') {
+        expect(host.journal.seq, steps()).toBe(seq);
+        expect(numbersOf(host), steps()).toEqual(numbers);
+      }
       if (saysOnlyTitle(call, ending)) expect.fail(`no reason: ${steps()}`);
       met.set(`${call.call} ${ending.how}`, (met.get(`${call.call} ${ending.how}`) ?? 0) + 1);
     }
