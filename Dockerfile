@@ -5,8 +5,8 @@ RUN apt-get update \
   && apt-get install -y --no-install-recommends gcc libc6-dev \
   && rm -rf /var/lib/apt/lists/*
 COPY preload ./preload
-RUN cc -O2 -Wall -shared -fPIC -fvisibility=hidden -pthread -o preload/libvfio-host.so preload/*.c -ldl \
-  && cc -O2 -Wall -shared -fPIC -fvisibility=hidden -pthread -o preload/record/libvfio-host-record.so preload/record/*.c -ldl
+RUN cc -O2 -Wall -shared -fPIC -fvisibility=hidden -pthread -o preload/libvfio-host.so preload/*.c preload/hooks/*.c -ldl \
+  && cc -O2 -Wall -shared -fPIC -fvisibility=hidden -pthread -o preload/record/libvfio-host-record.so preload/record/*.c preload/hooks/*.c -ldl
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json rolldown.config.js ./

@@ -9,9 +9,7 @@
 /* VFIO_CCW_OFFSET_TO_INDEX */
 #define INDEX_SHIFT 10
 #define INDEX(offset) ((unsigned)((offset) >> INDEX_SHIFT))
-#define INFO_SIZE 16
 #define REGION_SIZE 32
-#define IRQ_INFO_SIZE 16
 #define REQUEST_IRQ 2
 
 enum region { IO, ASYNC, SCHIB, CRW, REGIONS };
@@ -41,20 +39,6 @@ static int post(struct vfile *file, const char *call, const char *json, struct r
 	return settle(reply);
 }
 
-static int get_info(uint64_t arg)
-{
-	struct vfio_device_info info = { 0 };
-
-	if (from_user(&info, arg, INFO_SIZE))
-		return -1;
-	if (info.argsz < INFO_SIZE)
-		return fails(EINVAL);
-	info.flags = VFIO_DEVICE_FLAGS_CCW | VFIO_DEVICE_FLAGS_RESET;
-	info.num_regions = REGIONS;
-	info.num_irqs = irqs();
-	return to_user(arg, &info, INFO_SIZE);
-}
-
 static int get_region_info(uint64_t arg)
 {
 	struct vfio_region_info info;
@@ -82,19 +66,6 @@ static int get_region_info(uint64_t arg)
 	return to_user(arg, &info, REGION_SIZE);
 }
 
-static int get_irq_info(uint64_t arg)
-{
-	struct vfio_irq_info info;
-
-	if (from_user(&info, arg, IRQ_INFO_SIZE))
-		return -1;
-	if (info.argsz < IRQ_INFO_SIZE || info.index >= irqs())
-		return fails(EINVAL);
-	info.count = 1;
-	info.flags = VFIO_IRQ_INFO_EVENTFD | (info.index == REQUEST_IRQ ? VFIO_IRQ_INFO_NORESIZE : 0);
-	return to_user(arg, &info, IRQ_INFO_SIZE);
-}
-
 /* An ioctl on a subchannel, as ioctl returns. */
 int ccw_ioctl(struct vfile *file, unsigned request, uint64_t arg)
 {
@@ -104,11 +75,11 @@ int ccw_ioctl(struct vfile *file, unsigned request, uint64_t arg)
 
 	switch (request) {
 	case VFIO_DEVICE_GET_INFO:
-		return get_info(arg);
+		return device_info(arg, VFIO_DEVICE_FLAGS_CCW | VFIO_DEVICE_FLAGS_RESET, REGIONS, irqs());
 	case VFIO_DEVICE_GET_REGION_INFO:
 		return get_region_info(arg);
 	case VFIO_DEVICE_GET_IRQ_INFO:
-		return get_irq_info(arg);
+		return single_irq_info(arg, irqs(), REQUEST_IRQ);
 	case VFIO_DEVICE_SET_IRQS:
 		return set_irqs(file, arg, counts, irqs());
 	case VFIO_DEVICE_RESET:

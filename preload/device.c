@@ -3,9 +3,40 @@
 #include <sys/eventfd.h>
 
 #define FEATURE_SIZE 8
+#define INFO_SIZE 16
+#define IRQ_INFO_SIZE 16
 #define IRQ_SET_SIZE 20
 #define IRQ_DATA (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_DATA_EVENTFD)
 #define IRQ_ACTION (VFIO_IRQ_SET_ACTION_MASK | VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_ACTION_TRIGGER)
+
+/* VFIO_DEVICE_GET_INFO of a device that has no capabilities. */
+int device_info(uint64_t arg, uint32_t flags, unsigned regions, unsigned irqs)
+{
+	struct vfio_device_info info = { 0 };
+
+	if (from_user(&info, arg, INFO_SIZE))
+		return -1;
+	if (info.argsz < INFO_SIZE)
+		return fails(EINVAL);
+	info.flags = flags;
+	info.num_regions = regions;
+	info.num_irqs = irqs;
+	return to_user(arg, &info, INFO_SIZE);
+}
+
+/* VFIO_DEVICE_GET_IRQ_INFO of a device that has one interrupt of each kind; that of the kind `fixed` is not resized. */
+int single_irq_info(uint64_t arg, unsigned irqs, unsigned fixed)
+{
+	struct vfio_irq_info info;
+
+	if (from_user(&info, arg, IRQ_INFO_SIZE))
+		return -1;
+	if (info.argsz < IRQ_INFO_SIZE || info.index >= irqs)
+		return fails(EINVAL);
+	info.count = 1;
+	info.flags = VFIO_IRQ_INFO_EVENTFD | (info.index == fixed ? VFIO_IRQ_INFO_NORESIZE : 0);
+	return to_user(arg, &info, IRQ_INFO_SIZE);
+}
 
 /* VFIO_DEVICE_FEATURE: a device that has none of them, migration and DMA logging included. */
 static int feature(uint64_t arg)

@@ -77,14 +77,8 @@ static bool for_any_file(unsigned long request)
 	return request == FIOCLEX || request == FIONCLEX || request == FIONBIO || request == FIOASYNC;
 }
 
-HOOK int ioctl(int fd, unsigned long request, ...)
+int on_ioctl(int fd, unsigned long request, uint64_t arg)
 {
-	va_list args;
-
-	va_start(args, request);
-	uint64_t arg = va_arg(args, unsigned long);
-
-	va_end(args);
 	struct vfile *file = for_any_file(request) ? NULL : file_get(fd);
 
 	if (!file)

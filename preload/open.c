@@ -1,4 +1,4 @@
-/* Opening /dev/vfio/vfio (a container) and /dev/vfio/N (a group), by all the names that open has. */
+/* Opening /dev/vfio/vfio (a container) and /dev/vfio/N (a group). */
 #include "shim.h"
 #include <limits.h>
 #include <sys/syscall.h>
@@ -78,7 +78,7 @@ int vfio_open(const char *node, int flags)
 	return fd;
 }
 
-static int open_at(int directory, const char *path, int flags, mode_t mode)
+int on_open(int directory, const char *path, int flags, mode_t mode)
 {
 	char buffer[PATH_MAX];
 	const char *node = vfio_node(directory, path);
@@ -97,59 +97,3 @@ static int open_at(int directory, const char *path, int flags, mode_t mode)
 	}
 	return REAL(openat)(directory, redirect(path, buffer), flags, mode);
 }
-
-static mode_t mode_of(int flags, va_list args)
-{
-	return flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
-}
-
-#define OPEN(name, more)                                             \
-	HOOK int name(const char *path, int flags, ...)              \
-	{                                                            \
-		va_list args;                                        \
-		va_start(args, flags);                               \
-		mode_t mode = mode_of(flags, args);                  \
-		va_end(args);                                        \
-		return open_at(AT_FDCWD, path, flags | (more), mode); \
-	}
-#define OPENAT(name, more)                                            \
-	HOOK int name(int directory, const char *path, int flags, ...) \
-	{                                                             \
-		va_list args;                                         \
-		va_start(args, flags);                                \
-		mode_t mode = mode_of(flags, args);                   \
-		va_end(args);                                         \
-		return open_at(directory, path, flags | (more), mode); \
-	}
-
-#ifndef __O_TMPFILE
-#define __O_TMPFILE O_TMPFILE
-#endif
-
-OPEN(open, 0)
-OPENAT(openat, 0)
-#ifdef __GLIBC__
-OPEN(open64, O_LARGEFILE)
-OPENAT(openat64, O_LARGEFILE)
-
-/* What a fortified program calls where it gives no mode. */
-HOOK int __open_2(const char *path, int flags)
-{
-	return open_at(AT_FDCWD, path, flags, 0);
-}
-
-HOOK int __open64_2(const char *path, int flags)
-{
-	return open_at(AT_FDCWD, path, flags | O_LARGEFILE, 0);
-}
-
-HOOK int __openat_2(int directory, const char *path, int flags)
-{
-	return open_at(directory, path, flags, 0);
-}
-
-HOOK int __openat64_2(int directory, const char *path, int flags)
-{
-	return open_at(directory, path, flags | O_LARGEFILE, 0);
-}
-#endif

@@ -5,42 +5,19 @@
 #ifndef VFIO_HOST_SHIM_H
 #define VFIO_HOST_SHIM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <features.h>
-/* From 2.38 on glibc has strtoul and sscanf under new names, which a library that is built there would ask an older one for. */
-#undef __GLIBC_USE_C2X_STRTOL
-#define __GLIBC_USE_C2X_STRTOL 0
-#undef __GLIBC_USE_C23_STRTOL
-#define __GLIBC_USE_C23_STRTOL 0
+#include "hooks/hooks.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <unistd.h>
-
-/* Symbols are hidden unless they are the libc's that we stand in front of. */
-#define HOOK __attribute__((visibility("default")))
-
-/* The libc's own function of a name, looked up when it is first used: libraries open files before our constructor. */
-#define REAL(name)                                                                          \
-	({                                                                                  \
-		static void *at;                                                            \
-		if (!at)                                                                    \
-			at = real_symbol(#name);                                            \
-		(__typeof__(&name))at;                                                      \
-	})
 
 #define ID_SIZE 64
 #define IRQ_INDEXES VFIO_PCI_NUM_IRQS
@@ -82,9 +59,6 @@ struct vfile {
 	unsigned irq_index;                /* interrupt that is enabled, plus one; 0: none */
 	unsigned irq_count;                /* its vectors */
 };
-
-/* real.c */
-void *real_symbol(const char *name);
 
 /* config.c: what the environment says, read once */
 extern struct shim {
@@ -136,10 +110,6 @@ void file_put(struct vfile *file);
 int file_install(const struct shared *made, bool cloexec);
 void *file_memory(struct vfile *file, uint64_t offset, size_t size);
 void file_memory_end(void *memory, size_t size);
-bool fd_is_ours(int fd);
-bool fd_is_internal(int fd);
-void fd_closed(int fd);
-void fd_copied(int from, int to);
 void fd_received(int fd);
 void files_unmapped(void);
 void files_before_exec(void);
@@ -155,6 +125,10 @@ bool vfio_node_stat(const char *node, struct stat *st);
 
 /* open.c */
 int vfio_open(const char *node, int flags);
+
+/* device.c, what buses share */
+int device_info(uint64_t arg, uint32_t flags, unsigned regions, unsigned irqs);
+int single_irq_info(uint64_t arg, unsigned irqs, unsigned fixed);
 
 /* container.c, group.c, device.c, pci.c, ccw.c, ap.c: the ioctls; they return as ioctl does */
 int container_ioctl(struct vfile *file, unsigned request, uint64_t arg);

@@ -58,12 +58,24 @@ enum kind file_of(int fd, char *name, size_t size)
 	return kind;
 }
 
-/* A descriptor is gone. */
-void closed_fd(int fd)
+bool fd_is_ours(int fd)
+{
+	return fd >= 0 && fd < FDS && of[fd];
+}
+
+/* The recorder keeps no descriptor of its own. */
+bool fd_is_internal(int fd)
+{
+	(void)fd;
+	return false;
+}
+
+/* A descriptor goes. Before it is gone: the number may be somebody else's at once. */
+static void leave(int fd)
 {
 	char name[32] = "";
 
-	if (fd < 0 || fd >= FDS || !of[fd])
+	if (!fd_is_ours(fd))
 		return;
 	pthread_mutex_lock(&lock);
 	struct file *file = of[fd] ? &files[of[fd] - 1] : NULL;
@@ -79,12 +91,17 @@ void closed_fd(int fd)
 		line("{\"e\":\"close\",\"file\":\"%s\"}", name);
 }
 
-/* One descriptor has become another one's copy. */
-void copied_fd(int from, int to)
+void fd_closed(int fd)
+{
+	leave(fd);
+	REAL(close)(fd);
+}
+
+void fd_copied(int from, int to)
 {
 	if (from == to || from < 0 || from >= FDS || to < 0 || to >= FDS)
 		return;
-	closed_fd(to);
+	leave(to);
 	pthread_mutex_lock(&lock);
 	if (of[from]) {
 		of[to] = of[from];

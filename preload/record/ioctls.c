@@ -140,13 +140,13 @@ static void results(const char *name, uint64_t arg, int result, char *out, size_
 	}
 }
 
-int recorded_ioctl(enum kind kind, const char *file, int fd, unsigned long request, uint64_t arg)
+static int recorded_ioctl(enum kind kind, const char *file, int fd, unsigned long request, uint64_t arg)
 {
 	static _Thread_local char before[512], after[2 * INFO_MAX + 64];
 	const char *name = request_name(kind, request);
 
 	if (!name) {
-		int result = NEXT(ioctl)(fd, request, (void *)(uintptr_t)arg), error = errno;
+		int result = REAL(ioctl)(fd, request, (void *)(uintptr_t)arg), error = errno;
 
 		line("{\"e\":\"other\",\"kind\":%d,\"request\":%lu,\"errno\":%d}", kind, request, result < 0 ? error : 0);
 		errno = error;
@@ -158,11 +158,21 @@ int recorded_ioctl(enum kind kind, const char *file, int fd, unsigned long reque
 
 	if (mortal)
 		line("{\"e\":\"begin\",\"name\":\"%s\",\"file\":\"%s\"%s}", name, file, before);
-	int result = NEXT(ioctl)(fd, request, (void *)(uintptr_t)arg), error = errno;
+	int result = REAL(ioctl)(fd, request, (void *)(uintptr_t)arg), error = errno;
 
 	results(name, arg, result, after, sizeof(after));
 	line("{\"e\":\"ioctl\",\"name\":\"%s\",\"file\":\"%s\"%s,\"result\":%d,\"errno\":%d%s}", name, file, before, result,
 	     result < 0 ? error : 0, after);
 	errno = error;
 	return result;
+}
+
+int on_ioctl(int fd, unsigned long request, uint64_t arg)
+{
+	char name[32];
+	enum kind kind = file_of(fd, name, sizeof(name));
+
+	if (kind == NONE)
+		return REAL(ioctl)(fd, request, (void *)(uintptr_t)arg);
+	return recorded_ioctl(kind, name, fd, request, arg);
 }

@@ -1,6 +1,5 @@
 /* The file that is written, a line at a time, and the program's memory as it can be read without a signal. */
 #include "record.h"
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -9,15 +8,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-void *next_symbol(const char *name)
-{
-	void *at = dlsym(RTLD_NEXT, name);
-
-	if (!at)
-		abort();
-	return at;
-}
 
 /* Appends a line, whole. The file is opened each time: a program may close descriptors that it does not know. */
 void line(const char *format, ...)

@@ -2,18 +2,21 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 /** The library that a program is started with cannot be had; the message says why. */
 export class LibraryError extends Error {}
 
-/** A library: where its sources are below `preload/`, and what it is called. */
+/** A library: where its own sources are below `preload/`, and what it is called. */
 interface Library {
   readonly folder: string;
   readonly name: string;
 }
+
+/** Where the sources are that every library has. */
+const SHARED = 'hooks/';
 
 /** Answers what a program asks of /dev/vfio as a service says. */
 const EMULATES: Library = { folder: '', name: 'libvfio-host' };
@@ -52,21 +55,25 @@ async function built({ folder: within, name }: Library, env: NodeJS.ProcessEnv):
   const folder = sources(within);
   const ready = join(folder, `${name}.so`);
   if (existsSync(ready)) return ready;
-  const files = readdirSync(folder)
-    .filter((file) => /\.[ch]$/.test(file))
-    .sort();
+  const files = [folder, sources(SHARED)].flatMap(sourcesIn);
   const hash = createHash('sha256').update([...FLAGS, ...LIBS, process.arch].join(' '));
-  for (const file of files) hash.update(`\0${file}\0`).update(readFileSync(join(folder, file)));
+  for (const file of files) hash.update(`\0${basename(file)}\0`).update(readFileSync(file));
   const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'vfio-host');
   const path = join(cache, `${name}-${hash.digest('hex').slice(0, 16)}.so`);
   if (existsSync(path)) return path;
   mkdirSync(cache, { recursive: true });
   // Under another name first: another run may compile at the same time, or this one be interrupted.
   const unfinished = `${path}.${process.pid}`;
-  const c = files.filter((file) => file.endsWith('.c')).map((file) => join(folder, file));
+  const c = files.filter((file) => file.endsWith('.c'));
   await compile(env.CC || 'cc', [...FLAGS, '-o', unfinished, ...c, ...LIBS]);
   renameSync(unfinished, path);
   return path;
+}
+
+/** The C files and headers of a folder, in order. */
+function sourcesIn(folder: string): string[] {
+  const files = readdirSync(folder).filter((file) => /\.[ch]$/.test(file));
+  return files.sort().map((file) => join(folder, file));
 }
 
 async function compile(compiler: string, args: readonly string[]): Promise<void> {
