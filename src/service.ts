@@ -45,6 +45,8 @@ interface ServiceOptions {
   readonly traceOverflow?: ((steps: Step[]) => void) | undefined;
   /** Brings every fresh rig into its initial state. */
   readonly seed?: (host: Host) => void;
+  /** Lines of the log that nobody will read, so far. */
+  readonly linesDropped?: () => number;
   /** What carries the callbacks of webhook drivers; without it the network does. */
   readonly agents?: Agents;
 }
@@ -79,6 +81,11 @@ export class Service {
         of: () => this.rigs.list().reduce((sum, { host }) => sum + host.journal.readers, 0),
       },
     });
+    this.metrics.count(
+      'log_lines_dropped_total',
+      'Lines of the log that were dropped because they were not read in time.',
+      options.linesDropped ?? (() => 0),
+    );
     this.rigs = new Rigs((name, now) => this.makeRig(name, now), config.maxRigs, idleMs);
     this.sweeper =
       idleMs === 0 ? null : setInterval(() => this.rigs.sweep(), Math.min(idleMs, SWEEP_MAX_MS)).unref();

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyInstance } from 'fastify';
@@ -12,8 +12,16 @@ import { readSeed, SeedError } from '../trace-files/seed.ts';
 import { VERSION } from '../version.ts';
 import type { Command } from './command.ts';
 import { EXIT_PANIC } from './exit.ts';
+import { LogOutput } from './log-output.ts';
 import { prettyStream } from './pretty.ts';
 import { writeWhole } from './whole-file.ts';
+
+const STDOUT = 1;
+const STDERR = 2;
+
+/** How long the process waits at its end for the reader of its log, milliseconds; and where it says why it panicked. */
+const LAST_LINES_MS = 50;
+const PANIC_LINE_MS = 1000;
 
 /** How long a stop may take, milliseconds. */
 const STOP_MS = 900;
@@ -40,9 +48,15 @@ export const serve: Command = {
     const { seedFile } = configured;
     const seed = seedFile === '' ? null : readSeed(seedFile, hostLimits(configured), configured.kernel);
     const config = seed ? { ...configured, kernel: seed.kernel } : configured;
-    const log = logger(config);
-    const panic = () => process.exit(EXIT_PANIC);
-    const service = new Service(config, { log, panic, ...(seed ? { seed: seed.apply } : {}) });
+    const output = new LogOutput(STDOUT, config.logBytes);
+    const log = logger(config, output);
+    process.on('exit', () => output.flush(LAST_LINES_MS));
+    const service = new Service(config, {
+      log,
+      panic: (reason) => panic(output, reason),
+      linesDropped: () => output.dropped,
+      ...(seed ? { seed: seed.apply } : {}),
+    });
     if (seed) seedDefaultRig(service, seedFile);
     const app = await buildApp(service, log);
     stopWithGrace(app, log);
@@ -53,10 +67,22 @@ export const serve: Command = {
   },
 };
 
-function logger({ logLevel }: Config): Logger {
-  // Synchronous: a line about a panic is out before the process ends.
-  const stdout = pino.destination({ dest: 1, sync: true });
-  return pino({ level: logLevel }, process.stdout.isTTY ? prettyStream(stdout) : stdout);
+function logger({ logLevel }: Config, output: LogOutput): Logger {
+  // Node makes a pipe that is its standard output one that does not block when this is first looked at.
+  const { isTTY } = process.stdout;
+  return pino({ level: logLevel }, isTTY ? prettyStream(output) : output);
+}
+
+/** Ends the process. The line that says why is out, be it where errors are told: nobody may read the log. */
+function panic(output: LogOutput, reason: string): never {
+  if (!output.flush(PANIC_LINE_MS)) {
+    try {
+      writeSync(STDERR, `vfio-host: Kernel panic - not syncing: ${reason}\n`);
+    } catch {
+      // Nobody reads that either.
+    }
+  }
+  process.exit(EXIT_PANIC);
 }
 
 function stopWithGrace(app: FastifyInstance, log: Logger): void {

@@ -130,6 +130,19 @@ export class Metrics implements HostListener {
     }
   }
 
+  /** Adds a counter that somebody else keeps. */
+  count(name: string, help: string, of: () => number): void {
+    new Counter({
+      name: `vfio_host_${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(of());
+      },
+    });
+  }
+
   /** Media type of the text. */
   get contentType(): string {
     return this.registry.contentType;

@@ -28,7 +28,7 @@ const NESTING = 5000;
 const ENDLESS = /^\/v1\/(events|sleep)/;
 
 /** What may work for seconds is asked for seldom. */
-const LONG = /^\/v1\/(explore|minimize|compare|replay)/;
+export const LONG = /^\/v1\/(explore|minimize|compare|replay)/;
 
 /** Requests made from the service's own description. */
 export class Attacks {
