@@ -1,12 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { compareCommand } from '../../src/cli/compare.ts';
 import { replayCommand } from '../../src/cli/replay.ts';
-import { startService } from '../harness/service.ts';
+import { startRig } from '../harness/http-rig.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -59,13 +58,13 @@ test('replay with a difference: exit code 1, and the step, field and values', as
 });
 
 test('replay against a running service', async () => {
-  const rig = await startService({ logLevel: 'silent' });
-  await rig.app.listen({ host: '127.0.0.1', port: 0 });
-  const url = `http://127.0.0.1:${(rig.app.server.address() as AddressInfo).port}`;
+  const rig = await startRig();
+  await rig.listen();
+  const url = rig.url;
   const lines: string[] = [];
   const path = file('t.jsonl', `${JSON.stringify(good)}\n${JSON.stringify(bad)}\n`);
   const code = await replayCommand([path, '--url', url], (line) => lines.push(line), terminal(false).stream);
-  await rig.app.close();
+  await rig.close();
   expect([code, lines.at(-1)]).toEqual([1, '1 of 2 traces as expected (3 steps)']);
 });
 

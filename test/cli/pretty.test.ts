@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { paintFor } from '../../src/cli/paint.ts';
 import { prettyLine, prettyStream } from '../../src/cli/pretty.ts';
 import { DEFAULT_CONFIG } from '../../src/config.ts';
-import { containerWith, hitBug, startRig, synthetic } from '../harness/http-rig.ts';
+import { startRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
 const plain = (_style: unknown, text: string) => text;
 
@@ -44,9 +45,9 @@ test('what is long is cut, what is nothing left out, and an error has its stack'
 
 test('a BUG is said with its condition, and the pins by their holders', async () => {
   const rig = await startRig();
-  await containerWith(rig, synthetic('ignore'));
-  await hitBug(rig);
-  await rig.app.close();
+  await rig.container(synthetic('ignore'));
+  await rig.bug();
+  await rig.close();
   const line = rig.lines.find(({ level }) => level === 60);
   const text = prettyLine(JSON.stringify(line), plain);
   expect(text).toContain('FATAL kernel BUG at drivers/vfio/vfio_iommu_type1.c:1481!');

@@ -1,25 +1,27 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { dispatch } from '../../src/cli/commands.ts';
 import { UnreachableError } from '../../src/cli/exit.ts';
-import { type Server, startServer, withPins } from '../harness/server.ts';
+import type { VfioHostClient } from '../../src/client/index.ts';
+import { startRig, useOneRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
 const TOKEN = 'a-token-of-sixteen-characters';
 
-let server: Server;
+const rig = useOneRig();
+let client: VfioHostClient;
 let folder: string;
 beforeAll(async () => {
-  server = await startServer();
+  client = await rig.listen();
 });
-afterAll(() => server.close());
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'vfio-host-'));
 });
 afterEach(async () => {
   rmSync(folder, { recursive: true });
-  await server.client.reset();
+  await client.reset();
 });
 
 /** What a command printed, and its exit code. */
@@ -35,36 +37,35 @@ async function done(...args: string[]): Promise<{ code: number | null; text: str
 const BUG = 'examples/traces/pin-needs-dma-unmap.json';
 
 test('verdict of a rig that is as it should be is exit code 0, of one that is not 1 with a line a finding', async () => {
-  expect(await done('verdict', '--url', server.url)).toMatchObject({
+  expect(await done('verdict', '--url', rig.url)).toMatchObject({
     code: 0,
     text: expect.stringContaining('rig default (Linux 6.1): ok'),
   });
-  await withPins(server.client, { onDmaUnmap: 'ignore' });
-  const { code, text } = await done('verdict', '--url', server.url);
+  await rig.pinned(synthetic('ignore'));
+  const { code, text } = await done('verdict', '--url', rig.url);
   expect(code).toBe(1);
   expect(text).toContain('  FAIL  container c0 still has 1 pinned page\n');
   expect(text).toContain('  ok    no splats\n');
-  expect((await done('verdict', '--url', server.url, '--expect', 'pins,mappings')).code).toBe(0);
+  expect((await done('verdict', '--url', rig.url, '--expect', 'pins,mappings')).code).toBe(0);
 });
 
 test('verdict of one rig, and of all', async () => {
-  const rig = server.client.forRig('Other');
-  await withPins(rig, { onDmaUnmap: 'ignore' });
-  expect((await done('verdict', '--url', server.url)).code).toBe(0);
-  expect((await done('verdict', '--url', server.url, '--rig', 'Other')).code).toBe(1);
-  const { code, text } = await done('verdict', '--url', server.url, '--rigs', 'all', '--json');
+  await rig.inRig('Other').pinned(synthetic('ignore'));
+  expect((await done('verdict', '--url', rig.url)).code).toBe(0);
+  expect((await done('verdict', '--url', rig.url, '--rig', 'Other')).code).toBe(1);
+  const { code, text } = await done('verdict', '--url', rig.url, '--rigs', 'all', '--json');
   expect(code).toBe(1);
   expect(JSON.parse(text)).toMatchObject({
     ok: false,
     rigs: expect.arrayContaining([expect.objectContaining({ rig: 'Other', ok: false })]),
   });
-  await server.client.dropRig('Other');
+  await client.dropRig('Other');
 });
 
 test('--junit writes a report beside the lines', async () => {
   const file = join(folder, 'report.xml');
-  await withPins(server.client, { onDmaUnmap: 'ignore' });
-  expect((await done('verdict', '--url', server.url, '--junit', file)).code).toBe(1);
+  await rig.pinned(synthetic('ignore'));
+  expect((await done('verdict', '--url', rig.url, '--junit', file)).code).toBe(1);
   expect(readFileSync(file, 'utf8')).toContain('<testsuite name="rig default" tests="10" failures="2"');
 });
 
@@ -100,10 +101,11 @@ test('replay and compare write JSON and JUnit too', async () => {
 
 test('a service that is not there, or is something else, is not reached; what asks for a token gets that of AUTH_TOKEN', async () => {
   await expect(done('verdict', '--url', 'http://127.0.0.1:1')).rejects.toBeInstanceOf(UnreachableError);
-  await expect(done('verdict', '--url', `${server.url}/`, '--rig', 'nobody')).rejects.toThrow(
+  await expect(done('verdict', '--url', `${rig.url}/`, '--rig', 'nobody')).rejects.toThrow(
     'answered 404: there is no rig "nobody"',
   );
-  const guarded = await startServer({ authToken: TOKEN });
+  const guarded = await startRig({ authToken: TOKEN });
+  await guarded.listen();
   await expect(done('verdict', '--url', guarded.url)).rejects.toThrow('the environment variable AUTH_TOKEN');
   vi.stubEnv('AUTH_TOKEN', TOKEN);
   try {

@@ -1,14 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { toBigInt, type VfioHostClient } from '../../src/client/index.ts';
-import { all, type Server, startServer, withPins } from '../harness/server.ts';
+import { useRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
+import { all } from './all.ts';
 
-let server: Server;
+const rig = useRig();
 let client: VfioHostClient;
 beforeEach(async () => {
-  server = await startServer();
-  client = server.client;
+  client = await rig.listen();
 });
-afterEach(() => server.close());
 
 const driver = { type: 'synthetic', onDmaUnmap: 'unpin-range' } as const;
 describe('values', () => {
@@ -26,7 +26,7 @@ describe('values', () => {
   });
 
   test('an address beyond 2^53 is exact both ways', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range' });
+    await rig.pinned(synthetic('unpin-range'));
     const iova = 0xffff_ffff_ffff_d000n;
     const answer = await client
       .container('c0')
@@ -42,7 +42,7 @@ describe('values', () => {
 
 describe('a driver’s day', () => {
   test('pin, invalidation, unpin: every answer as the host gives it', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range' });
+    await rig.pinned(synthetic('unpin-range'));
     const d0 = client.device('d0');
     expect(await d0.pinPages({ iova: 0x11000, npage: 2, prot: ['read'] })).toEqual({
       pinned: 2,
@@ -60,7 +60,7 @@ describe('a driver’s day', () => {
   });
 
   test('memory written by the process is what the device reads', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range' });
+    await rig.pinned(synthetic('unpin-range'));
     const data = Buffer.from('hello').toString('base64');
     await client.process('p0').writeMemory({ vaddr: 0x200010, data });
     const read = await client.device('d0').dmaRw({ iova: 0x10010, write: false, length: 5 });
@@ -84,7 +84,7 @@ describe('a driver’s day', () => {
   });
 
   test('iommu-info, which is a GET, answers', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range' });
+    await rig.pinned(synthetic('unpin-range'));
     expect(await client.container('c0').iommuInfo()).toMatchObject({ dmaAvail: 65534 });
   });
 
@@ -100,14 +100,14 @@ describe('a driver’s day', () => {
 
 describe('resources', () => {
   test('get shows one of each', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range' });
+    await rig.pinned(synthetic('unpin-range'));
     expect(await client.process('p0').get()).toMatchObject({ process: 'p0', lockedPages: 1 });
     expect(await client.container('c0').get()).toMatchObject({ container: 'c0', iommu: { pins: 1 } });
     expect(await client.device('d0').get()).toMatchObject({ device: 'd0', container: 'c0' });
   });
 
   test('lists give what there is', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range' });
+    await rig.pinned(synthetic('unpin-range'));
     expect((await all(client.processes())).map(({ process }) => process)).toEqual(['p0']);
     expect((await all(client.containers())).map(({ container }) => container)).toEqual(['c0']);
     expect((await all(client.devices())).map(({ device }) => device)).toEqual(['d0']);
@@ -117,7 +117,7 @@ describe('resources', () => {
   });
 
   test('a list longer than a page is asked for page by page', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range' });
+    await rig.pinned(synthetic('unpin-range'));
     const c0 = client.container('c0');
     for (let i = 0; i < 1500; i++) {
       await c0.mapDma({ iova: 0x100000 + i * 0x1000, vaddr: 0, size: 0x1000, flags: ['read'] });
@@ -128,7 +128,7 @@ describe('resources', () => {
   });
 
   test('a list that is left early asks for no more', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range' });
+    await rig.pinned(synthetic('unpin-range'));
     for await (const { iova } of client.container('c0').mappings()) {
       expect(iova).toBe('0x10000');
       break;
@@ -158,7 +158,7 @@ describe('the host', () => {
   });
 
   test('rig of the options is the rig of every request', async () => {
-    const named = server.connect({ rig: 'named' });
+    const named = rig.connect({ rig: 'named' });
     await named.openContainer();
     expect((await client.rigs()).map(({ rig, containers }) => [rig, containers])).toEqual([['named', 1]]);
   });

@@ -1,17 +1,17 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { VfioHostClient, VfioHostError } from '../../src/client/index.ts';
-import { all, type Server, startServer, withPins } from '../harness/server.ts';
+import { useRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
+import { all } from './all.ts';
 
-let server: Server;
+const rig = useRig();
 let client: VfioHostClient;
 beforeEach(async () => {
-  server = await startServer();
-  client = server.client;
+  client = await rig.listen();
 });
-afterEach(() => server.close());
 
 /** The VfioHostError a request rejects with. */
 async function refused(request: Promise<unknown>): Promise<VfioHostError> {
@@ -24,7 +24,7 @@ async function refused(request: Promise<unknown>): Promise<VfioHostError> {
 }
 
 test('a kernel’s refusal has its errno, status and problem', async () => {
-  await withPins(client, { onDmaUnmap: 'unpin-range' });
+  await rig.pinned(synthetic('unpin-range'));
   const c0 = client.container('c0');
   const error = await refused(c0.mapDma({ iova: 0x10000, vaddr: 0, size: 0x1000, flags: ['read'] }));
   expect(error).toMatchObject({ status: 409, errno: 'EEXIST', killed: false, wedged: false });
@@ -41,7 +41,7 @@ test('a request refused before any kernel has no errno', async () => {
 });
 
 test('a BUG_ON kills the call, with its log and callbacks, and wedges the container', async () => {
-  await withPins(client, { onDmaUnmap: 'ignore' });
+  await rig.pinned(synthetic('ignore'));
   const c0 = client.container('c0');
   const killed = await refused(c0.unmapDma({ iova: 0x10000, size: 0x10000 }));
   expect(killed).toMatchObject({ status: 409, killed: true, wedged: false, errno: undefined });
@@ -70,7 +70,7 @@ test('an id that a path could misread stays one id', async () => {
 test('an answer that is not the host’s is an error with its status', async () => {
   const proxy = createServer((_request, response) => response.writeHead(502).end('<h1>Bad Gateway</h1>'));
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const behind = server.connect({ url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/path/` });
+  const behind = rig.connect({ url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/path/` });
   const error = await refused(behind.openContainer());
   expect(error).toMatchObject({ status: 502, errno: undefined, wedged: false });
   expect(error.message).toContain('Bad Gateway');
@@ -84,14 +84,14 @@ test('a path in the url is a prefix', async () => {
     response.writeHead(200, { 'content-type': 'application/json' }).end('{"containers":[]}');
   });
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const behind = server.connect({ url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/vfio/` });
+  const behind = rig.connect({ url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/vfio/` });
   await all(behind.containers());
   expect(asked).toEqual(['/vfio/v1/containers?limit=1000']);
   proxy.close();
 });
 
 test('a call that is given up rejects with the signal’s reason', async () => {
-  await withPins(client, { onDmaUnmap: 'unpin-range', holdCallbacks: true });
+  await rig.pinned(synthetic('unpin-range', { holdCallbacks: true }));
   const given = new AbortController();
   const unmap = client.container('c0').unmapDma({ iova: 0x10000, size: 0x10000 }, { signal: given.signal });
   await client.events.wait({ kind: 'invalidation' });
@@ -100,28 +100,28 @@ test('a call that is given up rejects with the signal’s reason', async () => {
 });
 
 test('a call that takes too long rejects with a TimeoutError', async () => {
-  await withPins(client, { onDmaUnmap: 'unpin-range', holdCallbacks: true });
+  await rig.pinned(synthetic('unpin-range', { holdCallbacks: true }));
   const unmap = client.container('c0').unmapDma({ iova: 0x10000, size: 0x10000 }, { timeoutMs: 20 });
   await expect(unmap).rejects.toMatchObject({ name: 'TimeoutError' });
 });
 
 test('the client’s timeout is for every request', async () => {
-  await withPins(client, { onDmaUnmap: 'unpin-range', holdCallbacks: true });
-  const hasty = server.connect({ timeoutMs: 20 });
+  await rig.pinned(synthetic('unpin-range', { holdCallbacks: true }));
+  const hasty = rig.connect({ timeoutMs: 20 });
   const unmap = hasty.container('c0').unmapDma({ iova: 0x10000, size: 0x10000 });
   await expect(unmap).rejects.toMatchObject({ name: 'TimeoutError' });
 });
 
 test('close ends what is under way, and leaves a given dispatcher open', async () => {
   const dispatcher = new Agent();
-  const first = new VfioHostClient({ url: server.url, dispatcher });
+  const first = new VfioHostClient({ url: rig.url, dispatcher });
   await first.openContainer();
   await first.close();
-  const second = new VfioHostClient({ url: server.url, dispatcher });
+  const second = new VfioHostClient({ url: rig.url, dispatcher });
   await second.openContainer();
   await dispatcher.close();
 
-  const own = server.connect();
+  const own = rig.connect();
   const waiting = own.events.wait({ kind: 'splat' });
   const ended = expect(waiting).rejects.toThrow();
   await own.close();
@@ -130,8 +130,8 @@ test('close ends what is under way, and leaves a given dispatcher open', async (
 });
 
 test('a host that is not there rejects with the reason', async () => {
-  const { url } = server;
-  await server.close();
+  const { url } = rig;
+  await rig.close();
   const lost = new VfioHostClient({ url });
   await expect(lost.openContainer()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   await lost.close();

@@ -1,15 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { CALL_NAMES, type CallName, callEntry } from '../../schemas/calls.ts';
 import type { VfioHostClient } from '../../src/client/index.ts';
-import { type Server, startServer } from '../harness/server.ts';
+import { useOneRig } from '../harness/http-rig.ts';
 
-let server: Server;
+const rig = useOneRig();
 let client: VfioHostClient;
 beforeAll(async () => {
-  server = await startServer();
-  client = server.client;
+  client = await rig.listen();
 });
-afterAll(() => server.close());
 
 const CALLS = CALL_NAMES;
 const camelCase = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());

@@ -13,17 +13,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Server, startServer } from '../harness/server.ts';
+import { useOneRig } from '../harness/http-rig.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PACKAGE = join(ROOT, 'packages/client');
 
-let server: Server;
+const rig = useOneRig();
 /** A project that has the client installed, and what the client depends on, and nothing else. */
 let project: string;
 beforeAll(async () => {
-  server = await startServer();
+  await rig.listen();
   project = mkdtempSync(join(tmpdir(), 'vfio-host-client-'));
   const installed = join(project, 'node_modules/vfio-host-client');
   mkdirSync(installed, { recursive: true });
@@ -40,14 +40,11 @@ beforeAll(async () => {
     writeFileSync(join(installed, file), readFileSync(join(PACKAGE, file)));
   }
 }, 120_000);
-afterAll(async () => {
-  rmSync(project, { recursive: true, force: true });
-  await server.close();
-});
+afterAll(() => rmSync(project, { recursive: true, force: true }));
 
 async function program(file: string, code: string): Promise<unknown> {
   writeFileSync(join(project, file), code);
-  const { stdout } = await run(process.execPath, [file], { cwd: project, env: { URL: server.url } });
+  const { stdout } = await run(process.execPath, [file], { cwd: project, env: { URL: rig.url } });
   return JSON.parse(stdout);
 }
 

@@ -1,12 +1,13 @@
-import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'vitest';
+import { beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
 import { startVfioHost, VfioHostClient, vfioMatchers } from '../../src/client/index.ts';
-import { type Server, startServer, withPins } from '../harness/server.ts';
+import { useRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let server: Server;
-beforeAll(async () => {
-  server = await startServer();
+const rig = useRig();
+let client: VfioHostClient;
+beforeEach(async () => {
+  client = await rig.listen();
 });
-afterAll(() => server.close());
 
 describe('a URL that is none', () => {
   test.each(['127.0.0.1:8080', 'localhost:8080', '', 'ftp://127.0.0.1/'])('%j fails at once', (url) => {
@@ -32,9 +33,8 @@ describe('startVfioHost', () => {
 
 describe('matchers', () => {
   test('toHavePinned compares pages however they are written, and names both', async () => {
-    const rig = server.connect({ rig: 'pinned' });
-    await withPins(rig, { onDmaUnmap: 'ignore' });
-    const c0 = rig.container('c0');
+    await rig.pinned(synthetic('ignore'));
+    const c0 = client.container('c0');
     expect(await vfioMatchers.toHavePinned(c0, ['0x10000'])).toMatchObject({ pass: true });
     expect(await vfioMatchers.toHavePinned(c0, [65536n])).toMatchObject({ pass: true });
     const { pass, message } = await vfioMatchers.toHavePinned(c0, [0x15000]);
@@ -43,32 +43,30 @@ describe('matchers', () => {
   });
 
   test('toHaveNoSplats names the splat', async () => {
-    const rig = server.connect({ rig: 'splats' });
-    await withPins(rig, { onDmaUnmap: 'ignore' });
-    expect(await vfioMatchers.toHaveNoSplats(rig)).toMatchObject({ pass: true });
-    await rig
+    await rig.pinned(synthetic('ignore'));
+    expect(await vfioMatchers.toHaveNoSplats(client)).toMatchObject({ pass: true });
+    await client
       .container('c0')
       .unmapDma({ iova: 0x10000, size: 0x10000 })
       .catch(() => {});
-    const { pass, message } = await vfioMatchers.toHaveNoSplats(rig);
+    const { pass, message } = await vfioMatchers.toHaveNoSplats(client);
     expect(pass).toBe(false);
     expect(message()).toContain('BUG_ON(++retries > 10) in vfio_dma_do_unmap');
-    expect(await vfioMatchers.toHaveVerdictOk(rig)).toMatchObject({ pass: false });
+    expect(await vfioMatchers.toHaveVerdictOk(client)).toMatchObject({ pass: false });
   });
 
   test('toBeRefusedWith tells an errno from success and from another', async () => {
-    const rig = server.connect({ rig: 'refused' });
-    await rig.openContainer({ container: 'c0' });
-    const call = () => rig.container('c0').setIommu({ type: 'type1v2' });
+    await client.openContainer({ container: 'c0' });
+    const call = () => client.container('c0').setIommu({ type: 'type1v2' });
     expect(await vfioMatchers.toBeRefusedWith(call(), 'EINVAL')).toMatchObject({ pass: true });
     const other = await vfioMatchers.toBeRefusedWith(call(), 'EPERM');
     expect([other.pass, other.message()]).toEqual([false, 'the call was answered EINVAL, expected EPERM']);
-    const fine = await vfioMatchers.toBeRefusedWith(rig.openContainer({}), 'EINVAL');
+    const fine = await vfioMatchers.toBeRefusedWith(client.openContainer({}), 'EINVAL');
     expect(fine.pass).toBe(false);
   });
 });
 
 test('an event is typed by its kind', () => {
-  const typed = () => server.client.events.wait({ kind: 'splat' });
+  const typed = () => client.events.wait({ kind: 'splat' });
   expectTypeOf<Awaited<ReturnType<typeof typed>>['splat']['kind']>().toEqualTypeOf<string>();
 });

@@ -1,20 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { JournalEvent, VfioHostClient } from '../../src/client/index.ts';
-import { type Server, startServer, withPins } from '../harness/server.ts';
+import { useRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let server: Server;
+const rig = useRig();
 let client: VfioHostClient;
 beforeEach(async () => {
-  server = await startServer();
-  client = server.client;
+  client = await rig.listen();
 });
-afterEach(() => server.close());
 
 const UNMAP = { iova: 0x10000n, size: 0x10000n };
 
 describe('an operation', () => {
   test('is under way until its callback is let go, and then answers', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range', holdCallbacks: true });
+    await rig.pinned(synthetic('unpin-range', { holdCallbacks: true }));
     const unmap = await client.container('c0').begin('unmap-dma', UNMAP);
     expect(unmap.id).toBe('op0');
     expect(unmap.invalidations).toEqual([{ device: 'd0', iova: '0x10000', length: '0x10000' }]);
@@ -39,14 +38,14 @@ describe('an operation', () => {
   });
 
   test('that ends badly rejects when it is waited for', async () => {
-    await withPins(client, { onDmaUnmap: 'ignore', holdCallbacks: true });
+    await rig.pinned(synthetic('ignore', { holdCallbacks: true }));
     const unmap = await client.container('c0').begin('unmap-dma', UNMAP);
     await client.device('d0').resumeCallbacks();
     await expect(unmap.wait()).rejects.toMatchObject({ killed: true });
   });
 
   test('that is not answered in time rejects with a TimeoutError, and can be waited for again', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range', holdCallbacks: true });
+    await rig.pinned(synthetic('unpin-range', { holdCallbacks: true }));
     const unmap = await client.container('c0').begin('unmap-dma', UNMAP);
     await expect(unmap.wait({ timeoutMs: 20 })).rejects.toMatchObject({ name: 'TimeoutError' });
     await client.device('d0').resumeCallbacks();
@@ -54,7 +53,7 @@ describe('an operation', () => {
   });
 
   test('whose wait is given up rejects with the reason', async () => {
-    await withPins(client, { onDmaUnmap: 'unpin-range', holdCallbacks: true });
+    await rig.pinned(synthetic('unpin-range', { holdCallbacks: true }));
     const unmap = await client.container('c0').begin('unmap-dma', UNMAP);
     const given = new AbortController();
     const answer = unmap.wait({ signal: given.signal });
@@ -139,7 +138,7 @@ describe('events', () => {
   });
 
   test('stream goes on longer than a request may take', async () => {
-    const hasty = server.connect({ timeoutMs: 200 });
+    const hasty = rig.connect({ timeoutMs: 200 });
     await client.openContainer({ container: 'c0' });
     const stream = hasty.events.stream({ kind: 'call' });
     await stream.next();

@@ -1,23 +1,20 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { pythonClient } from '../../src/docs/python/client.ts';
-import { startService, type TestService } from '../harness/service.ts';
+import { useOneRig } from '../harness/http-rig.ts';
 
 const FOLDER = fileURLToPath(new URL('../../clients/python/', import.meta.url));
 const hasPython = spawnSync('python3', ['--version']).status === 0;
 
-let service: TestService;
+const service = useOneRig();
 let url: string;
 beforeAll(async () => {
-  service = await startService({ logLevel: 'silent' });
-  await service.app.listen({ host: '127.0.0.1', port: 0 });
-  url = `http://127.0.0.1:${(service.app.server.address() as AddressInfo).port}`;
+  await service.listen();
+  url = service.url;
 });
-afterAll(() => service.app.close());
 
 /** Runs Python in the client's folder with nothing from outside it. */
 async function python(...args: string[]): Promise<string> {

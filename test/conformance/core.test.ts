@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { RECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { replay } from '../../src/replay/replay.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { recordings } from '../harness/recordings.ts';
 import { STRAY_CALLBACKS } from '../harness/stray-callbacks.ts';
 
@@ -9,7 +9,7 @@ for (const version of RECORDED_VERSIONS) {
   for (const { file, scenarios } of recordings(version)) {
     test(`core answers as Linux ${version}: ${file}, ${scenarios.length} scenarios`, () => {
       const failed = scenarios.flatMap((scenario) => {
-        const differences = replay(newHost(SILENT, version).machine, scenario);
+        const differences = replay(newHost(version).machine, scenario);
         const stray = STRAY_CALLBACKS[version]?.[scenario.id];
         if (stray) {
           expect(differences).toEqual([expect.objectContaining(stray)]);

@@ -1,15 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { RECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { replayOverHttp } from '../harness/http-replay.ts';
+import { useOneRig } from '../harness/http-rig.ts';
 import { recordings } from '../harness/recordings.ts';
-import { startService, type TestService } from '../harness/service.ts';
 import { STRAY_CALLBACKS } from '../harness/stray-callbacks.ts';
 
-let rig: TestService;
-beforeAll(async () => {
-  rig = await startService({ logLevel: 'silent' });
-});
-afterAll(() => rig.app.close());
+const rig = useOneRig();
 
 for (const version of RECORDED_VERSIONS) {
   for (const { file, scenarios } of recordings(version)) {

@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { useOneRig } from '../harness/http-rig.ts';
 import { compile, type Program } from '../harness/program.ts';
-import { startService, type TestService } from '../harness/service.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Where a reader’s own service would be. */
@@ -41,14 +40,13 @@ const PAGES = readdirSync(join(ROOT, 'docs')).filter(
   (file) => file.endsWith('.md') && file !== 'ARCHITECTURE.md' && examplesIn(file).length > 0,
 );
 
-let service: TestService;
+const service = useOneRig();
 let program: Program;
 let folder: string;
 let url: string;
 beforeAll(async () => {
-  service = await startService({ logLevel: 'silent' });
-  await service.app.listen({ host: '127.0.0.1', port: 0 });
-  url = `http://127.0.0.1:${(service.app.server.address() as AddressInfo).port}`;
+  await service.listen();
+  url = service.url;
   // The package as the examples import it: its own name leads to what was compiled.
   program = compile();
   folder = dirname(dirname(program.main));
@@ -57,10 +55,7 @@ beforeAll(async () => {
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(folder, join(folder, 'node_modules', 'vfio-host'));
 }, 120_000);
-afterAll(async () => {
-  program.remove();
-  await service.app.close();
-});
+afterAll(() => program.remove());
 
 describe.each(PAGES)('docs/%s', (page) => {
   test.each(examplesIn(page).map((example, at) => [at + 1, example] as const))(

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { openApiFile } from '../../src/docs/openapi/file.ts';
-import { startService, type TestService } from '../harness/service.ts';
+import { useOneRig } from '../harness/http-rig.ts';
 
 interface Operation {
   operationId: string;
@@ -18,15 +18,13 @@ interface Document {
 /** Routes for people and programs that need no description: the document itself, its pages, the page to look at. */
 const UNDOCUMENTED = /^\/($|docs|ui|openapi\.json)/;
 
-let rig: TestService;
+const rig = useOneRig();
 let committed: string;
 let document: Document;
 beforeAll(async () => {
-  rig = await startService({ logLevel: 'silent' });
   committed = readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8');
   document = JSON.parse(committed) as Document;
 });
-afterAll(() => rig.app.close());
 
 /** `METHOD path` of every route of the app, but for the HEAD that comes with a GET. */
 function routesOfApp(): string[] {

@@ -1,37 +1,25 @@
 import { describe, expect, test } from 'vitest';
-import {
-  CC,
-  CD,
-  ccw,
-  DriverRig,
-  IDA,
-  idal,
-  NOP,
-  poke,
-  READ,
-  SKIP,
-  TIC,
-  WRITE,
-} from '../harness/driver-rig.ts';
+import { CoreRig } from '../harness/core-rig.ts';
+import { CC, CD, ccw, IDA, idal, NOP, poke, READ, SKIP, TIC, WRITE } from './channel-programs.ts';
 
 const PROGRAM = 0x40000;
 
 /** A rig with one CCW device, data at [0x10000, 0x20000) and the program in [0x40000, 0x60000). */
-function ccwRig(driver: object = {}): DriverRig {
-  const rig = new DriverRig({ ccw: { type: 'vfio-ccw', variant: 'range', ...driver } });
+function ccwRig(driver: object = {}): CoreRig {
+  const rig = new CoreRig('6.1', { ccw: { type: 'vfio-ccw', variant: 'range', ...driver } });
   rig.map(0x10000, 0x10000);
   rig.map(PROGRAM, 0x20000);
   return rig;
 }
 
 /** Starts a program that is written to `at`. */
-function start(rig: DriverRig, program: Buffer[], at = PROGRAM): Record<string, unknown> {
+function start(rig: CoreRig, program: Buffer[], at = PROGRAM): Record<string, unknown> {
   poke(rig, at, ...program);
   return rig.do('ccw-start', { device: 'ccw', program: at });
 }
 
 /** The errno of a start that must fail, which must leave nothing pinned and the subchannel idle. */
-function refused(rig: DriverRig, program: number = PROGRAM): unknown {
+function refused(rig: CoreRig, program: number = PROGRAM): unknown {
   const errno = rig.errno('ccw-start', { device: 'ccw', program });
   expect(rig.pins()).toEqual([]);
   expect(rig.do('ccw-interrupt', { device: 'ccw' }).fsm).toBe('IDLE');

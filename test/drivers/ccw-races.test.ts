@@ -1,25 +1,26 @@
 import { describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
-import { b1, bugOf, ccw, DriverRig, poke, READ, SUSPEND } from '../harness/driver-rig.ts';
+import { b1, bugOf, CoreRig } from '../harness/core-rig.ts';
 import { hostFrom, textOf } from '../snapshot/restored.ts';
+import { ccw, poke, READ, SUSPEND } from './channel-programs.ts';
 
 const PROGRAM = 0x40000;
 const PINNING = ['5.10', '6.1'];
 const VERSIONS = [...PINNING, '6.12', '7.2'];
 
 /** A CCW device as the kernel has it, its program in a mapping of its own, and one page that it transfers. */
-function ccwRig(version: string): DriverRig {
-  const rig = new DriverRig({ ccw: { type: 'vfio-ccw' } }, version);
+function ccwRig(version: string): CoreRig {
+  const rig = new CoreRig(version, { ccw: { type: 'vfio-ccw' } });
   rig.map(0x10000, 0x10000);
   rig.map(PROGRAM, 0x1000);
   poke(rig, PROGRAM, ccw(READ, SUSPEND, 0x10, 0x10000));
   return rig;
 }
 
-const hold = (rig: DriverRig, at: string) => rig.do('ccw-hold', { device: 'ccw', at });
-const start = (rig: DriverRig) => rig.start('ccw-start', { device: 'ccw', program: PROGRAM });
-const resume = (rig: DriverRig) => rig.do('resume-callbacks', { device: 'ccw' });
-const keys = (rig: DriverRig) => rig.pins().map(([key]) => key);
+const hold = (rig: CoreRig, at: string) => rig.do('ccw-hold', { device: 'ccw', at });
+const start = (rig: CoreRig) => rig.start('ccw-start', { device: 'ccw', program: PROGRAM });
+const resume = (rig: CoreRig) => rig.do('resume-callbacks', { device: 'ccw' });
+const keys = (rig: CoreRig) => rig.pins().map(([key]) => key);
 
 describe.each(PINNING)('a program that is being read (M5): %s', (version) => {
   test('its transient pin is there, no callback sees it, and an unmap is the BUG_ON', () => {
@@ -78,7 +79,7 @@ test.each(['6.12', '7.2'])(
 
 describe.each(VERSIONS)('a program that is being given back (M5): %s', (version) => {
   /** A program that has ended, whose interrupt's work has cleared it and not yet unpinned its page. */
-  function releasing(): { rig: DriverRig; work: ReturnType<DriverRig['start']> } {
+  function releasing(): { rig: CoreRig; work: ReturnType<CoreRig['start']> } {
     const rig = ccwRig(version);
     expect(start(rig).answer).not.toBe(null);
     hold(rig, 'release');

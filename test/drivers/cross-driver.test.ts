@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { CC, ccw, DriverRig, poke, READ, WRITE } from '../harness/driver-rig.ts';
+import { CoreRig } from '../harness/core-rig.ts';
+import { CC, ccw, poke, READ, WRITE } from './channel-programs.ts';
 
 const PROGRAM = 0x40000;
 
 /** One mapping M = [0x10000, 0x20000), one with the channel program, and a CCW device with M's first page pinned. */
-function running(drivers: Record<string, object>, version?: string): DriverRig {
-  const rig = new DriverRig(drivers, version);
+function running(drivers: Record<string, object>, version?: string): CoreRig {
+  const rig = new CoreRig(version, drivers);
   rig.map(0x10000, 0x10000);
   rig.map(PROGRAM, 0x1000);
   poke(rig, PROGRAM, ccw(WRITE, 0, 0x100, 0x10000));
@@ -89,14 +90,14 @@ describe('drivers side by side', () => {
 });
 
 test('case 56: AP forgets nothing: disabling its queue takes the pin another device made there later', () => {
-  const rig = new DriverRig({
+  const rig = new CoreRig('6.1', {
     ap: { type: 'vfio-ap', variant: 'callback' },
     d: { type: 'synthetic', onDmaUnmap: 'unpin-range' },
   });
   rig.map(0x10000, 0x10000);
   rig.do('ap-enable-interrupt', { device: 'ap', apqn: 1, nib: 0x10000, isc: 3 });
   expect(rig.unmap(0x10000, 0x10000).status).toBe(200);
-  rig.map(0x10000, 0x10000, 0x90000);
+  rig.map(0x10000, 0x10000, { vaddr: 0x90000 });
   rig.do('pin-pages', { device: 'd', iova: 0x10000, npage: 1, prot: 3 });
   const { log, advisories } = rig.do('ap-disable-interrupt', { device: 'ap', apqn: 1 });
   expect(log).toBeUndefined();

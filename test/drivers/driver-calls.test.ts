@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { driverCalls } from '../../schemas/calls/driver.ts';
-import { CC, ccw, DriverRig, poke, READ, SUSPEND } from '../harness/driver-rig.ts';
-import { ok, type Rig, startRig } from '../harness/http-rig.ts';
+import { CoreRig } from '../harness/core-rig.ts';
+import { ok, useRig } from '../harness/http-rig.ts';
+import { CC, ccw, poke, READ, SUSPEND } from './channel-programs.ts';
 
 const AP = { type: 'vfio-ap', variant: 'callback', queues: [1] };
 const CCW = { type: 'vfio-ccw', variant: 'range' };
@@ -50,7 +51,7 @@ test('every driver call is tried here', () => {
 });
 
 test.each(ON_DEVICE)('%s on a device with another driver is refused, and on no device', (call) => {
-  const rig = new DriverRig({ s: { type: 'mtty' }, d: { type: 'synthetic', onDmaUnmap: 'ignore' } });
+  const rig = new CoreRig('6.1', { s: { type: 'mtty' }, d: { type: 'synthetic', onDmaUnmap: 'ignore' } });
   const { seq } = rig.host.journal;
   const owner = { ap: 'vfio-ap', ccw: 'vfio-ccw', gvt: 'gvt-g' }[call.split('-')[0]!];
   for (const [device, type] of [
@@ -85,7 +86,7 @@ test.each([
   ['gvt-map-page', { size: '1G' }, '"2M"'],
   ['gvt-unmap-page', { gfn: 1, size: '4K' }, 'size'],
 ] as const)('%s with %j is no request', (call, wrong, words) => {
-  const rig = new DriverRig({});
+  const rig = new CoreRig('6.1', {});
   expect(() => rig.start(call, { device: 'x', ...ARGS[call], ...wrong })).toThrow(
     expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(words) }),
   );
@@ -93,7 +94,7 @@ test.each([
 
 describe('what a device shows', () => {
   test('vfio-ap: its queues with what they have saved, and what is injected', () => {
-    const rig = new DriverRig({ ap: AP });
+    const rig = new CoreRig('6.1', { ap: AP });
     rig.map(0x10000, 0x1000);
     rig.do('ap-enable-interrupt', { device: 'ap', apqn: 1, nib: 0x10008, isc: 3 });
     rig.do('ap-inject', { device: 'ap', apqn: 1, instruction: 'zapq', responses: [{ response: 2 }] });
@@ -117,7 +118,7 @@ describe('what a device shows', () => {
   });
 
   test('vfio-ccw: its state and pins; as many as are asked for', () => {
-    const rig = new DriverRig({ ccw: CCW });
+    const rig = new CoreRig('6.1', { ccw: CCW });
     rig.map(0x10000, 0x10000);
     poke(rig, 0x10000, ccw(READ, CC | SUSPEND, 8, 0x12000), ccw(READ, 0, 8, 0x14000));
     rig.do('ccw-start', { device: 'ccw', program: 0x10000 });
@@ -140,12 +141,8 @@ describe('what a device shows', () => {
 });
 
 describe('over HTTP', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await startRig({ logLevel: 'silent' });
-    await ok(rig.post('containers', { container: 'c0' }));
-  });
-  afterEach(() => rig.app.close());
+  const rig = useRig();
+  beforeEach(() => rig.do('open-container'));
 
   const attached = async (device: string, driver: object) => {
     await ok(rig.post('devices', { device, driver }));
@@ -210,7 +207,7 @@ describe('over HTTP', () => {
 });
 
 test('a driver that waits for its own lock in a callback is part of a lock cycle as any other', () => {
-  const rig = new DriverRig({
+  const rig = new CoreRig('6.1', {
     gpu: GVT,
     d: { type: 'synthetic', onDmaUnmap: 'ignore', holdCallbacks: true },
   });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
 import { GENERATIONS } from '../../src/kernel/generations/index.ts';
-import { b1, bugOf, DriverRig } from '../harness/driver-rig.ts';
+import { b1, bugOf, CoreRig } from '../harness/core-rig.ts';
 import { hostFrom, textOf } from '../snapshot/restored.ts';
 
 const MIB = 0x100000;
@@ -11,19 +11,19 @@ const LATER = VERSIONS.filter((version) => version !== '5.10');
 const GVT = { type: 'gvt-g' };
 
 /** One open vGPU as the kernel has it, and [0, 2 MiB) mapped. */
-function gvtRig(version: string): DriverRig {
-  const rig = new DriverRig({ gpu: GVT }, version);
+function gvtRig(version: string): CoreRig {
+  const rig = new CoreRig(version, { gpu: GVT });
   rig.map(0, 2 * MIB);
   return rig;
 }
 
-const mapPage = (rig: DriverRig, gfn: number, device = 'gpu') =>
+const mapPage = (rig: CoreRig, gfn: number, device = 'gpu') =>
   rig.do('gvt-map-page', { device, gfn, size: '4K' });
-const setGuest = (rig: DriverRig, guest: unknown, more: object = {}, device = 'gpu') =>
+const setGuest = (rig: CoreRig, guest: unknown, more: object = {}, device = 'gpu') =>
   rig.do('gvt-set-guest', { device, guest, ...more });
-const runWork = (rig: DriverRig) => rig.do('gvt-run-work', { device: 'gpu' });
-const keys = (rig: DriverRig) => rig.pins().map(([key]) => key);
-const state = (rig: DriverRig, device = 'gpu') =>
+const runWork = (rig: CoreRig) => rig.do('gvt-run-work', { device: 'gpu' });
+const keys = (rig: CoreRig) => rig.pins().map(([key]) => key);
+const state = (rig: CoreRig, device = 'gpu') =>
   rig.host.machine.device(device).driver.state!(256) as { guest: unknown; gtt: object[]; cache: object[] };
 
 describe.each(VERSIONS)('the guest of a vGPU: %s', (version) => {
@@ -35,7 +35,7 @@ describe.each(VERSIONS)('the guest of a vGPU: %s', (version) => {
   });
 
   test('without a guest it does not open: ESRCH', () => {
-    const rig = new DriverRig({}, version);
+    const rig = new CoreRig(version, {});
     rig.create('gpu', GVT);
     setGuest(rig, null);
     expect(rig.errno('open-device', { device: 'gpu' })).toBe('ESRCH');
@@ -57,7 +57,7 @@ describe.each(VERSIONS)('the guest of a vGPU: %s', (version) => {
   test('attach and open-device may name the guest', () => {
     const rig = gvtRig(version);
     rig.do('create-device', { device: 'other', driver: GVT });
-    const { body } = rig.reply('attach', { container: 'c', device: 'other', guest: 'gpu' });
+    const { body } = rig.reply('attach', { container: 'c0', device: 'other', guest: 'gpu' });
     expect(body.errno).toBe('EEXIST');
     expect(rig.errno('open-device', { device: 'other', guest: null })).toBe('ESRCH');
     rig.do('open-device', { device: 'other', guest: 7 });

@@ -1,25 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import { GTT_ENTRIES_MAX, type Vgpu } from '../../src/drivers/gvt-g/vgpu.ts';
-import { b1, bugOf, DriverRig, logOf } from '../harness/driver-rig.ts';
+import { b1, bugOf, CoreRig, logOf } from '../harness/core-rig.ts';
 import { TYPE1_VERSIONS } from '../harness/kernels.ts';
 import { hostFrom, textOf } from '../snapshot/restored.ts';
 
 const MIB = 0x100000;
 /** One vGPU as the kernel has it, and [0, 2 MiB) mapped. */
-function gvtRig(version: string): DriverRig {
-  const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, version);
+function gvtRig(version: string): CoreRig {
+  const rig = new CoreRig(version, { gpu: { type: 'gvt-g' } });
   rig.map(0, 2 * MIB);
   return rig;
 }
 
-const mapPage = (rig: DriverRig, gfn: number, size = '4K') =>
+const mapPage = (rig: CoreRig, gfn: number, size = '4K') =>
   rig.do('gvt-map-page', { device: 'gpu', gfn, size });
-const unmapPage = (rig: DriverRig, what: object) => rig.do('gvt-unmap-page', { device: 'gpu', ...what });
-const pinPage = (rig: DriverRig, dmaAddr: unknown) => rig.do('gvt-pin-page', { device: 'gpu', dmaAddr });
-const unpinPage = (rig: DriverRig, dmaAddr: unknown) => rig.do('gvt-unpin-page', { device: 'gpu', dmaAddr });
-const reset = (rig: DriverRig) => rig.do('gvt-reset', { device: 'gpu' });
-const keys = (rig: DriverRig) => rig.pins().map(([key]) => key);
-const state = (rig: DriverRig) =>
+const unmapPage = (rig: CoreRig, what: object) => rig.do('gvt-unmap-page', { device: 'gpu', ...what });
+const pinPage = (rig: CoreRig, dmaAddr: unknown) => rig.do('gvt-pin-page', { device: 'gpu', dmaAddr });
+const unpinPage = (rig: CoreRig, dmaAddr: unknown) => rig.do('gvt-unpin-page', { device: 'gpu', dmaAddr });
+const reset = (rig: CoreRig) => rig.do('gvt-reset', { device: 'gpu' });
+const keys = (rig: CoreRig) => rig.pins().map(([key]) => key);
+const state = (rig: CoreRig) =>
   rig.host.machine.device('gpu').driver.state!(256) as { gtt: object[]; cache: object[]; dmaAddrs: object[] };
 
 describe.each(TYPE1_VERSIONS)('references by DMA address (M8): %s', (version) => {
@@ -36,7 +36,7 @@ describe.each(TYPE1_VERSIONS)('references by DMA address (M8): %s', (version) =>
 
   test('two guest pages on one host page share it: the other page loses its pin', () => {
     const rig = gvtRig(version);
-    rig.map(0x400000, 0x1000, 0x5000);
+    rig.map(0x400000, 0x1000, { vaddr: 0x5000 });
     const first = mapPage(rig, 5);
     const second = mapPage(rig, 0x400);
     expect(second.dmaAddr).toBe(first.dmaAddr);
@@ -51,7 +51,7 @@ describe.each(TYPE1_VERSIONS)('references by DMA address (M8): %s', (version) =>
 
   test('of three with one DMA address the root of the tree goes first', () => {
     const rig = gvtRig(version);
-    for (const i of [4, 5, 6]) rig.map(i * MIB, 0x1000, 0x5000);
+    for (const i of [4, 5, 6]) rig.map(i * MIB, 0x1000, { vaddr: 0x5000 });
     for (const i of [4, 5, 6]) mapPage(rig, i * 0x100);
     // Three to the right of each other: a rotation brings the second to the root.
     expect(unmapPage(rig, { gfn: 0x400 })).toMatchObject({ gfn: '0x500', ref: 0 });
@@ -62,7 +62,7 @@ describe.each(TYPE1_VERSIONS)('references by DMA address (M8): %s', (version) =>
 
   test('a snapshot keeps which of three is the root', () => {
     const rig = gvtRig(version);
-    for (const i of [4, 5, 6]) rig.map(i * MIB, 0x1000, 0x5000);
+    for (const i of [4, 5, 6]) rig.map(i * MIB, 0x1000, { vaddr: 0x5000 });
     for (const i of [4, 5, 6]) mapPage(rig, i * 0x100);
     const restored = hostFrom(textOf(rig.host));
     expect(textOf(restored)).toBe(textOf(rig.host));
@@ -205,11 +205,11 @@ test('page tables that are full take no more entries', () => {
 
 describe('what an unpin finds gone', () => {
   /** A vGPU whose page somebody else has unpinned, so that its mapping went without a callback. */
-  function robbed(version: string): DriverRig {
-    const rig = new DriverRig(
-      { gpu: { type: 'gvt-g' }, d: { type: 'synthetic', onDmaUnmap: 'ignore' } },
-      version,
-    );
+  function robbed(version: string): CoreRig {
+    const rig = new CoreRig(version, {
+      gpu: { type: 'gvt-g' },
+      d: { type: 'synthetic', onDmaUnmap: 'ignore' },
+    });
     rig.map(0, MIB);
     mapPage(rig, 5);
     rig.do('unpin-pages', { device: 'd', iova: 0x5000, npage: 1 });
@@ -249,7 +249,7 @@ describe('what an unpin finds gone', () => {
     ['5.10', 'intel_vgpu_iommu_notifier'],
     ['6.1', 'intel_vgpu_dma_unmap'],
   ])('the console of %s names the callback as its source does', (version, name) => {
-    const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, version);
+    const rig = new CoreRig(version, { gpu: { type: 'gvt-g' } });
     rig.map(0, MIB);
     rig.map(MIB, MIB);
     mapPage(rig, 0, '2M');
@@ -266,7 +266,7 @@ describe('what an unpin finds gone', () => {
   });
 
   test('the driver of 5.10 on 6.1, where unpin has no answer, does not warn', () => {
-    const rig = new DriverRig({ gpu: { type: 'gvt-g', variant: 'notifier' } }, '6.1');
+    const rig = new CoreRig('6.1', { gpu: { type: 'gvt-g', variant: 'notifier' } });
     rig.map(0, 2 * MIB);
     mapPage(rig, 0, '2M');
     expect(rig.do('close-device', { device: 'gpu' })).not.toHaveProperty('log');
@@ -274,7 +274,7 @@ describe('what an unpin finds gone', () => {
   });
 
   test('pages of 2 MiB are unpinned one by one on 5.10, so one that is gone does not keep the next', () => {
-    const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, '5.10');
+    const rig = new CoreRig('5.10', { gpu: { type: 'gvt-g' } });
     rig.map(0, MIB);
     rig.map(MIB, MIB);
     mapPage(rig, 0, '2M');
@@ -288,7 +288,7 @@ describe('what an unpin finds gone', () => {
   });
 
   test('all in one call from 6.0 on, so one that is gone keeps all after it pinned', () => {
-    const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, '6.1');
+    const rig = new CoreRig('6.1', { gpu: { type: 'gvt-g' } });
     rig.map(0, MIB);
     rig.map(MIB, MIB);
     mapPage(rig, 0, '2M');

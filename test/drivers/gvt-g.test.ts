@@ -1,26 +1,26 @@
 import { describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
-import { b1, bugOf, DriverRig, logOf } from '../harness/driver-rig.ts';
+import { b1, bugOf, CoreRig, logOf } from '../harness/core-rig.ts';
 
 const MIB = 0x100000;
 const EMPTY = { entries: 0, cache: [], dmaAddrs: [] };
 
 /** One vGPU, and the mapping [0, 1 MiB). */
-function gvtRig(variant = 'callback'): DriverRig {
-  const rig = new DriverRig({ gpu: { type: 'gvt-g', variant } });
+function gvtRig(variant = 'callback'): CoreRig {
+  const rig = new CoreRig('6.1', { gpu: { type: 'gvt-g', variant } });
   rig.map(0, MIB);
   return rig;
 }
 
-function mapPage(rig: DriverRig, gfn: number, size = '4K'): Record<string, unknown> {
+function mapPage(rig: CoreRig, gfn: number, size = '4K'): Record<string, unknown> {
   return rig.do('gvt-map-page', { device: 'gpu', gfn, size });
 }
 
-function unmapPage(rig: DriverRig, gfn: number): Record<string, unknown> {
+function unmapPage(rig: CoreRig, gfn: number): Record<string, unknown> {
   return rig.do('gvt-unmap-page', { device: 'gpu', gfn });
 }
 
-function cache(rig: DriverRig): unknown {
+function cache(rig: CoreRig): unknown {
   return rig.host.machine.device('gpu').driver.state!(256);
 }
 
@@ -72,16 +72,16 @@ describe('GVT-g, pages', () => {
 
   test('pages that do not follow each other in the host are unpinned again: EINVAL', () => {
     const rig = gvtRig();
-    rig.map(MIB, MIB, 0x40000000);
+    rig.map(MIB, MIB, { vaddr: 0x40000000 });
     expect(rig.errno('gvt-map-page', { device: 'gpu', gfn: 0, size: '2M' })).toBe('EINVAL');
     expect(rig.pins()).toEqual([]);
     expect(cache(rig)).toMatchObject(EMPTY);
   });
 
   test('the order of two neighbouring host pages matters', () => {
-    const rig = new DriverRig({ gpu: { type: 'gvt-g', variant: 'callback' } });
-    rig.map(0, 0x1000, 0x201000);
-    rig.map(0x1000, 0x1ff000, 0x200000);
+    const rig = new CoreRig('6.1', { gpu: { type: 'gvt-g', variant: 'callback' } });
+    rig.map(0, 0x1000, { vaddr: 0x201000 });
+    rig.map(0x1000, 0x1ff000, { vaddr: 0x200000 });
     expect(rig.errno('gvt-map-page', { device: 'gpu', gfn: 0, size: '2M' })).toBe('EINVAL');
     expect(rig.pins()).toEqual([]);
   });
@@ -141,7 +141,7 @@ describe('GVT-g, dma_unmap', () => {
   });
 
   test('a huge range is no more work than its pages', () => {
-    const rig = new DriverRig({ gpu: { type: 'gvt-g', variant: 'callback' } });
+    const rig = new CoreRig('6.1', { gpu: { type: 'gvt-g', variant: 'callback' } });
     rig.do('map-dma', { iova: 0, vaddr: 0, size: '0x8000000000000000', flags: 3 });
     mapPage(rig, 0x42);
     expect(rig.reply('unmap-dma', { iova: 0, size: '0x8000000000000000' }).status).toBe(200);
@@ -208,7 +208,7 @@ describe('GVT-g, the device', () => {
   );
 
   test.each(['5.10', '6.12', '7.2'])('removed while open on %s: waits, without a warning', (version) => {
-    const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, version);
+    const rig = new CoreRig(version, { gpu: { type: 'gvt-g' } });
     const removal = rig.start('remove-device', { device: 'gpu' });
     expect(removal.answer).toBeNull();
     expect(rig.host.dmesg()).not.toContain('WARNING');

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { describeContainer } from '../../src/views/container.ts';
-import { b1, bugOf, CC, ccw, DriverRig, logOf, poke, READ } from '../harness/driver-rig.ts';
+import { b1, bugOf, CoreRig, logOf } from '../harness/core-rig.ts';
+import { CC, ccw, poke, READ } from './channel-programs.ts';
 
 const KEEPER = { type: 'synthetic', onDmaUnmap: 'ignore' };
 
 /** A rig with the mappings [0x10000, 0x20000), pinned at its start by `d`, and [0x80000, 0x90000). */
-function pinned(d: object, others: Record<string, object> = {}): DriverRig {
-  const rig = new DriverRig({ ...others, d });
+function pinned(d: object, others: Record<string, object> = {}): CoreRig {
+  const rig = new CoreRig('6.1', { ...others, d });
   rig.map(0x10000, 0x10000);
   rig.map(0x80000, 0x10000);
   rig.do('pin-pages', { device: 'd', iova: 0x10000, npage: 1, prot: 3 });
@@ -78,13 +79,13 @@ describe('bugOnInvalidation', () => {
     rig.do('dirty-start');
     rig.do('open-device', { device: 'deaf' });
     expect(rig.pins()).toEqual([['0x10000', 1]]);
-    expect(describeContainer(rig.host.machine.container('c')).wedged).toMatchObject({ file: 'proposal' });
+    expect(describeContainer(rig.host.machine.container('c0')).wedged).toMatchObject({ file: 'proposal' });
     // Once the pin has gone the mapping can go as well: no callback is needed.
     rig.do('unpin-pages', { device: 'd', iova: 0x10000, npage: 1 });
     expect(rig.unmap(0x10000, 0x10000).status).toBe(200);
   });
 
-  const blocked: [string, (rig: DriverRig) => number][] = [
+  const blocked: [string, (rig: CoreRig) => number][] = [
     ['an unmap that meets a pin', (rig) => rig.unmap(0x10000, 0x10000).status],
     ['opening a device with dma_unmap', (rig) => rig.reply('open-device', { device: 'late' }).status],
     ['closing one', (rig) => rig.reply('close-device', { device: 'd' }).status],
@@ -128,7 +129,7 @@ describe('bugOnInvalidation', () => {
 });
 
 describe('warnOnPinnedUnmap', () => {
-  const on = (rig: DriverRig) => {
+  const on = (rig: CoreRig) => {
     rig.do('set-parameters', { warnOnPinnedUnmap: true });
     return rig;
   };
@@ -169,7 +170,7 @@ describe('warnOnPinnedUnmap', () => {
   });
 
   test('pins of other mappings are not meant, nor is a detach', () => {
-    const rig = on(new DriverRig({ ccw: { type: 'vfio-ccw', variant: 'range' } }));
+    const rig = on(new CoreRig('6.1', { ccw: { type: 'vfio-ccw', variant: 'range' } }));
     rig.map(0x10000, 0x10000);
     rig.map(0x40000, 0x1000);
     poke(rig, 0x40000, ccw(READ, CC, 8, 0x10000), ccw(READ, 0, 8, 0x40000));

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { DriverRig } from '../harness/driver-rig.ts';
+import { CoreRig } from '../harness/core-rig.ts';
 
 test.each(['mtty', 'mdpy', 'mbochs'])(
   'samples: %s is never called, and nobody can pin beside it alone',
   (type) => {
-    const rig = new DriverRig({ s: { type } });
+    const rig = new CoreRig('6.1', { s: { type } });
     rig.map(0x10000, 0x10000);
     expect(rig.errno('pin-pages', { device: 's', iova: 0x10000, npage: 1, prot: 3 })).toBe('EINVAL');
-    expect(rig.host.machine.container('c').view!.devices).toEqual([]);
+    expect(rig.host.machine.container('c0').view!.devices).toEqual([]);
     rig.attach('d', { type: 'synthetic', onDmaUnmap: 'unpin-range' });
     rig.do('pin-pages', { device: 'd', iova: 0x10000, npage: 1, prot: 3 });
     expect(rig.unmap(0x10000, 0x10000).body.invalidations).toEqual([
@@ -19,7 +19,7 @@ test.each(['mtty', 'mdpy', 'mbochs'])(
 );
 
 test('story 8: a driver that pins nothing: the unmap makes no callback at all', () => {
-  const rig = new DriverRig({ s: { type: 'mtty' }, gpu: { type: 'gvt-g', variant: 'callback' } });
+  const rig = new CoreRig('6.1', { s: { type: 'mtty' }, gpu: { type: 'gvt-g', variant: 'callback' } });
   rig.map(0x10000, 0x10000);
   expect(rig.unmap(0x10000, 0x10000).body).toEqual({ size: '0x10000', invalidations: [] });
 });

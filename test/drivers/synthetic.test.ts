@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest';
-import { DriverRig } from '../harness/driver-rig.ts';
+import { CoreRig } from '../harness/core-rig.ts';
 import { TYPE1_GENERATIONS } from '../harness/kernels.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-const synthetic = (onDmaUnmap: string, more: object = {}) => ({ type: 'synthetic', onDmaUnmap, ...more });
 const pin = (device: string, iova: number, npage = 1) => ({ device, iova, npage, prot: 3 });
 
 /** What the driver believes it holds. */
-function listOf(rig: DriverRig, device: string): unknown {
+function listOf(rig: CoreRig, device: string): unknown {
   const { driver } = rig.host.machine.device(device);
   return (driver.state!(256) as { pins: unknown }).pins;
 }
 
 test('a pin made while closed is on the list after the next open: 5.10', () => {
-  const rig = new DriverRig({ listens: synthetic('ignore') }, '5.10');
+  const rig = new CoreRig('5.10', { listens: synthetic('ignore') });
   rig.create('d', synthetic('unpin-one'));
   rig.map(0x10000, 0x4000);
   rig.do('pin-pages', pin('d', 0x12000));
@@ -25,7 +25,7 @@ test('a pin made while closed is on the list after the next open: 5.10', () => {
 
 for (const { version } of TYPE1_GENERATIONS) {
   test(`the list ends with the last close, and the pins stay: ${version}`, () => {
-    const rig = new DriverRig({ d: synthetic('unpin-range') }, version);
+    const rig = new CoreRig(version, { d: synthetic('unpin-range') });
     rig.map(0x10000, 0x4000);
     rig.do('pin-pages', pin('d', 0x12000));
     rig.do('open-device', { device: 'd' });
@@ -39,7 +39,7 @@ for (const { version } of TYPE1_GENERATIONS) {
   });
 
   test(`with unpinOnClose nothing stays pinned: ${version}`, () => {
-    const rig = new DriverRig({ d: synthetic('ignore', { unpinOnClose: true }) }, version);
+    const rig = new CoreRig(version, { d: synthetic('ignore', { unpinOnClose: true }) });
     rig.map(0x10000, 0x4000);
     rig.do('pin-pages', pin('d', 0x11000, 3));
     rig.do('pin-pages', pin('d', 0x12000));

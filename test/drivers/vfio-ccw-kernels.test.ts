@@ -1,21 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
-import {
-  b1,
-  bugOf,
-  CC,
-  ccw,
-  DriverRig,
-  IDA,
-  idal,
-  logOf,
-  NOP,
-  poke,
-  READ,
-  SUSPEND,
-  TIC,
-  WRITE,
-} from '../harness/driver-rig.ts';
+import { b1, bugOf, CoreRig, logOf } from '../harness/core-rig.ts';
+import { CC, ccw, IDA, idal, NOP, poke, READ, SUSPEND, TIC, WRITE } from './channel-programs.ts';
 
 /** vfio_ccw as each kernel has it: what was found by reading and recording the real one, a behaviour a test. */
 
@@ -28,30 +14,30 @@ const D1 = { device: 'd1' };
 const HELD = ccw(READ, SUSPEND, 0x10, 0x15000);
 
 /** Devices d0 (and d1) of a kernel's own driver, data at [0x10000, 0x20000), programs at [0x40000, 0x50000). */
-function rigOf(version: string, devices = ['d0']): DriverRig {
-  const rig = new DriverRig(Object.fromEntries(devices.map((id) => [id, { type: 'vfio-ccw' }])), version);
+function rigOf(version: string, devices = ['d0']): CoreRig {
+  const rig = new CoreRig(version, Object.fromEntries(devices.map((id) => [id, { type: 'vfio-ccw' }])));
   rig.map(0x10000, 0x10000);
   rig.map(0x40000, 0x10000);
   return rig;
 }
 
-function start(rig: DriverRig, program: Buffer[], args: object = D0, at = 0x40000): Record<string, unknown> {
+function start(rig: CoreRig, program: Buffer[], args: object = D0, at = 0x40000): Record<string, unknown> {
   poke(rig, at, ...program);
   return rig.do('ccw-start', { program: at, ...args });
 }
 
 /** The errno of a start that must fail. */
-function refused(rig: DriverRig, program: Buffer[], args: object = D0, at = 0x40000): unknown {
+function refused(rig: CoreRig, program: Buffer[], args: object = D0, at = 0x40000): unknown {
   poke(rig, at, ...program);
   return rig.errno('ccw-start', { program: at, ...args });
 }
 
-const pinned = (rig: DriverRig) => rig.pins().map(([key]) => key);
+const pinned = (rig: CoreRig) => rig.pins().map(([key]) => key);
 const pinsOf = ({ vfio }: Record<string, unknown>) =>
   (vfio as { op: string; iova?: string; iovas?: string[]; npage: number }[])
     .filter(({ op }) => op === 'pin')
     .map(({ iova, iovas, npage }) => [iova ?? iovas, npage]);
-const fsm = (rig: DriverRig, device = 'd0') =>
+const fsm = (rig: CoreRig, device = 'd0') =>
   (rig.host.machine.device(device).driver.state!(1) as { fsm: string }).fsm;
 
 describe('the keys of a CCW’s data', () => {
@@ -95,7 +81,7 @@ describe('the keys of a CCW’s data', () => {
 
 describe('an IDA list that cannot be read', () => {
   /** d0 holds 0x15000; the list of d1's program begins with it in the last word of the mapping. */
-  function afterRefusal(version: string): { rig: DriverRig; answer: Record<string, unknown> } {
+  function afterRefusal(version: string): { rig: CoreRig; answer: Record<string, unknown> } {
     const rig = rigOf(version, ['d0', 'd1']);
     start(rig, [HELD]);
     poke(rig, 0x4fff8, idal(0x15000));
@@ -130,7 +116,7 @@ describe('an IDA list that cannot be read', () => {
 
 describe('an IDA list of which one page is gone', () => {
   /** A program with the pages 0x15000 and 0x85000, of which the first was taken and its mapping removed. */
-  function release(version: string): { rig: DriverRig; answer: Record<string, unknown> } {
+  function release(version: string): { rig: CoreRig; answer: Record<string, unknown> } {
     const rig = rigOf(version);
     rig.map(0x80000, 0x10000);
     rig.attach('thief', { type: 'synthetic', onDmaUnmap: 'ignore' });
@@ -159,7 +145,7 @@ describe('an IDA list of which one page is gone', () => {
 });
 
 describe('segments', () => {
-  const inSegments = (rig: DriverRig, count: number) => {
+  const inSegments = (rig: CoreRig, count: number) => {
     for (let i = 0; i < count - 1; i++)
       poke(rig, 0x40000 + i * 0x800, ccw(TIC, 0, 0, 0x40000 + (i + 1) * 0x800));
     poke(rig, 0x40000 + (count - 1) * 0x800, ccw(NOP, 0, 0, 0));
@@ -191,7 +177,7 @@ describe('open and close', () => {
   });
 
   test('D9: on 5.10 open never fails; the subchannel is enabled before any open', () => {
-    const rig = new DriverRig({}, '5.10');
+    const rig = new CoreRig('5.10', {});
     rig.create('d0', { type: 'vfio-ccw' });
     rig.do('ccw-inject', { ...D0, operation: 'enable' });
     expect(rig.do('open-device', D0)).not.toHaveProperty('fsmEvents');
@@ -217,7 +203,7 @@ describe('open and close', () => {
   });
 
   test('finding 2: on 5.10 an mdev removed unopened leaves its subchannel disabled: ENODEV until a RESET', () => {
-    const rig = new DriverRig({}, '5.10');
+    const rig = new CoreRig('5.10', {});
     rig.do('create-device', { ...D0, driver: { type: 'vfio-ccw' } });
     rig.do('remove-device', D0);
     rig.attach('d0', { type: 'vfio-ccw' });
@@ -484,7 +470,7 @@ test.each([
   ['5.10', 'vfio_ccw_mdev_notifier'],
   ['6.1', 'vfio_ccw_dma_unmap'],
 ])('D12: on %s the console shows the driver’s callback as %s', (version, name) => {
-  const rig = new DriverRig({ d0: { type: 'vfio-ccw', bugOnInvalidation: true } }, version);
+  const rig = new CoreRig(version, { d0: { type: 'vfio-ccw', bugOnInvalidation: true } });
   rig.map(0x10000, 0x10000);
   start(rig, [HELD], D0, 0x10000);
   expect(rig.unmap(0x10000, 0x10000).body.killed).toBe(true);
@@ -514,7 +500,7 @@ test('D12: a release that warns in the workqueue is shown where it comes from', 
 
 describe.each(CALLBACK)('D13: a subchannel that is not operational on %s', (version) => {
   /** A RESET could not disable it. */
-  function dead(): DriverRig {
+  function dead(): CoreRig {
     const rig = rigOf(version);
     rig.do('ccw-inject', { ...D0, operation: 'disable', errno: 'EIO' });
     expect(rig.errno('ccw-reset', D0)).toBe('EINVAL');

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf, CC, ccw, DriverRig, poke, READ, SUSPEND, WRITE } from '../harness/driver-rig.ts';
+import { b1, bugOf, CoreRig } from '../harness/core-rig.ts';
+import { CC, ccw, poke, READ, SUSPEND, WRITE } from './channel-programs.ts';
 
 const PROGRAM = 0x40000;
 
 /** One CCW device, the mapping [0x10000, 0x20000), and a program that transfers at each of `data`, and is held. */
-function ccwRig(variant: string, data: number[], more: object = {}, version = '6.1'): DriverRig {
-  const rig = new DriverRig({ ccw: { type: 'vfio-ccw', variant, ...more } }, version);
+function ccwRig(variant: string, data: number[], more: object = {}, version = '6.1'): CoreRig {
+  const rig = new CoreRig(version, { ccw: { type: 'vfio-ccw', variant, ...more } });
   rig.map(0x10000, 0x10000);
   rig.map(PROGRAM, 0x1000);
   const last = data.length - 1;
@@ -14,13 +15,13 @@ function ccwRig(variant: string, data: number[], more: object = {}, version = '6
 }
 
 /** The same, with the program started. */
-function running(variant: string, data: number[], more: object = {}, version = '6.1'): DriverRig {
+function running(variant: string, data: number[], more: object = {}, version = '6.1'): CoreRig {
   const rig = ccwRig(variant, data, more, version);
   rig.do('ccw-start', { device: 'ccw', program: PROGRAM });
   return rig;
 }
 
-function fsm(rig: DriverRig): unknown {
+function fsm(rig: CoreRig): unknown {
   return (rig.host.machine.device('ccw').driver.state!(1) as { fsm: string }).fsm;
 }
 
@@ -54,7 +55,7 @@ describe('vfio-ccw, case 58', () => {
 });
 
 test('case 59: a pin that landed in the wrong mapping matches no page of it: B1', () => {
-  const rig = new DriverRig({ ccw: { type: 'vfio-ccw', variant: 'range' } });
+  const rig = new CoreRig('6.1', { ccw: { type: 'vfio-ccw', variant: 'range' } });
   rig.map(0x2000, 0x1000);
   rig.map(0x1000, 0x1000);
   rig.map(PROGRAM, 0x1000);
@@ -179,7 +180,7 @@ describe('vfio-ccw, the deferred unpin of 6.1.192', () => {
   });
 
   test('ccw-run-work within the round is in time', () => {
-    const rig = new DriverRig({
+    const rig = new CoreRig('6.1', {
       d: { type: 'synthetic', onDmaUnmap: 'ignore', holdCallbacks: true },
       ccw: { type: 'vfio-ccw', variant: 'range-deferred' },
     });
@@ -248,7 +249,7 @@ describe('vfio-ccw, states', () => {
   });
 
   test('enabling fails at open: EINVAL', () => {
-    const rig = new DriverRig({});
+    const rig = new CoreRig('6.1', {});
     rig.create('ccw', { type: 'vfio-ccw', variant: 'range' });
     rig.do('ccw-inject', { device: 'ccw', operation: 'enable', errno: 'ENODEV' });
     expect(rig.errno('open-device', { device: 'ccw' })).toBe('EINVAL');

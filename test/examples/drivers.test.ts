@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { startService, type TestService } from '../harness/service.ts';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { useOneRig } from '../harness/http-rig.ts';
 
 const FOLDER = fileURLToPath(new URL('../../examples/drivers/', import.meta.url));
 const LANGUAGES = [
@@ -15,16 +14,14 @@ const hasPython = spawnSync('python3', ['--version']).status === 0;
 /** Pages of the first device: none is the first of the mapping. */
 const SCATTERED = ['0x12000', '0x15000', '0x1f000'];
 
-let service: TestService;
+const service = useOneRig();
 let url: string;
 const running: ChildProcess[] = [];
 
 beforeAll(async () => {
-  service = await startService({ logLevel: 'silent' });
-  await service.app.listen({ host: '127.0.0.1', port: 0 });
-  url = `http://127.0.0.1:${(service.app.server.address() as AddressInfo).port}`;
+  await service.listen();
+  url = service.url;
 });
-afterAll(() => service.app.close());
 afterEach(async () => {
   await Promise.all(
     running.splice(0).map(async (child) => {

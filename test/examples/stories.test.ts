@@ -1,11 +1,10 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { delimiter, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startService, type TestService } from '../harness/service.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { useOneRig } from '../harness/http-rig.ts';
 
 const FOLDER = fileURLToPath(new URL('../../examples/stories/', import.meta.url));
 const SCRIPTS = readdirSync(FOLDER).filter((name) => /^\d\d-.*\.sh$/.test(name));
@@ -37,7 +36,7 @@ interface Body {
   instructions?: { op: string; apqn: number; response: number }[];
 }
 
-let rig: TestService;
+const rig = useOneRig();
 const outputs = new Map<string, string>();
 
 // All at once: they must not disturb each other, because each has a rig of its own.
@@ -45,9 +44,7 @@ beforeAll(async () => {
   if (spawnSync('curl', ['--version']).status !== 0) {
     throw new Error('curl is not on the PATH: the stories are curl scripts and cannot be run');
   }
-  rig = await startService();
-  await rig.app.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = rig.app.server.address() as AddressInfo;
+  await rig.listen();
   const env = {
     ...process.env,
     PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
@@ -58,17 +55,13 @@ beforeAll(async () => {
   };
   await Promise.all(
     SCRIPTS.map(async (name) => {
-      const args = [`${FOLDER}${name}`, `http://127.0.0.1:${port}`];
+      const args = [`${FOLDER}${name}`, rig.url];
       const { stdout, stderr } = await promisify(execFile)('sh', args, { env, timeout: STORY_MS });
       expect(stderr, name).toBe('');
       outputs.set(name.slice(0, 2), stdout);
     }),
   );
 }, STORY_MS + 10_000);
-
-afterAll(async () => {
-  await rig?.app.close();
-});
 
 /** Everything a story asked and was answered. */
 function told(story: string): Exchange[] {

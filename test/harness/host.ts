@@ -1,10 +1,10 @@
 import { Host } from '../../src/host/host.ts';
 import type { HostLogger } from '../../src/host/kernel-log.ts';
-import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
+import { DEFAULT_LIMITS, type HostLimits } from '../../src/host/limits.ts';
 import { type Generation, generationOf } from '../../src/kernel/generations/index.ts';
 
 /** A logger that keeps nothing. */
-export const SILENT: HostLogger = {
+const SILENT: HostLogger = {
   debug() {},
   info() {},
   warn() {},
@@ -13,17 +13,17 @@ export const SILENT: HostLogger = {
 };
 
 /** A host with default limits, of Linux 6.1 unless asked for another. */
-export function newHost(log: HostLogger = SILENT, version = '6.1'): Host {
-  return hostOf(generationOf(version)!, log);
+export function newHost(version = '6.1'): Host {
+  return hostOf(generationOf(version)!);
 }
 
 /** A host of a generation. */
-export function hostOf(gen: Generation, log: HostLogger = SILENT): Host {
+export function hostOf(gen: Generation, limits: HostLimits = DEFAULT_LIMITS): Host {
   return new Host({
     gen,
-    limits: DEFAULT_LIMITS,
+    limits,
     policy: { panicOnWarn: false, panicOnOops: false },
-    log,
+    log: SILENT,
     webhooks: null,
     delays: false,
     onPanic: (reason) => {

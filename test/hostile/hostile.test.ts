@@ -1,22 +1,17 @@
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startService, type TestService } from '../harness/service.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { useOneRig } from '../harness/http-rig.ts';
 import { Fuzzer } from './fuzzer.ts';
 
 /** Requests that every run of the tests makes; `npm run hostile` makes more, and holds memory and stalls too. */
 const REQUESTS = 600;
 const SEED = 1;
 
-let service: TestService;
+const service = useOneRig({ logLevel: 'error', webhookAllow: '127.0.0.1' });
 
-beforeAll(async () => {
-  service = await startService({ logLevel: 'error', webhookAllow: '127.0.0.1' });
-  await service.app.listen({ host: '127.0.0.1', port: 0 });
-});
-afterAll(() => service.app.close());
+beforeAll(() => service.listen());
 
 test(`${REQUESTS} requests made from openapi.json and raw sockets (seed ${SEED}) find no answer that must not be`, async () => {
-  const { port } = service.app.server.address() as AddressInfo;
+  const { port } = service;
   const fuzzer = new Fuzzer(port, SEED, REQUESTS, 'openapi.json');
   await fuzzer.run(4);
   const { requests, raw, unchanged, statuses } = fuzzer.report;

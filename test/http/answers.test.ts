@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type TSchema, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { EVENT_KINDS, EventPage } from '../../schemas/events.ts';
 import { ScenarioSchema } from '../../schemas/scenario.ts';
 import {
@@ -20,34 +20,22 @@ import {
   ReplayView,
   RigView,
 } from '../../schemas/views.ts';
-import {
-  ASYNC,
-  containerWith,
-  hitBug,
-  map,
-  mdevIn,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { ASYNC, ok, startRig, useOneRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
+const rig = useOneRig();
 beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent' });
   await ok(rig.post('processes/p0/set-memlock', { bytes: '0x100000' }));
   await ok(rig.post('processes', {}));
   await ok(rig.post('processes/p1/add-memory-region', { start: 0, size: 4096, prot: ['read'] }));
   await ok(rig.post('faults', { on: 'iommu-info', nth: 1, errno: 'EIO' }));
   // c0: an unmap that ends in a lock cycle, with a webhook that nobody answers.
-  await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-  await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
-  await ok(map(rig, '0x10000', '0x2000'));
-  await ok(pin(rig, '0x10000'));
+  await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+  await rig.create('d1', synthetic('ignore'));
+  await rig.map('0x10000', '0x2000');
+  await rig.pin('0x10000');
   expect((await rig.get('containers/c0/iommu-info')).body.errno).toBe('EIO');
-  await ok(unmap(rig, '0x10000', '0x2000', ASYNC));
+  await ok(rig.unmap('0x10000', '0x2000', ASYNC));
   await ok(rig.post('devices/d1/open-device', {}, ASYNC));
   await ok(rig.post('devices/d0/resume-callbacks'));
   await rig.post('containers', { container: 'c2' });
@@ -60,7 +48,6 @@ beforeAll(async () => {
     expect(events.length, `entries of kind ${kind}`).toBeGreaterThan(0);
   }
 });
-afterAll(() => rig.app.close());
 
 /** A schema that lets nothing through that it does not name. */
 function closed(schema: TSchema): TSchema {
@@ -106,11 +93,11 @@ test.each(LISTS)('GET /v1/%s answers what its schema says, and no more', async (
 });
 
 test('a replay and a comparison answer what their schemas say, and no more', async () => {
-  const kill = await startRig({ logLevel: 'silent' });
-  await containerWith(kill, synthetic('ignore'));
-  await hitBug(kill);
+  const kill = await startRig();
+  await kill.container(synthetic('ignore'));
+  await kill.bug();
   const trace = await ok(kill.get('trace'));
-  await kill.app.close();
+  await kill.close();
   trace.steps.at(-1).expect = { errno: 'EINVAL', size: '0x1' };
   const replayed = await ok(rig.post('replay', trace));
   expect(replayed.differences.length).toBeGreaterThan(0);

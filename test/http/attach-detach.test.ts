@@ -1,29 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  ASYNC,
-  containerWith,
-  expectProblem,
-  hitBug,
-  map,
-  mdevIn,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  stateOf,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { ASYNC, ok, useRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-  await ok(rig.post('containers', { container: 'c0' }));
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
+beforeEach(() => ok(rig.post('containers', { container: 'c0' })));
 
 const device = (id: string, driver: object = synthetic('ignore')) =>
   ok(rig.post('devices', { device: id, driver }));
@@ -91,7 +75,7 @@ describe('attach', () => {
 
   /** c0 with d0 open and an IOMMU of this type. */
   async function containerOf(type: string): Promise<void> {
-    await mdevIn(rig, 'c0', 'd0', synthetic('ignore'), type);
+    await rig.create('d0', synthetic('ignore'), { type });
     await ok(rig.post('devices/d0/open-device'));
   }
 
@@ -104,22 +88,22 @@ describe('attach', () => {
   test('refused at its first call changes nothing and answers that call’s problem', async () => {
     await device('d0');
     await ok(rig.post('devices/d0/open-group'));
-    const before = await stateOf(rig);
+    const before = await rig.state();
     const answer = await attach('d0');
     expectProblem(answer, { status: 409, errno: 'EBUSY' });
     expect(answer.body.call).toBe('open-group');
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
   });
 
   test('refused at set-container closes the group again', async () => {
     await containerOf('type1v2');
-    await ok(map(rig, '0xfee00000', '0x1000'));
+    await rig.map('0xfee00000', '0x1000');
     await ok(rig.post('devices', { device: 'pci', kind: 'vfio-pci' }));
-    const before = await stateOf(rig);
+    const before = await rig.state();
     const since = await seqNow();
     const answer = await attach('pci');
     expectProblem(answer, { status: 422, errno: 'EINVAL', detail: ['set-container', '0xfee00000'] });
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
     expect(
       (await journalled(since)).map(({ call, answer }) => [(call as { call: string }).call, answer]),
     ).toEqual([
@@ -132,13 +116,13 @@ describe('attach', () => {
   test('refused for the memory limit carries what the kernel printed', async () => {
     await containerOf('type1v2');
     await ok(rig.post('processes/p0/set-memlock', { bytes: 4096 }));
-    await ok(map(rig, '0x10000', '0x2000'));
+    await rig.map('0x10000', '0x2000');
     await ok(rig.post('devices', { device: 'pci', kind: 'vfio-pci' }));
-    const before = await stateOf(rig);
+    const before = await rig.state();
     const answer = await attach('pci');
     expectProblem(answer, { status: 409, errno: 'ENOMEM' });
     expect(answer.body.log).toMatchObject([{ kind: 'PR_WARN' }]);
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
   });
 
   test('refused at open-device takes set-container and open-group back, last first', async () => {
@@ -147,7 +131,7 @@ describe('attach', () => {
     const { port } = driver.address() as AddressInfo;
     try {
       await device('d0', { type: 'webhook', url: `http://127.0.0.1:${port}/`, openDevice: true });
-      const before = await stateOf(rig);
+      const before = await rig.state();
       const since = await seqNow();
       const answer = await attach('d0');
       expectProblem(answer, { status: 422, errno: 'EINVAL' });
@@ -161,7 +145,7 @@ describe('attach', () => {
         'close-group',
       ]);
       // The last group takes the IOMMU with it.
-      expect(await stateOf(rig)).toEqual(before);
+      expect(await rig.state()).toEqual(before);
     } finally {
       driver.close();
       driver.closeAllConnections();
@@ -172,27 +156,27 @@ describe('attach', () => {
     await containerOf('type1v2');
     await ok(rig.del('containers/c0'));
     await device('d1');
-    const before = await stateOf(rig);
+    const before = await rig.state();
     expectProblem(await attach('d1'), { status: 409, errno: 'EBADF', detail: ['container'] });
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
   });
 
   test('into a wedged container closes the group again', async () => {
     await containerOf('type1v2');
-    await hitBug(rig);
+    await rig.bug();
     await device('d1');
-    const before = await stateOf(rig);
+    const before = await rig.state();
     expectProblem(await attach('d1'), { status: 423, slug: 'container-wedged' });
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
   });
 
   test('that waits is answered when it is done', async () => {
-    await mdevIn(rig, 'c0', 'd0', synthetic('unpin-range', { holdCallbacks: true }), 'type1v2');
+    await rig.create('d0', synthetic('unpin-range', { holdCallbacks: true }), { type: 'type1v2' });
     await ok(rig.post('devices/d0/open-device'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
     await device('d1');
-    await unmap(rig, '0x10000', '0x1000', ASYNC);
+    await rig.unmap('0x10000', '0x1000', ASYNC);
     await ok(rig.post('devices/d0/unpin-pages', { iova: '0x10000', npage: 1 }));
     const { operation } = (await attach('d1', 'c0', ASYNC)).body;
     expect((await rig.get(`operations/${operation}`)).body.done).toBe(false);
@@ -205,7 +189,7 @@ describe('attach', () => {
 
 describe('detach', () => {
   test('answers container, device and group, and leaves the container as it was opened', async () => {
-    const before = await stateOf(rig);
+    const before = await rig.state();
     await device('d0');
     await ok(attach('d0'));
     expect(await detach('d0')).toMatchObject({
@@ -213,7 +197,7 @@ describe('detach', () => {
       body: { container: 'c0', device: 'd0', group: 'g0' },
     });
     await ok(rig.del('devices/d0'));
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
   });
 
   test('is journalled as its calls, under its own request', async () => {
@@ -228,19 +212,19 @@ describe('detach', () => {
   test('of the last device whose pins leak answers with the warning', async () => {
     await device('d0');
     await ok(attach('d0'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
     const { log } = await ok(detach('d0'));
     expect(log).toMatchObject([{ kind: 'WARN_ON', function: 'vfio_remove_dma' }]);
   });
 
   test('of a device that is not open answers EBADF and changes nothing', async () => {
-    await mdevIn(rig, 'c0', 'd0', synthetic('ignore'));
-    const before = await stateOf(rig);
+    await rig.create('d0', synthetic('ignore'));
+    const before = await rig.state();
     const answer = await detach('d0');
     expectProblem(answer, { status: 409, errno: 'EBADF' });
     expect(answer.body.call).toBe('close-device');
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
   });
 
   test('of a device that is open twice stops at unset-container', async () => {
@@ -256,7 +240,7 @@ describe('detach', () => {
   test('and attach again give the container a fresh IOMMU', async () => {
     await containerWithout();
     await ok(attach('d0'));
-    await ok(map(rig, '0x10000', '0x1000'));
+    await rig.map('0x10000', '0x1000');
     await ok(detach('d0'));
     await ok(attach('d0'));
     expect((await rig.get('containers/c0')).body.iommu).toMatchObject({ mappings: 0, dmaAvail: 65535 });
@@ -269,8 +253,8 @@ describe('detach', () => {
 test('attach and the single calls end in the same state', async () => {
   await device('d0');
   await ok(attach('d0'));
-  const attached = await stateOf(rig);
+  const attached = await rig.state();
   await ok(rig.post('reset'));
-  await containerWith(rig, synthetic('ignore'));
-  expect(await stateOf(rig)).toEqual(attached);
+  await rig.container(synthetic('ignore'));
+  expect(await rig.state()).toEqual(attached);
 });

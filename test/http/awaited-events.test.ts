@@ -1,24 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  ASYNC,
-  containerWith,
-  expectProblem,
-  hitBug,
-  map,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { ASYNC, ok, useRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig();
-  await containerWith(rig, synthetic('ignore'));
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
+beforeEach(() => rig.container(synthetic('ignore')));
 
 interface Entry {
   seq: number;
@@ -32,7 +18,7 @@ const names = (entries: readonly Entry[]) =>
 
 describe('entries are filtered', () => {
   test('by the call that made them happen, which all of them name', async () => {
-    await hitBug(rig);
+    await rig.bug();
     const entries = await events('call=unmap-dma');
     expect(new Set(names(entries))).toEqual(
       new Set([
@@ -47,23 +33,23 @@ describe('entries are filtered', () => {
   });
 
   test('by errno, or by there being none', async () => {
-    await map(rig, '0x1', '0x1000');
-    await map(rig, '0x1000', '0x1000');
+    await rig.tryMap('0x1', '0x1000');
+    await rig.tryMap('0x1000', '0x1000');
     expect(names(await events('errno=EINVAL'))).toEqual(['answer map-dma']);
     expect(names(await events('errno=none&call=map-dma'))).toEqual(['answer map-dma']);
     await ok(rig.post('faults', { on: 'map-dma', nth: 1, errno: 'EINVAL' }));
-    await map(rig, '0x9000', '0x1000');
+    await rig.tryMap('0x9000', '0x1000');
     expect((await events('errno=EINVAL')).map(({ kind }) => kind)).toEqual(['answer', 'fault', 'answer']);
   });
 
   test('a call that did not return is answered neither with an errno nor with none', async () => {
-    await hitBug(rig);
+    await rig.bug();
     expect(await events('call=unmap-dma&errno=none')).toEqual([]);
     expect((await events('call=unmap-dma&kind=answer')).map(({ errno }) => errno)).toEqual([null]);
   });
 
   test('by the kind of a splat, together with a device and a container', async () => {
-    await hitBug(rig);
+    await rig.bug();
     expect(names(await events('splat=BUG_ON'))).toEqual(['splat unmap-dma']);
     expect(await events('splat=WARN_ON')).toEqual([]);
     expect((await events('splat=BUG_ON&container=c0')).length).toBe(1);
@@ -72,7 +58,7 @@ describe('entries are filtered', () => {
   });
 
   test('in a stream too', async () => {
-    await hitBug(rig);
+    await rig.bug();
     const answer = rig.app.inject({
       url: '/v1/events?splat=BUG_ON',
       headers: { accept: 'application/x-ndjson' },
@@ -90,13 +76,13 @@ describe('entries are filtered', () => {
 describe('count', () => {
   test('waits until so many match', async () => {
     const waiting = rig.get('events?wait=1&call=map-dma&kind=answer&count=3');
-    for (const iova of ['0x1000', '0x2000', '0x3000']) await ok(map(rig, iova, '0x1000'));
+    for (const iova of ['0x1000', '0x2000', '0x3000']) await rig.map(iova, '0x1000');
     const { events: found, timedOut } = await ok(waiting);
     expect([found.length, timedOut]).toEqual([3, undefined]);
   });
 
   test('that is not reached in time says so, with what is there', async () => {
-    await ok(map(rig, '0x1000', '0x1000'));
+    await rig.map('0x1000', '0x1000');
     const page = await ok(rig.get('events?wait=1&call=map-dma&kind=answer&count=2&timeoutMs=5'));
     expect(page).toMatchObject({ timedOut: true, timeoutMs: 5, events: [{ call: 'map-dma' }] });
   });
@@ -116,9 +102,9 @@ describe('count', () => {
 
 describe('until=no-pins', () => {
   test('waits until a container has no pins left', async () => {
-    await ok(map(rig, '0x10000', '0x2000'));
-    await ok(pin(rig, '0x10000'));
-    await ok(pin(rig, '0x11000'));
+    await rig.map('0x10000', '0x2000');
+    await rig.pin('0x10000');
+    await rig.pin('0x11000');
     let over = false;
     const waiting = rig.get('events?wait=1&until=no-pins&container=c0&kind=splat').then((answer) => {
       over = true;
@@ -134,8 +120,8 @@ describe('until=no-pins', () => {
 
   test('is over at once where there are none, when the time is over where there are, and 404 without the container', async () => {
     expect((await rig.get('events?wait=1&until=no-pins&container=c0')).body).not.toHaveProperty('timedOut');
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
     const late = await rig.get('events?wait=1&until=no-pins&container=c0&timeoutMs=5');
     expect(late.body).toMatchObject({ timedOut: true });
     expect((await rig.get('events?wait=1&until=no-pins&container=c9')).status).toBe(404);
@@ -145,14 +131,14 @@ describe('until=no-pins', () => {
 describe('what is under way', () => {
   beforeEach(async () => {
     await rig.post('reset');
-    await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
+    await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
   });
 
   test('a container shows the unmap, and its device the callback that is held', async () => {
     expect(await ok(rig.get('containers/c0'))).not.toHaveProperty('underway');
-    await unmap(rig, '0x10000', '0x1000', ASYNC);
+    await rig.unmap('0x10000', '0x1000', ASYNC);
     const callback = {
       call: 'dma-unmap',
       device: 'd0',
@@ -181,7 +167,7 @@ describe('what is under way', () => {
 
   test('operations are listed with their calls and the status of their answers (here of a deadlock), by page', async () => {
     expect(await ok(rig.get('operations'))).toEqual({ operations: [] });
-    await unmap(rig, '0x10000', '0x1000', ASYNC);
+    await rig.unmap('0x10000', '0x1000', ASYNC);
     await ok(rig.post('devices', { device: 'd1', driver: synthetic('ignore') }));
     await rig.post('containers/c0/attach', { device: 'd1' }, ASYNC);
     const calls = [

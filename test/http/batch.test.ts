@@ -1,16 +1,12 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ok, type Rig, startRig, synthetic } from '../harness/http-rig.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { ok, startRig, useRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig({ logLevel: 'silent', bodyLimit: 1024 });
-  await ok(rig.post('containers', { container: 'c0' }));
-});
-afterEach(() => rig.app.close());
+const rig = useRig({ bodyLimit: 1024 });
+beforeEach(() => ok(rig.post('containers', { container: 'c0' })));
 
 const NDJSON = { 'content-type': 'application/x-ndjson' };
 const LINE = '{"call":"check-extension","container":"c0","extension":1}';
@@ -27,8 +23,8 @@ function inject(payload: string): Promise<{ status: number; body: Record<string,
 
 /** A batch over a connection of its own: a stream of lines in, one of answers out. */
 async function open() {
-  await rig.app.listen({ port: 0, host: '127.0.0.1' });
-  const { port } = rig.app.server.address() as AddressInfo;
+  await rig.listen();
+  const { port } = rig;
   const req = request({
     agent: false,
     port,
@@ -145,11 +141,11 @@ test('a batch whose rig is deleted answers its further lines 503, and starts not
 test('a client that leaves in the middle of its batch is no failure of the service', async () => {
   const loud = await startRig({ logLevel: 'error' });
   try {
-    await loud.app.listen({ port: 0, host: '127.0.0.1' });
+    await loud.listen();
     const gone = new Promise((resolve) => {
       loud.app.server.once('connection', (socket) => socket.once('close', resolve));
     });
-    const { port } = loud.app.server.address() as AddressInfo;
+    const { port } = loud;
     const options = {
       agent: false,
       port,
@@ -167,6 +163,6 @@ test('a client that leaves in the middle of its batch is no failure of the servi
     await ok(loud.get('containers'));
     expect(loud.lines).toEqual([]);
   } finally {
-    await loud.app.close();
+    await loud.close();
   }
 });

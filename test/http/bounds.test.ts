@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { expectProblem, ok, type Rig, startRig } from '../harness/http-rig.ts';
+import { expect, test } from 'vitest';
+import { ok, useOneRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
 
 const MB = 1024 * 1024;
 const DATA = Buffer.alloc(MB, 5).toString('base64');
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent', rigBytes: 6 * MB, totalBytes: 9 * MB, bodyBytes: 3 * MB });
-});
-afterAll(() => rig.app.close());
+const rig = useOneRig({ rigBytes: 6 * MB, totalBytes: 9 * MB, bodyBytes: 3 * MB });
 
 const write = (name: string) =>
   ok(rig.post('processes/p0/write-memory', { vaddr: '0x0', data: DATA }, { 'x-rig': name }));

@@ -1,40 +1,23 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  type Answer,
-  ASYNC,
-  containerWith,
-  expectProblem,
-  map,
-  mdevIn,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  stateOf,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { describe, expect, test } from 'vitest';
+import { type Answer, ASYNC, ok, useRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 /** Container c0 in which d0 pins 0x10000 and holds its callbacks. */
 async function holding(onDmaUnmap = 'unpin-range'): Promise<void> {
-  await containerWith(rig, synthetic(onDmaUnmap, { holdCallbacks: true }));
-  await ok(map(rig, '0x10000', '0x1000'));
-  await ok(pin(rig, '0x10000'));
+  await rig.container(synthetic(onDmaUnmap, { holdCallbacks: true }));
+  await rig.map('0x10000', '0x1000');
+  await rig.pin('0x10000');
 }
 
 /** Starts the unmap whose callback is held, and returns its operation. */
 async function heldUnmap(iova = '0x10000', size = '0x1000'): Promise<string> {
-  const { operation } = await started(unmap(rig, iova, size, ASYNC));
+  const { operation } = await started(rig.unmap(iova, size, ASYNC));
   return operation;
 }
 
@@ -82,7 +65,7 @@ async function answeredCalls(since: number): Promise<string[]> {
 describe('Prefer: respond-async', () => {
   test('unmap-dma whose callback is held is answered 202 with the callbacks so far', async () => {
     await holding();
-    const answer = await unmap(rig, '0x10000', '0x1000', ASYNC);
+    const answer = await rig.unmap('0x10000', '0x1000', ASYNC);
     expect(answer).toMatchObject({
       status: 202,
       body: {
@@ -108,15 +91,15 @@ describe('Prefer: respond-async', () => {
     'is understood as %j',
     async (prefer) => {
       await holding();
-      expect((await unmap(rig, '0x10000', '0x1000', { prefer })).status).toBe(202);
+      expect((await rig.unmap('0x10000', '0x1000', { prefer })).status).toBe(202);
     },
   );
 
   test('unmap-dma that need not wait is answered as usual', async () => {
-    await containerWith(rig, synthetic('unpin-range'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
-    const answer = await unmap(rig, '0x10000', '0x1000', ASYNC);
+    await rig.container(synthetic('unpin-range'));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
+    const answer = await rig.unmap('0x10000', '0x1000', ASYNC);
     expect(answer).toMatchObject({ status: 200, body: { size: '0x1000' } });
     expect(answer.headers).not.toHaveProperty('preference-applied');
   });
@@ -143,7 +126,7 @@ describe('Prefer: respond-async', () => {
 
   test('close-container that waited is answered 204, as it is when it need not wait', async () => {
     await holding();
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
+    await rig.create('d1', synthetic('ignore'));
     await heldUnmap();
     await unpinFromOutside();
     await started(rig.post('devices/d1/open-device', {}, ASYNC));
@@ -203,8 +186,8 @@ describe('GET of an operation', () => {
   });
 
   test('over a connection stays open until the call is done, and ends when the client gives up', async () => {
-    await rig.app.listen({ port: 0, host: '127.0.0.1' });
-    const { port } = rig.app.server.address() as AddressInfo;
+    await rig.listen();
+    const { port } = rig;
     await holding();
     const operation = await heldUnmap();
     const path = `/v1/operations/${operation}?wait=1&timeoutMs=60000`;
@@ -241,7 +224,7 @@ describe('a plain request', () => {
   test('unmap-dma whose callback is held stays open until the callback goes on', async () => {
     await holding();
     let answered = false;
-    const open = unmap(rig, '0x10000', '0x1000').finally(() => {
+    const open = rig.unmap('0x10000', '0x1000').finally(() => {
       answered = true;
     });
     await callsUnderWay(1);
@@ -254,7 +237,7 @@ describe('a plain request', () => {
 
   test('the callback that was let go is the last that is held', async () => {
     await holding('ignore');
-    const open = unmap(rig, '0x10000', '0x1000');
+    const open = rig.unmap('0x10000', '0x1000');
     await callsUnderWay(1);
     await resume();
     expect((await open).body).toMatchObject({ killed: true });
@@ -264,7 +247,7 @@ describe('a plain request', () => {
   test('resume-callbacks where nothing is held lets later callbacks through', async () => {
     await holding();
     await resume();
-    expect(await unmap(rig, '0x10000', '0x1000', ASYNC)).toMatchObject({ status: 200 });
+    expect(await rig.unmap('0x10000', '0x1000', ASYNC)).toMatchObject({ status: 200 });
   });
 });
 
@@ -287,8 +270,8 @@ describe('while a callback is held', () => {
     ['open-container', 'containers', {}],
   ])('%s runs and is answered at once', async (_name, path, body) => {
     await holding();
-    await ok(map(rig, '0x40000', '0x1000'));
-    await mdevIn(rig, 'c0', 'silent', synthetic('no-callback'));
+    await rig.map('0x40000', '0x1000');
+    await rig.create('silent', synthetic('no-callback'));
     await ok(rig.post('devices', { device: 'loose', driver: synthetic('ignore') }));
     await ok(rig.post('devices/loose/open-group'));
     const operation = await heldUnmap();
@@ -306,11 +289,11 @@ describe('while a callback is held', () => {
   test('calls on another container run, pinned unmaps included', async () => {
     await holding();
     await ok(rig.post('containers', { container: 'c1' }));
-    await mdevIn(rig, 'c1', 'd1', synthetic('unpin-range'), 'type1v2');
+    await rig.create('d1', synthetic('unpin-range'), { container: 'c1', type: 'type1v2' });
     await ok(rig.post('devices/d1/open-device'));
     await heldUnmap();
-    await ok(map(rig, '0x10000', '0x1000', 'c1'));
-    await ok(pin(rig, '0x10000', 'd1'));
+    await rig.map('0x10000', '0x1000', { container: 'c1' });
+    await rig.pin('0x10000', 'd1');
     const answer = await rig.post('containers/c1/unmap-dma', { iova: '0x10000', size: '0x1000' }, ASYNC);
     expect(answer).toMatchObject({ status: 200, body: { size: '0x1000' } });
   });
@@ -320,7 +303,7 @@ describe('while a callback is held', () => {
     const operation = await heldUnmap();
     await ok(rig.post('devices', { device: 'd1', driver: synthetic('no-callback') }));
     await ok(rig.post('containers/c0/attach', { device: 'd1' }));
-    await ok(pin(rig, '0x10000', 'd1'));
+    await rig.pin('0x10000', 'd1');
     await resume();
     // d0 gives back its pin; that of d1, which is never called, keeps the page until the BUG_ON.
     const answer = await answerOf(operation);
@@ -335,12 +318,12 @@ describe('while a callback is held', () => {
   });
 
   test('a map-dma that bisects the range makes the unmap-dma succeed with what it had removed', async () => {
-    await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-    await ok(map(rig, '0x1000', '0x1000'));
-    await ok(map(rig, '0x2000', '0x1000'));
-    await ok(pin(rig, '0x2000'));
+    await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+    await rig.map('0x1000', '0x1000');
+    await rig.map('0x2000', '0x1000');
+    await rig.pin('0x2000');
     const operation = await heldUnmap('0x1000', '0x3000');
-    await ok(map(rig, '0x3000', '0x2000'));
+    await rig.map('0x3000', '0x2000');
     await resume();
     expect(await answerOf(operation)).toMatchObject({
       status: 200,
@@ -353,17 +336,17 @@ describe('while a callback is held', () => {
 
 describe('a lock cycle', () => {
   /** What closes the cycle: the operation that waits, and how its splat names it. */
-  const cycles: [string, () => Promise<void>, () => Promise<Answer>, object][] = [
+  const cycles: [string, () => Promise<unknown>, () => Promise<Answer>, object][] = [
     [
       'open-device of a device with dma_unmap',
-      () => mdevIn(rig, 'c0', 'd1', synthetic('ignore')),
+      () => rig.create('d1', synthetic('ignore')),
       () => rig.post('devices/d1/open-device', {}, ASYNC),
       { call: 'open-device', device: 'd1' },
     ],
     [
       'close-device for the last time of a device with dma_unmap',
       async () => {
-        await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
+        await rig.create('d1', synthetic('ignore'));
         await ok(rig.post('devices/d1/open-device'));
       },
       () => rig.post('devices/d1/close-device', {}, ASYNC),
@@ -372,10 +355,10 @@ describe('a lock cycle', () => {
     [
       'unmap-dma that meets a mapping with pins',
       async () => {
-        await ok(map(rig, '0x20000', '0x1000'));
-        await ok(pin(rig, '0x20000'));
+        await rig.map('0x20000', '0x1000');
+        await rig.pin('0x20000');
       },
-      () => unmap(rig, '0x20000', '0x1000', ASYNC),
+      () => rig.unmap('0x20000', '0x1000', ASYNC),
       { call: 'unmap-dma' },
     ],
   ];
@@ -423,21 +406,21 @@ describe('a lock cycle', () => {
       await started(close());
       await resume();
       const { splat } = (await answerOf(first))!.body;
-      const answer = await map(rig, '0x90000', '0x1000');
+      const answer = await rig.tryMap('0x90000', '0x1000');
       expectProblem(answer, { status: 423, slug: 'container-wedged' });
       expect(answer.body.splat).toEqual(splat);
       expect((await rig.get('containers/c0')).body.wedged).toEqual(splat);
       await ok(rig.post('containers', { container: 'c1' }));
       await ok(rig.post('devices', { device: 'd9', driver: synthetic('ignore') }));
       await ok(rig.post('containers/c1/attach', { device: 'd9' }));
-      await ok(map(rig, '0x90000', '0x1000', 'c1'));
+      await rig.map('0x90000', '0x1000', { container: 'c1' });
     });
   }
 
   test('open requests are answered with EDEADLK as well', async () => {
     await holding();
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
-    const first = unmap(rig, '0x10000', '0x1000');
+    await rig.create('d1', synthetic('ignore'));
+    const first = rig.unmap('0x10000', '0x1000');
     await callsUnderWay(1);
     const second = rig.post('devices/d1/open-device');
     await callsUnderWay(2);
@@ -449,7 +432,7 @@ describe('a lock cycle', () => {
 
   test('a call that waits behind the cycle is answered 423 at once', async () => {
     await holding();
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
+    await rig.create('d1', synthetic('ignore'));
     const first = await heldUnmap();
     await started(rig.post('devices/d1/open-device', {}, ASYNC));
     const behind = await started(rig.post('containers/c0/dirty-start', {}, ASYNC));
@@ -461,7 +444,7 @@ describe('a lock cycle', () => {
 
   test('group-status of the device whose open hangs is answered 423, of the other 200', async () => {
     await holding();
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
+    await rig.create('d1', synthetic('ignore'));
     await heldUnmap();
     await started(rig.post('devices/d1/open-device', {}, ASYNC));
     await resume();
@@ -474,14 +457,14 @@ describe('waiting without a cycle', () => {
   test.each([
     ['open-device', () => rig.post('devices/d1/open-device', {}, ASYNC), 1],
     ['close-device', () => rig.post('devices/d2/close-device', {}, ASYNC), 0],
-    ['unmap-dma', () => unmap(rig, '0x20000', '0x1000', ASYNC), null],
+    ['unmap-dma', () => rig.unmap('0x20000', '0x1000', ASYNC), null],
   ])('%s waits for the round and ends well when the callback does not unpin', async (call, wait, open) => {
     await holding();
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
-    await mdevIn(rig, 'c0', 'd2', synthetic('unpin-range'));
+    await rig.create('d1', synthetic('ignore'));
+    await rig.create('d2', synthetic('unpin-range'));
     await ok(rig.post('devices/d2/open-device'));
-    await ok(map(rig, '0x20000', '0x1000'));
-    await ok(pin(rig, '0x20000', 'd2'));
+    await rig.map('0x20000', '0x1000');
+    await rig.pin('0x20000', 'd2');
     const first = await heldUnmap();
     await unpinFromOutside();
     const second = await started(wait());
@@ -498,7 +481,7 @@ describe('waiting without a cycle', () => {
 
   test('a device opened during the round is not called in it', async () => {
     await holding();
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
+    await rig.create('d1', synthetic('ignore'));
     const first = await heldUnmap();
     await unpinFromOutside();
     await started(rig.post('devices/d1/open-device', {}, ASYNC));
@@ -510,7 +493,7 @@ describe('waiting without a cycle', () => {
 
   test('calls that wait for the lock run in the order in which they came', async () => {
     await holding();
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
+    await rig.create('d1', synthetic('ignore'));
     const first = await heldUnmap();
     await unpinFromOutside();
     const { seq } = (await rig.request('GET', '/v1')).body;
@@ -535,31 +518,29 @@ describe('waiting without a cycle', () => {
 
 describe('limits and ends', () => {
   test('a call beyond the number that may be under way is answered 429 and does nothing', async () => {
-    await rig.app.close();
-    rig = await startRig({ logLevel: 'silent', maxPendingCalls: 2 });
+    await rig.start({ maxPendingCalls: 2 });
     await holding();
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
+    await rig.create('d1', synthetic('ignore'));
     await heldUnmap();
     await started(rig.post('devices/d1/open-device', {}, ASYNC));
-    const before = await stateOf(rig);
-    expectProblem(await map(rig, '0x90000', '0x1000'), { status: 429, slug: 'too-many', detail: ['2'] });
-    expect(await stateOf(rig)).toEqual(before);
+    const before = await rig.state();
+    expectProblem(await rig.tryMap('0x90000', '0x1000'), { status: 429, slug: 'too-many', detail: ['2'] });
+    expect(await rig.state()).toEqual(before);
   });
 
   test('resume-callbacks is not refused when as many calls are under way as may be', async () => {
-    await rig.app.close();
-    rig = await startRig({ logLevel: 'silent', maxPendingCalls: 1 });
+    await rig.start({ maxPendingCalls: 1 });
     await holding();
     const operation = await heldUnmap();
-    expectProblem(await map(rig, '0x90000', '0x1000'), { status: 429 });
+    expectProblem(await rig.tryMap('0x90000', '0x1000'), { status: 429 });
     await resume();
     expect(await answerOf(operation)).toMatchObject({ status: 200 });
   });
 
   test('reset answers the request that was open, and its operation is gone', async () => {
     await holding();
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
-    const open = unmap(rig, '0x10000', '0x1000');
+    await rig.create('d1', synthetic('ignore'));
+    const open = rig.unmap('0x10000', '0x1000');
     await callsUnderWay(1);
     const { operation } = await started(rig.post('devices/d1/open-device', {}, ASYNC));
     const waiting = rig.get(`operations/${operation}?wait=1&timeoutMs=60000`);
@@ -594,9 +575,9 @@ describe('limits and ends', () => {
 
   test('close of the service answers the request that was open', async () => {
     await holding();
-    const open = unmap(rig, '0x10000', '0x1000');
+    const open = rig.unmap('0x10000', '0x1000');
     await callsUnderWay(1);
-    await rig.app.close();
+    await rig.close();
     expectProblem(await open, { status: 503, slug: 'abandoned', detail: ['stopped'] });
   });
 });

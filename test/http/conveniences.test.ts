@@ -1,16 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
 import { generationOf } from '../../src/kernel/generations/index.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { replay } from '../../src/replay/replay.ts';
 import { newHost } from '../harness/host.ts';
-import { ok, type Rig, startRig, synthetic } from '../harness/http-rig.ts';
+import { ok, useRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 const CREATE: CallObject[] = [
   { call: 'open-container', container: 'c0' },

@@ -1,14 +1,12 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { startService, type TestService } from '../harness/service.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { useRig } from '../harness/http-rig.ts';
 
-let rig: TestService;
+const rig = useRig();
 beforeEach(async () => {
-  rig = await startService();
   for (const container of ['c0', 'c1']) await rig.http('POST', '/v1/containers', { container });
   await rig.http('POST', '/v1/devices', { driver: { type: 'synthetic', onDmaUnmap: 'ignore' } });
   await rig.http('POST', '/v1/containers/c0/attach', { device: 'd0' });
 });
-afterEach(() => rig.app.close());
 
 test('detach from a container the device is not in is refused, and detaches nothing', async () => {
   const { status, body } = await rig.http('POST', '/v1/containers/c1/detach', { device: 'd0' });

@@ -1,11 +1,7 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { startService, type TestService } from '../harness/service.ts';
+import { expect, test } from 'vitest';
+import { useRig } from '../harness/http-rig.ts';
 
-let rig: TestService;
-beforeEach(async () => {
-  rig = await startService();
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 /** A driver that unpins only the first page, on one kernel: warnings of an unpin, then the BUG. */
 async function story(kernel: string): Promise<string[]> {

@@ -1,13 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { EventStream, NDJSON } from '../../src/host/event-stream.ts';
 import { Journal } from '../../src/host/journal.ts';
-import { startService, type TestService } from '../harness/service.ts';
+import { useRig } from '../harness/http-rig.ts';
 
-let rig: TestService;
-beforeEach(async () => {
-  rig = await startService();
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 const open = (container: string) => rig.http('POST', '/v1/containers', { container });
 
@@ -91,7 +87,7 @@ test('open streams end when the service closes', async () => {
   const stream = lines('application/x-ndjson');
   const last = next(stream);
   await new Promise((resolve) => setImmediate(resolve));
-  await rig.app.close();
+  await rig.close();
   expect(await last).toEqual({ kind: 'end', reason: 'the service was stopped' });
 });
 

@@ -1,11 +1,9 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { ASYNC, expectProblem, ok, type Rig, startRig, synthetic } from '../harness/http-rig.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { ASYNC, ok, useOneRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-});
-afterAll(() => rig.app.close());
+const rig = useOneRig();
 beforeEach(() => ok(rig.post('reset')));
 
 const IGNORES = { drivers: [synthetic('ignore')], pages: 1 };

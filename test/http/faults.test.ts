@@ -1,15 +1,13 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import type { Scenario } from '../../src/replay/scenario.ts';
-import { startService, type TestService } from '../harness/service.ts';
+import { useRig } from '../harness/http-rig.ts';
 
-let rig: TestService;
+const rig = useRig();
 beforeEach(async () => {
-  rig = await startService();
   await rig.http('POST', '/v1/containers', {});
   await rig.http('POST', '/v1/devices', { driver: { type: 'synthetic', onDmaUnmap: 'unpin-range' } });
   await rig.http('POST', '/v1/containers/c0/attach', { device: 'd0' });
 });
-afterEach(() => rig.app.close());
 
 const fault = (rule: object) => rig.http('POST', '/v1/faults', rule);
 const map = (page: number) =>
@@ -73,7 +71,7 @@ test('a delayed call is answered 503 when the rig is reset', async () => {
 test.each([
   ['the rig is reset', () => rig.http('POST', '/v1/reset')],
   ['the rig is deleted', () => rig.http('DELETE', '/v1/rigs/default')],
-  ['the service stops', () => rig.app.close()],
+  ['the service stops', () => rig.close()],
 ])(
   'a delayed call whose caller does not wait is abandoned when %s, and no promise is left',
   async (_when, end) => {

@@ -1,16 +1,16 @@
 import type { InjectOptions } from 'fastify';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Config } from '../../src/config.ts';
-import { startService, type TestService } from '../harness/service.ts';
+import { type HttpRig, startRig } from '../harness/http-rig.ts';
 
-let running: TestService | null = null;
+let running: HttpRig | null = null;
 afterEach(async () => {
   await running?.app.close();
   running = null;
 });
 
 async function ask(config: Partial<Config>, options: InjectOptions) {
-  running ??= await startService({ logLevel: 'silent', ...config });
+  running ??= await startRig({ ...config });
   const { statusCode, headers, body } = await running.app.inject(options);
   return { status: statusCode, headers, body: body === '' ? {} : JSON.parse(body) };
 }

@@ -1,22 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  ASYNC,
-  containerWith,
-  expectProblem,
-  map,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { expect, test } from 'vitest';
+import { ASYNC, ok, useOneRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-});
-afterAll(() => rig.app.close());
+const rig = useOneRig();
 
 test.each([
   ['GET', '/health', 200],
@@ -62,10 +49,10 @@ test('waiting in vain says for how long, also where more was asked than there is
 
 test('an operation that is not done in time says for how long it was waited for', async () => {
   await ok(rig.post('reset'));
-  await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-  await ok(map(rig, '0x10000', '0x1000'));
-  await ok(pin(rig, '0x10000'));
-  const { operation } = await ok(unmap(rig, '0x10000', '0x1000', ASYNC));
+  await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+  await rig.map('0x10000', '0x1000');
+  await rig.pin('0x10000');
+  const { operation } = await ok(rig.unmap('0x10000', '0x1000', ASYNC));
   const url = `operations/${operation}?wait=1&timeoutMs=20`;
   expect(await ok(rig.get(url))).toMatchObject({ operation, done: false, timedOut: true, timeoutMs: 20 });
   await ok(rig.post('devices/d0/resume-callbacks'));

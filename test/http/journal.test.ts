@@ -1,18 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  ASYNC,
-  containerWith,
-  expectProblem,
-  hitBug,
-  map,
-  mdevIn,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { describe, expect, test } from 'vitest';
+import { ASYNC, ok, startRig, useRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
 interface Event {
   seq: number;
@@ -24,11 +13,7 @@ interface Event {
   [field: string]: unknown;
 }
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 const page = (query = '') => ok(rig.get(`events${query}`));
 const events = async (query = ''): Promise<Event[]> => (await page(query)).events;
@@ -36,15 +21,15 @@ const seqNow = async (): Promise<number> => (await rig.request('GET', '/v1')).bo
 
 describe('entries', () => {
   test('are numbered from 1 without a gap', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await hitBug(rig);
+    await rig.container(synthetic('ignore'));
+    await rig.bug();
     const seqs = (await events()).map(({ seq }) => seq);
     expect(seqs).toEqual(seqs.map((_, index) => index + 1));
     expect(await seqNow()).toBe(seqs.length);
   });
 
   test('a call is one entry with its call object and request, its answer another that names it', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     const since = await seqNow();
     const args = { iova: '0x10000', vaddr: 0, size: '0x01000', flags: ['read'] };
     await ok(rig.post('containers/c0/map-dma', args, { 'x-request-id': 'map-1' }));
@@ -69,7 +54,7 @@ describe('entries', () => {
   });
 
   test('a refusal of the kernel is an answer with its errno', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     const since = await seqNow();
     await rig.post('devices/d0/pin-pages', { iova: 0, npage: 513, prot: 0 });
     expect((await events(`?since=${since}`))[1]).toMatchObject({
@@ -82,7 +67,7 @@ describe('entries', () => {
   });
 
   test('a refusal before the kernel leaves no entry', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     const since = await seqNow();
     expectProblem(await rig.post('containers/c0/map-dma', {}), { status: 400 });
     expectProblem(await rig.post('containers/c9/dirty-start'), { status: 404 });
@@ -91,7 +76,7 @@ describe('entries', () => {
   });
 
   test('reading leaves no entry, except the call iommu-info', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     const since = await seqNow();
     for (const path of ['containers', 'containers/c0/pins', 'devices/d0', 'events']) await ok(rig.get(path));
     expect(await seqNow()).toBe(since);
@@ -100,11 +85,11 @@ describe('entries', () => {
   });
 
   test('the BUG_ON: call, eleven invalidations with their attempts, splat, answer, in this order', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
+    await rig.container(synthetic('ignore'));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
     const since = await seqNow();
-    const { splat } = (await unmap(rig, '0x10000', '0x1000')).body;
+    const { splat } = (await rig.unmap('0x10000', '0x1000')).body;
     const all = (await events(`?since=${since}`)).filter(({ kind }) => kind !== 'advisory');
     expect(all.map(({ kind }) => kind)).toEqual([
       'call',
@@ -130,11 +115,11 @@ describe('entries', () => {
   });
 
   test('a held callback is there before the call is answered', async () => {
-    await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
+    await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
     const since = await seqNow();
-    expect((await unmap(rig, '0x10000', '0x1000', ASYNC)).status).toBe(202);
+    expect((await rig.unmap('0x10000', '0x1000', ASYNC)).status).toBe(202);
     expect((await events(`?since=${since}`)).map(({ kind }) => kind)).toEqual(['call', 'invalidation']);
     await ok(rig.post('devices/d0/resume-callbacks'));
     const [resumed] = await events(`?since=${since + 2}`);
@@ -144,7 +129,7 @@ describe('entries', () => {
   });
 
   test('a reset begins a new journal', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     await ok(rig.post('reset'));
     expect(await page()).toEqual({ events: [], truncated: false, next: 0 });
     await ok(rig.post('containers'));
@@ -155,14 +140,14 @@ describe('entries', () => {
 describe('GET /v1/events', () => {
   /** Two containers with a device each, in which something happened. */
   async function traffic(): Promise<void> {
-    await containerWith(rig, synthetic('unpin-range'));
+    await rig.container(synthetic('unpin-range'));
     await ok(rig.post('containers', { container: 'c1' }));
-    await mdevIn(rig, 'c1', 'd1', synthetic('unpin-range'), 'type1v2');
+    await rig.create('d1', synthetic('unpin-range'), { container: 'c1', type: 'type1v2' });
     await ok(rig.post('devices/d1/open-device'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(map(rig, '0x20000', '0x1000', 'c1'));
-    await ok(pin(rig, '0x10000'));
-    await ok(unmap(rig, '0x10000', '0x1000'));
+    await rig.map('0x10000', '0x1000');
+    await rig.map('0x20000', '0x1000', { container: 'c1' });
+    await rig.pin('0x10000');
+    await ok(rig.unmap('0x10000', '0x1000'));
     await ok(rig.post('devices/d1/unpin-pages', { iova: 0, npage: 0 }));
   }
 
@@ -217,7 +202,7 @@ describe('GET /v1/events', () => {
   });
 
   test('entries beyond the number kept are gone, and the page says so', async () => {
-    const small = await startRig({ logLevel: 'silent', maxJournal: 5 });
+    const small = await startRig({ maxJournal: 5 });
     try {
       for (let i = 0; i < 4; i++) await ok(small.post('containers'));
       const all = await ok(small.get('events'));
@@ -227,7 +212,7 @@ describe('GET /v1/events', () => {
       expect((await ok(small.get('events?since=2'))).truncated).toBe(true);
       expect((await ok(small.get('events?since=6'))).events.map((event: Event) => event.seq)).toEqual([7, 8]);
     } finally {
-      await small.app.close();
+      await small.close();
     }
   });
 

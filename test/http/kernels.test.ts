@@ -1,15 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { compareTraces } from '../../src/cli/compare.ts';
 import { runUnmodified } from '../../src/cli/run.ts';
 import { ALL_GENERATIONS, UNRECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
-import { type Rig, startRig } from '../harness/http-rig.ts';
+import { useRig } from '../harness/http-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig();
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 const TRACE = JSON.parse(readFileSync('examples/traces/nesting.json', 'utf8'));
 

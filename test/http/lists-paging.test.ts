@@ -1,33 +1,24 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  containerWith,
-  expectProblem,
-  map,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-} from '../harness/http-rig.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ok, startRig, useOneRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
 const COUNT = 7;
 const PIN_COUNT = 5;
 
-let rig: Rig;
+const rig = useOneRig();
 /** Seven of everything: processes p0 to p6, containers c0 to c6, devices d0 to d6, and mappings in c0. */
 beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-  await containerWith(rig, synthetic('unpin-range'));
+  await rig.container(synthetic('unpin-range'));
   for (let i = 1; i < COUNT; i++) {
     await ok(rig.post('processes'));
     await ok(rig.post('containers', { container: `c${i}` }));
     await ok(rig.post('devices', { device: `d${i}`, driver: synthetic('ignore') }));
   }
   // Mapped from high to low: lists go by IOVA.
-  for (let i = COUNT; i > 0; i--) await ok(map(rig, `0x${i}0000`, '0x2000'));
-  for (let i = PIN_COUNT; i > 0; i--) await ok(pin(rig, `0x${i}0000`));
+  for (let i = COUNT; i > 0; i--) await rig.map(`0x${i}0000`, '0x2000');
+  for (let i = PIN_COUNT; i > 0; i--) await rig.pin(`0x${i}0000`);
 });
-afterAll(() => rig.app.close());
 
 const numbered = (letter: string) => Array.from({ length: COUNT }, (_, i) => `${letter}${i}`);
 
@@ -85,9 +76,9 @@ describe.each(LISTS)('GET %s', (path, name, key, wanted) => {
 
 describe('items', () => {
   test('a page never has more than 1000, whatever limit says', async () => {
-    const big = await startRig({ logLevel: 'silent' });
+    const big = await startRig();
     try {
-      await containerWith(big, synthetic('ignore'));
+      await big.container(synthetic('ignore'));
       await ok(big.post('containers/c0/map-dma', { iova: 0, vaddr: 0, size: '0x800000', flags: 3 }));
       for (const iova of ['0x0', '0x200000', '0x400000']) {
         await ok(big.post('devices/d0/pin-pages', { iova, npage: 512, prot: 3 }));
@@ -98,7 +89,7 @@ describe('items', () => {
       expect(rest.pins).toHaveLength(536);
       expect(rest).not.toHaveProperty('next');
     } finally {
-      await big.app.close();
+      await big.close();
     }
   });
 
@@ -116,7 +107,7 @@ describe('items', () => {
   });
 
   test('a pin has its exact IOVA, its frame as pin-pages answered it, and its holders', async () => {
-    const again = await ok(pin(rig, '0x10000'));
+    const again = await rig.pin('0x10000');
     const [first] = (await ok(rig.get('containers/c0/pins?limit=1'))).pins;
     expect(first).toEqual({
       iova: '0x10000',

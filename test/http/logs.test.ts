@@ -1,32 +1,12 @@
-import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { buildApp } from '../../src/app.ts';
-import { type Config, DEFAULT_CONFIG } from '../../src/config.ts';
-import { Service } from '../../src/service.ts';
-import {
-  ASYNC,
-  containerWith,
-  hitBug,
-  map,
-  mdevIn,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
-import { injected, type LogLine } from '../harness/service.ts';
+import { describe, expect, test } from 'vitest';
+import { ASYNC, type HttpRig, type LogLine, ok, startRig, useRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
 const DEBUG = 20;
 const WARN = 40;
 const FATAL = 60;
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig({ logLevel: 'debug' });
-});
-afterEach(() => rig.app.close());
+const rig = useRig({ logLevel: 'debug' });
 
 /** Lines about what the kernel printed. */
 const kernelLines = (lines: readonly LogLine[] = rig.lines) =>
@@ -51,7 +31,7 @@ const UNPIN_NOTHING = { iova: '0x50000', npage: 2 };
 
 describe('the line of', () => {
   test('a WARN_ON is at warn and has every field', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     const headers = { 'x-request-id': 'unpin-1' };
     await ok(rig.post('devices/d0/unpin-pages', UNPIN_NOTHING, headers));
     const line = kernelLine();
@@ -76,7 +56,7 @@ describe('the line of', () => {
   });
 
   test('a WARN_ON begins as on a console', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     const { log } = await ok(rig.post('devices/d0/unpin-pages', UNPIN_NOTHING));
     const place = `${TYPE1}:${log[0].line} vfio_iommu_type1_unpin_pages`;
     expect(kernelLine().msg).toMatch(/^WARNING: CPU: \d+ PID: \d+ at /);
@@ -84,9 +64,9 @@ describe('the line of', () => {
   });
 
   test('a WARN_ON about a mapping whose pins leak names mapping and pins', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x2000'));
-    await ok(pin(rig, '0x11000'));
+    await rig.container(synthetic('ignore'));
+    await rig.map('0x10000', '0x2000');
+    await rig.pin('0x11000');
     await ok(rig.post('devices/d0/close-device'));
     await ok(rig.post('devices/d0/unset-container'));
     expect(kernelLine()).toMatchObject({
@@ -103,9 +83,9 @@ describe('the line of', () => {
 
   test('a WARN_ON_ONCE is written once, and again after a reset', async () => {
     const provoke = async () => {
-      await containerWith(rig, synthetic('ignore'));
+      await rig.container(synthetic('ignore'));
       await ok(rig.post('devices/d0/close-device'));
-      for (let i = 0; i < 2; i++) expect((await pin(rig, '0x10000')).status).toBe(422);
+      for (let i = 0; i < 2; i++) expect((await rig.tryPin('0x10000')).status).toBe(422);
     };
     await provoke();
     expect(kernelLine()).toMatchObject({ level: WARN, kernel: { kind: 'WARN_ON_ONCE' }, device: 'd0' });
@@ -115,12 +95,12 @@ describe('the line of', () => {
   });
 
   test('a BUG_ON is at fatal and has every field', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x4000'));
-    await ok(pin(rig, '0x11000'));
-    await ok(pin(rig, '0x11000'));
-    await ok(pin(rig, '0x13000'));
-    await unmap(rig, '0x10000', '0x4000', { 'x-request-id': 'unmap-1' });
+    await rig.container(synthetic('ignore'));
+    await rig.map('0x10000', '0x4000');
+    await rig.pin('0x11000');
+    await rig.pin('0x11000');
+    await rig.pin('0x13000');
+    await rig.unmap('0x10000', '0x4000', { 'x-request-id': 'unmap-1' });
     expect(kernelLine()).toMatchObject({
       level: FATAL,
       kernel: {
@@ -147,21 +127,21 @@ describe('the line of', () => {
   });
 
   test('a BUG_ON is the kernel’s own first line', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    const { splat } = (await hitBug(rig)).body;
+    await rig.container(synthetic('ignore'));
+    const { splat } = (await rig.bug()).body;
     expect(kernelLine().msg).toBe(`kernel BUG at ${TYPE1}:${splat.line}!`);
   });
 
   test('a BUG_ON names each holder of a page, also one that was removed', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await mdevIn(rig, 'c0', 'gone', synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
+    await rig.create('gone', synthetic('ignore'));
     await ok(rig.post('devices/gone/open-device'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
-    await ok(pin(rig, '0x10000', 'gone'));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
+    await rig.pin('0x10000', 'gone');
     await ok(rig.post('devices/gone/close-device'));
     await ok(rig.del('devices/gone'));
-    await unmap(rig, '0x10000', '0x1000');
+    await rig.unmap('0x10000', '0x1000');
     const [left] = kernelLine().pins as { devices: { device: string; count: number }[] }[];
     expect(left!.devices.toSorted((a, b) => a.device.localeCompare(b.device))).toEqual([
       { device: 'd0', count: 1 },
@@ -170,11 +150,11 @@ describe('the line of', () => {
   });
 
   test('a DEADLOCK is one line at fatal, with every call of the cycle and its locks', async () => {
-    await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
-    await unmap(rig, '0x10000', '0x1000', { ...ASYNC, 'x-request-id': 'unmap-1' });
+    await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+    await rig.create('d1', synthetic('ignore'));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
+    await rig.unmap('0x10000', '0x1000', { ...ASYNC, 'x-request-id': 'unmap-1' });
     await rig.post('devices/d1/open-device', {}, { ...ASYNC, 'x-request-id': 'open-1' });
     await ok(rig.post('devices/d0/resume-callbacks'));
     const lines = kernelLines();
@@ -202,11 +182,11 @@ describe('the line of', () => {
   });
 
   test('a pr_warn is at warn and is its text', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     await ok(rig.post('processes/p0/set-memlock', { bytes: 4096 }));
-    await ok(map(rig, '0x10000', '0x2000'));
-    await ok(pin(rig, '0x10000'));
-    const { log } = (await pin(rig, '0x11000')).body;
+    await rig.map('0x10000', '0x2000');
+    await rig.pin('0x10000');
+    const { log } = (await rig.tryPin('0x11000')).body;
     const text = 'vfio_pin_page_external: Task COMM (PID) RLIMIT_MEMLOCK (4096) exceeded';
     expect(log).toEqual([{ kind: 'PR_WARN', text }]);
     expect(kernelLine()).toMatchObject({
@@ -246,71 +226,71 @@ describe('requests', () => {
   test('are not written at info', async () => {
     const quiet = await startRig({ logLevel: 'info' });
     await ok(quiet.get('containers'));
-    await quiet.app.close();
+    await quiet.close();
     expect(quiet.lines.filter((line) => 'url' in line)).toEqual([]);
   });
 });
 
 describe('panic policy', () => {
-  const warn = (at: Rig) => ok(at.post('devices/d0/unpin-pages', UNPIN_NOTHING));
+  const warn = (at: HttpRig) => ok(at.post('devices/d0/unpin-pages', UNPIN_NOTHING));
 
   test.each([
     ['panicOnWarn', warn, 'panic_on_warn set'],
-    ['panicOnOops', hitBug, 'Fatal exception'],
+    ['panicOnOops', (at: HttpRig) => at.bug(), 'Fatal exception'],
   ] as const)('%s by set-parameters panics where the operator allows it', async (name, provoke, reason) => {
-    const allowed = await startRig({ logLevel: 'silent', allowPanic: true });
+    const allowed = await startRig({ allowPanic: true });
     try {
-      await containerWith(allowed, synthetic('ignore'));
+      await allowed.container(synthetic('ignore'));
       await ok(allowed.post('set-parameters', { [name]: true }));
       await provoke(allowed);
       expect(allowed.panics).toEqual([reason]);
     } finally {
-      await allowed.app.close();
+      await allowed.close();
     }
   });
 
   test.each([
     ['panicOnWarn', warn],
-    ['panicOnOops', hitBug],
+    ['panicOnOops', (at: HttpRig) => at.bug()],
   ] as const)('%s by configuration panics, also after set-parameters and a reset', async (name, provoke) => {
-    const strict = await startRig({ logLevel: 'silent', [name]: true });
+    const strict = await startRig({ [name]: true });
     try {
       await ok(strict.post('set-parameters', { [name]: false }));
-      await containerWith(strict, synthetic('ignore'));
+      await strict.container(synthetic('ignore'));
       await provoke(strict);
       expect(strict.panics).toEqual([]);
       await ok(strict.post('reset'));
       expect((await strict.request('GET', '/v1')).body.parameters[name]).toBe(true);
-      await containerWith(strict, synthetic('ignore'));
+      await strict.container(synthetic('ignore'));
       await provoke(strict);
       expect(strict.panics).toHaveLength(1);
     } finally {
-      await strict.app.close();
+      await strict.close();
     }
   });
 
   test('neither is set unless somebody says so', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     await warn(rig);
-    await hitBug(rig);
+    await rig.bug();
     expect(rig.panics).toEqual([]);
   });
 
   test('panicOnOops does not panic at a WARN_ON, nor panicOnWarn at the BUG_ON', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     await ok(rig.post('set-parameters', { panicOnOops: true }));
     await warn(rig);
     await ok(rig.post('set-parameters', { panicOnOops: false, panicOnWarn: true }));
-    await hitBug(rig);
+    await rig.bug();
     expect(rig.panics).toEqual([]);
   });
 
   test('panicOnWarn does not panic at a pr_warn', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     await ok(rig.post('set-parameters', { panicOnWarn: true }));
     await ok(rig.post('processes/p0/set-memlock', { bytes: 0 }));
-    await ok(map(rig, '0x10000', '0x1000'));
-    expect((await pin(rig, '0x10000')).body.log).toHaveLength(1);
+    await rig.map('0x10000', '0x1000');
+    expect((await rig.tryPin('0x10000')).body.log).toHaveLength(1);
     expect(rig.panics).toEqual([]);
   });
 
@@ -325,26 +305,12 @@ describe('panic policy', () => {
   });
 
   test('the hook is called after the splat’s line and the panic’s', async () => {
-    const lines: LogLine[] = [];
     let before: string[] = [];
-    const config: Config = { ...DEFAULT_CONFIG, panicOnOops: true };
-    const log = pino({}, { write: (line) => void lines.push(JSON.parse(line) as LogLine) });
-    const service = new Service(config, {
-      log,
-      panic: () => {
-        before = lines.filter(({ level }) => level === FATAL).map(({ msg }) => msg);
-      },
+    await rig.start({ logLevel: 'info', panicOnOops: true }, () => {
+      before = rig.lines.filter(({ level }) => level === FATAL).map(({ msg }) => msg);
     });
-    const app = await buildApp(service, log);
-    const http = injected(app);
-    const post = (path: string, body: object) => http('POST', `/v1/${path}`, body);
-    await post('containers', { container: 'c0' });
-    await post('devices', { device: 'd0', driver: synthetic('ignore') });
-    await post('containers/c0/attach', { device: 'd0' });
-    await post('containers/c0/map-dma', { iova: 0, vaddr: 0, size: 4096, flags: 3 });
-    await post('devices/d0/pin-pages', { iova: 0, npage: 1, prot: 3 });
-    await post('containers/c0/unmap-dma', { iova: 0, size: 4096 });
-    await app.close();
+    await rig.container(synthetic('ignore'));
+    await rig.bug();
     expect(before).toEqual([
       expect.stringMatching(/^kernel BUG at /),
       'Kernel panic - not syncing: Fatal exception',

@@ -1,11 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { containerWith, expectProblem, map, ok, type Rig, startRig, synthetic } from '../harness/http-rig.ts';
+import { expect, test } from 'vitest';
+import { ok, useOneRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-});
-afterAll(() => rig.app.close());
+const rig = useOneRig();
 
 const json = { 'content-type': 'application/json' };
 const post = (path: string, text: string) => rig.request('POST', `/v1/${path}`, text, json);
@@ -48,8 +46,8 @@ test('a long body that is no JSON, or has a field too many, is refused in words'
 });
 
 test('a long snapshot is put in turns, others are answered meanwhile, and what is wrong far within it is named', async () => {
-  await containerWith(rig, synthetic('unpin-range'));
-  for (let i = 0; i < 1000; i++) await ok(map(rig, `0x${(i * 0x200000).toString(16)}`, '0x200000'));
+  await rig.container(synthetic('unpin-range'));
+  for (let i = 0; i < 1000; i++) await rig.map(`0x${(i * 0x200000).toString(16)}`, '0x200000');
   for (let i = 0; i < 20; i++) {
     await ok(
       rig.post('devices/d0/pin-pages', { iova: `0x${(i * 0x200000).toString(16)}`, npage: 512, prot: 3 }),

@@ -1,16 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { CALL_NAMES, callEntry, restOf } from '../../schemas/calls.ts';
-import { type Answer, ok, type Rig, startRig } from '../harness/http-rig.ts';
+import { type Answer, ok, useOneRig } from '../harness/http-rig.ts';
 
 type Json = Answer['body'];
 
-let rig: Rig;
+const rig = useOneRig();
 let document: Json;
 beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent' });
   document = await ok(rig.request('GET', '/openapi.json'));
 });
-afterAll(() => rig.app.close());
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options'];
 const CALLS = CALL_NAMES;

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, expect, test } from 'vitest';
-import { ok, type Rig, startRig } from '../harness/http-rig.ts';
+import { expect, test } from 'vitest';
+import { ok, useRig } from '../harness/http-rig.ts';
 
-let rig: Rig;
-afterEach(() => rig.app.close());
+const rig = useRig({ processMemory: 'real' });
 
 /** The first area of this very process with these permissions, as maps shows them: its first and last page. */
 function area(permissions: string): { start: string; last: string } {
@@ -19,7 +18,6 @@ const NOWHERE = '0x1000';
 
 /** A container with an IOMMU-backed device, of a process that has this process's memory. */
 async function withContainer(): Promise<void> {
-  rig = await startRig({ processMemory: 'real' });
   expect(await ok(rig.post('processes', { pid: process.pid }))).toEqual({ process: 'p1' });
   await ok(rig.post('containers', { process: 'p1' }));
   await ok(rig.post('devices', { kind: 'vfio-pci' }));
@@ -30,7 +28,7 @@ const map = (vaddr: string, flags: string[]) =>
   rig.post('containers/c0/map-dma', { iova: '0x0', vaddr, size: '0x1000', flags });
 
 test('where memory is emulated a pid is refused, and says how it would not be', async () => {
-  rig = await startRig();
+  await rig.start();
   const { status, body } = await rig.post('processes', { pid: process.pid });
   expect([status, body.type]).toEqual([403, 'urn:vfio-host:problem:no-real-memory']);
   expect(body.detail).toContain('PROCESS_MEMORY=real');
@@ -38,7 +36,6 @@ test('where memory is emulated a pid is refused, and says how it would not be', 
 });
 
 test('a process that is not there is ESRCH, and uses up no id', async () => {
-  rig = await startRig({ processMemory: 'real' });
   expect((await rig.post('processes', { pid: 4_194_304 })).body.errno).toBe('ESRCH');
   expect(await ok(rig.post('processes', {}))).toEqual({ process: 'p1' });
   expect((await rig.request('GET', '/v1')).body.processMemory).toBe('real');

@@ -1,21 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import {
-  containerWith,
-  expectProblem,
-  map,
-  ok,
-  type Rig,
-  startRig,
-  stateOf,
-  synthetic,
-} from '../harness/http-rig.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { ok, startRig, useOneRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
 import { recordings } from '../harness/recordings.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-});
-afterAll(() => rig.app.close());
+const rig = useOneRig();
 beforeEach(() => ok(rig.post('reset')));
 
 type Step = { call: string; [field: string]: unknown };
@@ -156,17 +145,17 @@ describe('a scenario', () => {
   });
 
   test('leaves the host of the service as it was, and no entry in its journal', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    const before = await stateOf(rig);
+    await rig.container(synthetic('ignore'));
+    await rig.map('0x10000', '0x1000');
+    const before = await rig.state();
     const events = (await ok(rig.get('events'))).events;
     await ok(replay(scenario()));
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
     expect((await ok(rig.get('events'))).events).toEqual(events);
   });
 
   test('starts from nothing, whatever the host of the service holds', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     await ok(rig.post('set-parameters', { dmaEntryLimit: 0 }));
     expect((await ok(replay(scenario()))).differences).toEqual([]);
     expect((await ok(replay(scenario()))).differences).toEqual([]);
@@ -221,7 +210,7 @@ describe('a scenario that is none', () => {
 });
 
 test.each(['replay', 'compare'])('POST /v1/%s keeps the configured limits', async (endpoint) => {
-  const small = await startRig({ logLevel: 'silent', maxContainers: 1 });
+  const small = await startRig({ maxContainers: 1 });
   try {
     const scenario = { steps: [{ call: 'open-container' }, { call: 'open-container' }] };
     const payload = endpoint === 'replay' ? scenario : { scenario };
@@ -231,7 +220,7 @@ test.each(['replay', 'compare'])('POST /v1/%s keeps the configured limits', asyn
       'step 1: there are 1 containers already, which is the limit',
     ]);
   } finally {
-    await small.app.close();
+    await small.close();
   }
 });
 

@@ -1,16 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Rig } from '../../src/rig/rig.ts';
 import { Rigs } from '../../src/rig/rigs.ts';
 import { newHost } from '../harness/host.ts';
 import { replayOverHttp } from '../harness/http-replay.ts';
+import { useRig } from '../harness/http-rig.ts';
 import { recordings } from '../harness/recordings.ts';
-import { injected, startService, type TestService } from '../harness/service.ts';
 
-let rig: TestService;
-beforeEach(async () => {
-  rig = await startService();
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 const as = (name: string) => ({ 'x-rig': name });
 
@@ -60,8 +56,7 @@ test('a name that is no id is refused, and rigs beyond the limit are', async () 
     400,
     expect.stringContaining('x-rig is "No Rig", but must be a name'),
   ]);
-  await rig.app.close();
-  rig = await startService({ maxRigs: 2 });
+  await rig.start({ maxRigs: 2 });
   expect((await rig.http('POST', '/v1/reset', {}, as('a'))).status).toBe(204);
   expect((await rig.http('POST', '/v1/reset', {}, as('b'))).status).toBe(204);
   expect((await rig.http('POST', '/v1/reset', {}, as('c'))).status).toBe(429);
@@ -160,9 +155,7 @@ describe('idle rigs', () => {
 });
 
 test('two hundred rigs in parallel, each running different recordings at once: all as recorded', async () => {
-  await rig.app.close();
-  rig = await startService({ logLevel: 'silent' });
-  const http = injected(rig.app);
+  const { http } = rig;
   const all = ['5.10', '6.1', '6.12', '7.2'].flatMap((version) =>
     recordings(version)
       .filter(({ file }) => /corner|spec/.test(file))

@@ -1,23 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  ASYNC,
-  containerWith,
-  hitBug,
-  map,
-  mdevIn,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { describe, expect, test } from 'vitest';
+import { ASYNC, ok, useRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig();
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 /** The console, without times. */
 async function console(): Promise<string[]> {
@@ -34,10 +19,10 @@ const PINS = [{ iova: '0x11000', refCount: 1, devices: [{ device: 'd0', count: 1
 
 describe('what a splat was about', () => {
   test('the BUG_ON: answer, journal, later answers and the container have mapping, attempt and pins', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x4000'));
-    await ok(pin(rig, '0x11000'));
-    const { splat, splats, log } = (await unmap(rig, '0x10000', '0x4000')).body;
+    await rig.container(synthetic('ignore'));
+    await rig.map('0x10000', '0x4000');
+    await rig.pin('0x11000');
+    const { splat, splats, log } = (await rig.unmap('0x10000', '0x4000')).body;
     expect(splat).toMatchObject({
       kind: 'BUG_ON',
       iova: '0x10000',
@@ -48,16 +33,16 @@ describe('what a splat was about', () => {
     });
     expect(splats).toEqual([splat]);
     expect(await journalled()).toEqual([splat]);
-    expect((await map(rig, '0x90000', '0x1000')).body.splat).toEqual(splat);
+    expect((await rig.tryMap('0x90000', '0x1000')).body.splat).toEqual(splat);
     expect((await rig.get('containers/c0')).body.wedged).toEqual(splat);
     // The log has what the kernel prints, and no more.
     expect(Object.keys(log[0])).toEqual(['kind', 'function', 'condition', 'file', 'line']);
   });
 
   test('a WARN_ON: answer and journal have mapping and pins', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x2000'));
-    await ok(pin(rig, '0x11000'));
+    await rig.container(synthetic('ignore'));
+    await rig.map('0x10000', '0x2000');
+    await rig.pin('0x11000');
     await ok(rig.post('devices/d0/close-device'));
     const { splats } = await ok(rig.post('devices/d0/unset-container'));
     expect(splats).toMatchObject([
@@ -67,19 +52,19 @@ describe('what a splat was about', () => {
   });
 
   test('a snapshot keeps it', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    const { splat } = (await hitBug(rig)).body;
+    await rig.container(synthetic('ignore'));
+    const { splat } = (await rig.bug()).body;
     const snapshot = await ok(rig.get('snapshot'));
     await ok(rig.request('PUT', '/v1/snapshot', snapshot));
     expect((await rig.get('containers/c0')).body.wedged).toEqual(splat);
   });
 
   test('an answer without a WARN or a BUG has no splats', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     await ok(rig.post('processes/p0/set-memlock', { bytes: 4096 }));
-    await ok(map(rig, '0x10000', '0x2000'));
-    await ok(pin(rig, '0x10000'));
-    const { body } = await pin(rig, '0x11000');
+    await rig.map('0x10000', '0x2000');
+    await rig.pin('0x10000');
+    const { body } = await rig.tryPin('0x11000');
     expect(body.log).toHaveLength(1);
     expect(body).not.toHaveProperty('splats');
   });
@@ -87,11 +72,11 @@ describe('what a splat was about', () => {
 
 describe('who the console says it was', () => {
   test('the two tasks of a deadlock have names and pids of their own', async () => {
-    await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-    await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
-    await unmap(rig, '0x10000', '0x1000', ASYNC);
+    await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+    await rig.create('d1', synthetic('ignore'));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
+    await rig.unmap('0x10000', '0x1000', ASYNC);
     await rig.post('devices/d1/open-device', {}, ASYNC);
     await ok(rig.post('devices/d0/resume-callbacks'));
     const tasks = (await console()).flatMap(
@@ -103,7 +88,7 @@ describe('who the console says it was', () => {
   test('a pr_warn about a limit names the process where the answer has it masked', async () => {
     await ok(rig.post('processes', { process: 'guest' }));
     await ok(rig.post('containers', { container: 'c0', process: 'guest' }));
-    await mdevIn(rig, 'c0', 'd0', synthetic('ignore'));
+    await rig.create('d0', synthetic('ignore'));
     for (const [call, body] of [
       ['containers/c0/set-iommu', { type: 'type1v2' }],
       ['devices/d0/open-device', {}],
@@ -111,8 +96,8 @@ describe('who the console says it was', () => {
     ] as const) {
       await ok(rig.post(call, body));
     }
-    await ok(map(rig, '0x10000', '0x2000'));
-    const { log } = (await pin(rig, '0x10000')).body;
+    await rig.map('0x10000', '0x2000');
+    const { log } = (await rig.tryPin('0x10000')).body;
     expect(log[0].text).toContain('Task COMM (PID) RLIMIT_MEMLOCK (0) exceeded');
     expect(await console()).toContain(
       'vfio_pin_page_external: Task guest (3048) RLIMIT_MEMLOCK (0) exceeded',
@@ -120,15 +105,15 @@ describe('who the console says it was', () => {
   });
 
   test('a warning of VFIO’s core is of the module vfio', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     await ok(rig.post('devices/d0/close-device'));
-    await pin(rig, '0x10000');
+    await rig.tryPin('0x10000');
     expect((await console())[1]).toMatch(/ vfio_assert_device_open\+0x[0-9a-f]+\/0x[0-9a-f]+ \[vfio\]$/);
   });
 
   test('a driver’s warning is of its own module', async () => {
-    await containerWith(rig, { type: 'vfio-ap' });
-    await ok(map(rig, '0x10000', '0x10000'));
+    await rig.container({ type: 'vfio-ap' });
+    await rig.map('0x10000', '0x10000');
     await ok(rig.post('devices/d0/ap-enable-interrupt', { apqn: 1, nib: '0x10000', isc: 3 }));
     await ok(rig.post('devices/d0/ap-reset', { apqn: 1 }));
     await ok(rig.post('devices/d0/ap-inject', { apqn: 1, instruction: 'zapq', responses: [6] }));

@@ -1,29 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
 import { ERRNO, type Errno } from '../../src/kernel/errno.ts';
-import {
-  type Answer,
-  ASYNC,
-  containerWith,
-  expectProblem,
-  hitBug,
-  map,
-  mdevIn,
-  ok,
-  PROBLEM,
-  pin,
-  type Rig,
-  startRig,
-  stateOf,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { type Answer, ASYNC, ok, startRig, useOneRig } from '../harness/http-rig.ts';
+import { expectProblem, PROBLEM } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-});
-afterAll(() => rig.app.close());
+const rig = useOneRig();
 beforeEach(() => ok(rig.post('reset')));
 
 /** The contract's table, row by row. */
@@ -69,9 +51,9 @@ describe('each errno a client can meet', () => {
       403,
       'pin-pages for writing on a read-only mapping',
       async () => {
-        await containerWith(rig, synthetic('ignore'));
+        await rig.container(synthetic('ignore'));
         await ok(rig.post('containers/c0/map-dma', { ...RW, iova: '0x10000', flags: ['read'] }));
-        return pin(rig, '0x10000');
+        return rig.tryPin('0x10000');
       },
     ],
     [
@@ -80,7 +62,7 @@ describe('each errno a client can meet', () => {
       404,
       'map-dma of a new vaddr where no mapping is',
       async () => {
-        await containerWith(rig, synthetic('ignore'));
+        await rig.container(synthetic('ignore'));
         return rig.post('containers/c0/map-dma', { ...RW, iova: '0x10000', flags: ['vaddr'] });
       },
     ],
@@ -90,7 +72,7 @@ describe('each errno a client can meet', () => {
       422,
       'pin-pages of 513 pages',
       async () => {
-        await containerWith(rig, synthetic('ignore'));
+        await rig.container(synthetic('ignore'));
         return rig.post('devices/d0/pin-pages', { iova: 0, npage: 513, prot: 1 });
       },
     ],
@@ -110,10 +92,10 @@ describe('each errno a client can meet', () => {
       409,
       'pin-pages beyond RLIMIT_MEMLOCK',
       async () => {
-        await containerWith(rig, synthetic('ignore'));
+        await rig.container(synthetic('ignore'));
         await ok(rig.post('processes/p0/set-memlock', { bytes: 0 }));
-        await ok(map(rig, '0x10000', '0x1000'));
-        return pin(rig, '0x10000');
+        await rig.map('0x10000', '0x1000');
+        return rig.tryPin('0x10000');
       },
     ],
     [
@@ -122,8 +104,8 @@ describe('each errno a client can meet', () => {
       403,
       'pin-pages in a v1 container',
       async () => {
-        await containerWith(rig, synthetic('ignore'), 'type1');
-        return pin(rig, '0x10000');
+        await rig.container(synthetic('ignore'), 'type1');
+        return rig.tryPin('0x10000');
       },
     ],
     [
@@ -142,7 +124,7 @@ describe('each errno a client can meet', () => {
       409,
       'remove-device of an open device that is not waited for',
       async () => {
-        await containerWith(rig, synthetic('ignore'));
+        await rig.container(synthetic('ignore'));
         return rig.del('devices/d0?ifOpen=refuse');
       },
     ],
@@ -163,7 +145,7 @@ describe('each errno a client can meet', () => {
       'set-iommu of a type no driver claims',
       async () => {
         await ok(rig.post('containers', { container: 'c0' }));
-        await mdevIn(rig, 'c0', 'd0', synthetic('ignore'));
+        await rig.create('d0', synthetic('ignore'));
         return rig.post('containers/c0/set-iommu', { type: 42 });
       },
     ],
@@ -174,7 +156,7 @@ describe('each errno a client can meet', () => {
       'map-dma in a container without an IOMMU',
       async () => {
         await ok(rig.post('containers', { container: 'c0' }));
-        return map(rig, '0x10000', '0x1000');
+        return rig.tryMap('0x10000', '0x1000');
       },
     ],
     [
@@ -184,9 +166,9 @@ describe('each errno a client can meet', () => {
       'map-dma beyond dma_entry_limit',
       async () => {
         await ok(rig.post('set-parameters', { dmaEntryLimit: 1 }));
-        await containerWith(rig, synthetic('ignore'));
-        await ok(map(rig, '0x10000', '0x1000'));
-        return map(rig, '0x20000', '0x1000');
+        await rig.container(synthetic('ignore'));
+        await rig.map('0x10000', '0x1000');
+        return rig.tryMap('0x20000', '0x1000');
       },
     ],
     [
@@ -195,11 +177,11 @@ describe('each errno a client can meet', () => {
       409,
       'open-device that closes a lock cycle',
       async () => {
-        await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-        await mdevIn(rig, 'c0', 'd1', synthetic('ignore'));
-        await ok(map(rig, '0x10000', '0x1000'));
-        await ok(pin(rig, '0x10000'));
-        await ok(unmap(rig, '0x10000', '0x1000', ASYNC));
+        await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+        await rig.create('d1', synthetic('ignore'));
+        await rig.map('0x10000', '0x1000');
+        await rig.pin('0x10000');
+        await ok(rig.unmap('0x10000', '0x1000', ASYNC));
         const { operation } = await ok(rig.post('devices/d1/open-device', {}, ASYNC));
         await ok(rig.post('devices/d0/resume-callbacks'));
         const { answer } = await ok(rig.get(`operations/${operation}`));
@@ -217,19 +199,19 @@ describe('each errno a client can meet', () => {
   });
 
   test('a refused map-dma names the call, the values and the mapping in the way', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x2000'));
-    const answer = await map(rig, '0x11000', '0x1000');
+    await rig.container(synthetic('ignore'));
+    await rig.map('0x10000', '0x2000');
+    const answer = await rig.tryMap('0x11000', '0x1000');
     expectProblem(answer, { status: 409, errno: 'EEXIST', detail: ['map-dma', '0x11000', '0x10000'] });
     expect(answer.body.call).toBe('map-dma');
   });
 
   test('a refused pin-pages carries what the kernel printed', async () => {
-    await containerWith(rig, synthetic('ignore'));
+    await rig.container(synthetic('ignore'));
     await ok(rig.post('processes/p0/set-memlock', { bytes: 8191 }));
-    await ok(map(rig, '0x10000', '0x2000'));
-    await ok(pin(rig, '0x10000'));
-    const answer = await pin(rig, '0x11000');
+    await rig.map('0x10000', '0x2000');
+    await rig.pin('0x10000');
+    const answer = await rig.tryPin('0x11000');
     expectProblem(answer, { status: 409, errno: 'ENOMEM' });
     const text = 'vfio_pin_page_external: Task COMM (PID) RLIMIT_MEMLOCK (8191) exceeded';
     expect(answer.body.log).toEqual([{ kind: 'PR_WARN', text }]);
@@ -265,9 +247,9 @@ describe('success', () => {
   });
 
   test('remove-device that makes the kernel warn answers 200 with the log', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await ok(map(rig, '0x10000', '0x1000'));
-    await ok(pin(rig, '0x10000'));
+    await rig.container(synthetic('ignore'));
+    await rig.map('0x10000', '0x1000');
+    await rig.pin('0x10000');
     await ok(rig.post('devices/d0/close-device'));
     const answer = await rig.del('devices/d0');
     expect(answer).toMatchObject({
@@ -277,24 +259,24 @@ describe('success', () => {
   });
 
   test('map-dma answers 200, and leaves log, advisories and invalidations out where there are none', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    expect(await map(rig, '0x10000', '0x1000')).toMatchObject({
+    await rig.container(synthetic('ignore'));
+    expect(await rig.tryMap('0x10000', '0x1000')).toMatchObject({
       status: 200,
       type: 'application/json; charset=utf-8',
     });
-    expect((await map(rig, '0x20000', '0x1000')).body).toEqual({ iova: '0x20000', size: '0x1000' });
+    expect((await rig.tryMap('0x20000', '0x1000')).body).toEqual({ iova: '0x20000', size: '0x1000' });
   });
 
   test('unmap-dma that calls nobody says so', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    expect((await unmap(rig, '0x10000', '0x1000')).body).toEqual({ size: '0x0', invalidations: [] });
+    await rig.container(synthetic('ignore'));
+    expect((await rig.unmap('0x10000', '0x1000')).body).toEqual({ size: '0x0', invalidations: [] });
   });
 });
 
 describe('what ends a task', () => {
   test('unmap-dma into the BUG_ON answers 409 kernel-bug with splat, log and eleven invalidations', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    const answer = await hitBug(rig);
+    await rig.container(synthetic('ignore'));
+    const answer = await rig.bug();
     expectProblem(answer, { status: 409, slug: 'kernel-bug', detail: ['unmap-dma', 'BUG_ON'] });
     const splat = {
       kind: 'BUG_ON',
@@ -309,9 +291,9 @@ describe('what ends a task', () => {
   });
 
   test('map-dma after the BUG_ON answers 423 container-wedged with the splat that did it', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    const { splat } = (await hitBug(rig)).body;
-    const answer = await map(rig, '0x90000', '0x1000');
+    await rig.container(synthetic('ignore'));
+    const { splat } = (await rig.bug()).body;
+    const answer = await rig.tryMap('0x90000', '0x1000');
     expectProblem(answer, { status: 423, slug: 'container-wedged', detail: ['map-dma', 'lock'] });
     expect(answer.body).toMatchObject({ call: 'map-dma', splat });
     expect(answer.body).not.toHaveProperty('killed');
@@ -324,27 +306,27 @@ describe('limits', () => {
     ['create-device', 'devices', 'devices', { kind: 'vfio-pci' }, 2],
     ['create-process', 'processes', 'processes', {}, 1],
   ])('%s beyond the limit answers 429 and creates nothing', async (_call, path, named, body, free) => {
-    const small = await startRig({ logLevel: 'silent', maxContainers: 2, maxDevices: 2, maxProcesses: 2 });
+    const small = await startRig({ maxContainers: 2, maxDevices: 2, maxProcesses: 2 });
     try {
       for (let i = 0; i < free; i++) await ok(small.post(path, body));
-      const before = await stateOf(small);
+      const before = await small.state();
       const answer = await small.post(path, body);
       expectProblem(answer, { status: 429, slug: 'too-many', detail: ['2', named] });
-      expect(await stateOf(small)).toEqual(before);
+      expect(await small.state()).toEqual(before);
     } finally {
-      await small.app.close();
+      await small.close();
     }
   });
 
   test('a container that is closed makes room for another', async () => {
-    const small = await startRig({ logLevel: 'silent', maxContainers: 1 });
+    const small = await startRig({ maxContainers: 1 });
     try {
       await ok(small.post('containers'));
       expect((await small.post('containers')).status).toBe(429);
       await ok(small.del('containers/c0'));
       expect((await ok(small.post('containers'))).container).toBe('c1');
     } finally {
-      await small.app.close();
+      await small.close();
     }
   });
 });
@@ -367,7 +349,7 @@ describe('a fault of the service itself', () => {
         err: { message: 'a secret' },
       });
     } finally {
-      await faulty.app.close();
+      await faulty.close();
     }
   });
 });

@@ -1,37 +1,24 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import {
-  type Answer,
-  containerWith,
-  expectProblem,
-  map,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  stateOf,
-  synthetic,
-} from '../harness/http-rig.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type Answer, ok, useOneRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
 const BODY_LIMIT = 4096;
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig({ bodyLimit: BODY_LIMIT, replayBodyLimit: 2 * BODY_LIMIT });
-});
-afterAll(() => rig.app.close());
+const rig = useOneRig({ bodyLimit: BODY_LIMIT, replayBodyLimit: 2 * BODY_LIMIT });
 beforeEach(async () => {
   await ok(rig.post('reset'));
-  await containerWith(rig, synthetic('unpin-range'));
-  await ok(map(rig, '0x10000', '0x1000'));
-  await ok(pin(rig, '0x10000'));
+  await rig.container(synthetic('unpin-range'));
+  await rig.map('0x10000', '0x1000');
+  await rig.pin('0x10000');
 });
 
 /** Makes a request that must be refused and must change nothing. */
 async function refused(request: () => Promise<Answer>): Promise<Answer> {
-  const before = await stateOf(rig);
+  const before = await rig.state();
   const answer = await request();
-  expect(await stateOf(rig)).toEqual(before);
+  expect(await rig.state()).toEqual(before);
   return answer;
 }
 
@@ -81,9 +68,9 @@ describe('64-bit exactness', () => {
   });
 
   test('pins just above 2^53 that differ in their last bit are different pins', async () => {
-    await ok(map(rig, '0x20000000000000', '0x1000'));
+    await rig.map('0x20000000000000', '0x1000');
     for (const iova of ['0x20000000000000', '0x20000000000001']) {
-      expect((await ok(pin(rig, iova))).pages[0].iova).toBe(iova);
+      expect((await rig.pin(iova)).pages[0].iova).toBe(iova);
     }
     const { pins } = (await rig.get('containers/c0/pins')).body;
     expect(pins.map((p: { iova: string }) => p.iova)).toEqual([
@@ -94,8 +81,8 @@ describe('64-bit exactness', () => {
   });
 
   test('unmap-dma names invalidations near the top of the address space exactly', async () => {
-    await ok(map(rig, '0xffffffffffff1000', '0x2000'));
-    await ok(pin(rig, '0xffffffffffff2000'));
+    await rig.map('0xffffffffffff1000', '0x2000');
+    await rig.pin('0xffffffffffff2000');
     const { invalidations, size } = await ok(
       rig.post('containers/c0/unmap-dma', { iova: '0xffffffffffff1000', size: '0x2000' }),
     );

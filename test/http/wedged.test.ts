@@ -1,20 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type Answer,
-  expectProblem,
-  hitBug,
-  map,
-  mdevIn,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  stateOf,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Answer, ok, startRig, useOneRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
+const rig = useOneRig();
 let bug: Answer;
 
 /**
@@ -22,32 +11,30 @@ let bug: Answer;
  * test changes anything in c0's lock, so all share it.
  */
 beforeAll(async () => {
-  rig = await startRig({ logLevel: 'silent' });
   await ok(rig.post('containers', { container: 'c0' }));
-  await mdevIn(rig, 'c0', 'd0', synthetic('ignore'), 'type1v2');
+  await rig.create('d0', synthetic('ignore'), { type: 'type1v2' });
   await ok(rig.post('devices/d0/open-device'));
-  await mdevIn(rig, 'c0', 'listener-closed', synthetic('unpin-range'));
-  await mdevIn(rig, 'c0', 'listener-open', synthetic('unpin-range'));
+  await rig.create('listener-closed', synthetic('unpin-range'));
+  await rig.create('listener-open', synthetic('unpin-range'));
   await ok(rig.post('devices/listener-open/open-device'));
-  await mdevIn(rig, 'c0', 'listener-open-2', synthetic('unpin-range'));
+  await rig.create('listener-open-2', synthetic('unpin-range'));
   await ok(rig.post('devices/listener-open-2/open-device'));
-  await mdevIn(rig, 'c0', 'listener-open-twice', synthetic('unpin-range'));
+  await rig.create('listener-open-twice', synthetic('unpin-range'));
   await ok(rig.post('devices/listener-open-twice/open-device'));
   await ok(rig.post('devices/listener-open-twice/open-device'));
-  await mdevIn(rig, 'c0', 'silent-closed', synthetic('no-callback'));
-  await mdevIn(rig, 'c0', 'silent-closed-2', synthetic('no-callback'));
-  await mdevIn(rig, 'c0', 'silent-open', synthetic('no-callback'));
+  await rig.create('silent-closed', synthetic('no-callback'));
+  await rig.create('silent-closed-2', synthetic('no-callback'));
+  await rig.create('silent-open', synthetic('no-callback'));
   await ok(rig.post('devices/silent-open/open-device'));
   await ok(rig.post('devices', { device: 'outside', driver: synthetic('ignore') }));
   await ok(rig.post('devices/outside/open-group'));
   await ok(rig.post('devices', { device: 'outside-closed', driver: synthetic('ignore') }));
   await ok(rig.post('containers', { container: 'v1' }));
-  await mdevIn(rig, 'v1', 'd-v1', synthetic('ignore'), 'type1');
+  await rig.create('d-v1', synthetic('ignore'), { container: 'v1', type: 'type1' });
   await ok(rig.post('devices/d-v1/open-device'));
-  bug = await hitBug(rig);
+  bug = await rig.bug();
   expect(bug.body.killed).toBe(true);
 });
-afterAll(() => rig.app.close());
 
 const MAP = { iova: '0x50000', vaddr: 0, size: '0x1000', flags: 3 };
 const RANGE = { iova: '0x10000', size: '0x1000' };
@@ -88,12 +75,12 @@ describe('after the BUG_ON 423 is the answer to', () => {
     ['close-container', 'DELETE', 'containers/c0', undefined],
     ['attach', 'POST', 'containers/c0/attach', { device: 'outside-closed' }],
   ])('%s, and nothing changes', async (_name, method, path, body) => {
-    const before = await stateOf(rig);
+    const before = await rig.state();
     const answer = await rig.request(method, `/v1/${path}`, body);
     expectProblem(answer, { status: 423, slug: 'container-wedged' });
     expect(answer.body.splat).toEqual(bug.body.splat);
     expect(answer.body).not.toHaveProperty('killed');
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
   });
 });
 
@@ -147,9 +134,9 @@ describe('after the BUG_ON the kernel still answers', () => {
     ['open-group of an open group', 'devices/d0/open-group', {}, 'EBUSY', 409],
     ['attach of a group that is open', 'containers/c0/attach', { device: 'd0' }, 'EBUSY', 409],
   ])('%s with its errno', async (_name, path, body, errno, status) => {
-    const before = await stateOf(rig);
+    const before = await rig.state();
     expectProblem(await rig.post(path, body), { status, errno });
-    expect(await stateOf(rig)).toEqual(before);
+    expect(await rig.state()).toEqual(before);
   });
 
   test.each([1, 3, 6, 9])('check-extension %i with 1', async (extension) => {
@@ -220,16 +207,16 @@ describe('after the BUG_ON the kernel still answers', () => {
 
   test('every call on another container', async () => {
     await ok(rig.post('containers', { container: 'c1' }));
-    await mdevIn(rig, 'c1', 'd-c1', synthetic('unpin-range'), 'type1v2');
+    await rig.create('d-c1', synthetic('unpin-range'), { container: 'c1', type: 'type1v2' });
     await ok(rig.post('devices/d-c1/open-device'));
-    await ok(map(rig, '0x10000', '0x1000', 'c1'));
-    await ok(pin(rig, '0x10000', 'd-c1'));
+    await rig.map('0x10000', '0x1000', { container: 'c1' });
+    await rig.pin('0x10000', 'd-c1');
     const { size } = await ok(rig.post('containers/c1/unmap-dma', RANGE));
     expect(size).toBe('0x1000');
   });
 
   test('pin-pages in a v1 container with EACCES, unpin-pages there with its warning', async () => {
-    expectProblem(await pin(rig, '0x10000', 'd-v1'), { status: 403, errno: 'EACCES' });
+    expectProblem(await rig.tryPin('0x10000', 'd-v1'), { status: 403, errno: 'EACCES' });
     const { log } = await ok(rig.post('devices/d-v1/unpin-pages', { iova: 0, npage: 1 }));
     expect(log).toMatchObject([{ kind: 'WARN_ON', function: 'vfio_iommu_type1_unpin_pages' }]);
   });
@@ -237,36 +224,36 @@ describe('after the BUG_ON the kernel still answers', () => {
 
 describe('a BUG_ON without any callback', () => {
   test('unmap-dma of pins a closed device left, with no other device open, dies at once', async () => {
-    const fresh = await startRig({ logLevel: 'silent' });
+    const fresh = await startRig();
     try {
       await ok(fresh.post('containers', { container: 'c0' }));
-      await mdevIn(fresh, 'c0', 'd0', synthetic('unpin-range'), 'type1v2');
+      await fresh.create('d0', synthetic('unpin-range'), { type: 'type1v2' });
       await ok(fresh.post('devices/d0/open-device'));
-      await ok(map(fresh, '0x10000', '0x1000'));
-      await ok(pin(fresh, '0x10000'));
+      await fresh.map('0x10000', '0x1000');
+      await fresh.pin('0x10000');
       await ok(fresh.post('devices/d0/close-device'));
-      const answer = await unmap(fresh, '0x10000', '0x1000');
+      const answer = await fresh.unmap('0x10000', '0x1000');
       expectProblem(answer, { status: 409, slug: 'kernel-bug' });
       expect(answer.body).not.toHaveProperty('invalidations');
-      expectProblem(await map(fresh, '0x20000', '0x1000'), { status: 423 });
+      expectProblem(await fresh.tryMap('0x20000', '0x1000'), { status: 423 });
     } finally {
-      await fresh.app.close();
+      await fresh.close();
     }
   });
 
   test('reset after a BUG_ON leaves nothing wedged', async () => {
-    const fresh = await startRig({ logLevel: 'silent' });
+    const fresh = await startRig();
     try {
       for (let i = 0; i < 2; i++) {
         await ok(fresh.post('containers', { container: 'c0' }));
-        await mdevIn(fresh, 'c0', 'd0', synthetic('ignore'), 'type1v2');
+        await fresh.create('d0', synthetic('ignore'), { type: 'type1v2' });
         await ok(fresh.post('devices/d0/open-device'));
-        expect((await hitBug(fresh)).body.killed).toBe(true);
+        expect((await fresh.bug()).body.killed).toBe(true);
         await ok(fresh.post('reset'));
       }
       expect((await fresh.request('GET', '/v1')).body.taint).toEqual([]);
     } finally {
-      await fresh.app.close();
+      await fresh.close();
     }
   });
 });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { compare } from '../../src/replay/compare.ts';
 import { ScenarioRun } from '../../src/replay/run.ts';
 import type { Expectation, Scenario } from '../../src/replay/scenario.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 
 const FILE = 'conformance/linux-6.12-iommufd/experiments/accounting-pinned-vm.jsonl';
 const scenarios = readFileSync(FILE, 'utf8')
@@ -12,7 +12,7 @@ const scenarios = readFileSync(FILE, 'utf8')
   .map((line) => JSON.parse(line) as Scenario);
 
 test.each(scenarios)('$id: pinned_vm and locked_vm after every step', (scenario) => {
-  const host = newHost(SILENT, '6.12-iommufd');
+  const host = newHost('6.12-iommufd');
   const run = new ScenarioRun(host.machine);
   for (const [index, step] of scenario.steps.entries()) {
     const { pinnedVm, ...expected } = step.expect as Expectation & { pinnedVm?: number };

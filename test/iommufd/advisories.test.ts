@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { DriverRig } from '../harness/driver-rig.ts';
+import { CoreRig } from '../harness/core-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
 const VERSION = '6.12-iommufd';
-const synthetic = (onDmaUnmap: string, more: object = {}) => ({ type: 'synthetic', onDmaUnmap, ...more });
 
 /** A call's advisories as `KIND devices iova ×count`. */
 function advisoriesOf({ advisories = [] }: Record<string, unknown>): string[] {
@@ -11,15 +11,15 @@ function advisoriesOf({ advisories = [] }: Record<string, unknown>): string[] {
   );
 }
 
-function rigOf(drivers: Record<string, object>): DriverRig {
-  const rig = new DriverRig(drivers, VERSION);
+function rigOf(drivers: Record<string, object>): CoreRig {
+  const rig = new CoreRig(VERSION, drivers);
   rig.map(0x10000, 0x8000);
   return rig;
 }
 
-const pin = (rig: DriverRig, device: string, iova: number, npage = 1) =>
+const pin = (rig: CoreRig, device: string, iova: number, npage = 1) =>
   rig.do('pin-pages', { device, iova, npage, prot: 3 });
-const unpin = (rig: DriverRig, device: string, iova: number, npage = 1) =>
+const unpin = (rig: CoreRig, device: string, iova: number, npage = 1) =>
   rig.do('unpin-pages', { device, iova, npage });
 
 test('UNPIN_NOT_AS_PINNED when pages pinned together are unpinned one by one, or the other way round', () => {
@@ -66,7 +66,7 @@ test('START_ONLY_CHECK when a device unpins the first page and keeps another', (
 });
 
 test('PIN_LEAKED_AT_CLOSE when a device is closed with pins, FOREIGN_UNPIN when its last callback takes a page 0', () => {
-  const rig = new DriverRig({ d: synthetic('unpin-first-page'), e: synthetic('ignore') }, VERSION);
+  const rig = new CoreRig(VERSION, { d: synthetic('unpin-first-page'), e: synthetic('ignore') });
   rig.map(0, 0x4000);
   pin(rig, 'e', 0);
   pin(rig, 'd', 0x1000);

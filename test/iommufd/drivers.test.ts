@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { CC, ccw, DriverRig, poke, READ, SUSPEND } from '../harness/driver-rig.ts';
+import { CC, ccw, poke, READ, SUSPEND } from '../drivers/channel-programs.ts';
+import { CoreRig } from '../harness/core-rig.ts';
 
 const VERSION = '6.12-iommufd';
 const EVERYTHING = { iova: '0x0', length: '0xffffffffffffffff' };
@@ -8,7 +9,7 @@ const conditions = ({ log = [] }: Record<string, unknown>) =>
 
 describe('vfio-ap of 6.12', () => {
   test.each([0x10000, 0x14008])('releases a notification byte at %i in one round', (nib) => {
-    const rig = new DriverRig({ ap: { type: 'vfio-ap' } }, VERSION);
+    const rig = new CoreRig(VERSION, { ap: { type: 'vfio-ap' } });
     rig.map(0x10000, 0x10000);
     rig.do('ap-enable-interrupt', { device: 'ap', apqn: 1, nib, isc: 3 });
     const { body } = rig.unmap(0x10000, 0x10000);
@@ -17,7 +18,7 @@ describe('vfio-ap of 6.12', () => {
   });
 
   test('resets its queues at close, so that the callback after it finds nothing', () => {
-    const rig = new DriverRig({ ap: { type: 'vfio-ap' } }, VERSION);
+    const rig = new CoreRig(VERSION, { ap: { type: 'vfio-ap' } });
     rig.map(0, 0x10000);
     rig.do('ap-enable-interrupt', { device: 'ap', apqn: 1, nib: 8, isc: 3 });
     const closed = rig.do('close-device', { device: 'ap' });
@@ -27,10 +28,7 @@ describe('vfio-ap of 6.12', () => {
   });
 
   test('as it was in 6.0 and 6.1 it unpins iova 0 after close: another one’s page there is gone, or a warning', () => {
-    const rig = new DriverRig(
-      { ap: { type: 'vfio-ap', variant: 'callback' }, d: { type: 'manual' } },
-      VERSION,
-    );
+    const rig = new CoreRig(VERSION, { ap: { type: 'vfio-ap', variant: 'callback' }, d: { type: 'manual' } });
     rig.map(0, 0x4000);
     rig.do('pin-pages', { device: 'd', iova: 0, npage: 1, prot: 3 });
     const first = rig.do('close-device', { device: 'ap' });
@@ -44,7 +42,7 @@ describe('vfio-ap of 6.12', () => {
 describe('vfio-ccw of 6.12', () => {
   const PROGRAM = 0x40000;
   const running = (...data: [number, number][]) => {
-    const rig = new DriverRig({ ccw: { type: 'vfio-ccw' } }, VERSION);
+    const rig = new CoreRig(VERSION, { ccw: { type: 'vfio-ccw' } });
     rig.map(0, 0x20000);
     rig.map(PROGRAM, 0x1000);
     const last = data.length - 1;
@@ -81,7 +79,7 @@ describe('vfio-ccw of 6.12', () => {
 describe('GVT-g of 6.12', () => {
   const MIB2 = 0x200000;
   const gvtRig = () => {
-    const rig = new DriverRig({ gpu: { type: 'gvt-g' } }, VERSION);
+    const rig = new CoreRig(VERSION, { gpu: { type: 'gvt-g' } });
     rig.map(0, 2 * MIB2);
     return rig;
   };

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { dumpKernel } from '../harness/kernel-dump.ts';
 import { make, textOf } from '../snapshot/restored.ts';
 
@@ -44,13 +44,13 @@ const CALLS: CallObject[] = [
 ];
 
 function fullHost() {
-  const host = newHost(SILENT, VERSION);
+  const host = newHost(VERSION);
   for (const call of CALLS) make(host, call);
   return host;
 }
 
 const GOOD = textOf(fullHost());
-const host = newHost(SILENT, VERSION);
+const host = newHost(VERSION);
 host.restore(checkSnapshot(JSON.parse(GOOD), 'body'), 'body');
 const before = dumpKernel(host.kernel);
 

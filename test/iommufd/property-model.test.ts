@@ -6,7 +6,7 @@ import { bodyOf } from '../../src/machine/answer.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkCall } from '../../src/machine/table.ts';
 import { fuzz } from '../harness/fuzz.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { type IommufdOp, iommufdOp, iommufdSetup } from '../model/iommufd-calls.ts';
 import { known, states } from '../model/iommufd-state.ts';
 import { NaiveIommufdHost } from '../model/naive-iommufd-host.ts';
@@ -50,7 +50,7 @@ function same(what: string, calls: readonly Call[], model: unknown, emulator: un
 }
 
 function runBoth(prefix: readonly Call[], ops: readonly IommufdOp[]): void {
-  const host = newHost(SILENT, '6.12-iommufd');
+  const host = newHost('6.12-iommufd');
   const model = new NaiveIommufdHost();
   const calls: Call[] = [];
   for (const next of [...prefix, ...ops]) {

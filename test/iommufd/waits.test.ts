@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
 import type { StartedCall } from '../../src/machine/call-task.ts';
-import { DriverRig } from '../harness/driver-rig.ts';
+import { CoreRig } from '../harness/core-rig.ts';
 import { dumpKernel } from '../harness/kernel-dump.ts';
 
 /** What a call came to: `ok` with the size, an errno with the size, or `waiting`. */
@@ -14,7 +14,7 @@ function outcome({ answer }: StartedCall): string {
 /** d holds its callbacks; three mappings of four pages, the first one pinned; an unmap of that waits in the callback. */
 function inCallback(more: Record<string, object> = {}) {
   const held = { type: 'synthetic', onDmaUnmap: 'unpin-range', holdCallbacks: true };
-  const rig = new DriverRig({ d: held, ...more }, '6.12-iommufd');
+  const rig = new CoreRig('6.12-iommufd', { d: held, ...more });
   for (const iova of [0x10000, 0x20000, 0x30000]) rig.map(iova, 0x4000);
   rig.do('pin-pages', { device: 'd', iova: 0x11000, npage: 1, prot: 3 });
   const first = rig.start('unmap-dma', { iova: 0x10000, size: 0x4000 });
@@ -62,7 +62,7 @@ test('a device that is closed during a round is not called any more, and its slo
 
 test('a mapping made below the walk during a callback is left alone, one made above is unmapped', () => {
   const held = { type: 'synthetic', onDmaUnmap: 'unpin-range', holdCallbacks: true };
-  const rig = new DriverRig({ d: held }, '6.12-iommufd');
+  const rig = new CoreRig('6.12-iommufd', { d: held });
   rig.map(0x10000, 0x1000);
   rig.map(0x11000, 0x1000);
   rig.do('pin-pages', { device: 'd', iova: 0x11000, npage: 1, prot: 3 });
@@ -71,11 +71,11 @@ test('a mapping made below the walk during a callback is left alone, one made ab
   rig.map(0x18000, 0x1000);
   rig.do('resume-callbacks', { device: 'd' });
   expect(outcome(unmap)).toBe('ok 0x3000');
-  expect(rig.host.machine.container('c').view!.mappingCount).toBe(1);
+  expect(rig.host.machine.container('c0').view!.mappingCount).toBe(1);
 });
 
 test('the last callback of a close holds the group alone: its container can be used meanwhile', () => {
-  const rig = new DriverRig({ d: { type: 'manual' }, e: listens() }, '6.12-iommufd');
+  const rig = new CoreRig('6.12-iommufd', { d: { type: 'manual' }, e: listens() });
   const close = rig.start('close-device', { device: 'd' });
   expect(outcome(close)).toBe('waiting');
   expect(rig.errno('pin-pages', { device: 'd', iova: 0x10000, npage: 1, prot: 3 })).toBe('ENOENT');
@@ -88,7 +88,7 @@ test('the last callback of a close holds the group alone: its container can be u
 });
 
 test('a pin or an unpin in open_device, before the device is attached: ENOENT, and WARN_ON(!access->ioas_unpin)', () => {
-  const rig = new DriverRig({}, '6.12-iommufd');
+  const rig = new CoreRig('6.12-iommufd', {});
   rig.create('d', { type: 'manual', openDevice: true });
   rig.map(0x10000, 0x1000);
   const open = rig.start('open-device', { device: 'd' });
@@ -102,7 +102,7 @@ test('a pin or an unpin in open_device, before the device is attached: ENOENT, a
 });
 
 test('open-device refused by the driver leaves nothing behind', () => {
-  const rig = new DriverRig({}, '6.12-iommufd');
+  const rig = new CoreRig('6.12-iommufd', {});
   rig.create('d', { type: 'manual', openDevice: true });
   const before = dumpKernel(rig.host.kernel);
   const open = rig.start('open-device', { device: 'd' });

@@ -3,7 +3,7 @@ import { toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Host } from '../../src/host/host.ts';
 import { checkCall } from '../../src/machine/table.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { CONTAINER, device, map, opened, pin, unmap, V2 } from '../refusals/refusals.ts';
 
 const WRAPPING = ['5.10', '6.1', '6.12'];
@@ -26,7 +26,7 @@ function say(host: Host, call: CallObject): Words {
 
 /** A host after some calls, each of which succeeded. */
 function hostAfter(version: string, calls: readonly CallObject[]): Host {
-  const host = newHost(SILENT, version);
+  const host = newHost(version);
   for (const call of calls) expect(say(host, call), JSON.stringify(call)).toMatchObject({ detail: 'ok' });
   return host;
 }
@@ -150,7 +150,7 @@ describe('an unmap that removed nothing', () => {
 
   test('what a snapshot restores is told as well', () => {
     const host = hostAfter('6.1', [...V2, map(0x10000, 0x4000), unmap(0x10000, 0x4000)]);
-    const restored = newHost(SILENT, '6.1');
+    const restored = newHost('6.1');
     restored.restore(host.snapshot(true), 'snapshot');
     expect(say(restored, unmap(0x10000, 0x4000))).toEqual(say(host, unmap(0x10000, 0x4000)));
   });

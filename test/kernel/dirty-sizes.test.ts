@@ -3,7 +3,7 @@ import { toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Host } from '../../src/host/host.ts';
 import { checkCall } from '../../src/machine/table.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { CONTAINER, map, opened, pin, START, V2 } from '../refusals/refusals.ts';
 
 const PAGE = 0x1000;
@@ -14,7 +14,7 @@ function answer(host: Host, call: CallObject): Record<string, unknown> {
 }
 
 function hostAfter(version: string, calls: readonly CallObject[]): Host {
-  const host = newHost(SILENT, version);
+  const host = newHost(version);
   for (const call of calls) expect(answer(host, call), JSON.stringify(call)).not.toHaveProperty('errno');
   return host;
 }

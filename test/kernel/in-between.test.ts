@@ -9,7 +9,7 @@ import { Machine } from '../../src/machine/machine.ts';
 import { checkCall } from '../../src/machine/table.ts';
 import { compareKernels } from '../../src/replay/compare-kernels.ts';
 import { readTraces } from '../../src/trace-files/traces.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { CONTAINER, device, map, opened, pin, unmap, V2 } from '../refusals/refusals.ts';
 
 const TYPE1 = ALL_GENERATIONS.filter(({ containerOf }) => containerOf === 'type1');
@@ -98,7 +98,7 @@ function answer(host: Host, call: CallObject): Record<string, unknown> {
 }
 
 function hostAfter(version: string, calls: readonly CallObject[]): Host {
-  const host = newHost(SILENT, version);
+  const host = newHost(version);
   for (const call of calls) expect(answer(host, call), JSON.stringify(call)).not.toHaveProperty('errno');
   return host;
 }
@@ -145,7 +145,7 @@ describe.each(['5.15', '6.0'])('a vaddr that is invalid beside an mdev on %s', (
 
   test('a snapshot of one is restored', () => {
     const host = hostAfter(version, INVALID);
-    const restored = newHost(SILENT, version);
+    const restored = newHost(version);
     restored.restore(host.snapshot(true), 'snapshot');
     const waiting = restored.start(checkCall(pin(0x11000)));
     expect(waiting.answer).toBeNull();

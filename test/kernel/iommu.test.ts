@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { IommuArgument } from '../../schemas/iommu.ts';
 import type { Host } from '../../src/host/host.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 
 /** A container c0 whose vfio-pci devices d0, d1… lie behind these IOMMUs; the errno of each set-container. */
 function machine(version: string, iommus: readonly IommuArgument[], before: object[] = []) {
-  const host = newHost(SILENT, version);
+  const host = newHost(version);
   const run = (call: object) => answer(host, call);
   run({ call: 'open-container', container: 'c0' });
   const mdev = { type: 'synthetic', onDmaUnmap: 'unpin-range' };

@@ -1,21 +1,16 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { type DriverServer, driverServer } from '../harness/driver-server.ts';
-import { startService, type TestService } from '../harness/service.ts';
+import { type HttpRig, startRig, useRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 import { parseExposition, type Sample } from './exposition.ts';
 
-let rig: TestService;
+const rig = useRig();
 const open: DriverServer[] = [];
-beforeEach(async () => {
-  rig = await startService({ logLevel: 'silent' });
-});
 afterEach(async () => {
-  await rig.app.close();
   for (const server of open.splice(0)) await server.close();
 });
 
-async function scrape(
-  from: TestService = rig,
-): Promise<{ samples: Sample[]; types: Record<string, string> }> {
+async function scrape(from: HttpRig = rig): Promise<{ samples: Sample[]; types: Record<string, string> }> {
   const response = await from.app.inject('/metrics');
   expect(response.statusCode).toBe(200);
   expect(response.headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/);
@@ -45,7 +40,6 @@ async function pinned(driver: object): Promise<void> {
   await must('devices/d0/pin-pages', { iova: '0x10000', npage: 1, prot: ['read'] });
 }
 
-const synthetic = (onDmaUnmap: string) => ({ type: 'synthetic', onDmaUnmap });
 const unmap = () => rig.http('POST', '/v1/containers/c0/unmap-dma', { iova: '0x10000', size: '0x10000' });
 
 /** Starts the unmap and returns when it waits, with what gives its answer. */
@@ -235,10 +229,10 @@ test('the process has its metrics, the event loop’s lag among them', async () 
 });
 
 test('two services in one process count apart', async () => {
-  const second = await startService({ logLevel: 'silent' });
+  const second = await startRig();
   await must('containers');
   const { samples } = await scrape(second);
-  await second.app.close();
+  await second.close();
   expect(samples.filter(({ name }) => name === 'vfio_host_calls_total')).toEqual([]);
 });
 

@@ -4,7 +4,7 @@ import type { Host } from '../../src/host/host.ts';
 import { type Answer, bodyOf, errnoOf } from '../../src/machine/answer.ts';
 import { checkCall } from '../../src/machine/table.ts';
 import { replay } from '../../src/replay/replay.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { recordings } from '../harness/recordings.ts';
 
 const SYNTHETIC = { type: 'synthetic', onDmaUnmap: 'unpin-range' };
@@ -33,7 +33,7 @@ const map = (iova: number, more: object = {}) => ({
 });
 
 test('an exit closes by descriptor, the highest first, and a number that became free is taken again', () => {
-  const host = newHost(SILENT);
+  const host = newHost();
   withDevices(host, 'd0', 'd1', 'd2');
   make(host, 'close-device', { device: 'd0' });
   make(host, 'open-device', { device: 'd0' });
@@ -42,7 +42,7 @@ test('an exit closes by descriptor, the highest first, and a number that became 
 });
 
 test('a descriptor opened late in a low number is closed late', () => {
-  const host = newHost(SILENT);
+  const host = newHost();
   withDevices(host, 'd0', 'd1');
   make(host, 'create-device', { device: 'd2', driver: SYNTHETIC });
   make(host, 'open-group', { device: 'd2' });
@@ -53,7 +53,7 @@ test('a descriptor opened late in a low number is closed late', () => {
 });
 
 test('a file that a forked child has is closed with the child', () => {
-  const host = newHost(SILENT);
+  const host = newHost();
   withDevices(host, 'd0');
   expect(make(host, 'fork-process', { process: 'p0', child: 'p1' })).toEqual({ process: 'p1' });
   expect(make(host, 'exit-process', { process: 'p0' })).toEqual({});
@@ -64,7 +64,7 @@ test('a file that a forked child has is closed with the child', () => {
 });
 
 test('a process that has not got a file open is EBADF, whoever else has', () => {
-  const host = newHost(SILENT);
+  const host = newHost();
   withDevices(host, 'd0');
   make(host, 'create-process', { process: 'p1' });
   expect(make(host, 'map-dma', map(0, { process: 'p1' }))).toBe('EBADF');
@@ -74,7 +74,7 @@ test('a process that has not got a file open is EBADF, whoever else has', () => 
 });
 
 test('memory that a fork copies is the child’s own, shared memory is both’s', () => {
-  const host = newHost(SILENT);
+  const host = newHost();
   const region = { process: 'p0', prot: 3, size: 0x1000 };
   make(host, 'add-memory-region', { ...region, start: 0x10000 });
   make(host, 'add-memory-region', { ...region, start: 0x20000, kind: 'shared' });
@@ -87,7 +87,7 @@ test('memory that a fork copies is the child’s own, shared memory is both’s'
 });
 
 test('a page of never written memory that was made writable and is written counts when it is locked (6.1)', () => {
-  const host = newHost(SILENT, '6.1');
+  const host = newHost('6.1');
   withDevices(host, 'd0');
   make(host, 'add-memory-region', { process: 'p0', start: 0, size: 0x4000, prot: 1 });
   make(host, 'map-dma', map(0, { flags: 1 }));
@@ -101,7 +101,7 @@ test('a page of never written memory that was made writable and is written count
 });
 
 test('mprotect over a hole changes what lies below it', () => {
-  const host = newHost(SILENT);
+  const host = newHost();
   make(host, 'add-memory-region', { process: 'p0', start: 0x1000, size: 0x1000, prot: 3 });
   expect(make(host, 'protect-memory-region', { process: 'p0', start: 0x1000, size: 0x2000, prot: 1 })).toBe(
     'ENOMEM',
@@ -110,7 +110,7 @@ test('mprotect over a hole changes what lies below it', () => {
 });
 
 test('a removal asks every 10 s of the host’s own time, and again where it is opened once more (6.1)', () => {
-  const host = newHost(SILENT, '6.1');
+  const host = newHost('6.1');
   withDevices(host, 'd0');
   const removal = host.start(checkCall({ call: 'remove-device', device: 'd0' }), undefined, true);
   expect(removal.effects).toEqual({ requests: ['d0'] });
@@ -126,7 +126,7 @@ test('a removal asks every 10 s of the host’s own time, and again where it is 
 });
 
 test('nobody’s time passes for a removal alone: who waits for it waits for the close', () => {
-  const host = newHost(SILENT, '6.12');
+  const host = newHost('6.12');
   withDevices(host, 'd0');
   expect(make(host, 'remove-device', { device: 'd0' })).toBe('pending');
   expect(host.kernel.scheduler.now).toBe(0);
@@ -134,7 +134,7 @@ test('nobody’s time passes for a removal alone: who waits for it waits for the
 });
 
 test('with ifOpen refuse a removal does not wait', () => {
-  const host = newHost(SILENT);
+  const host = newHost();
   withDevices(host, 'd0');
   expect(make(host, 'remove-device', { device: 'd0', ifOpen: 'refuse' })).toBe('EBUSY');
   expect(make(host, 'remove-device', { device: 'd0' })).toBe('pending');
@@ -145,7 +145,7 @@ test('the kernel with iommufd has an answer to every call of these recordings', 
   for (const { file, scenarios } of recordings('6.12')) {
     if (!/^(processes|memory-kinds|no-iommu|removal)/.test(file)) continue;
     for (const scenario of scenarios.slice(0, 60)) {
-      replay(newHost(SILENT, '6.12-iommufd').machine, { ...scenario, kernel: '6.12-iommufd' });
+      replay(newHost('6.12-iommufd').machine, { ...scenario, kernel: '6.12-iommufd' });
       steps += scenario.steps.length;
     }
   }

@@ -1,7 +1,9 @@
 import type { CallObject } from '../../schemas/calls.ts';
-import { Host } from '../../src/host/host.ts';
+import type { Host } from '../../src/host/host.ts';
 import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { generationOf } from '../../src/kernel/generations/index.ts';
+import { hostOf } from '../harness/host.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
 /** A call that is refused: in what state, and how. */
 export interface Refusal {
@@ -28,30 +30,20 @@ export function refusal(
 }
 
 /** A host on which every limit can be met with a few calls; of 6.1 unless asked for another. */
-export function smallHost(version?: string): Host {
-  return new Host({
-    gen: newHost(SILENT, version).kernel.gen,
-    limits: {
-      ...DEFAULT_LIMITS,
-      processes: 2,
-      containers: 2,
-      devices: 4,
-      regions: 2,
-      residentPages: 4,
-      dirtyBitmapBytes: 4096,
-      bitmapBytes: 4096,
-      pendingCalls: 3,
-      faults: 2,
-    },
-    policy: { panicOnWarn: false, panicOnOops: false },
-    log: SILENT,
-    webhooks: null,
-    delays: false,
-    onPanic: () => 'process',
+export function smallHost(version = '6.1'): Host {
+  return hostOf(generationOf(version)!, {
+    ...DEFAULT_LIMITS,
+    processes: 2,
+    containers: 2,
+    devices: 4,
+    regions: 2,
+    residentPages: 4,
+    dirtyBitmapBytes: 4096,
+    bitmapBytes: 4096,
+    pendingCalls: 3,
+    faults: 2,
   });
 }
-
-const synthetic = (onDmaUnmap: string, more: object = {}) => ({ type: 'synthetic', onDmaUnmap, ...more });
 
 /** A device with its group open; `driver` null is a vfio-pci device. */
 export function device(id: string, driver: string | null = 'unpin-range', more: object = {}): CallObject[] {

@@ -1,24 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  ASYNC,
-  containerWith,
-  expectProblem,
-  map,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { describe, expect, test } from 'vitest';
+import { ASYNC, ok, useRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig();
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 const RW = ['read', 'write'];
 const PAGE = '0x1000';
@@ -125,10 +112,10 @@ describe('a setup', () => {
   });
 
   test('replaces what was there: ids from 0, the journal its own, calls under way given up', async () => {
-    await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-    await ok(map(rig, '0x10000', PAGE));
-    await ok(pin(rig, '0x10000'));
-    const waiting = unmap(rig, '0x10000', PAGE);
+    await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+    await rig.map('0x10000', PAGE);
+    await rig.pin('0x10000');
+    const waiting = rig.unmap('0x10000', PAGE);
     const { body } = await rig.post('setup', { containers: [{}] });
     expect(body).toMatchObject({ kernel: '6.1', containers: ['c0'], devices: [], calls: 1 });
     expectProblem(await waiting, { status: 503, slug: 'abandoned', detail: ['the host was set up anew'] });
@@ -293,9 +280,9 @@ describe('a setup that is refused leaves everything exactly as it was, and names
   ];
 
   test.each(REFUSED)('%s', async (_name, body, expected, at, detail) => {
-    await containerWith(rig, synthetic('unpin-range'));
-    await ok(map(rig, '0x10000', '0x2000'));
-    await ok(pin(rig, '0x11000'));
+    await rig.container(synthetic('unpin-range'));
+    await rig.map('0x10000', '0x2000');
+    await rig.pin('0x11000');
     await rig.post('faults', { on: 'unmap-dma', nth: 5, errno: 'EIO' });
     const before = await everything();
     const answer = await rig.post('setup', body);

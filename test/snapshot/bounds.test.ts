@@ -3,7 +3,7 @@ import type { CallObject } from '../../schemas/calls.ts';
 import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { dumpKernel } from '../harness/kernel-dump.ts';
 import { make } from './restored.ts';
 
@@ -14,7 +14,7 @@ const MOST = 2 ** 31 - 1;
 
 /** A snapshot of a container c0 with one page that device d0 has pinned. */
 function pinned(driver: object, more: readonly CallObject[], version = '6.1'): Json {
-  const host = newHost(SILENT, version);
+  const host = newHost(version);
   const calls: CallObject[] = [
     { call: 'open-container', container: 'c0' },
     { call: 'create-device', device: 'd0', driver },
@@ -60,7 +60,7 @@ const COUNTS: [string, string, Json, (state: Json) => void][] = [
 test.each(COUNTS)(
   '%s beyond the limit of a machine: refused, and nothing has changed',
   (_, says, document, spoil) => {
-    const host = newHost(SILENT, document.kernel);
+    const host = newHost(document.kernel);
     const before = dumpKernel(host.kernel);
     spoil(document.state);
     const restore = () => host.restore(checkSnapshot(document, 'body'), 'body');

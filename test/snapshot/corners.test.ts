@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Type1 } from '../../src/kernel/type1/type1.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { dumpKernel } from '../harness/kernel-dump.ts';
 import { TYPE1_VERSIONS } from '../harness/kernels.ts';
 import { hostFrom, make, seen, textOf } from './restored.ts';
@@ -32,7 +32,7 @@ const unmap = (page: number, pages = 1, more = {}): CallObject => ({
 
 /** Makes calls, restores the state elsewhere, and makes more calls on both: the same must be seen. */
 function goOn(before: readonly CallObject[], after: readonly CallObject[], version = '6.1') {
-  const host = newHost(SILENT, version);
+  const host = newHost(version);
   for (const call of [{ call: 'open-container', container: 'c0' }, ...before]) make(host, call);
   const text = textOf(host);
   const restored = hostFrom(text);

@@ -1,38 +1,23 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  ASYNC,
-  containerWith,
-  expectProblem,
-  hitBug,
-  map,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  stateOf,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { ASYNC, ok, useRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig({ logLevel: 'silent' });
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 const snapshot = (path = 'snapshot') => ok(rig.get(path));
 const put = (document: unknown, headers = {}) => rig.request('PUT', '/v1/snapshot', document, headers);
 
 describe('GET /v1/snapshot', () => {
   test('names format, version and kernel; the same state gives the same text', async () => {
-    await containerWith(rig, synthetic('unpin-range'));
+    await rig.container(synthetic('unpin-range'));
     const first = await rig.app.inject('/v1/snapshot');
     expect(first.headers['content-type']).toBe('application/json; charset=utf-8');
     expect(first.json()).toMatchObject({ format: 'vfio-host-snapshot', version: 1, kernel: '6.1' });
     // Slots of mappings and pins that are gone leave no trace, but in what tells of them.
-    for (const at of ['0x1000', '0x2000', '0x3000']) await ok(map(rig, at, '0x1000'));
-    await ok(pin(rig, '0x2000'));
-    await ok(unmap(rig, '0x0', '0x8000'));
+    for (const at of ['0x1000', '0x2000', '0x3000']) await rig.map(at, '0x1000');
+    await rig.pin('0x2000');
+    await ok(rig.unmap('0x0', '0x8000'));
     const { state } = (await rig.app.inject('/v1/snapshot')).json();
     state.devices[0].driverState.callbacks = 0;
     expect(state.containers[0].history.removals).toHaveLength(3);
@@ -43,10 +28,10 @@ describe('GET /v1/snapshot', () => {
   });
 
   test('409 while calls are under way, which it names; not for a dead one', async () => {
-    await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-    await ok(map(rig, '0x1000', '0x1000'));
-    await ok(pin(rig, '0x1000'));
-    await ok(unmap(rig, '0x1000', '0x1000', ASYNC));
+    await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+    await rig.map('0x1000', '0x1000');
+    await rig.pin('0x1000');
+    await ok(rig.unmap('0x1000', '0x1000', ASYNC));
     expectProblem(await rig.get('snapshot'), {
       status: 409,
       slug: 'calls-under-way',
@@ -63,28 +48,22 @@ describe('GET /v1/snapshot', () => {
   });
 
   test('413 where it would be larger than PUT takes', async () => {
-    await rig.app.close();
-    rig = await startRig({ logLevel: 'silent', replayBodyLimit: 1024 });
-    await containerWith(rig, synthetic('ignore'));
+    await rig.start({ replayBodyLimit: 1024 });
+    await rig.container(synthetic('ignore'));
     expectProblem(await rig.get('snapshot'), { status: 413, slug: 'too-large', detail: ['1024'] });
   });
 });
 
 describe('PUT /v1/snapshot', () => {
   test('another rig goes on from there; journal, trace, dmesg and operations start anew', async () => {
-    await containerWith(rig, synthetic('ignore'));
-    await hitBug(rig);
+    await rig.container(synthetic('ignore'));
+    await rig.bug();
     const document = await snapshot();
     const other = { 'x-rig': 'other' };
     await ok(rig.request('POST', '/v1/containers', {}, { ...other, ...ASYNC }));
     expect((await put(document, other)).status).toBe(204);
     const of = (path: string) => rig.request('GET', path, undefined, other);
-    const inOther = {
-      ...rig,
-      get: (path: string) => of(`/v1/${path}`),
-      request: (_: string, url: string) => of(url),
-    };
-    const [copy, original] = [await stateOf(inOther), await stateOf(rig)] as { host: object }[];
+    const [copy, original] = [await rig.inRig('other').state(), await rig.state()] as { host: object }[];
     expect(copy).toEqual({ ...original, host: { ...original!.host, rig: 'other' } });
     expect((await of('/v1/containers/c0')).body.wedged).toMatchObject({ kind: 'BUG_ON' });
     const again = await rig.request('POST', '/v1/containers/c0/unmap-dma', { iova: 0, size: 4096 }, other);
@@ -106,10 +85,10 @@ describe('PUT /v1/snapshot', () => {
 
   test('calls under way are answered 503; a refused document leaves them', async () => {
     const document = await snapshot();
-    await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-    await ok(map(rig, '0x1000', '0x1000'));
-    await ok(pin(rig, '0x1000'));
-    const waiting = unmap(rig, '0x1000', '0x1000');
+    await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+    await rig.map('0x1000', '0x1000');
+    await rig.pin('0x1000');
+    const waiting = rig.unmap('0x1000', '0x1000');
     await ok(rig.get('containers/c0'));
     expectProblem(await put({ ...document, version: 7 }), {
       status: 400,
@@ -126,11 +105,9 @@ describe('PUT /v1/snapshot', () => {
     expectProblem(await put(undefined), { status: 400 });
     for (const id of ['a', 'b', 'c']) await ok(rig.post('containers', { container: id }));
     const document = await snapshot();
-    await rig.app.close();
-    rig = await startRig({ logLevel: 'silent', maxContainers: 2 });
+    await rig.start({ maxContainers: 2 });
     expectProblem(await put(document), { status: 429, slug: 'too-many', detail: ['containers', '3', '2'] });
-    await rig.app.close();
-    rig = await startRig({ logLevel: 'silent', replayBodyLimit: 1024 });
+    await rig.start({ replayBodyLimit: 1024 });
     expectProblem(await put({ ...document, more: 'x'.repeat(2000) }), { status: 413, slug: 'too-large' });
   });
 });
@@ -138,8 +115,7 @@ describe('PUT /v1/snapshot', () => {
 describe("a webhook's secret", () => {
   const TOKEN = 'a-token-of-some-length';
   beforeEach(async () => {
-    await rig.app.close();
-    rig = await startRig({ logLevel: 'silent', authToken: TOKEN });
+    await rig.start({ authToken: TOKEN });
   });
   const driver = { type: 'webhook', url: 'http://127.0.0.1:9/hook', secret: 'quiet' };
 

@@ -5,12 +5,11 @@ import { Refused } from '../../src/machine/refused.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
 import { newHost } from '../harness/host.ts';
 import { dumpKernel } from '../harness/kernel-dump.ts';
+import { synthetic } from '../harness/test-rig.ts';
 import { make, textOf } from './restored.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type
 type Json = any;
-
-const synthetic = (onDmaUnmap: string) => ({ type: 'synthetic', onDmaUnmap });
 
 /** A host with something of everything: c0 with pins and dirty bits, c1 wedged, every driver with a state. */
 function fullHost(): Host {

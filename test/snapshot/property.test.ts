@@ -5,7 +5,7 @@ import { toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
 import { ALL_GENERATIONS } from '../../src/kernel/generations/index.ts';
 import { fuzz } from '../harness/fuzz.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { dumpKernel } from '../harness/kernel-dump.ts';
 import { anyCall, anySetup } from '../model/random-calls.ts';
 import { modelCall, modelSetup } from './model-devices.ts';
@@ -35,7 +35,7 @@ function same(what: string, actual: unknown, expected: unknown, done: readonly C
 }
 
 function restoreAndGoOn(version: string, before: readonly CallObject[], after: readonly CallObject[]): void {
-  const host = newHost(SILENT, version);
+  const host = newHost(version);
   for (const call of before) make(host, call);
   drain(host);
   const text = textOf(host);

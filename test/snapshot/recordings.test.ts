@@ -3,7 +3,7 @@ import { RECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { compare } from '../../src/replay/compare.ts';
 import { ScenarioRun } from '../../src/replay/run.ts';
 import type { Scenario } from '../../src/replay/scenario.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 import { recordings } from '../harness/recordings.ts';
 import { STRAY_CALLBACKS } from '../harness/stray-callbacks.ts';
 import { hostFrom, textOf } from './restored.ts';
@@ -23,7 +23,7 @@ function halfway({ steps }: Scenario): number {
 /** Runs the first half on one host and the second on another, restored from a snapshot; what differs. */
 function differences(scenario: Scenario): unknown[] {
   const place = halfway(scenario);
-  let host = newHost(SILENT, scenario.kernel);
+  let host = newHost(scenario.kernel);
   let run = new ScenarioRun(host.machine);
   const found: unknown[] = [];
   for (const [index, step] of scenario.steps.entries()) {

@@ -1,37 +1,30 @@
 import { spawn } from 'node:child_process';
-import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { RECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { replay } from '../../src/replay/replay.ts';
 import { runScenario } from '../../src/replay/run.ts';
 import type { Scenario, Step } from '../../src/replay/scenario.ts';
 import { type DriverServer, driverServer } from '../harness/driver-server.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
+import { useRig } from '../harness/http-rig.ts';
 import { recordings } from '../harness/recordings.ts';
-import { startService, type TestService } from '../harness/service.ts';
 
 describe.each(RECORDED_VERSIONS)('Linux %s', (version) => {
   test.each(recordings(version))('the trace of every recording in $file replays with no difference', (of) => {
     for (const scenario of of.scenarios) {
-      const host = newHost(SILENT, version);
+      const host = newHost(version);
       runScenario(host.machine, scenario);
       const { scenario: trace, truncated } = host.trace(scenario.id);
       expect(truncated).toBe(false);
-      expect(replay(newHost(SILENT, version).machine, trace), scenario.id).toEqual([]);
+      expect(replay(newHost(version).machine, trace), scenario.id).toEqual([]);
     }
   });
 });
 
-let rig: TestService;
+const rig = useRig();
 let driver: DriverServer;
 
-beforeEach(async () => {
-  rig = await startService();
-});
-afterEach(async () => {
-  await rig.app.close();
-  await driver?.close();
-});
+afterEach(() => driver?.close());
 
 /** A webhook driver that is wrong twice and then unpins, once by itself and once by its answer. */
 async function webhookStory(): Promise<Scenario> {
@@ -94,7 +87,7 @@ test('complete-callback on a device whose webhook answers is refused, and not in
   await rig.http('POST', '/v1/devices/d0/pin-pages', { iova: '0x10000', npage: 1, prot: 3 });
   expect((await rig.http('POST', '/v1/containers/c0/unmap-dma', range)).body.size).toBe('0x1000');
   const trace = (await rig.http('GET', '/v1/trace')).body as unknown as Scenario;
-  expect(replay(newHost(SILENT, '6.1').machine, trace)).toEqual([]);
+  expect(replay(newHost('6.1').machine, trace)).toEqual([]);
 });
 
 test('a replay of a trace with a wrong expectation says which step and field', async () => {
@@ -110,8 +103,8 @@ test('a replay of a trace with a wrong expectation says which step and field', a
 test('the curl form of the webhook story runs under sh and gives the same', async () => {
   const trace = await webhookStory();
   const script = (await rig.app.inject('/v1/trace?format=curl')).body;
-  await rig.app.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = rig.app.server.address() as AddressInfo;
+  await rig.listen();
+  const { port } = rig;
   const child = spawn('sh', ['-s', `http://127.0.0.1:${port}`], { env: { ...process.env, RIG: 'curled' } });
   let errors = '';
   child.stderr.on('data', (chunk) => {
@@ -145,8 +138,7 @@ test('replay of NDJSON answers a line for each trace, and a problem for a line t
 });
 
 test('a trace beyond its limit is cut and says so', async () => {
-  await rig.app.close();
-  rig = await startService({ maxTrace: 3 });
+  await rig.start({ maxTrace: 3 });
   for (let i = 0; i < 4; i++) await rig.http('POST', '/v1/containers', {});
   const response = await rig.app.inject('/v1/trace');
   expect(response.headers['x-truncated']).toBe('true');

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { ASYNC, containerWith, hitBug, map, mdevIn, ok, pin, synthetic, unmap } from '../harness/http-rig.ts';
+import { ASYNC, ok } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 import { says, usePage } from './page.ts';
 
 /** Longest the page may take to show 65,535 mappings and to answer a key then, milliseconds. */
@@ -55,8 +56,8 @@ const faintTexts = `(() => {
 })()`;
 
 test('every control is reached by keyboard and has a name', async () => {
-  await containerWith(at.rig, synthetic('ignore'));
-  await ok(map(at.rig, '0x10000', '0x1000'));
+  await at.rig.container(synthetic('ignore'));
+  await at.rig.map('0x10000', '0x1000');
   await at.open();
   await at.strip('c0').waitFor();
   const reached = new Set<string>();
@@ -81,15 +82,18 @@ test.each([
 ] as const)(
   '30 containers, %i pixels wide, %s: nothing sticks out, and every text stands out',
   async (width, scheme) => {
-    await containerWith(at.rig, synthetic('ignore'));
-    await hitBug(at.rig);
+    await at.rig.container(synthetic('ignore'));
+    await at.rig.bug();
     for (let i = 1; i < 30; i++) {
       await ok(at.rig.post('containers', { container: `c${i}` }));
-      await mdevIn(at.rig, `c${i}`, `d${i}`, synthetic('unpin-range', { holdCallbacks: i === 2 }), 'type1v2');
+      await at.rig.create(`d${i}`, synthetic('unpin-range', { holdCallbacks: i === 2 }), {
+        container: `c${i}`,
+        type: 'type1v2',
+      });
       await ok(at.rig.post(`devices/d${i}/open-device`));
       for (let k = 1; k <= 5; k++)
-        await ok(map(at.rig, `0x${(k * k * 0x10000).toString(16)}`, '0x4000', `c${i}`));
-      await ok(pin(at.rig, '0x40000', `d${i}`));
+        await at.rig.map(`0x${(k * k * 0x10000).toString(16)}`, '0x4000', { container: `c${i}` });
+      await at.rig.pin('0x40000', `d${i}`);
     }
     await ok(at.rig.post('containers/c2/unmap-dma', { iova: '0x40000', size: '0x4000' }, ASYNC));
     await ok(at.rig.post('devices', { device: 'spare', driver: { type: 'vfio-ccw' } }));
@@ -116,7 +120,7 @@ test('the first commands do not stick out of a narrow window', async () => {
 });
 
 test('65,535 mappings: shown, zoomed and followed without waiting', async ({ annotate }) => {
-  await containerWith(at.rig, synthetic('unpin-range'));
+  await at.rig.container(synthetic('unpin-range'));
   const { host } = at.rig.service.rigs.use('default');
   const call = (one: Record<string, unknown>) => host.start(one as CallObject);
   for (let i = 0; i < 65_535; i++) {
@@ -144,7 +148,7 @@ test('65,535 mappings: shown, zoomed and followed without waiting', async ({ ann
   const zoom = performance.now() - zoomed;
 
   const changed = performance.now();
-  await ok(unmap(at.rig, '0x12fffa000', '0x1000'));
+  await ok(at.rig.unmap('0x12fffa000', '0x1000'));
   await says(at.card('c0').locator('.facts'), '65,534 mappings');
   const followed = performance.now() - changed;
 

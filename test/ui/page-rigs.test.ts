@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { ok, synthetic } from '../harness/http-rig.ts';
+import { ok } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 import { PATIENCE, paste, says, usePage } from './page.ts';
 
 const at = usePage();

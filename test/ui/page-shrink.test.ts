@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest';
-import { containerWith, hitBug, ok, synthetic } from '../harness/http-rig.ts';
+import { ok } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 import { says, usePage } from './page.ts';
 
 const at = usePage();
 
 test('beside a BUG_ON is a button: the shortest trace that comes to it, on the page', async () => {
-  await containerWith(at.rig, synthetic('ignore'));
+  await at.rig.container(synthetic('ignore'));
   for (let i = 1; i < 4; i++) await ok(at.rig.post('containers', { container: `c${i}` }));
   await at.open();
-  await hitBug(at.rig);
+  await at.rig.bug();
   const entry = at.log().and(at.page.locator('[data-kind=splat]'));
   await entry.getByRole('button', { name: 'the fewest calls that still come to the BUG_ON' }).click();
   await says(entry, /BUG_ON:B1: \d+ of \d+ calls/);

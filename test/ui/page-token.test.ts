@@ -1,23 +1,19 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ok, type Rig, startRig } from '../harness/http-rig.ts';
+import { ok, useOneRig } from '../harness/http-rig.ts';
 import { type Browser, startBrowser, whyNoBrowser } from './browser.ts';
 
 const TOKEN = 'a-token-of-sixteen-characters';
 const missing = whyNoBrowser();
 
-let rig: Rig;
+const rig = useOneRig({ authToken: TOKEN });
 let browser: Browser | null = null;
 let origin: string;
 beforeAll(async () => {
   if (missing === null) browser = await startBrowser();
-  rig = await startRig({ authToken: TOKEN });
-  await rig.app.listen({ host: '127.0.0.1', port: 0 });
-  origin = `http://127.0.0.1:${(rig.app.server.address() as { port: number }).port}`;
+  await rig.listen();
+  origin = rig.url;
 });
-afterAll(async () => {
-  await browser?.close();
-  await rig.app.close();
-});
+afterAll(() => browser?.close());
 
 test('without the token the answer says what a browser is to be told', async () => {
   const answer = await fetch(`${origin}/`);

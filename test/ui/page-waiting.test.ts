@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
-import { ASYNC, containerWith, hitBug, map, mdevIn, ok, pin, synthetic, unmap } from '../harness/http-rig.ts';
+import { ASYNC, ok } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 import { isInWindow, PATIENCE, says, usePage } from './page.ts';
 
 const at = usePage();
 
 test('an unmap whose callback is held shows its round and the attempt, then that it is done', async () => {
-  await containerWith(at.rig, synthetic('unpin-one', { holdCallbacks: true }));
-  await ok(map(at.rig, '0x10000', '0x4000'));
-  for (const iova of ['0x10000', '0x11000', '0x12000']) await ok(pin(at.rig, iova));
+  await at.rig.container(synthetic('unpin-one', { holdCallbacks: true }));
+  await at.rig.map('0x10000', '0x4000');
+  for (const iova of ['0x10000', '0x11000', '0x12000']) await at.rig.pin(iova);
   await at.open();
   await at.strip('c0').waitFor();
-  await ok(unmap(at.rig, '0x10000', '0x4000', ASYNC));
+  await ok(at.rig.unmap('0x10000', '0x4000', ASYNC));
   const round = at.card('c0').locator('.round');
   await says(round, /unmap-dma 0x10000\+0x4000.*attempt 1 of 11.*d0 is called back/s);
   await says(round, /for \d+ s/);
@@ -22,9 +23,9 @@ test('an unmap whose callback is held shows its round and the attempt, then that
 });
 
 test('a BUG_ON: the log has it, the round is at its end, and the container is wedged beyond doubt', async () => {
-  await containerWith(at.rig, synthetic('ignore'));
+  await at.rig.container(synthetic('ignore'));
   await at.open();
-  await hitBug(at.rig);
+  await at.rig.bug();
   await says(at.card('c0').getByRole('alert'), /held for ever: BUG_ON\(\+\+retries > 10\)/);
   await at.card('c0').getByText('WEDGED', { exact: true }).waitFor();
   await says(at.card('c0').locator('.round.fatal'), /attempt 11 of 11.*BUG_ON/s);
@@ -46,8 +47,8 @@ test('a held unmap far below is announced, with its time, and a click goes there
   const driver = synthetic('unpin-range', { holdCallbacks: true });
   call({ call: 'create-device', device: 'd0', driver });
   await ok(at.rig.post('containers/c28/attach', { device: 'd0' }));
-  await ok(map(at.rig, '0x10000', '0x4000', 'c28'));
-  await ok(pin(at.rig, '0x10000'));
+  await at.rig.map('0x10000', '0x4000', { container: 'c28' });
+  await at.rig.pin('0x10000');
   call({ call: 'unmap-dma', container: 'c28', iova: '0x10000', size: '0x4000' });
   // Whatever has left the journal, the server still knows what waits.
   for (let i = 0; i < 6000; i++) call({ call: 'check-extension', container: 'c0', extension: 1 });
@@ -70,11 +71,11 @@ test('a held unmap far below is announced, with its time, and a click goes there
 
 test('a call that waits for a lock has a row, until it returns', async () => {
   // Its first callback unpins nothing: it could not while the other call waits for the list of devices.
-  await containerWith(at.rig, synthetic('unpin-range', { holdCallbacks: true, ignoreFirst: 1 }));
-  await mdevIn(at.rig, 'c0', 'd1', synthetic('unpin-range'));
-  await ok(map(at.rig, '0x10000', '0x4000'));
-  await ok(pin(at.rig, '0x10000'));
-  await ok(unmap(at.rig, '0x10000', '0x4000', ASYNC));
+  await at.rig.container(synthetic('unpin-range', { holdCallbacks: true, ignoreFirst: 1 }));
+  await at.rig.create('d1', synthetic('unpin-range'));
+  await at.rig.map('0x10000', '0x4000');
+  await at.rig.pin('0x10000');
+  await ok(at.rig.unmap('0x10000', '0x4000', ASYNC));
   await ok(at.rig.post('devices/d1/open-device', {}, ASYNC));
   await at.open();
   await says(at.card('c0').locator('.round'), /open-device.*waits/s);
@@ -86,8 +87,8 @@ test('a call that waits for a lock has a row, until it returns', async () => {
 
 test('a wedged container that was never in sight is counted, and a click goes there', async () => {
   for (let i = 0; i < 30; i++) await ok(at.rig.post('containers', { container: `b${i}` }));
-  await containerWith(at.rig, synthetic('ignore'));
-  await hitBug(at.rig);
+  await at.rig.container(synthetic('ignore'));
+  await at.rig.bug();
   await at.open();
   await says(at.page.locator('#wedged'), '1 WEDGED');
   expect(await at.card('c0').evaluate(isInWindow)).toBe(false);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { containerWith, hitBug, map, mdevIn, ok, pin, synthetic } from '../harness/http-rig.ts';
+import { ok } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 import { says, usePage } from './page.ts';
 
 const at = usePage();
@@ -60,7 +61,7 @@ test('a container that is named by the host appears as well', async () => {
 });
 
 test('a mapping’s details by pointer, exact to 64 bits', async () => {
-  await containerWith(at.rig, synthetic('unpin-range'));
+  await at.rig.container(synthetic('unpin-range'));
   const body = { iova: '0xfff0000000001000', vaddr: '0x20000000003000', size: '0x3000', flags: ['read'] };
   await ok(at.rig.post('containers/c0/map-dma', body));
   await at.open();
@@ -73,9 +74,9 @@ test('a mapping’s details by pointer, exact to 64 bits', async () => {
 });
 
 test('the same by keyboard, and as a table', async () => {
-  await containerWith(at.rig, synthetic('unpin-range'));
-  for (const iova of ['0x1000', '0x8000', '0x40000000']) await ok(map(at.rig, iova, '0x1000'));
-  await ok(pin(at.rig, '0x40000000'));
+  await at.rig.container(synthetic('unpin-range'));
+  for (const iova of ['0x1000', '0x8000', '0x40000000']) await at.rig.map(iova, '0x1000');
+  await at.rig.pin('0x40000000');
   await at.open();
   await at.strip('c0').focus();
   await says(at.readout('c0'), '0x1000 – 0x1fff');
@@ -96,14 +97,14 @@ test('the same by keyboard, and as a table', async () => {
 });
 
 test('pins are drawn in the colour of the device that holds them, and named', async () => {
-  await containerWith(at.rig, synthetic('unpin-range'));
-  await mdevIn(at.rig, 'c0', 'd1', synthetic('unpin-range'));
+  await at.rig.container(synthetic('unpin-range'));
+  await at.rig.create('d1', synthetic('unpin-range'));
   await ok(at.rig.post('devices/d1/open-device'));
-  await ok(map(at.rig, '0x10000', '0x10000'));
+  await at.rig.map('0x10000', '0x10000');
   await at.open();
   await says(at.card('c0').locator('.legend'), 'd1no pins');
-  await ok(pin(at.rig, '0x10000', 'd0'));
-  await ok(pin(at.rig, '0x1c000', 'd1'));
+  await at.rig.pin('0x10000', 'd0');
+  await at.rig.pin('0x1c000', 'd1');
   await says(at.card('c0').locator('.legend [data-device=d0]'), '1 pin');
   await says(at.card('c0').locator('.legend [data-device=d1]'), '1 pin');
   for (const device of ['d0', 'd1']) {
@@ -117,8 +118,8 @@ test('pins are drawn in the colour of the device that holds them, and named', as
 });
 
 test('a reset empties the page and it goes on', async () => {
-  await containerWith(at.rig, synthetic('ignore'));
-  await hitBug(at.rig);
+  await at.rig.container(synthetic('ignore'));
+  await at.rig.bug();
   await at.open();
   await says(at.log(), 'BUG_ON');
   await ok(at.rig.post('reset'));
@@ -131,14 +132,14 @@ test('a reset empties the page and it goes on', async () => {
 });
 
 test('the filter: text, kind, container, device, address', async () => {
-  await containerWith(at.rig, synthetic('ignore'));
+  await at.rig.container(synthetic('ignore'));
   await ok(at.rig.post('containers', { container: 'c1' }));
-  await mdevIn(at.rig, 'c1', 'd1', synthetic('unpin-range'), 'type1v2');
+  await at.rig.create('d1', synthetic('unpin-range'), { container: 'c1', type: 'type1v2' });
   await ok(at.rig.post('devices/d1/open-device'));
-  await ok(map(at.rig, '0x50000', '0x1000', 'c1'));
-  await ok(map(at.rig, '0x90000', '0x1000', 'c1'));
+  await at.rig.map('0x50000', '0x1000', { container: 'c1' });
+  await at.rig.map('0x90000', '0x1000', { container: 'c1' });
   await ok(at.rig.post('devices/d1/unpin-pages', { iova: '0x50000', npage: 1 }));
-  await hitBug(at.rig);
+  await at.rig.bug();
   await at.open();
   await at.strip('c0').waitFor();
   await at.strip('c1').waitFor();
@@ -172,7 +173,7 @@ test('the filter: text, kind, container, device, address', async () => {
 });
 
 test('devices that are in no container are shown, and those that nobody has open', async () => {
-  await containerWith(at.rig, synthetic('ignore'));
+  await at.rig.container(synthetic('ignore'));
   await ok(at.rig.post('devices', { device: 'spare', driver: { type: 'vfio-ap' } }));
   await at.open();
   const loose = at.page.locator('#loose');

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
-import { type Rig, startRig } from '../harness/http-rig.ts';
+import { type HttpRig, startRig } from '../harness/http-rig.ts';
 import { type Browser, startBrowser, whyNoBrowser } from './browser.ts';
 
 /** A service that listens, and a page of a browser: new ones for each test. */
 export interface PageRig {
-  rig: Rig;
+  rig: HttpRig;
   page: Page;
   /** Opens the page; `more` is what follows the slash of its address. */
   open(more?: string): Promise<void>;
@@ -50,7 +50,7 @@ export function usePage(): PageRig {
   beforeEach(async ({ skip }) => {
     skip(missing !== null, missing ?? '');
     made.rig = await startRig();
-    await made.rig.app.listen({ host: '127.0.0.1', port: 0 });
+    await made.rig.listen();
     made.page = await browser!.context.newPage();
     complaints = [];
     made.page.on('console', (message) => {
@@ -61,7 +61,7 @@ export function usePage(): PageRig {
   afterEach(async () => {
     if (missing !== null) return;
     await made.page.close();
-    await made.rig.app.close();
+    await made.rig.close();
     expect(complaints, 'the browser complained').toEqual([]);
   });
   return made;

@@ -1,25 +1,10 @@
 import { readdirSync } from 'node:fs';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import {
-  ASYNC,
-  containerWith,
-  expectProblem,
-  hitBug,
-  map,
-  mdevIn,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { expect, test } from 'vitest';
+import { ASYNC, ok, useRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig();
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 const FOLDER = new URL('../../ui/', import.meta.url);
 const FILES = readdirSync(FOLDER).filter((name) => name !== 'index.html' && name !== 'tsconfig.json');
@@ -82,9 +67,9 @@ test('the page is no part of the documented API', async () => {
 });
 
 test('a layout has every mapping, exact to 64 bits, and the journal’s seq', async () => {
-  await containerWith(rig, synthetic('unpin-range'));
-  await ok(map(rig, '0x0', '0x1000'));
-  await ok(map(rig, '0x20000000001000', '0x3000'));
+  await rig.container(synthetic('unpin-range'));
+  await rig.map('0x0', '0x1000');
+  await rig.map('0x20000000001000', '0x3000');
   const top = { iova: '0xffffffffffffd000', vaddr: '0x7ffffffff000', size: '0x1000', flags: ['read'] };
   await ok(rig.post('containers/c0/map-dma', top));
   const got = await layout('c0');
@@ -101,15 +86,15 @@ test('a layout has every mapping, exact to 64 bits, and the journal’s seq', as
 });
 
 test('pins come as runs of the same holders, with who holds how many', async () => {
-  await containerWith(rig, synthetic('unpin-range'));
-  await mdevIn(rig, 'c0', 'd1', synthetic('unpin-range'));
+  await rig.container(synthetic('unpin-range'));
+  await rig.create('d1', synthetic('unpin-range'));
   await ok(rig.post('devices/d1/open-device'));
-  await ok(map(rig, '0x10000', '0x10000'));
-  await ok(map(rig, '0x30000', '0x1000'));
+  await rig.map('0x10000', '0x10000');
+  await rig.map('0x30000', '0x1000');
   await ok(rig.post('devices/d0/pin-pages', { iova: '0x10000', npage: 4, prot: ['read'] }));
   await ok(rig.post('devices/d1/pin-pages', { iova: '0x12000', npage: 1, prot: ['read'] }));
   await ok(rig.post('devices/d1/pin-pages', { iova: '0x12000', npage: 1, prot: ['read'] }));
-  await ok(pin(rig, '0x30000', 'd1'));
+  await rig.pin('0x30000', 'd1');
   const { pins, holders } = await layout('c0');
   const runs = pins.iova.map((iova: string, i: number) => [
     pins.mapping[i],
@@ -129,8 +114,8 @@ test('pins come as runs of the same holders, with who holds how many', async () 
 });
 
 test('a layout says what is wedged and what has no IOMMU', async () => {
-  await containerWith(rig, synthetic('ignore'));
-  await hitBug(rig);
+  await rig.container(synthetic('ignore'));
+  await rig.bug();
   expect((await layout('c0')).wedged).toMatchObject({ kind: 'BUG_ON' });
   await ok(rig.post('containers', { container: 'c1' }));
   expect(await layout('c1')).toMatchObject({ iommu: null, mappings: { iova: [] }, pins: { iova: [] } });
@@ -156,18 +141,17 @@ test('a layout is of the rig that is named; looking makes none', async () => {
 });
 
 test('a rig in one look: containers, devices and what waits, also where its entries have left the journal', async () => {
-  await rig.app.close();
-  rig = await startRig({ maxJournal: 10 });
-  await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
+  await rig.start({ maxJournal: 10 });
+  await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
   await ok(
     rig.post('devices', {
       device: 'spare',
       driver: { type: 'webhook', url: 'http://127.0.0.1:1/', secret: 's' },
     }),
   );
-  await ok(map(rig, '0x10000', '0x4000'));
-  await ok(pin(rig, '0x10000'));
-  await unmap(rig, '0x10000', '0x4000', ASYNC);
+  await rig.map('0x10000', '0x4000');
+  await rig.pin('0x10000');
+  await rig.unmap('0x10000', '0x4000', ASYNC);
   for (let i = 0; i < 20; i++) await ok(rig.post('containers/c0/check-extension', { extension: 1 }));
   const { body } = await rig.request('GET', '/ui/rig');
   const { seq } = await ok(rig.request('GET', '/v1'));

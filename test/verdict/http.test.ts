@@ -1,23 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import {
-  ASYNC,
-  containerWith,
-  expectProblem,
-  hitBug,
-  map,
-  ok,
-  pin,
-  type Rig,
-  startRig,
-  synthetic,
-  unmap,
-} from '../harness/http-rig.ts';
+import { expect, test } from 'vitest';
+import { ASYNC, ok, useRig } from '../harness/http-rig.ts';
+import { expectProblem } from '../harness/problem.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await startRig();
-});
-afterEach(() => rig.app.close());
+const rig = useRig();
 
 const verdict = (query = '', headers: Record<string, string> = {}) =>
   rig.request('GET', `/v1/verdict${query}`, undefined, headers);
@@ -33,17 +19,17 @@ test('a rig on which nothing has happened is ok', async () => {
 });
 
 test('a driver that gives its pins back, and a container that is emptied and closed: ok', async () => {
-  await containerWith(rig, synthetic('unpin-range'));
-  await ok(map(rig, '0x10000', '0x2000'));
-  await ok(pin(rig, '0x10000'));
+  await rig.container(synthetic('unpin-range'));
+  await rig.map('0x10000', '0x2000');
+  await rig.pin('0x10000');
   expect((await verdict()).status).toBe(409);
-  await ok(unmap(rig, '0x10000', '0x2000'));
+  await ok(rig.unmap('0x10000', '0x2000'));
   expect((await verdict()).status).toBe(200);
 });
 
 test('a BUG_ON is a 409 that names the splat, its advisory, the wedged container and what is left in it', async () => {
-  await containerWith(rig, synthetic('ignore'));
-  await hitBug(rig);
+  await rig.container(synthetic('ignore'));
+  await rig.bug();
   const answer = await verdict();
   expectProblem(answer, { status: 409, slug: 'not-as-expected', detail: ['++retries > 10', 'rig default'] });
   expect(answer.body).toMatchObject({
@@ -66,15 +52,15 @@ test('a BUG_ON is a 409 that names the splat, its advisory, the wedged container
 });
 
 test('expect=BUG_ON covers what follows from it: its advisory, the wedge, what nobody can take out any more', async () => {
-  await containerWith(rig, synthetic('ignore'));
-  await hitBug(rig);
+  await rig.container(synthetic('ignore'));
+  await rig.bug();
   const { status, body } = await verdict('?expect=BUG_ON');
   expect([status, body.ok, body.missing]).toEqual([200, true, []]);
   expect(body.findings).toHaveLength(5);
   await ok(rig.post('containers', { container: 'c1' }));
   await ok(rig.post('devices', { device: 'd1', driver: synthetic('unpin-range') }));
   await ok(rig.post('containers/c1/attach', { device: 'd1' }));
-  await ok(map(rig, '0x1000', '0x1000', 'c1'));
+  await rig.map('0x1000', '0x1000', { container: 'c1' });
   expect(unexpected((await verdict('?expect=BUG_ON')).body as never)).toEqual(['mappings']);
   expect((await verdict('?expect=BUG_ON,mappings')).status).toBe(200);
 });
@@ -95,8 +81,8 @@ test('a word that names nothing is refused with the words there are', async () =
 });
 
 test('pins of a device that was closed are leaked, and say whose', async () => {
-  await containerWith(rig, synthetic('ignore'));
-  await ok(map(rig, '0x10000', '0x2000'));
+  await rig.container(synthetic('ignore'));
+  await rig.map('0x10000', '0x2000');
   await ok(rig.post('devices/d0/pin-pages', { iova: '0x10000', npage: 2, prot: ['read'] }));
   await ok(rig.post('devices/d0/close-device'));
   const { body } = await verdict('?expect=mappings');
@@ -107,10 +93,10 @@ test('pins of a device that was closed are leaked, and say whose', async () => {
 });
 
 test('a call under way counts until it has ended', async () => {
-  await containerWith(rig, synthetic('unpin-range', { holdCallbacks: true }));
-  await ok(map(rig, '0x10000', '0x1000'));
-  await ok(pin(rig, '0x10000'));
-  expect((await unmap(rig, '0x10000', '0x1000', ASYNC)).status).toBe(202);
+  await rig.container(synthetic('unpin-range', { holdCallbacks: true }));
+  await rig.map('0x10000', '0x1000');
+  await rig.pin('0x10000');
+  expect((await rig.unmap('0x10000', '0x1000', ASYNC)).status).toBe(202);
   const { body } = await verdict('?expect=pins,mappings');
   expect(body.calls).toEqual(['unmap-dma waits for the dma-unmap callback of d0']);
   expect(unexpected(body as never)).toEqual(['calls']);
@@ -119,10 +105,10 @@ test('a call under way counts until it has ended', async () => {
 });
 
 test('a webhook that nobody answers is undelivered, with the reason', async () => {
-  await containerWith(rig, { type: 'webhook', url: 'http://127.0.0.1:1/', timeoutMs: 500 });
-  await ok(map(rig, '0x10000', '0x1000'));
-  await ok(pin(rig, '0x10000'));
-  await unmap(rig, '0x10000', '0x1000');
+  await rig.container({ type: 'webhook', url: 'http://127.0.0.1:1/', timeoutMs: 500 });
+  await rig.map('0x10000', '0x1000');
+  await rig.pin('0x10000');
+  await rig.unmap('0x10000', '0x1000');
   const { body } = await verdict('?expect=BUG_ON');
   expect(body.webhooks).toEqual({ delivered: 0, undelivered: 11 });
   expect(unexpected(body as never)).toEqual(['webhooks']);
@@ -130,8 +116,8 @@ test('a webhook that nobody answers is undelivered, with the reason', async () =
 });
 
 test('what was met is forgotten by a reset, and by nothing else', async () => {
-  await containerWith(rig, synthetic('ignore'));
-  await hitBug(rig);
+  await rig.container(synthetic('ignore'));
+  await rig.bug();
   expect((await verdict()).status).toBe(409);
   expect((await verdict()).body.splats).toEqual({ BUG_ON: 1 });
   await rig.post('reset');
@@ -140,8 +126,8 @@ test('what was met is forgotten by a reset, and by nothing else', async () => {
 
 test('a rig that panicked is not ok, and says the line', async () => {
   await ok(rig.post('set-parameters', { panicOnOops: true }));
-  await containerWith(rig, synthetic('ignore'));
-  await hitBug(rig);
+  await rig.container(synthetic('ignore'));
+  await rig.bug();
   const { status, body } = await verdict('?expect=BUG_ON');
   expect(status).toBe(409);
   expect(body.panic).toContain('Kernel panic');
@@ -150,8 +136,8 @@ test('a rig that panicked is not ok, and says the line', async () => {
 
 test('rigs=all has a verdict for each; what is expected may come in any of them', async () => {
   await rig.post('containers', {}, { 'x-rig': 'Good' });
-  await containerWith(rig, synthetic('ignore'));
-  await hitBug(rig);
+  await rig.container(synthetic('ignore'));
+  await rig.bug();
   const { status, body } = await verdict('?rigs=all');
   expect(status).toBe(409);
   expect(body.rigs.map((one: { rig: string; ok: boolean }) => [one.rig, one.ok])).toEqual([
@@ -168,8 +154,8 @@ test('the verdict of a rig that is not there is a 404', async () => {
 });
 
 test('text/plain is lines to read, JUnit has a test a check, both with the status of the verdict', async () => {
-  await containerWith(rig, synthetic('ignore'));
-  await hitBug(rig);
+  await rig.container(synthetic('ignore'));
+  await rig.bug();
   const as = async (accept: string, query = '') => {
     const answer = await rig.app.inject({ url: `/v1/verdict${query}`, headers: { accept } });
     return { status: answer.statusCode, type: String(answer.headers['content-type']), text: answer.body };

@@ -1,18 +1,14 @@
 import { createHmac } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { type DriverServer, driverServer, freePort } from '../harness/driver-server.ts';
-import { startService, type TestService } from '../harness/service.ts';
+import { useRig } from '../harness/http-rig.ts';
 
-let rig: TestService;
+const rig = useRig();
 const open: { close(): Promise<unknown> | unknown }[] = [];
 
-beforeEach(async () => {
-  rig = await startService();
-});
 afterEach(async () => {
-  await rig.app.close();
   for (const resource of open.splice(0)) await resource.close();
 });
 
@@ -250,9 +246,7 @@ test('a URL outside the permitted ranges is refused at once, one behind a name w
   });
   expect(status).toBe(400);
   expect(body.detail).toContain('93.184.216.34, which WEBHOOK_ALLOW does not list');
-  await rig.app.close();
-
-  rig = await startService({ webhookAllow: '10.0.0.0/8' });
+  await rig.start({ webhookAllow: '10.0.0.0/8' });
   const driver = await serve((_c, response) => void response.end('{}'));
   await attached({ url: driver.url.replace('127.0.0.1', 'localhost') });
   await unmap();
@@ -266,8 +260,7 @@ test('an origin on the list is called wherever it leads', async () => {
   const driver = await serve((_c, response) => {
     response.end(JSON.stringify({ unpin: [{ iova: '0x15000', npage: 1 }] }));
   });
-  await rig.app.close();
-  rig = await startService({ webhookAllow: new URL(driver.url).origin });
+  await rig.start({ webhookAllow: new URL(driver.url).origin });
   await attached({ url: driver.url });
   expect((await unmap()).status).toBe(200);
 });
@@ -304,7 +297,7 @@ test('a webhook under way when the service closes: the unmap is answered 503', a
   await attached({ url: driver.url, timeoutMs: 60_000 });
   const pending = unmap();
   await inCallback;
-  await rig.app.close();
+  await rig.close();
   expect((await pending).status).toBe(503);
 });
 

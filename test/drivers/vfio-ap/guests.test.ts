@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf, logOf } from '../../harness/driver-rig.ts';
+import { b1, bugOf, logOf } from '../../harness/core-rig.ts';
 import { ApRig, QUEUES } from './rig.ts';
 
 const LATER = ['6.1', '6.12', '7.2'];
@@ -37,7 +37,7 @@ describe('M1: one guest for two matrix mdevs', () => {
   test.each(LATER)('%s refuses the second: EPERM, and its group stays where it is', (version) => {
     const rig = new ApRig(version);
     rig.do('create-device', { device: 'd1', driver: { type: 'vfio-ap', queues: SECOND } });
-    const refused = rig.host.start({ call: 'attach', container: 'c', device: 'd1', guest: 0 });
+    const refused = rig.host.start({ call: 'attach', container: 'c0', device: 'd1', guest: 0 });
     expect(refused.answer!.end).toMatchObject({ value: 'EPERM' });
     // On that guest's vCPU the hook is d0's, which has no such queue.
     expect(rig.enable(0x14008, 256, 'd1')).toMatchObject({ response: 1, cc: 3 });
@@ -49,7 +49,7 @@ describe('M1: one guest for two matrix mdevs', () => {
   test('5.10 opens it, but the guest stays the first one’s', () => {
     const rig = new ApRig('5.10');
     rig.do('create-device', { device: 'd1', driver: { type: 'vfio-ap', queues: SECOND } });
-    const opened = rig.host.start({ call: 'attach', container: 'c', device: 'd1', guest: 0 });
+    const opened = rig.host.start({ call: 'attach', container: 'c0', device: 'd1', guest: 0 });
     expect(opened.answer!.end).toMatchObject({ how: 'returned', value: { device: 'd1' } });
     expect(rig.enable(0x14008, 256, 'd1')).toMatchObject({ response: 1, cc: 3 });
   });
@@ -149,6 +149,6 @@ test('5.10 opens and releases with each file: a second one registers the notifie
   rig.do('close-device', { device: 'd0' });
   expect(rig.pins()).toEqual([]);
   expect(rig.host.machine.device('d0').openCount).toBe(1);
-  expect(rig.host.machine.container('c').view!.devices).toEqual([]);
+  expect(rig.host.machine.container('c0').view!.devices).toEqual([]);
   rig.do('close-device', { device: 'd0' });
 });

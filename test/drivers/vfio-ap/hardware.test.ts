@@ -1,23 +1,23 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf, DriverRig, logOf } from '../../harness/driver-rig.ts';
+import { b1, bugOf, CoreRig, logOf } from '../../harness/core-rig.ts';
 
 const Q = 0x0001;
 
-function apRig(variant = 'callback'): DriverRig {
-  const rig = new DriverRig({ ap: { type: 'vfio-ap', variant, queues: [Q] } });
+function apRig(variant = 'callback'): CoreRig {
+  const rig = new CoreRig('6.1', { ap: { type: 'vfio-ap', variant, queues: [Q] } });
   rig.map(0x10000, 0x10000);
   return rig;
 }
 
-function inject(rig: DriverRig, instruction: string, ...responses: unknown[]): void {
+function inject(rig: CoreRig, instruction: string, ...responses: unknown[]): void {
   rig.do('ap-inject', { device: 'ap', apqn: Q, instruction, responses });
 }
 
-function enable(rig: DriverRig, nib = 0x10008): Record<string, unknown> {
+function enable(rig: CoreRig, nib = 0x10008): Record<string, unknown> {
   return rig.do('ap-enable-interrupt', { device: 'ap', apqn: Q, nib, isc: 3 });
 }
 
-function disable(rig: DriverRig): Record<string, unknown> {
+function disable(rig: CoreRig): Record<string, unknown> {
   return rig.do('ap-disable-interrupt', { device: 'ap', apqn: Q });
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf } from '../../harness/driver-rig.ts';
+import { b1, bugOf } from '../../harness/core-rig.ts';
 import { ApRig } from './rig.ts';
 
 const { issued } = ApRig;

@@ -1,21 +1,21 @@
 import { describe, expect, test } from 'vitest';
-import { b1, bugOf, DriverRig, logOf } from '../../harness/driver-rig.ts';
+import { b1, bugOf, CoreRig, logOf } from '../../harness/core-rig.ts';
 
 const APQN = 0x0001;
 
 /** A rig with one AP device `ap` and the mapping [0x10000, 0x20000). */
-function apRig(variant: string): DriverRig {
-  const rig = new DriverRig({ ap: { type: 'vfio-ap', variant } });
+function apRig(variant: string): CoreRig {
+  const rig = new CoreRig('6.1', { ap: { type: 'vfio-ap', variant } });
   rig.map(0x10000, 0x10000);
   return rig;
 }
 
-function enable(rig: DriverRig, nib: number, apqn = APQN, isc = 3): unknown {
+function enable(rig: CoreRig, nib: number, apqn = APQN, isc = 3): unknown {
   return rig.do('ap-enable-interrupt', { device: 'ap', apqn, nib, isc }).response;
 }
 
 /** The saved notification byte of a queue, as the device shows it. */
-function saved(rig: DriverRig, apqn = APQN): unknown {
+function saved(rig: CoreRig, apqn = APQN): unknown {
   const { driver } = rig.host.machine.device('ap');
   const { queues } = driver.state!(256) as {
     queues: { apqn: number; savedIova: unknown; savedIsc: unknown }[];
@@ -110,7 +110,7 @@ describe('vfio-ap, pins', () => {
   });
 
   test('the queues a device is given are the ones it has', () => {
-    const rig = new DriverRig({ ap: { type: 'vfio-ap', variant: 'range', queues: [0x0105] } });
+    const rig = new CoreRig('6.1', { ap: { type: 'vfio-ap', variant: 'range', queues: [0x0105] } });
     rig.map(0x10000, 0x1000);
     expect(enable(rig, 0x10000, 0x0105)).toBe(0);
     expect(enable(rig, 0x10000, 0)).toBe(1);

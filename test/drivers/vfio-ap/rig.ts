@@ -1,7 +1,7 @@
 import type { CallObject } from '../../../schemas/calls.ts';
 import { bodyOf } from '../../../src/machine/answer.ts';
 import { modelStates } from '../../../src/replay/devices.ts';
-import { DriverRig } from '../../harness/driver-rig.ts';
+import { CoreRig } from '../../harness/core-rig.ts';
 
 /** Adapter 0, domains 0 and 1. */
 export const QUEUES = [0, 1];
@@ -14,10 +14,10 @@ interface Pqap {
   intercept?: string;
 }
 
-/** A kernel with AP devices in container `c`, each open on a guest of its own, and [0x10000, 0x20000) mapped. */
-export class ApRig extends DriverRig {
+/** A kernel with AP devices in container c0, each open on a guest of its own, and [0x10000, 0x20000) mapped. */
+export class ApRig extends CoreRig {
   constructor(version: string, devices: Record<string, readonly number[]> = { d0: QUEUES }) {
-    super({}, version);
+    super(version, {});
     for (const [device, queues] of Object.entries(devices)) this.attach(device, { type: 'vfio-ap', queues });
     if (Object.keys(devices).length > 0) this.map(0x10000, 0x10000);
   }

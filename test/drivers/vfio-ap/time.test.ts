@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ApRig } from './rig.ts';
 
 const BUSY = [5, 5, 5, 5, 5, 5];
-const UNMAP = { call: 'unmap-dma', container: 'c', iova: '0x10000', size: '0x10000' };
+const UNMAP = { call: 'unmap-dma', container: 'c0', iova: '0x10000', size: '0x10000' };
 
 /** Two guests in two containers, each with a queue whose interrupts are on; d0's stays busy. */
 function busy(version = '6.12'): ApRig {
