@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema, TraceSchema } from '../schemas/scenario.ts';
-import { closedObject, NDJSON_TYPE, ndjsonOf } from '../schemas/values.ts';
+import { closedObject, NDJSON_TYPE, ndjsonOf, oneOf } from '../schemas/values.ts';
 import { ReplayView } from '../schemas/views.ts';
 import { jsonPieces } from '../src/json.ts';
 import { parseLine } from '../src/machine/validate.ts';
@@ -19,9 +19,7 @@ import { sendPieces, streamFor, workFor } from './work.ts';
 const CURL_TYPE = 'text/x-shellscript';
 
 const TraceQuery = closedObject({
-  format: Type.Optional(
-    Type.Union([Type.Literal('json'), Type.Literal('curl')], { description: '"json" or "curl"' }),
-  ),
+  format: Type.Optional(oneOf('json', 'curl')),
 });
 
 /** The calls so far as a trace, and traces replayed. */

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { AdvisoryEntry, SplatReport, WaitedInVain } from './answers.ts';
-import { Hex } from './values.ts';
+import { Hex, oneOf } from './values.ts';
 
 /** What every entry of the journal may say of its surroundings. */
 const Where = { container: Type.Optional(Type.String()), device: Type.Optional(Type.String()) };
@@ -88,7 +88,7 @@ export const WebhookReport = Type.Object(
     device: Type.String(),
     callback: Type.String(),
     url: Type.String(),
-    outcome: Type.Union([Type.Literal('returned'), Type.Literal('failed')]),
+    outcome: oneOf('returned', 'failed'),
     status: Type.Optional(Type.Integer()),
     reason: Type.Optional(
       Type.String({ description: 'why it counts as "the callback returned and did nothing"' }),

@@ -128,7 +128,7 @@ const SavedMapping = object({
 export type SavedMapping = Static<typeof SavedMapping>;
 
 const SavedIommu = object({
-  type: Type.Union([Type.Literal(1), Type.Literal(3), Type.Literal(6)], { description: '1, 3 or 6' }),
+  type: oneOf(1, 3, 6),
   dmaAvail: Entries,
   dirtyTracking: Type.Boolean(),
   hadDomain: Type.Boolean(),
@@ -174,10 +174,7 @@ const SavedAccess = object({
   /** Place in the order of callbacks; null where it is not attached. */
   slot: nullable(integer(0, 65_535, '0 to 65535'), 'an integer from 0 to 65535, or null'),
   /** Other than attached only where the call that opens or closes the device hangs. */
-  state: Type.Union(
-    [Type.Literal('bound'), Type.Literal('attached'), Type.Literal('removed'), Type.Literal('detached')],
-    { description: '"bound", "attached", "removed" or "detached"' },
-  ),
+  state: oneOf('bound', 'attached', 'removed', 'detached'),
   lock: SavedLock,
 });
 export type SavedAccess = Static<typeof SavedAccess>;

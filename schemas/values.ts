@@ -64,10 +64,10 @@ export function closedObject<P extends TProperties>(properties: P): TObject<P> {
   return Type.Object(properties, { additionalProperties: false });
 }
 
-/** One of these words: the union, its description and its type in one. */
-export function oneOf<const T extends readonly string[]>(...words: T) {
-  const literals = words.map((word) => Type.Literal(word)) as unknown as TLiteral<T[number]>[];
-  const listed = words.map((word) => `"${word}"`);
+/** One of these words or numbers: the union, its description and its type in one. */
+export function oneOf<const T extends readonly (string | number)[]>(...values: T) {
+  const literals = values.map((value) => Type.Literal(value)) as unknown as TLiteral<T[number]>[];
+  const listed = values.map((value) => JSON.stringify(value));
   const last = listed.pop();
   return Type.Union(literals, { description: `${listed.join(', ')} or ${last}` });
 }

@@ -11,7 +11,7 @@ const OfDriver = (description: string) => Type.Object({}, { additionalProperties
 const OrNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
 /** READ and WRITE by their names, as answers show them. */
-const Prot = Type.Array(Type.Union([Type.Literal('read'), Type.Literal('write')]));
+const Prot = Type.Array(oneOf('read', 'write'));
 
 /** A process as it is shown. */
 export const ProcessView = Type.Object(

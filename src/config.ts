@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
+import { oneOf } from '../schemas/values.ts';
 import { parseArguments, UsageError } from './arguments.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './host/limits.ts';
 import { KERNEL_VERSIONS, VERSIONS_IN_WORDS } from './kernel/generations/index.ts';
@@ -96,14 +97,14 @@ const SETTINGS = {
     rule: `one of ${LOG_LEVELS.join(', ')}`,
     help: 'least level that is logged',
     parse: (text: string) => text,
-    schema: Type.Union(LOG_LEVELS.map((level) => Type.Literal(level))),
+    schema: oneOf(...LOG_LEVELS),
   },
   kernel: {
     flag: 'kernel',
     rule: `one of ${VERSIONS_IN_WORDS}`,
     help: 'kernel generation to answer as',
     parse: (text: string) => text,
-    schema: Type.Union(KERNEL_VERSIONS.map((version) => Type.Literal(version))),
+    schema: oneOf(...KERNEL_VERSIONS),
   },
   seedFile: {
     flag: 'seed-file',
@@ -126,7 +127,7 @@ const SETTINGS = {
     rule: '"emulated" or "real"',
     help: 'whether create-process may take a pid: "real" gives clients the memory of processes of the same user',
     parse: (text: string) => text,
-    schema: Type.Union([Type.Literal('emulated'), Type.Literal('real')]),
+    schema: oneOf('emulated', 'real'),
   },
   webhookAllow: {
     flag: 'webhook-allow',

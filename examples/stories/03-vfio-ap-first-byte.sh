@@ -11,11 +11,7 @@ echo '== 3. vfio-ap of 6.1: a NIB in the first page, and at the first byte'
 # Two guests of one host: container near, device ap-near; container first, device ap-first.
 call POST /v1/reset '{"kernel": "6.1"}'
 for name in near first; do
-  call POST /v1/containers "{\"container\": \"$name\"}"
-  call POST /v1/devices "{\"device\": \"ap-$name\", \"driver\": {\"type\": \"vfio-ap\", \"variant\": \"callback\"}}"
-  call POST "/v1/containers/$name/attach" "{\"device\": \"ap-$name\"}"
-  call POST "/v1/containers/$name/map-dma" \
-    '{"iova": "0x10000", "vaddr": "0x10000", "size": "0x10000", "flags": ["read", "write"]}'
+  guest "$name" "ap-$name" '{"type": "vfio-ap", "variant": "callback"}'
 done
 
 say 'NIB at 0x10008: in the first page, not at its first byte.'

@@ -28,12 +28,8 @@ read -r DRIVER_URL <"$folder/url"
 call POST /v1/reset '{"kernel": "6.1"}'
 # story ROLE: a container, a device of that role, a mapping of 16 pages and a pin on the sixth.
 story() {
-  call POST /v1/containers "{\"container\": \"$1\"}"
-  call POST /v1/devices "{\"device\": \"dev-$1\", \"driver\": {\"type\": \"webhook\", \
-\"url\": \"$DRIVER_URL/$1?rig=$RIG&page=0x15000\", \"timeoutMs\": $2}}"
-  call POST "/v1/containers/$1/attach" "{\"device\": \"dev-$1\"}"
-  call POST "/v1/containers/$1/map-dma" \
-    '{"iova": "0x10000", "vaddr": "0x10000", "size": "0x10000", "flags": ["read", "write"]}'
+  guest "$1" "dev-$1" "{\"type\": \"webhook\", \"url\": \"$DRIVER_URL/$1?rig=$RIG&page=0x15000\", \
+\"timeoutMs\": $2}"
   call POST "/v1/devices/dev-$1/pin-pages" '{"iova": "0x15000", "npage": 1, "prot": ["read", "write"]}'
   call POST "/v1/containers/$1/unmap-dma" '{"iova": "0x10000", "size": "0x10000"}'
 }

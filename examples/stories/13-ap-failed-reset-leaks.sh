@@ -13,11 +13,7 @@ echo '== 13. vfio-ap of 6.1: a failed RESET and an assign leak a pin'
 story() {
   say "Linux $1."
   call POST /v1/reset "{\"kernel\": \"$1\"}"
-  call POST /v1/containers '{"container": "c0"}'
-  call POST /v1/devices '{"device": "ap", "driver": {"type": "vfio-ap", "queues": [0, 1]}}'
-  call POST /v1/containers/c0/attach '{"device": "ap"}'
-  call POST /v1/containers/c0/map-dma \
-    '{"iova": "0x10000", "vaddr": "0x10000", "size": "0x10000", "flags": ["read", "write"]}'
+  guest c0 ap '{"type": "vfio-ap", "queues": [0, 1]}'
   call POST /v1/devices/ap/ap-inject '{"apqn": 0, "instruction": "zapq", "responses": [1]}'
   call POST /v1/devices/ap/ap-reset
   call POST /v1/devices/ap/ap-enable-interrupt '{"apqn": 0, "nib": "0x14008", "isc": 3}'

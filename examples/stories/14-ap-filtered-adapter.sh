@@ -11,14 +11,8 @@ echo '== 14. vfio-ap of 7.2: interrupts of an adapter that the guest does not ha
 
 # Two guests of one host, each with an adapter of its own.
 call POST /v1/reset '{"kernel": "7.2"}'
-for adapter in 0 1; do
-  queues="[$((adapter * 256)), $((adapter * 256 + 1))]"
-  call POST /v1/containers "{\"container\": \"c$adapter\"}"
-  call POST /v1/devices "{\"device\": \"ap$adapter\", \"driver\": {\"type\": \"vfio-ap\", \"queues\": $queues}}"
-  call POST "/v1/containers/c$adapter/attach" "{\"device\": \"ap$adapter\"}"
-  call POST "/v1/containers/c$adapter/map-dma" \
-    '{"iova": "0x10000", "vaddr": "0x10000", "size": "0x10000", "flags": ["read", "write"]}'
-done
+guest c0 ap0 '{"type": "vfio-ap", "queues": [0, 1]}'
+guest c1 ap1 '{"type": "vfio-ap", "queues": [256, 257]}'
 
 say 'Queue 1 of adapter 0 goes to another driver; queue 0 gets interrupts.'
 call POST /v1/ap-unbind-queue '{"apqn": 1}'

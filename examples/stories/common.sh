@@ -16,3 +16,12 @@ call() {
 
 # What happens next, between the requests.
 say() { echo "# $*"; }
+
+# guest CONTAINER DEVICE DRIVER: a container with an open mdev in it, and the 16 pages at 0x10000 mapped.
+guest() {
+  call POST /v1/containers "{\"container\": \"$1\"}"
+  call POST /v1/devices "{\"device\": \"$2\", \"driver\": $3}"
+  call POST "/v1/containers/$1/attach" "{\"device\": \"$2\"}"
+  call POST "/v1/containers/$1/map-dma" \
+    '{"iova": "0x10000", "vaddr": "0x10000", "size": "0x10000", "flags": ["read", "write"]}'
+}

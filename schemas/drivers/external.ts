@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { oneOf } from '../values.ts';
 import { config, type DriverSchemas } from './model.ts';
 
 /** Whether it is also called when the device is first opened and last closed. */
@@ -40,11 +41,7 @@ export type ManualConfig = Static<typeof manual.config>;
 
 /** What a driver outside may say when its callback returns, besides nothing. */
 export const CallbackReturnFields = {
-  notify: Type.Optional(
-    Type.Union([Type.Literal('NOTIFY_OK'), Type.Literal('NOTIFY_BAD'), Type.Literal('NOTIFY_STOP')], {
-      description: '"NOTIFY_OK", "NOTIFY_BAD" or "NOTIFY_STOP"',
-    }),
-  ),
+  notify: Type.Optional(oneOf('NOTIFY_OK', 'NOTIFY_BAD', 'NOTIFY_STOP')),
   errno: Type.Optional(
     Type.String({ pattern: '^E[A-Z0-9]{2,15}$', description: 'the name of an errno, for open-device' }),
   ),

@@ -1,10 +1,10 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Exact, integer, nullable, object, Positive31 } from '../saved.ts';
-import { Address64, GuestIdField, Hex } from '../values.ts';
+import { Address64, GuestIdField, Hex, oneOf } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
 
 /** Sizes of a page in the guest's GTT. */
-const GttPageSize = Type.Union([Type.Literal('4K'), Type.Literal('2M')], { description: '"4K" or "2M"' });
+const GttPageSize = oneOf('4K', '2M');
 export type GttPageSize = Static<typeof GttPageSize>;
 
 const Mapped = {
@@ -39,11 +39,7 @@ const SavedDmaAddr = Type.String({
  */
 export const gvtG = {
   config: config('gvt-g', {
-    variant: Type.Optional(
-      Type.Union([Type.Literal('notifier'), Type.Literal('callback'), Type.Literal('double-shift')], {
-        description: '"notifier", "callback" or "double-shift"',
-      }),
-    ),
+    variant: Type.Optional(oneOf('notifier', 'callback', 'double-shift')),
     emptyUnpin: Type.Optional(Type.Boolean()),
   }),
   calls: {
@@ -72,9 +68,7 @@ export const gvtG = {
       about: 'The guest that the vGPU’s group is given to; null takes it away.',
       args: args({
         guest: Type.Union([GuestIdField, Type.Null()], { description: 'a guest, or null' }),
-        release: Type.Optional(
-          Type.Union([Type.Literal('late'), Type.Literal('begun')], { description: '"late" or "begun"' }),
-        ),
+        release: Type.Optional(oneOf('late', 'begun')),
       }),
     },
     'gvt-run-work': {
@@ -96,9 +90,7 @@ export const gvtG = {
     guest: Type.Union([GuestIdField, Type.Null()], { description: 'a guest, or null' }),
     /** Of the driver of 5.10, where it is not as usual: has it its group, and how far its release has come. */
     hasGroup: Type.Optional(Type.Boolean()),
-    release: Type.Optional(
-      nullable(Type.Union([Type.Literal('late'), Type.Literal('begun')]), 'null, "late" or "begun"'),
-    ),
+    release: Type.Optional(nullable(oneOf('late', 'begun'), 'null, "late" or "begun"')),
     /** By frame number. */
     cache: Type.Array(object({ gfn: SavedFrame, size: GttPageSize, dmaAddr: SavedDmaAddr, ref: Exact })),
     /** The tree of the cache's DMA addresses, in order: links to the root, and colour. */

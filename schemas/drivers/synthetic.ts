@@ -1,23 +1,18 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Count, Hex64, object, Positive31 } from '../saved.ts';
+import { oneOf } from '../values.ts';
 import { config, type DriverSchemas } from './model.ts';
 
 /** How a synthetic driver answers an invalidation. */
-const SyntheticAnswer = Type.Union(
-  [
-    Type.Literal('ignore'),
-    Type.Literal('unpin-range'),
-    Type.Literal('unpin-one'),
-    Type.Literal('unpin-first-page'),
-    Type.Literal('reset-if-start-pinned'),
-    Type.Literal('reset-if-overlap'),
-    Type.Literal('unpin-all-pages'),
-    Type.Literal('no-callback'),
-  ],
-  {
-    description:
-      '"ignore", "unpin-range", "unpin-one", "unpin-first-page", "reset-if-start-pinned", "reset-if-overlap", "unpin-all-pages" or "no-callback"',
-  },
+const SyntheticAnswer = oneOf(
+  'ignore',
+  'unpin-range',
+  'unpin-one',
+  'unpin-first-page',
+  'reset-if-start-pinned',
+  'reset-if-overlap',
+  'unpin-all-pages',
+  'no-callback',
 );
 
 /** A test driver that pins only when told to. */

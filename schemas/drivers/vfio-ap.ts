@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Count, Hex64, injected, integer, nullable, object, SavedLock } from '../saved.ts';
-import { Address64, Byte, closedObject, GuestIdField, Id } from '../values.ts';
+import { Address64, Byte, closedObject, GuestIdField, Id, oneOf } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
 
 /** Number of an AP queue: adapter times 256 plus domain. */
@@ -31,16 +31,7 @@ const GuestHas = args({ guest: GuestIdField, present: Type.Boolean() });
 
 const INSTRUCTIONS = ['tapq', 'aqic-enable', 'aqic-disable', 'zapq', 'gisc-register'] as const;
 
-const ApInstruction = Type.Union(
-  [
-    Type.Literal('tapq'),
-    Type.Literal('aqic-enable'),
-    Type.Literal('aqic-disable'),
-    Type.Literal('zapq'),
-    Type.Literal('gisc-register'),
-  ],
-  { description: '"tapq", "aqic-enable", "aqic-disable", "zapq" or "gisc-register"' },
-);
+const ApInstruction = oneOf(...INSTRUCTIONS);
 
 const savedAnswers = Type.Array(
   object({ response: Byte, irqEnabled: Type.Boolean(), queueEmpty: Type.Boolean() }),
@@ -53,11 +44,7 @@ const savedAnswers = Type.Array(
  */
 export const vfioAp = {
   config: config('vfio-ap', {
-    variant: Type.Optional(
-      Type.Union([Type.Literal('notifier'), Type.Literal('callback'), Type.Literal('range')], {
-        description: '"notifier", "callback" or "range"',
-      }),
-    ),
+    variant: Type.Optional(oneOf('notifier', 'callback', 'range')),
     queues: Type.Optional(
       Type.Array(Apqn, { minItems: 1, maxItems: 256, uniqueItems: true, description: '1 to 256 APQNs' }),
     ),

@@ -1,20 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { driverThread, ioctl } from '../calls/stacks.ts';
 import { Count, Hex64, injected, nullable, object } from '../saved.ts';
-import { Address64, Byte, closedObject, Hex, Id } from '../values.ts';
+import { Address64, Byte, closedObject, Hex, Id, oneOf } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
 
 /** States of the driver's FSM. */
-const CcwState = Type.Union(
-  [
-    Type.Literal('NOT_OPER'),
-    Type.Literal('STANDBY'),
-    Type.Literal('IDLE'),
-    Type.Literal('CP_PROCESSING'),
-    Type.Literal('CP_PENDING'),
-  ],
-  { description: '"NOT_OPER", "STANDBY", "IDLE", "CP_PROCESSING" or "CP_PENDING"' },
-);
+const CcwState = oneOf('NOT_OPER', 'STANDBY', 'IDLE', 'CP_PROCESSING', 'CP_PENDING');
 export type CcwState = Static<typeof CcwState>;
 
 /** What the channel subsystem can be told to fail: the instructions, and quiesce (cancel, halt, clear). */
@@ -22,24 +13,19 @@ const OPERATIONS = ['disable', 'quiesce', 'enable', 'start', 'halt', 'clear'] as
 export type CcwOperation = (typeof OPERATIONS)[number];
 
 export type CcwErrno = Static<typeof CcwErrno>;
-const CcwErrno = Type.Union(
-  [Type.Literal('EIO'), Type.Literal('EBUSY'), Type.Literal('ENODEV'), Type.Literal('EACCES')],
-  { description: '"EIO", "EBUSY", "ENODEV" or "EACCES"' },
-);
+const CcwErrno = oneOf('EIO', 'EBUSY', 'ENODEV', 'EACCES');
 
 /**
  * Where the driver can be told to stop, once, until resume-callbacks: `transient-pin`, with the pages pinned that it
  * reads its program from (up to 6.2, and there is no program yet); `release`, with the program gone and its pages not
  * yet given back. Callbacks pass it by in both.
  */
-const HoldPlace = Type.Union([Type.Literal('transient-pin'), Type.Literal('release')], {
-  description: '"transient-pin" or "release"',
-});
+const HoldPlace = oneOf('transient-pin', 'release');
 export type HoldPlace = Static<typeof HoldPlace>;
 
 /** The ORB of a START, where it is not the usual: format-1 CCWs, prefetch, suspend allowed, IDAWs of format 2 for 4 KiB. */
 const Orb = closedObject({
-  fmt: Type.Optional(Type.Union([Type.Literal(0), Type.Literal(1)], { description: '0 or 1' })),
+  fmt: Type.Optional(oneOf(0, 1)),
   pfch: Type.Optional(Type.Boolean()),
   spnd: Type.Optional(Type.Boolean()),
   c64: Type.Optional(Type.Boolean()),
@@ -48,16 +34,7 @@ const Orb = closedObject({
 });
 
 /** What the SCSW of the I/O region asks for. */
-const IoFunction = Type.Union(
-  [
-    Type.Literal('start'),
-    Type.Literal('halt'),
-    Type.Literal('clear'),
-    Type.Literal('none'),
-    Type.Literal('start+halt'),
-  ],
-  { description: '"start", "halt", "clear", "none" or "start+halt"' },
-);
+const IoFunction = oneOf('start', 'halt', 'clear', 'none', 'start+halt');
 
 const Interrupts = {
   interrupts: Type.Integer({ description: 'how often the I/O eventfd was signalled' }),
@@ -97,9 +74,7 @@ const SavedSubchannel = object({
   number: Count,
   enabled: Type.Boolean(),
   lpm: Byte,
-  unregistering: Type.Union([Type.Literal('no'), Type.Literal('scheduled'), Type.Literal('done')], {
-    description: '"no", "scheduled" or "done"',
-  }),
+  unregistering: oneOf('no', 'scheduled', 'done'),
   scsw: SavedScsw,
 });
 
@@ -115,20 +90,8 @@ const byWorker = (work: string) =>
 /** vfio_ccw: `notifier` up to 5.19, `callback-first-page` as first posted, `range` 6.0, `range-deferred` 6.1.192. */
 export const vfioCcw = {
   config: config('vfio-ccw', {
-    variant: Type.Optional(
-      Type.Union(
-        [
-          Type.Literal('notifier'),
-          Type.Literal('callback-first-page'),
-          Type.Literal('range'),
-          Type.Literal('range-deferred'),
-        ],
-        { description: '"notifier", "callback-first-page", "range" or "range-deferred"' },
-      ),
-    ),
-    reads: Type.Optional(
-      Type.Union([Type.Literal('pin'), Type.Literal('dma-rw')], { description: '"pin" or "dma-rw"' }),
-    ),
+    variant: Type.Optional(oneOf('notifier', 'callback-first-page', 'range', 'range-deferred')),
+    reads: Type.Optional(oneOf('pin', 'dma-rw')),
     workAfterCallbacks: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 1000, description: 'an integer from 1 to 1000' }),
     ),
@@ -185,17 +148,7 @@ export const vfioCcw = {
     'ccw-inject': {
       about: 'What the subchannel answers to its next instructions, in place of success.',
       args: args({
-        operation: Type.Union(
-          [
-            Type.Literal('disable'),
-            Type.Literal('quiesce'),
-            Type.Literal('enable'),
-            Type.Literal('start'),
-            Type.Literal('halt'),
-            Type.Literal('clear'),
-          ],
-          { description: '"disable", "quiesce", "enable", "start", "halt" or "clear"' },
-        ),
+        operation: oneOf(...OPERATIONS),
         errno: Type.Optional(CcwErrno),
         times: Type.Optional(
           Type.Integer({ minimum: 1, maximum: 256, description: 'an integer from 1 to 256' }),
@@ -236,7 +189,7 @@ export const vfioCcw = {
       object({
         orb: object({
           cpa: Count,
-          fmt: Type.Union([Type.Literal(0), Type.Literal(1)], { description: '0 or 1' }),
+          fmt: oneOf(0, 1),
           pfch: Type.Boolean(),
           spnd: Type.Boolean(),
           c64: Type.Boolean(),

@@ -28,7 +28,7 @@ export class CoreRig extends TestRig<Reply, Body> {
     return this.host.start(checkCall(named(call, args)));
   }
 
-  protected answerTo(call: CallObject): Reply {
+  ask(call: CallObject): Reply {
     const { answer } = this.host.start(checkCall(call));
     if (!answer) throw new Error(`${call.call} is still under way`);
     return toReply(answer);
@@ -37,7 +37,7 @@ export class CoreRig extends TestRig<Reply, Body> {
   inTurn(calls: readonly CallObject[]): Body {
     let last: Body = {};
     for (const call of calls) {
-      const { status, body } = this.answerTo(call);
+      const { status, body } = this.ask(call);
       expect(body, call.call).not.toHaveProperty('detail');
       expect(status, call.call).toBe(200);
       last = body;
@@ -73,6 +73,13 @@ export class CoreRig extends TestRig<Reply, Body> {
   }
 }
 
+/** A rig after these calls, each of which succeeded. */
+export function rigAfter(version: string, calls: readonly CallObject[]): CoreRig {
+  const rig = new CoreRig(version);
+  rig.inTurn(calls);
+  return rig;
+}
+
 /** What came back from a BUG_ON: how many callbacks there were before it, and where it was. */
 export function bugOf({ status, body }: Reply) {
   return {
@@ -88,8 +95,15 @@ export function b1(callbacks: number) {
   return { status: 409, killed: true, bug: 'vfio_dma_do_unmap', callbacks };
 }
 
+/** A call's advisories as `KIND devices iova ×count`. */
+export function advisoriesOf({ advisories = [] }: Body): string[] {
+  return (advisories as { kind: string; devices: string[]; iova: string; count: number }[]).map(
+    ({ kind, devices, iova, count }) => `${kind} ${devices.join(',')} ${iova} ×${count}`,
+  );
+}
+
 /** Functions that a call's log names, in order. */
-export function logOf(body: Record<string, unknown>): unknown[] {
+export function logOf(body: Body): unknown[] {
   const log = (body.log ?? []) as { function?: string; text?: string; kind: string }[];
   return log.map(({ function: fn, text }) => fn ?? text);
 }

@@ -40,12 +40,12 @@ export class HttpRig extends TestRig<Promise<Answer>, Promise<Body>> {
   private clients: VfioHostClient[] = [];
 
   /**
-   * Builds the service, in place of one that was there; `config` overrides the defaults, and a log that is silent.
+   * Builds the service, in place of one that was there; `config` overrides the defaults.
    * `onPanic` looks at it when it would end itself.
    */
   async start(config: Partial<Config> = {}, onPanic = () => {}): Promise<this> {
     await this.close();
-    const full: Config = { ...DEFAULT_CONFIG, logLevel: 'silent', ...config };
+    const full: Config = { ...DEFAULT_CONFIG, ...config };
     const lines: LogLine[] = [];
     const panics: string[] = [];
     const stream: DestinationStream = { write: (line) => void lines.push(JSON.parse(line) as LogLine) };
@@ -122,14 +122,14 @@ export class HttpRig extends TestRig<Promise<Answer>, Promise<Body>> {
     return this.request('DELETE', `/v1/${path}`, undefined, headers);
   }
 
-  protected answerTo(call: CallObject): Promise<Answer> {
+  ask(call: CallObject): Promise<Answer> {
     const { method, url, body } = requestOf(call);
     return this.request(method, url, body);
   }
 
   async inTurn(calls: readonly CallObject[]): Promise<Body> {
     let last: Body = {};
-    for (const call of calls) last = await ok(this.answerTo(call));
+    for (const call of calls) last = await ok(this.ask(call));
     return last;
   }
 

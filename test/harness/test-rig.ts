@@ -15,14 +15,14 @@ interface Place {
  */
 export abstract class TestRig<R, B> {
   /** What a call is answered, whatever that is. */
-  protected abstract answerTo(call: CallObject): R;
+  abstract ask(call: CallObject): R;
 
   /** Makes calls one after the other, each of which must succeed; the body of the last one. */
   abstract inTurn(calls: readonly CallObject[]): B;
 
   /** What a call is answered, whatever that is. */
   reply(call: string, args: Args = {}): R {
-    return this.answerTo(named(call, args));
+    return this.ask(named(call, args));
   }
 
   /** The answer of a call that must succeed. */

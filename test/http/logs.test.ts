@@ -306,7 +306,7 @@ describe('panic policy', () => {
 
   test('the hook is called after the splat’s line and the panic’s', async () => {
     let before: string[] = [];
-    await rig.start({ logLevel: 'info', panicOnOops: true }, () => {
+    await rig.start({ panicOnOops: true }, () => {
       before = rig.lines.filter(({ level }) => level === FATAL).map(({ msg }) => msg);
     });
     await rig.container(synthetic('ignore'));

@@ -1,15 +1,8 @@
 import { expect, test } from 'vitest';
-import { CoreRig } from '../harness/core-rig.ts';
+import { advisoriesOf, CoreRig } from '../harness/core-rig.ts';
 import { synthetic } from '../harness/test-rig.ts';
 
 const VERSION = '6.12-iommufd';
-
-/** A call's advisories as `KIND devices iova ×count`. */
-function advisoriesOf({ advisories = [] }: Record<string, unknown>): string[] {
-  return (advisories as { kind: string; devices: string[]; iova: string; count: number }[]).map(
-    ({ kind, devices, iova, count }) => `${kind} ${devices.join(',')} ${iova} ×${count}`,
-  );
-}
 
 function rigOf(drivers: Record<string, object>): CoreRig {
   const rig = new CoreRig(VERSION, drivers);
@@ -17,14 +10,12 @@ function rigOf(drivers: Record<string, object>): CoreRig {
   return rig;
 }
 
-const pin = (rig: CoreRig, device: string, iova: number, npage = 1) =>
-  rig.do('pin-pages', { device, iova, npage, prot: 3 });
 const unpin = (rig: CoreRig, device: string, iova: number, npage = 1) =>
   rig.do('unpin-pages', { device, iova, npage });
 
 test('UNPIN_NOT_AS_PINNED when pages pinned together are unpinned one by one, or the other way round', () => {
   const rig = rigOf({ d: synthetic('ignore') });
-  pin(rig, 'd', 0x10000, 3);
+  rig.pin(0x10000, 'd', 3);
   expect(advisoriesOf(unpin(rig, 'd', 0x11000))).toEqual(['UNPIN_NOT_AS_PINNED d 0x11000 ×1']);
   expect(advisoriesOf(unpin(rig, 'd', 0x10000, 4))).toEqual(['UNPIN_NOT_AS_PINNED d 0x10000 ×1']);
   expect(advisoriesOf(unpin(rig, 'd', 0x10000, 3))).toEqual([]);
@@ -32,17 +23,17 @@ test('UNPIN_NOT_AS_PINNED when pages pinned together are unpinned one by one, or
 
 test('UNPIN_NOT_PINNED when none of the pages is pinned', () => {
   const rig = rigOf({ d: synthetic('ignore') });
-  pin(rig, 'd', 0x10000, 2);
+  rig.pin(0x10000, 'd', 2);
   expect(advisoriesOf(unpin(rig, 'd', 0x12000, 2))).toEqual(['UNPIN_NOT_PINNED d 0x12000 ×1']);
 });
 
 test('FOREIGN_UNPIN when a device takes another one’s pin of the same pages; USE_AFTER_UNPIN when that one uses them', () => {
   const rig = rigOf({ d: synthetic('ignore'), e: synthetic('ignore') });
-  pin(rig, 'd', 0x10000, 2);
+  rig.pin(0x10000, 'd', 2);
   expect(advisoriesOf(unpin(rig, 'e', 0x10000, 2))).toEqual(['FOREIGN_UNPIN e,d 0x10000 ×1']);
   const read = rig.do('dma-rw', { device: 'd', iova: 0x11800, write: false, length: 16 });
   expect(advisoriesOf(read)).toEqual(['USE_AFTER_UNPIN d 0x10000 ×1']);
-  pin(rig, 'd', 0x10000, 2);
+  rig.pin(0x10000, 'd', 2);
   expect(rig.do('dma-rw', { device: 'd', iova: 0x11800, write: false, length: 16 })).not.toHaveProperty(
     'advisories',
   );
@@ -50,7 +41,7 @@ test('FOREIGN_UNPIN when a device takes another one’s pin of the same pages; U
 
 test('RANGE_CLOSED and IGNORED_INVALIDATION when an unmap gives up after 101 rounds', () => {
   const rig = rigOf({ d: synthetic('ignore') });
-  pin(rig, 'd', 0x12000);
+  rig.pin(0x12000, 'd');
   const { body } = rig.unmap(0x10000, 0x8000);
   expect(body).toMatchObject({ errno: 'EDEADLK', size: '0x0' });
   expect(body.invalidations).toHaveLength(101);
@@ -59,8 +50,8 @@ test('RANGE_CLOSED and IGNORED_INVALIDATION when an unmap gives up after 101 rou
 
 test('START_ONLY_CHECK when a device unpins the first page and keeps another', () => {
   const rig = rigOf({ d: synthetic('unpin-first-page') });
-  pin(rig, 'd', 0x10000);
-  pin(rig, 'd', 0x12000);
+  rig.pin(0x10000, 'd');
+  rig.pin(0x12000, 'd');
   const { body } = rig.unmap(0x10000, 0x8000);
   expect(advisoriesOf(body)).toContain('START_ONLY_CHECK d 0x12000 ×101');
 });
@@ -68,8 +59,8 @@ test('START_ONLY_CHECK when a device unpins the first page and keeps another', (
 test('PIN_LEAKED_AT_CLOSE when a device is closed with pins, FOREIGN_UNPIN when its last callback takes a page 0', () => {
   const rig = new CoreRig(VERSION, { d: synthetic('unpin-first-page'), e: synthetic('ignore') });
   rig.map(0, 0x4000);
-  pin(rig, 'e', 0);
-  pin(rig, 'd', 0x1000);
+  rig.pin(0, 'e');
+  rig.pin(0x1000, 'd');
   const closed = rig.do('close-device', { device: 'd' });
   expect(closed.invalidations).toEqual([{ device: 'd', iova: '0x0', length: '0xffffffffffffffff' }]);
   expect(advisoriesOf(closed)).toEqual(['PIN_LEAKED_AT_CLOSE d 0x1000 ×1', 'FOREIGN_UNPIN d,e 0x0 ×1']);
@@ -77,8 +68,8 @@ test('PIN_LEAKED_AT_CLOSE when a device is closed with pins, FOREIGN_UNPIN when 
 
 test('CLOSE_WAITS when a device is closed while its callback runs; the close ends after the unmap', () => {
   const rig = rigOf({ d: { type: 'manual' }, e: synthetic('unpin-range') });
-  pin(rig, 'd', 0x10000);
-  pin(rig, 'e', 0x11000);
+  rig.pin(0x10000, 'd');
+  rig.pin(0x11000, 'e');
   const unmap = rig.start('unmap-dma', { iova: 0x10000, size: 0x8000 });
   const close = rig.start('close-device', { device: 'd' });
   expect([unmap.answer, close.answer]).toEqual([null, null]);

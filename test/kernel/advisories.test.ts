@@ -1,37 +1,21 @@
 import { beforeEach, expect, test } from 'vitest';
-import { toReply } from '../../routes/replies.ts';
-import type { Host } from '../../src/host/host.ts';
-import { newHost } from '../harness/host.ts';
+import { CoreRig, advisoriesOf as of } from '../harness/core-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
 
-let host: Host;
+let rig: CoreRig;
 
-/** Makes a call that must be answered at once; its advisories as `KIND devices iova ×count`. */
-function advisoriesOf(call: string, args: Record<string, unknown>): string[] {
-  const { answer } = host.start({ call, ...args });
-  expect(answer, `${call} is under way`).not.toBeNull();
-  toReply(answer!);
-  return answer!.advisories.map(
-    ({ kind, devices, iova, count }) => `${kind} ${devices.join(',')} ${iova} ×${count}`,
-  );
-}
+/** What a call says, however it ends. */
+const advisoriesOf = (call: string, args: object) => of(rig.reply(call, { ...args }).body);
+const device = (id: string, onDmaUnmap: string, more: object = {}) =>
+  rig.attach(id, synthetic(onDmaUnmap, more));
 
-function device(id: string, onDmaUnmap: string, more: Record<string, unknown> = {}): void {
-  advisoriesOf('create-device', { device: id, driver: { type: 'synthetic', onDmaUnmap, ...more } });
-  advisoriesOf('open-group', { device: id });
-  advisoriesOf('set-container', { device: id, container: 'c0' });
-  if (!host.machine.container('c0').iommu) advisoriesOf('set-iommu', { container: 'c0', type: 3 });
-  advisoriesOf('open-device', { device: id });
-}
-
-const map = (iova: number, size: number) =>
-  advisoriesOf('map-dma', { container: 'c0', iova, vaddr: '0x10000000', size, flags: 3 });
-const unmap = (iova: number, size: number) => advisoriesOf('unmap-dma', { container: 'c0', iova, size });
+const map = (iova: number, size: number) => of(rig.map(iova, size, { vaddr: '0x10000000' }));
+const unmap = (iova: number, size: number) => of(rig.unmap(iova, size).body);
 const pin = (id: string, iova: number) => advisoriesOf('pin-pages', { device: id, iova, npage: 1, prot: 3 });
 const unpin = (id: string, iova: number) => advisoriesOf('unpin-pages', { device: id, iova, npage: 1 });
 
 beforeEach(() => {
-  host = newHost();
-  advisoriesOf('open-container', { container: 'c0' });
+  rig = new CoreRig('6.1', {});
 });
 
 test('FOREIGN_UNPIN when a device unpins a page that only another one holds', () => {

@@ -1,9 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
-import type { Host } from '../../src/host/host.ts';
-import { checkCall } from '../../src/machine/table.ts';
-import { newHost } from '../harness/host.ts';
+import { CoreRig, rigAfter } from '../harness/core-rig.ts';
 import { CONTAINER, device, map, opened, pin, unmap, V2 } from '../refusals/refusals.ts';
 
 const WRAPPING = ['5.10', '6.1', '6.12'];
@@ -17,18 +14,14 @@ interface Words {
   readonly size: unknown;
 }
 
-function say(host: Host, call: CallObject): Words {
-  const { answer } = host.start(checkCall(call));
-  const { body } = toReply(answer!);
-  const advisories = answer!.advisories.map(({ kind, iova, text }) => `${kind} ${iova}: ${text}`);
-  return { detail: String(body.detail ?? 'ok'), advisories, size: body.size };
-}
-
-/** A host after some calls, each of which succeeded. */
-function hostAfter(version: string, calls: readonly CallObject[]): Host {
-  const host = newHost(version);
-  for (const call of calls) expect(say(host, call), JSON.stringify(call)).toMatchObject({ detail: 'ok' });
-  return host;
+function say(rig: CoreRig, call: CallObject): Words {
+  const { body } = rig.ask(call);
+  const advisories = (body.advisories ?? []) as { kind: string; iova: string; text: string }[];
+  return {
+    detail: String(body.detail ?? 'ok'),
+    advisories: advisories.map(({ kind, iova, text }) => `${kind} ${iova}: ${text}`),
+    size: body.size,
+  };
 }
 
 /** Process `qemu` with 16 MiB of memory and a limit of 20 MiB; two containers of it, each with a device behind the IOMMU. */
@@ -52,8 +45,8 @@ const ram = (container: string, iova: number, size: number) => ({
 
 describe.for(ALL)('RLIMIT_MEMLOCK on %s', (version) => {
   test('a map beyond it says limit, locked, asked, and which containers and mappings hold how much', () => {
-    const host = hostAfter(version, [...QEMU, ram('c0', 0, 0x1000000)]);
-    const { detail } = say(host, ram('c1', 0, 0x1000000));
+    const rig = rigAfter(version, [...QEMU, ram('c0', 0, 0x1000000)]);
+    const { detail } = say(rig, ram('c1', 0, 0x1000000));
     expect(detail).toBe(
       'map-dma: RLIMIT_MEMLOCK of process qemu is 20971520 bytes (5120 pages), 4096 locked already, and 4096 more ' +
         'asked for: c0 holds 4096 (0x0+0x1000000: 4096)',
@@ -69,15 +62,15 @@ describe.for(ALL)('RLIMIT_MEMLOCK on %s', (version) => {
       map(0x10000, 0x4000),
       pin(0x11000, 2),
     ];
-    expect(say(hostAfter(version, calls), pin(0x13000)).detail).toBe(
+    expect(say(rigAfter(version, calls), pin(0x13000)).detail).toBe(
       'pin-pages: RLIMIT_MEMLOCK of process qemu is 8192 bytes (2 pages), 2 locked already, and 1 more asked for: ' +
         'c0 holds 2 (0x10000+0x4000: 2)',
     );
   });
 
   test('CHARGED_TWICE when a second container charges the same memory', () => {
-    const host = hostAfter(version, [...QEMU, ram('c0', 0, 0x100000)]);
-    expect(say(host, ram('c1', 0x200000, 0x1000)).advisories).toEqual([
+    const rig = rigAfter(version, [...QEMU, ram('c0', 0, 0x100000)]);
+    expect(say(rig, ram('c1', 0x200000, 0x1000)).advisories).toEqual([
       'CHARGED_TWICE 0x200000: memory of vaddr 0x7f0000000000+0x1000 is charged in c1 now, and in c0 for 0x0+0x100000',
     ]);
   });
@@ -96,25 +89,25 @@ describe.for(ALL)('RLIMIT_MEMLOCK on %s', (version) => {
       ]),
       pin(0x11000, 2),
     ];
-    const host = hostAfter(version, calls);
-    expect(say(host, pin(0x10000, 1, 'd1')).advisories).toEqual([]);
-    expect(say(host, pin(0x12000, 1, 'd1')).advisories).toEqual([
+    const rig = rigAfter(version, calls);
+    expect(say(rig, pin(0x10000, 1, 'd1')).advisories).toEqual([]);
+    expect(say(rig, pin(0x12000, 1, 'd1')).advisories).toEqual([
       'CHARGED_TWICE 0x12000: memory of vaddr 0x212000+0x1000 is charged in c1 now, and in c0 for 0x10000+0x4000',
     ]);
   });
 
   test('no CHARGED_TWICE for other memory, or the same in one container', () => {
-    const host = hostAfter(version, [...QEMU, ram('c0', 0, 0x100000)]);
+    const rig = rigAfter(version, [...QEMU, ram('c0', 0, 0x100000)]);
     const other = { ...ram('c1', 0, 0x1000), vaddr: '0x7f0000100000' };
-    expect(say(host, other).advisories).toEqual([]);
-    expect(say(host, ram('c0', 0x200000, 0x1000)).advisories).toEqual([]);
+    expect(say(rig, other).advisories).toEqual([]);
+    expect(say(rig, ram('c0', 0x200000, 0x1000)).advisories).toEqual([]);
   });
 });
 
 describe('an unmap that removed nothing', () => {
   test.for(TYPE1)('on %s with type1: UNMAPPED_NOTHING names the mapping that overlaps', (version) => {
-    const host = hostAfter(version, [...CONTAINER, ...opened('d0', 1, null), map(0x200000, 0x400000)]);
-    const words = say(host, unmap(0x300000, 0x1000));
+    const rig = rigAfter(version, [...CONTAINER, ...opened('d0', 1, null), map(0x200000, 0x400000)]);
+    const words = say(rig, unmap(0x300000, 0x1000));
     expect(words).toMatchObject({ detail: 'ok', size: '0x0' });
     expect(words.advisories).toEqual([
       'UNMAPPED_NOTHING 0x300000: nothing was unmapped from 0x300000 on: the mapping 0x200000+0x400000 begins before ' +
@@ -123,36 +116,36 @@ describe('an unmap that removed nothing', () => {
   });
 
   test.for(TYPE1)('on %s with type1v2: the refusal names the mapping that is bisected', (version) => {
-    const host = hostAfter(version, [...V2, map(0x10000, 0x4000)]);
-    expect(say(host, unmap(0x12000, 0x1000)).detail).toContain(
+    const rig = rigAfter(version, [...V2, map(0x10000, 0x4000)]);
+    expect(say(rig, unmap(0x12000, 0x1000)).detail).toContain(
       'bisects the mapping 0x10000+0x4000, which begins before 0x12000',
     );
-    expect(say(host, unmap(0x10000, 0x1000)).detail).toContain(
+    expect(say(rig, unmap(0x10000, 0x1000)).detail).toContain(
       'bisects the mapping 0x10000+0x4000, which ends after 0x11000',
     );
   });
 
   test.for(ALL)('on %s: UNMAPPED_NOTHING says which call had removed the mapping', (version) => {
-    const host = hostAfter(version, [...V2, map(0x10000, 0x4000), unmap(0x10000, 0x4000)]);
+    const rig = rigAfter(version, [...V2, map(0x10000, 0x4000), unmap(0x10000, 0x4000)]);
     const by = V2.length + 2;
-    expect(say(host, unmap(0x10000, 0x4000)).advisories).toEqual([
+    expect(say(rig, unmap(0x10000, 0x4000)).advisories).toEqual([
       `UNMAPPED_NOTHING 0x10000: nothing was unmapped from 0x10000 on: nothing is mapped there: 0x10000+0x4000 was ` +
         `removed by unmap-dma (call ${by})`,
     ]);
-    expect(say(host, pin(0x11000)).detail).toContain(`0x10000+0x4000 was removed by unmap-dma (call ${by})`);
+    expect(say(rig, pin(0x11000)).detail).toContain(`0x10000+0x4000 was removed by unmap-dma (call ${by})`);
   });
 
   test.for(ALL)('on %s: nothing is said where nothing ever was, or something was removed', (version) => {
-    const host = hostAfter(version, [...V2, map(0x10000, 0x4000)]);
-    expect(say(host, unmap(0x20000, 0x4000)).advisories).toEqual([]);
-    expect(say(host, unmap(0x10000, 0x4000)).advisories).toEqual([]);
+    const rig = rigAfter(version, [...V2, map(0x10000, 0x4000)]);
+    expect(say(rig, unmap(0x20000, 0x4000)).advisories).toEqual([]);
+    expect(say(rig, unmap(0x10000, 0x4000)).advisories).toEqual([]);
   });
 
   test('what a snapshot restores is told as well', () => {
-    const host = hostAfter('6.1', [...V2, map(0x10000, 0x4000), unmap(0x10000, 0x4000)]);
-    const restored = newHost('6.1');
-    restored.restore(host.snapshot(true), 'snapshot');
-    expect(say(restored, unmap(0x10000, 0x4000))).toEqual(say(host, unmap(0x10000, 0x4000)));
+    const rig = rigAfter('6.1', [...V2, map(0x10000, 0x4000), unmap(0x10000, 0x4000)]);
+    const restored = new CoreRig('6.1');
+    restored.host.restore(rig.host.snapshot(true), 'snapshot');
+    expect(say(restored, unmap(0x10000, 0x4000))).toEqual(say(rig, unmap(0x10000, 0x4000)));
   });
 });
 
@@ -164,29 +157,29 @@ describe.for(TYPE1)('the last group leaves on %s', (version) => {
   const PCI = [...CONTAINER, ...opened('d0', 3, null), map(0x10000, 0x4000), map(0x20000, 0x1000)];
 
   test('IOMMU_LOST has the number of mappings that went along', () => {
-    const host = hostAfter(version, [...PCI, LEAVE[0]!]);
-    expect(say(host, LEAVE[1]!).advisories).toEqual([
+    const rig = rigAfter(version, [...PCI, LEAVE[0]!]);
+    expect(say(rig, LEAVE[1]!).advisories).toEqual([
       'IOMMU_LOST 0x10000: d0 was the last in container c0, which loses its IOMMU and with it 2 mappings, the first ' +
         '0x10000+0x4000',
     ]);
   });
 
   test('no IOMMU_LOST without a mapping, or while another group stays', () => {
-    const host = hostAfter(version, [...CONTAINER, ...opened('d0', 3, null), LEAVE[0]!]);
-    expect(say(host, LEAVE[1]!).advisories).toEqual([]);
-    const two = hostAfter(version, [...PCI, ...opened('d1', null), LEAVE[0]!]);
+    const rig = rigAfter(version, [...CONTAINER, ...opened('d0', 3, null), LEAVE[0]!]);
+    expect(say(rig, LEAVE[1]!).advisories).toEqual([]);
+    const two = rigAfter(version, [...PCI, ...opened('d1', null), LEAVE[0]!]);
     expect(say(two, LEAVE[1]!).advisories).toEqual([]);
   });
 
   test('later refusals say when the IOMMU went, and with which call', () => {
-    const host = hostAfter(version, [...PCI, ...LEAVE]);
+    const rig = rigAfter(version, [...PCI, ...LEAVE]);
     const lost = `lost its IOMMU when d0 left (call ${PCI.length + 2}), with its 2 mappings`;
-    expect(say(host, unmap(0x10000, 0x4000)).detail).toContain(lost);
-    expect(say(host, map(0x10000, 0x4000)).detail).toContain(lost);
-    expect(say(host, { call: 'iommu-info', container: 'c0' }).detail).toContain(lost);
-    expect(say(host, { call: 'set-iommu', container: 'c0', type: 3 }).detail).toContain(lost);
-    say(host, { call: 'set-container', device: 'd0', container: 'c0' });
-    expect(say(host, { call: 'open-device', device: 'd0' }).detail).toContain(lost);
+    expect(say(rig, unmap(0x10000, 0x4000)).detail).toContain(lost);
+    expect(say(rig, map(0x10000, 0x4000)).detail).toContain(lost);
+    expect(say(rig, { call: 'iommu-info', container: 'c0' }).detail).toContain(lost);
+    expect(say(rig, { call: 'set-iommu', container: 'c0', type: 3 }).detail).toContain(lost);
+    say(rig, { call: 'set-container', device: 'd0', container: 'c0' });
+    expect(say(rig, { call: 'open-device', device: 'd0' }).detail).toContain(lost);
   });
 
   test('an unmap after a new set-iommu says which call took the mapping', () => {
@@ -194,17 +187,17 @@ describe.for(TYPE1)('the last group leaves on %s', (version) => {
       { call: 'set-container', device: 'd0', container: 'c0' },
       { call: 'set-iommu', container: 'c0', type: 3 },
     ];
-    const host = hostAfter(version, [...PCI, ...LEAVE, ...again]);
-    expect(say(host, unmap(0x10000, 0x4000)).advisories[0]).toContain(
+    const rig = rigAfter(version, [...PCI, ...LEAVE, ...again]);
+    expect(say(rig, unmap(0x10000, 0x4000)).advisories[0]).toContain(
       `0x10000+0x4000 was removed by unset-container of d0 (call ${PCI.length + 2})`,
     );
   });
 
   test('a container that never had one says so', () => {
-    const host = hostAfter(version, [...CONTAINER, ...device('d0', null)]);
-    expect(say(host, map(0, 0x1000)).detail).toContain('no group that could bring one');
-    say(host, { call: 'set-container', device: 'd0', container: 'c0' });
-    expect(say(host, map(0, 0x1000)).detail).toContain('set-iommu was not called');
+    const rig = rigAfter(version, [...CONTAINER, ...device('d0', null)]);
+    expect(say(rig, map(0, 0x1000)).detail).toContain('no group that could bring one');
+    say(rig, { call: 'set-container', device: 'd0', container: 'c0' });
+    expect(say(rig, map(0, 0x1000)).detail).toContain('set-iommu was not called');
   });
 });
 
@@ -212,8 +205,8 @@ describe.for(ALL)('an IOVA that is not usable on %s', (version) => {
   const RANGES = 'the IOVA ranges are [0x0, 0xfedfffff] [0xfef00000, 0x7fffffffff]';
 
   test('beyond the width: the refusal says the width and the ranges', () => {
-    const host = hostAfter(version, [...CONTAINER, ...opened('d0', 3, null)]);
-    const words = say(host, map(0x382000000000, 0x1000));
+    const rig = rigAfter(version, [...CONTAINER, ...opened('d0', 3, null)]);
+    const words = say(rig, map(0x382000000000, 0x1000));
     expect(words.detail).toBe(
       'map-dma: 0x382000000000+0x1000 reaches beyond 0x7fffffffff, the last address of the IOMMU (39 bits); ' +
         RANGES,
@@ -221,8 +214,8 @@ describe.for(ALL)('an IOVA that is not usable on %s', (version) => {
   });
 
   test('in a reserved region: the refusal says which and the ranges', () => {
-    const host = hostAfter(version, [...CONTAINER, ...opened('d0', 3, null)]);
-    expect(say(host, map(0xfed00000, 0x200000)).detail).toBe(
+    const rig = rigAfter(version, [...CONTAINER, ...opened('d0', 3, null)]);
+    expect(say(rig, map(0xfed00000, 0x200000)).detail).toBe(
       `map-dma: 0xfed00000+0x200000 reaches into the reserved region 0xfee00000-0xfeefffff (msi); ${RANGES}`,
     );
   });
@@ -230,24 +223,24 @@ describe.for(ALL)('an IOVA that is not usable on %s', (version) => {
 
 describe.for(TYPE1)('EBUSY on %s says who holds it', (version) => {
   test('unset-container while a device is open', () => {
-    const host = hostAfter(version, [...V2, { call: 'open-device', device: 'd0' }]);
-    expect(say(host, { call: 'unset-container', device: 'd0' }).detail).toContain('d0 (2 files) is open');
+    const rig = rigAfter(version, [...V2, { call: 'open-device', device: 'd0' }]);
+    expect(say(rig, { call: 'unset-container', device: 'd0' }).detail).toContain('d0 (2 files) is open');
   });
 
   test('open-group while the file is open, and when it was closed but a device is open', () => {
-    const host = hostAfter(version, V2);
+    const rig = rigAfter(version, V2);
     const open = { call: 'open-group', device: 'd0' };
-    expect(say(host, open).detail).toContain('is open');
-    say(host, { call: 'close-group', device: 'd0' });
-    expect(say(host, open).detail).toContain('was closed, but d0, opened through it, still holds it');
+    expect(say(rig, open).detail).toContain('is open');
+    say(rig, { call: 'close-group', device: 'd0' });
+    expect(say(rig, open).detail).toContain('was closed, but d0, opened through it, still holds it');
   });
 
   test('a group that joins while a vaddr is invalid names the mapping', () => {
     if (version === '5.10') return;
     const pci = [...CONTAINER, ...opened('d0', 3, null), map(0x10000, 0x4000), ...device('d1')];
-    const host = hostAfter(version, [...pci, unmap(0x10000, 0x4000, 4)]);
+    const rig = rigAfter(version, [...pci, unmap(0x10000, 0x4000, 4)]);
     const join = { call: 'set-container', device: 'd1', container: 'c0' };
-    expect(say(host, join).detail).toContain('the vaddr of 0x10000+0x4000 is invalid');
+    expect(say(rig, join).detail).toContain('the vaddr of 0x10000+0x4000 is invalid');
   });
 });
 
@@ -256,19 +249,19 @@ describe('a WARN about an unpin names what the driver holds nearby', () => {
   const unpin = (iova: number, npage = 1) => ({ call: 'unpin-pages', device: 'd0', iova, npage });
 
   test.for(['6.1', '6.12', '7.2', '6.12-iommufd'])('on %s: in no mapping', (version) => {
-    const { advisories } = say(hostAfter(version, GVT), unpin(0x162459000000));
+    const { advisories } = say(rigAfter(version, GVT), unpin(0x162459000000));
     expect(advisories).toEqual([
       'UNPIN_NOT_PINNED 0x162459000000: d0 unpinned 0x162459000000, which is in no mapping; d0 holds 0x162459000',
     ]);
   });
 
   test('on 5.10, where unpin has an answer: the refusal does', () => {
-    const { detail } = say(hostAfter('5.10', GVT), unpin(0x162459000000));
+    const { detail } = say(rigAfter('5.10', GVT), unpin(0x162459000000));
     expect(detail).toBe('unpin-pages: there is no mapping at iova 0x162459000000; d0 holds 0x162459000');
   });
 
   test.for(['6.1', '6.12', '7.2'])('on %s: a count that is refused', (version) => {
-    const { advisories } = say(hostAfter(version, GVT), unpin(0x162459000, 513));
+    const { advisories } = say(rigAfter(version, GVT), unpin(0x162459000, 513));
     expect(advisories).toEqual([
       'UNPIN_REFUSED 0x162459000: d0 unpinned from 0x162459000, which does nothing: npage 513 is not from 1 to 512; ' +
         'd0 holds 0x162459000',
@@ -276,7 +269,7 @@ describe('a WARN about an unpin names what the driver holds nearby', () => {
   });
 
   test('nothing is named where the driver holds nothing', () => {
-    const { advisories } = say(hostAfter('6.1', [...V2, map(0x10000, 0x1000)]), unpin(0x20000));
+    const { advisories } = say(rigAfter('6.1', [...V2, map(0x10000, 0x1000)]), unpin(0x20000));
     expect(advisories).toEqual(['UNPIN_NOT_PINNED 0x20000: d0 unpinned 0x20000, which is in no mapping']);
   });
 });
@@ -285,18 +278,18 @@ describe.for(ALL)('NO_CALLBACK on %s', (version) => {
   const ASKED: CallObject[] = [...V2, { call: 'set-parameters', adviseNoCallback: true }];
 
   test('an unmap beside an open device that listens, with no page pinned', () => {
-    const host = hostAfter(version, [...ASKED, map(0x10000, 0x4000)]);
-    expect(say(host, unmap(0x10000, 0x4000)).advisories[0]).toMatch(
+    const rig = rigAfter(version, [...ASKED, map(0x10000, 0x4000)]);
+    expect(say(rig, unmap(0x10000, 0x4000)).advisories[0]).toMatch(
       /^NO_CALLBACK 0x10000: no callback was made/,
     );
   });
 
   test('not where one was called, where nobody listens, or unless it is asked for', () => {
-    const called = hostAfter(version, [...ASKED, map(0x10000, 0x4000), pin(0x11000)]);
+    const called = rigAfter(version, [...ASKED, map(0x10000, 0x4000), pin(0x11000)]);
     expect(say(called, unmap(0x10000, 0x4000)).advisories).toEqual([]);
     const deaf = [...CONTAINER, ...opened('d0', 3, 'no-callback'), ASKED.at(-1)!, map(0x10000, 0x4000)];
-    expect(say(hostAfter(version, deaf), unmap(0x10000, 0x4000)).advisories).toEqual([]);
-    const unasked = hostAfter(version, [...V2, map(0x10000, 0x4000)]);
+    expect(say(rigAfter(version, deaf), unmap(0x10000, 0x4000)).advisories).toEqual([]);
+    const unasked = rigAfter(version, [...V2, map(0x10000, 0x4000)]);
     expect(say(unasked, unmap(0x10000, 0x4000)).advisories).toEqual([]);
   });
 });
@@ -311,8 +304,8 @@ describe.for(WRAPPING)('a range that ends at 2^64 on %s', (version) => {
   const mapAt = (iova: string) => ({ ...map(0, 0x1000), iova });
 
   test('the upper half of an unmap in two names the mapping that it leaves', () => {
-    const host = hostAfter(version, [...V2, mapAt('0x9000000000000000'), mapAt('0xa000000000000000')]);
-    const words = say(host, upper);
+    const rig = rigAfter(version, [...V2, mapAt('0x9000000000000000'), mapAt('0xa000000000000000')]);
+    const words = say(rig, upper);
     expect(words.size).toBe('0x0');
     expect(words.advisories).toHaveLength(1);
     expect(words.advisories[0]).toMatch(/^KERNEL_BUG:top-of-address-space 0x9000000000000000: /);
@@ -320,22 +313,22 @@ describe.for(WRAPPING)('a range that ends at 2^64 on %s', (version) => {
   });
 
   test('nothing is said where nothing is mapped there', () => {
-    const host = hostAfter(version, [...V2, map(0x10000, 0x1000)]);
-    expect(say(host, upper).advisories).toEqual([]);
+    const rig = rigAfter(version, [...V2, map(0x10000, 0x1000)]);
+    expect(say(rig, upper).advisories).toEqual([]);
   });
 
   test('a mapping that is left for another reason is not named', () => {
     // type1 ends an unmap at the mapping that begins before its range; what lies behind stays, and can be found.
     const V1: CallObject[] = [...CONTAINER, ...opened('d0', 1)];
-    const host = hostAfter(version, [...V1, map(0x10000, 0x4000), map(0x14000, 0x1000)]);
-    say(host, mapAt('0xfffffffffffff000'));
-    const { advisories } = say(host, unmap(0x12000, 0x3000));
+    const rig = rigAfter(version, [...V1, map(0x10000, 0x4000), map(0x14000, 0x1000)]);
+    say(rig, mapAt('0xfffffffffffff000'));
+    const { advisories } = say(rig, unmap(0x12000, 0x3000));
     expect(advisories.filter((text) => text.startsWith('KERNEL_BUG'))).toEqual([]);
   });
 
   test('a group that joins is told of the mapping that is not entered', () => {
-    const host = hostAfter(version, [...V2, ...device('d1', null), mapAt('0xfffffffffffff000')]);
-    const words = say(host, { call: 'set-container', device: 'd1', container: 'c0' });
+    const rig = rigAfter(version, [...V2, ...device('d1', null), mapAt('0xfffffffffffff000')]);
+    const words = say(rig, { call: 'set-container', device: 'd1', container: 'c0' });
     expect(words.advisories[0]).toMatch(/^KERNEL_BUG:top-of-address-space 0xfffffffffffff000: /);
   });
 });

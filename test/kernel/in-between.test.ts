@@ -1,15 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
-import type { CallObject } from '../../schemas/calls.ts';
-import type { Host } from '../../src/host/host.ts';
 import { differencesBetween } from '../../src/kernel/generations/differences.ts';
 import { ALL_GENERATIONS, type Generation, generationOf } from '../../src/kernel/generations/index.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { checkCall } from '../../src/machine/table.ts';
 import { compareKernels } from '../../src/replay/compare-kernels.ts';
 import { readTraces } from '../../src/trace-files/traces.ts';
-import { newHost } from '../harness/host.ts';
+import { CoreRig, rigAfter } from '../harness/core-rig.ts';
 import { CONTAINER, device, map, opened, pin, unmap, V2 } from '../refusals/refusals.ts';
 
 const TYPE1 = ALL_GENERATIONS.filter(({ containerOf }) => containerOf === 'type1');
@@ -92,86 +90,77 @@ test('what differs between 6.8 and 6.12, between 6.12 and 6.18, and between 6.18
   expect(ids('6.18', '7.2')).toEqual(expect.arrayContaining(['beyond-width', 'warning-line']));
 });
 
-function answer(host: Host, call: CallObject): Record<string, unknown> {
-  const started = host.start(checkCall(call));
-  return started.answer ? toReply(started.answer).body : { pending: true };
-}
-
-function hostAfter(version: string, calls: readonly CallObject[]): Host {
-  const host = newHost(version);
-  for (const call of calls) expect(answer(host, call), JSON.stringify(call)).not.toHaveProperty('errno');
-  return host;
-}
-
 describe.each(['5.15', '6.0'])('a vaddr that is invalid beside an mdev on %s', (version) => {
   const INVALID = [...V2, map(0x10000, 0x4000), map(0x20000, 0x1000), unmap(0x10000, 0x4000, 4)];
   const again = { ...map(0x10000, 0x4000, 4), vaddr: 0x900000 };
 
   test('a pin waits until it is valid again', () => {
-    const host = hostAfter(version, INVALID);
-    const waiting = host.start(checkCall(pin(0x11000)));
+    const rig = rigAfter(version, INVALID);
+    const waiting = rig.host.start(checkCall(pin(0x11000)));
     expect(waiting.answer).toBeNull();
-    expect(answer(host, again)).not.toHaveProperty('errno');
+    expect(rig.ask(again).body).not.toHaveProperty('errno');
     expect(toReply(waiting.answer!).body).toMatchObject({ pinned: 1 });
   });
 
   test('a pin of another mapping does not wait', () => {
-    expect(answer(hostAfter(version, INVALID), pin(0x20000))).toMatchObject({ pinned: 1 });
+    expect(rigAfter(version, INVALID).ask(pin(0x20000)).body).toMatchObject({ pinned: 1 });
   });
 
   test('a dma-rw waits, and is EFAULT when the container’s file is closed', () => {
-    const host = hostAfter(version, INVALID);
-    const waiting = host.start(
+    const rig = rigAfter(version, INVALID);
+    const waiting = rig.host.start(
       checkCall({ call: 'dma-rw', device: 'd0', iova: 0x10000, write: false, length: 8 }),
     );
     expect(waiting.answer).toBeNull();
-    expect(answer(host, { call: 'close-container', container: 'c0' })).not.toHaveProperty('errno');
+    expect(rig.ask({ call: 'close-container', container: 'c0' }).body).not.toHaveProperty('errno');
     expect(toReply(waiting.answer!).body).toMatchObject({ errno: 'EFAULT' });
   });
 
   test('a group behind the IOMMU waits, another mdev does not', () => {
-    const host = hostAfter(version, [...INVALID, ...device('d1', null), ...device('d2')]);
-    expect(answer(host, { call: 'set-container', device: 'd2', container: 'c0' })).toEqual({});
-    const waiting = host.start(checkCall({ call: 'set-container', device: 'd1', container: 'c0' }));
+    const rig = rigAfter(version, [...INVALID, ...device('d1', null), ...device('d2')]);
+    expect(rig.ask({ call: 'set-container', device: 'd2', container: 'c0' }).body).toEqual({});
+    const waiting = rig.host.start(checkCall({ call: 'set-container', device: 'd1', container: 'c0' }));
     expect(waiting.answer).toBeNull();
-    answer(host, again);
+    rig.ask(again).body;
     expect(toReply(waiting.answer!).body).toEqual({});
   });
 
   test('the extension is there in any container', () => {
-    const host = hostAfter(version, V2);
-    expect(answer(host, { call: 'check-extension', container: 'c0', extension: 10 })).toEqual({ value: 1 });
+    const rig = rigAfter(version, V2);
+    expect(rig.ask({ call: 'check-extension', container: 'c0', extension: 10 }).body).toEqual({
+      value: 1,
+    });
   });
 
   test('a snapshot of one is restored', () => {
-    const host = hostAfter(version, INVALID);
-    const restored = newHost(version);
-    restored.restore(host.snapshot(true), 'snapshot');
-    const waiting = restored.start(checkCall(pin(0x11000)));
+    const rig = rigAfter(version, INVALID);
+    const restored = new CoreRig(version);
+    restored.host.restore(rig.host.snapshot(true), 'snapshot');
+    const waiting = restored.host.start(checkCall(pin(0x11000)));
     expect(waiting.answer).toBeNull();
-    answer(restored, again);
+    restored.ask(again).body;
     expect(toReply(waiting.answer!).body).toMatchObject({ pinned: 1 });
   });
 });
 
 describe('what 5.4 does not have', () => {
   test('dirty tracking: ENOTTY, an unknown flag, no capability', () => {
-    const host = hostAfter('5.4', [...V2, map(0x10000, 0x4000)]);
-    expect(answer(host, { call: 'dirty-start', container: 'c0' })).toMatchObject({ errno: 'ENOTTY' });
+    const rig = rigAfter('5.4', [...V2, map(0x10000, 0x4000)]);
+    expect(rig.ask({ call: 'dirty-start', container: 'c0' }).body).toMatchObject({ errno: 'ENOTTY' });
     const flagged = { ...unmap(0x10000, 0x4000, 1), pageSize: 4096 };
-    expect(answer(host, flagged)).toMatchObject({
+    expect(rig.ask(flagged).body).toMatchObject({
       errno: 'EINVAL',
       detail: expect.stringContaining('unknown bits'),
     });
-    const info = answer(host, { call: 'iommu-info', container: 'c0' });
+    const info = rig.ask({ call: 'iommu-info', container: 'c0' }).body;
     expect(info).not.toHaveProperty('maxDirtyBitmapSize');
     expect(info).toHaveProperty('dmaAvail');
   });
 
   test('vfio_dma_rw', () => {
-    const host = hostAfter('5.4', [...V2, map(0x10000, 0x4000)]);
+    const rig = rigAfter('5.4', [...V2, map(0x10000, 0x4000)]);
     const rw = { call: 'dma-rw', device: 'd0', iova: 0x10000, write: false, length: 8 };
-    expect(answer(host, rw)).toMatchObject({ errno: 'EOPNOTSUPP' });
+    expect(rig.ask(rw).body).toMatchObject({ errno: 'EOPNOTSUPP' });
   });
 });
 
@@ -184,14 +173,14 @@ test('nesting behind an IOMMU that cannot nest is not refused on 5.15', () => {
     { call: 'open-device', device: 'd0' },
     map(0x10000, 0x4000),
   ];
-  hostAfter('5.15', calls);
-  expect(answer(hostAfter('6.0', calls.slice(0, -3)), calls.at(-3)!)).toMatchObject({ errno: 'EINVAL' });
+  rigAfter('5.15', calls);
+  expect(rigAfter('6.0', calls.slice(0, -3)).ask(calls.at(-3)!).body).toMatchObject({ errno: 'EINVAL' });
 });
 
 test('an unmap that is bisected after a round, and its order, on the notifier kernels', () => {
   expect(generationOf('5.15')!.type1).toMatchObject({ channel: 'notifier-chain', unmapWalk: 'ascending' });
-  const [first] = [hostAfter('5.15', [...V2, ...opened('d1', null), map(0x10000, 0x1000), pin(0x10000)])];
-  expect(answer(first, unmap(0x10000, 0x1000))).toMatchObject({
+  const [first] = [rigAfter('5.15', [...V2, ...opened('d1', null), map(0x10000, 0x1000), pin(0x10000)])];
+  expect(first.ask(unmap(0x10000, 0x1000)).body).toMatchObject({
     invalidations: [{ device: 'd0' }, { device: 'd1' }],
   });
 });
