@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Generation } from '../../src/kernel/generations/index.ts';
-import { addressOfPage, mapArgs, Rig } from './core-rig.ts';
+import { addressOfPage, BenchKernel, mapArgs } from './bench-kernel.ts';
 
 /** Bytes in use after garbage collection: typed arrays' memory and the JavaScript heap. */
 async function bytesInUse(): Promise<number> {
@@ -22,9 +22,9 @@ async function bytesInUse(): Promise<number> {
  */
 async function measure(
   size: number,
-  newRig: () => Rig,
-  fill: (rig: Rig, index: number) => void,
-  count: (rig: Rig) => number,
+  newRig: () => BenchKernel,
+  fill: (rig: BenchKernel, index: number) => void,
+  count: (rig: BenchKernel) => number,
 ): Promise<number> {
   const copies = Math.max(1, Math.round(200_000 / size));
   const rigs = Array.from({ length: copies }, newRig);
@@ -41,7 +41,7 @@ async function measure(
 export function bytesOfMapping(gen: Generation, size: number): Promise<number> {
   return measure(
     size,
-    () => new Rig(gen, size),
+    () => new BenchKernel(gen, size),
     (rig, index) => rig.map(mapArgs(index)),
     (rig) => rig.mappings.count,
   );
@@ -50,7 +50,7 @@ export function bytesOfMapping(gen: Generation, size: number): Promise<number> {
 /** Bytes that a pin takes where there are so many. */
 export function bytesOfPin(gen: Generation, size: number): Promise<number> {
   const newRig = () => {
-    const rig = new Rig(gen, 1);
+    const rig = new BenchKernel(gen, 1);
     rig.map({ ...mapArgs(0), size: addressOfPage(size) });
     return rig;
   };

@@ -1,5 +1,5 @@
 import type { Generation } from '../../src/kernel/generations/index.ts';
-import { addressOfPage, mapArgs, Rig, unmapArgs } from './core-rig.ts';
+import { addressOfPage, BenchKernel, mapArgs, unmapArgs } from './bench-kernel.ts';
 import { median, nanoseconds } from './figures.ts';
 import { type OrderName, Window } from './order.ts';
 
@@ -21,7 +21,7 @@ export type Round = () => Partial<Record<Figure, number>>;
 
 /** A container of `size` mappings of one page. Half of the IOVA space the mappings lie in is free. */
 export function mappings(gen: Generation, size: number, order: OrderName): Round {
-  const rig = new Rig(gen, size + BATCH);
+  const rig = new BenchKernel(gen, size + BATCH);
   const window = new Window(2 * size, order);
   for (let i = 0; i < size; i++) rig.map(mapArgs(window.head()));
   return () => {
@@ -50,7 +50,7 @@ export function mappings(gen: Generation, size: number, order: OrderName): Round
  * block for the large pin is always free between them.
  */
 export function pins(gen: Generation, size: number, order: OrderName): Round {
-  const rig = new Rig(gen, 1);
+  const rig = new BenchKernel(gen, 1);
   const span = 2 * size;
   const pages = 2 * span + 2 * BLOCK;
   rig.map({ ...mapArgs(0), size: addressOfPage(pages) });

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { below } from './folder.ts';
-import { type Entry, pageOf } from './page.ts';
+import { type Entry, renderPage } from './page.ts';
 
 /** The first chapters, in this order; the others follow by name, and what is for who changes the code comes last. */
 const HOW_TO = ['driver-test', 'waiting', 'faults', 'rigs', 'ci'].map((name) => `howto-${name}`);
@@ -17,7 +17,9 @@ export class Book {
     const known = this.pages.get(name);
     if (known !== undefined) return known;
     const source = new URL(`${name}.md`, this.folder);
-    const page = existsSync(source) ? await pageOf(name, readFileSync(source, 'utf8'), this.entries()) : null;
+    const page = existsSync(source)
+      ? await renderPage(name, readFileSync(source, 'utf8'), this.entries())
+      : null;
     if (page !== null) this.pages.set(name, page);
     return page;
   }

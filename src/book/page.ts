@@ -10,7 +10,7 @@ export interface Entry {
 const FRONT = 'README';
 
 /** A chapter as a page of /docs/. */
-export async function pageOf(name: string, markdown: string, entries: readonly Entry[]): Promise<string> {
+export async function renderPage(name: string, markdown: string, entries: readonly Entry[]): Promise<string> {
   const { Marked } = await import('marked');
   const marked = new Marked({
     renderer: {

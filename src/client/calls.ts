@@ -51,7 +51,7 @@ export type CallMethods<T extends CallTarget> = {
  * (see toBigInt). A call rejects with VfioHostError when it is refused; one that has to wait, for a callback or a
  * lock, takes as long as that does, within `timeoutMs`.
  */
-export class CallObject<T extends CallTarget> {
+export class CallTargetHandle<T extends CallTarget> {
   constructor(
     protected readonly transport: Transport,
     /** Id of the object. */
@@ -96,8 +96,8 @@ export function objectOf<T extends CallTarget>(
 ): new (
   transport: Transport,
   id: string,
-) => CallObject<T> & CallMethods<T> {
-  class WithCalls extends CallObject<T> {}
+) => CallTargetHandle<T> & CallMethods<T> {
+  class WithCalls extends CallTargetHandle<T> {}
   for (const name of CALL_NAMES as readonly CallsOn<T>[]) {
     const { on, of } = callEntry(name);
     if (on !== target || of) continue;

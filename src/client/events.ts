@@ -1,6 +1,6 @@
 import type { EventKind, EventPage, JournalEvent } from '../../schemas/events.ts';
 import type { RequestOptions, Transport } from './transport.ts';
-import { Deadline } from './wait.ts';
+import { SharedTimeout } from './wait.ts';
 
 /** An entry of the journal of a kind; of any where K is all of them. */
 export type EventOf<K extends EventKind> = Extract<JournalEvent, { kind: K }>;
@@ -44,10 +44,10 @@ export class EventReader {
     query: EventQuery<K> = {},
     options: RequestOptions = {},
   ): Promise<EventOf<K>> {
-    const deadline = new Deadline(this.transport, options);
+    const timeout = new SharedTimeout(this.transport, options);
     let { since } = query;
     for (;;) {
-      const parts = { ...deadline.options(), query: { ...query, since, limit: 1, ...deadline.query() } };
+      const parts = { ...timeout.options(), query: { ...query, since, limit: 1, ...timeout.query() } };
       const page = (await this.transport.ask('GET', PATH, parts)) as unknown as Events;
       const [event] = page.events;
       if (event) return event as EventOf<K>;

@@ -1,7 +1,7 @@
 import type { Static } from '@sinclair/typebox';
 import type { InvalidationEntry } from '../../schemas/answers.ts';
 import { type RawAnswer, type RequestOptions, succeeded, type Transport } from './transport.ts';
-import { Deadline } from './wait.ts';
+import { SharedTimeout } from './wait.ts';
 
 /** A call that was started and not waited for. */
 export class Operation<A> {
@@ -33,8 +33,8 @@ export class Operation<A> {
    * when it is not answered in time (`timeoutMs` milliseconds, by default the client's).
    */
   async wait(options: RequestOptions = {}): Promise<A> {
-    const deadline = new Deadline(this.transport, options);
-    while (!this.answer) await this.look(deadline.query(), deadline.options());
+    const timeout = new SharedTimeout(this.transport, options);
+    while (!this.answer) await this.look(timeout.query(), timeout.options());
     return succeeded(this.answer) as A;
   }
 

@@ -4,7 +4,7 @@ import type { RequestOptions, Transport } from './transport.ts';
 const WAIT_MAX_MS = 60_000;
 
 /** A time limit that several waiting requests share. */
-export class Deadline {
+export class SharedTimeout {
   private readonly timeoutMs: number;
   private readonly end: number;
 

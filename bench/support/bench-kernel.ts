@@ -38,7 +38,7 @@ interface Table {
 }
 
 /** A kernel with one type1v2 container and one open mdev in it. Each method is one kernel call, as one task. */
-export class Rig {
+export class BenchKernel {
   readonly mappings: Table;
   readonly pins: Table;
   private readonly container: Container;
