@@ -77,7 +77,7 @@ export const KERNEL_EFFECTS = {
     description: 'mdevs whose driver’s close was called, in order',
   }),
   requests: Type.Array(Type.String(), {
-    description: 'mdevs whose driver was asked to let go (`request`), in order',
+    description: 'mdevs whose driver was asked to release the device (`request`), in order',
   }),
 };
 

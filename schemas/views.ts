@@ -198,7 +198,7 @@ export const KernelView = Type.Object(
     }),
     current: Type.Boolean(),
     channel: Type.String({
-      description: 'how drivers hear of an unmap: notifier-chain, device-list or access-list',
+      description: 'how drivers are notified of an unmap: notifier-chain, device-list or access-list',
     }),
     from: Type.Union([Type.String(), Type.Null()], {
       description:

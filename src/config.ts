@@ -3,7 +3,7 @@ import { Value } from '@sinclair/typebox/value';
 import { oneOf } from '../schemas/values.ts';
 import { parseArguments, UsageError } from './arguments.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './host/limits.ts';
-import { KERNEL_VERSIONS, VERSIONS_IN_WORDS } from './kernel/generations/index.ts';
+import { DEFAULT_VERSION, KERNEL_VERSIONS, VERSIONS_IN_WORDS } from './kernel/generations/index.ts';
 import { DEFAULT_WEBHOOK_ALLOW, WEBHOOK_ALLOW_RULE, WebhookAllow } from './webhook/allow.ts';
 
 /** One setting: its flag; the environment variable is the flag in capitals, `-` as `_`. */
@@ -288,7 +288,7 @@ export const DEFAULT_CONFIG: Config = {
   authToken: '',
   allowPanic: false,
   logLevel: 'info',
-  kernel: '6.1',
+  kernel: DEFAULT_VERSION,
   seedFile: '',
   panicOnWarn: false,
   panicOnOops: false,

@@ -146,7 +146,7 @@ export class Cards {
     }
   }
 
-  /** Whether any of them is to be seen. */
+  /** Whether any of them is visible. */
   get anyShown() {
     return [...this].some(({ article }) => !article.hidden);
   }

@@ -52,7 +52,7 @@ export class StripView {
     return this.zoom > 1.001;
   }
 
-  /** Units that are to be seen at once. */
+  /** Units that are visible at once. */
   get span() {
     return this.width / this.scale;
   }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Story 6: up to Linux 5.19 drivers hear of an unmap through a notifier chain, first opened first, and a driver
+# Story 6: up to Linux 5.19 drivers are notified of an unmap through a notifier chain, first opened first, and a driver
 # that answers NOTIFY_BAD ends it. vfio-ccw does when its reset fails; the vGPU opened after it is not told.
 # Look at: `invalidations`. When the reset fails once, the first round reaches ccw alone, the second both. When it
 # always fails, all eleven go to ccw, and the BUG_ON hits although the vGPU would have answered well.

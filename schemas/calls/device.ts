@@ -62,7 +62,7 @@ export const deviceCalls = {
   }),
   'set-request-channel': call({
     about:
-      'VFIO_DEVICE_SET_IRQS of VFIO_PCI_REQ_IRQ_INDEX: an eventfd that is signalled when the device is to be let go.',
+      'VFIO_DEVICE_SET_IRQS of VFIO_PCI_REQ_IRQ_INDEX: an eventfd that is signalled when the device is to be released.',
     on: 'device',
   }),
   'read-requests': call({

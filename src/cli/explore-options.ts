@@ -2,7 +2,7 @@ import type { Driver } from '../../schemas/drivers/index.ts';
 import { UsageError } from '../arguments.ts';
 import { GOAL_HELP, isGoal } from '../explore/goals.ts';
 import { DEFAULTS, type ExploreRequest } from '../explore/request.ts';
-import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
+import { DEFAULT_VERSION, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import { Refused } from '../machine/refused.ts';
 import { parseDevices } from '../run/spec.ts';
 import { generationNamed } from './usage.ts';
@@ -23,7 +23,7 @@ export const EXPLORE_OPTIONS = {
 /** What help says of the scene. */
 export const SCENE_HELP = `  --driver SPEC      a driver, as TYPE[,key=value…] or as JSON: vfio-ap, synthetic,onDmaUnmap=ignore,holdCallbacks=true;
                      webhook:URL is a driver of your own, which is called
-  --kernel VERSION   one of ${KERNEL_VERSIONS.join(', ')} (default 6.1)
+  --kernel VERSION   one of ${KERNEL_VERSIONS.join(', ')} (default ${DEFAULT_VERSION})
   --goal GOAL        ${GOAL_HELP}`;
 
 /** The values of those options. */
@@ -36,7 +36,7 @@ type ExploreValues = { readonly [K in keyof typeof EXPLORE_OPTIONS]?: unknown };
  */
 export function requestOf(command: string, values: ExploreValues): ExploreRequest {
   const {
-    kernel = '6.1',
+    kernel = DEFAULT_VERSION,
     driver = [],
     goal,
   } = values as { kernel?: string; driver?: string[]; goal?: string };

@@ -162,7 +162,7 @@ async function search(
   }
 }
 
-/** Searches on this thread, and looks up now and then, be it only to hear of Ctrl-C. */
+/** Searches on this thread, and looks up now and then, be it only to see Ctrl-C. */
 async function inTurnsUntil(searching: Search, isOver: () => boolean): Promise<Outcome> {
   const turns = new Turns();
   const work = searching.run();

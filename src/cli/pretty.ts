@@ -1,5 +1,6 @@
 import { levels } from 'pino';
 import { DEFAULT_CONFIG } from '../config.ts';
+import { DEFAULT_RIG } from '../rig/rigs.ts';
 import { type Paint, paintFor } from './paint.ts';
 
 /** A log line as it is written elsewhere: one JSON object. */
@@ -44,7 +45,12 @@ export function prettyLine(line: string, paint: Paint): string {
 
 /** What is said of a field: nothing, or `name=value`. */
 function fieldOf(name: string, value: unknown): string[] {
-  if (LEFT_OUT.has(name) || value === undefined || value === null || (name === 'rig' && value === 'default'))
+  if (
+    LEFT_OUT.has(name) ||
+    value === undefined ||
+    value === null ||
+    (name === 'rig' && value === DEFAULT_RIG)
+  )
     return [];
   if (name === 'config') return changed(value as Record<string, unknown>);
   if (name === 'kernel') return [kernelOf(value as Record<string, unknown>)];

@@ -24,7 +24,7 @@ export function kernelsPage(traceOf: TraceOf): string {
     'against recordings of the real one (`conformance/`); the others, marked * (`recorded: false`), are made of differences that',
     'their sources show, and nothing was held against a real one.',
     '',
-    '| version | release | recorded | drivers hear of an unmap through |',
+    '| version | release | recorded | drivers are notified of an unmap through |',
     '|---|---|---|---|',
     ...ALL_GENERATIONS.map((gen) => {
       const recorded = gen.recorded ? 'yes' : 'no: read in its source';

@@ -14,7 +14,7 @@ import { adviceFound, type Finding, findingsOf, reaches } from './goals.ts';
 import type { Bounds, Outcome } from './layers.ts';
 import type { Scene } from './scene.ts';
 
-/** How long the driver may take to hear of a pin, milliseconds. */
+/** How long the driver may take to answer that a pin was made, milliseconds. */
 const TOLD_MS = 5000;
 
 /** What a path came to. */

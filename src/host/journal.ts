@@ -47,7 +47,7 @@ export class Journal {
   /**
    * @param capacity number of entries kept
    * @param budget bytes that they may take; beyond it the oldest are dropped
-   * @param failed told what a listener throws, which is let go then
+   * @param failed told what a listener throws, which is dropped then
    */
   constructor(
     private readonly capacity: number,

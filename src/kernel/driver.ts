@@ -48,7 +48,7 @@ export interface DriverApi extends DriverTask {
    * @param prot IOMMU_READ 1, IOMMU_WRITE 2
    */
   pinPages(iova: bigint, npage: number, prot: number): KernelStep<PinResult>;
-  /** vfio_unregister_notifier, up to 5.19: the driver hears of no unmap any more. It must be registered. */
+  /** vfio_unregister_notifier, up to 5.19: the driver is notified of no unmap any more. It must be registered. */
   unregisterNotifier(): KernelStep<void>;
   /** vfio_unpin_pages. */
   unpinPages(iova: bigint, npage: number): KernelStep<UnpinResult>;
@@ -124,7 +124,7 @@ export interface DriverEffects {
   interruptsSignalled?: Record<string, number>;
   /** Mdevs whose driver's close was called, in order. */
   closedDevices?: string[];
-  /** Mdevs whose driver was asked to let go (`request`), in order. */
+  /** Mdevs whose driver was asked to release the device (`request`), in order. */
   requests?: string[];
 }
 
@@ -170,7 +170,7 @@ export interface MdevDriver {
   noteUnpin?(iova: bigint, npage: number): boolean;
   /** Whether open and close are called for each device file, not only for the first and the last (mdev, 5.10). */
   readonly opensEachFile?: boolean;
-  /** Whether it has a request operation of which nothing is to be seen but that it was called. */
+  /** Whether it has a request operation that does nothing but be counted. */
   readonly hasRequest?: boolean;
   /** Who removes its device closes the group's file first, as the recordings of it do (remove-recreate). */
   readonly closesGroupFirst?: boolean;
@@ -192,7 +192,7 @@ export interface MdevDriver {
   unpinPages?(api: DriverApi, iova: bigint, npage: number): KernelStep<UnpinResult>;
   /**
    * The mdev driver's remove, once its group has left its container. With `open` true a device file is open: the
-   * driver can only ask userspace to let go (`request`). An errno: it does not let the device go.
+   * driver can only ask userspace to release it (`request`). An errno: the device is not released.
    */
   remove?(api: DriverApi, open: boolean): KernelStep<Errno | null | void>;
 }

@@ -67,7 +67,7 @@ export const KERNEL_BUGS = {
     id: 'gvt-reset-keeps-2m',
     title: 'VFIO_DEVICE_RESET of a vGPU leaves pages of 2 MiB pinned',
     text:
-      'When GVT-g clears the shadow page tables (ppgtt_invalidate_spt in gvt/gtt.c, in all four kernels) it lets go of ' +
+      'When GVT-g clears the shadow page tables (ppgtt_invalidate_spt in gvt/gtt.c, in all four kernels) it releases ' +
       'every page of 4 KiB and passes over those of 2 MiB: no page table has them any more, and they stay pinned until ' +
       'they are unmapped or the vGPU is closed.',
     scenarios: [],

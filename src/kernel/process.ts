@@ -3,7 +3,7 @@ import { FileTable } from './files.ts';
 import type { Mm } from './mm.ts';
 import { pageOf } from './pages.ts';
 
-/** Pid of process 0, and the distance between processes: more than calls may be under way at once. */
+/** Pid of process 0, and the distance between processes: more than there may be pending calls. */
 const FIRST_PID = 1000;
 const PIDS_PER_PROCESS = 2048;
 

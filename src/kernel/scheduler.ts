@@ -47,7 +47,7 @@ export class Scheduler {
     this.drain(task);
   }
 
-  /** The lowest number of a thread that no task under way runs in. */
+  /** The lowest number of a thread that no pending task runs in. */
   private freeThread(): number {
     const taken = new Set(Array.from(this.stopped, ({ thread }) => thread));
     let thread = 0;
@@ -152,7 +152,7 @@ export class Scheduler {
     }
   }
 
-  /** The task that pauses goes on, and whatever it lets go on. */
+  /** The task that pauses goes on, and whatever it unblocks. */
   goOn(): void {
     const task = this.paused!;
     this.paused = null;

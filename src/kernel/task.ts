@@ -84,7 +84,7 @@ export class Task {
   process: Process | null;
   /** Whether the call says itself which process that is. */
   namesProcess = false;
-  /** Which of its process's threads it runs in: the lowest that none under way runs in. */
+  /** Which of its process's threads it runs in: the lowest that no pending task runs in. */
   thread = 0;
   /** The rest of its way; null before it starts and once it has ended. */
   step: KernelStep<unknown> | null = null;

@@ -94,7 +94,7 @@ export class Translation {
     this.add({ call: 'open-group', device: devices[0]!.id }, outcome(errno));
   }
 
-  /** Makes the devices of a group where it is first heard of. */
+  /** Makes the devices of a group where it is first named. */
   private make(node: string): readonly GroupDevice[] {
     const devices = this.devicesOf(node);
     this.groups.set(node, devices);

@@ -71,7 +71,7 @@ export class ScenarioRun {
     }
   }
 
-  /** Lets go every callback that is held. */
+  /** Resumes every callback that is held. */
   private *releaseHeld(): Generator<void, void> {
     const { machine } = this;
     for (const { callback } of machine.kernel.scheduler.pending) {

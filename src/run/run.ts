@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { DEFAULT_VERSION } from '../kernel/generations/index.ts';
 import { accountLines, findings, readAccount } from './account.ts';
 import { runProgram, untilSignalled } from './child.ts';
 import { embedded, running, type Target } from './embedded.ts';
@@ -24,9 +25,6 @@ export interface RunOptions {
   readonly wedged: 'abort' | 'hang';
   readonly program: readonly string[];
 }
-
-/** Kernel of an embedded service unless told otherwise. */
-const DEFAULT_KERNEL = '6.1';
 
 /** A run that is ready: its devices exist, and a program that is started with `env` sees them. */
 export interface Prepared {
@@ -52,7 +50,7 @@ export async function prepare(options: RunOptions): Promise<Prepared> {
   let trace: TraceFile | undefined;
   try {
     target = await (options.url === undefined
-      ? embedded(folder, options.kernel ?? DEFAULT_KERNEL, (steps) => trace?.add(steps))
+      ? embedded(folder, options.kernel ?? DEFAULT_VERSION, (steps) => trace?.add(steps))
       : running(options.url, name.toLowerCase(), options.kernel));
   } catch (error) {
     removeFolder();

@@ -64,7 +64,7 @@ describe.each(VERSIONS)('the guest of a vGPU: %s', (version) => {
     expect(state(rig, 'other').guest).toBe(7);
   });
 
-  test('a vGPU that did not open hears of no unmap', () => {
+  test('a vGPU that did not open is notified of no unmap', () => {
     const rig = gvtRig(version);
     rig.create('other', GVT);
     setGuest(rig, 'gpu', {}, 'other');
@@ -110,7 +110,7 @@ describe('the guest goes while the file is open: 5.10', () => {
     expect(rig.do('gvt-reset', { device: 'gpu' })).toEqual({});
   });
 
-  test('its notifier is gone, so it hears of no unmap', () => {
+  test('its notifier is gone, so it is notified of no unmap', () => {
     const rig = gvtRig('5.10');
     rig.attach('d', { type: 'synthetic', onDmaUnmap: 'unpin-range' });
     rig.do('pin-pages', { device: 'd', iova: 0x9000, npage: 1, prot: 3 });

@@ -12,7 +12,7 @@ import { Vgpu } from './vgpu.ts';
 type Release = 'late' | 'begun';
 
 /**
- * The notifier era: the driver registers notifiers for unmaps and for its guest, and without a guest it lets go of
+ * The notifier era: the driver registers notifiers for unmaps and for its guest, and without a guest it releases
  * everything, while its file is open. Pages are unpinned one by one, and each answer is looked at.
  */
 export class Vgpu510 extends Vgpu {

@@ -95,7 +95,7 @@ export class ApGuest {
     return !this.shows && whole && !this.lock.wedgedBy && !this.hookSem.wedgedBy;
   }
 
-  /** Whether anything of it is to be seen. */
+  /** Whether it has a state. */
   get shows(): boolean {
     return this.hook !== null || this.iscs.size > 0 || !this.masks.apm.empty || !this.masks.aqm.empty;
   }

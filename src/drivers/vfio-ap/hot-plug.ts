@@ -124,7 +124,7 @@ export abstract class HotPlug extends GuestMatrix {
 
   // --- The AP bus ---
 
-  /** vfio_ap_mdev_probe_queue. While a change of the configuration is under way, filtering waits for its end. */
+  /** vfio_ap_mdev_probe_queue. While a change of the configuration is in progress, filtering waits for its end. */
   *probeQueue(task: DriverTask, q: VfioApQueue): KernelStep<void> {
     const mdev = this.matrixDev.mdevList.find(({ matrix }) => matrix.has(q.apqn)) ?? null;
     const kvm = yield* this.getUpdateLocks(task, mdev);

@@ -12,7 +12,7 @@ export class Linux72 extends Linux612 {
   );
   override readonly splats: ApSplats = Linux72.splats;
 
-  /** vfio_ap_mdev_request: while userspace is asked to let go, the guest loses its queues. */
+  /** vfio_ap_mdev_request: while userspace is asked to release the device, the guest loses its queues. */
   override *mdevRequest(task: DriverTask, mdev: MatrixMdev): KernelStep<void> {
     const kvm = yield* this.getUpdateLocks(task, mdev);
     kvm?.clearMasks();

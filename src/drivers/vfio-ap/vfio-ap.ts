@@ -66,7 +66,7 @@ export abstract class VfioAp implements ApDriver {
   /** The group's notifier of VFIO_GROUP_NOTIFY_SET_KVM; only 5.10 has one. */
   *groupNotifier(_api: DriverApi, _mdev: MatrixMdev, _guest: GuestId | null): KernelStep<void> {}
 
-  /** The `request` operation: userspace is asked to let go of a device that is being removed (from 6.12 on). */
+  /** The `request` operation: userspace is asked to release a device that is being removed (from 6.12 on). */
   *mdevRequest(_task: DriverTask, _mdev: MatrixMdev): KernelStep<void> {}
 
   /** vfio_ap_mdev_probe, and userspace assigns the adapters and domains it wants. */

@@ -78,7 +78,7 @@ export class ChannelProgram510 extends ChannelProgram {
   }
 }
 
-/** Up to 5.19: hears of an unmap through the notifier chain, and resets when the first page is its own. */
+/** Up to 5.19: is notified of an unmap through the notifier chain, and resets when the first page is its own. */
 export class VfioCcw510 extends VfioCcwDriver {
   readonly dmaUnmapFunction = 'vfio_ccw_mdev_notifier';
   protected override readonly driverName = 'vfio_mdev';

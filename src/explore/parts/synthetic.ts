@@ -1,7 +1,7 @@
 import type { Action } from '../scene.ts';
 import type { Part } from './part.ts';
 
-/** A test driver pins and unpins as it likes, and reads; a callback of it that is held is let go. */
+/** A test driver pins and unpins as it likes, and reads; a callback of it that is held is resumed. */
 export const syntheticPart: Part = {
   areAlike: true,
   actions({ device, driver, pages }) {

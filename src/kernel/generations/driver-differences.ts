@@ -57,9 +57,9 @@ export const DRIVER_DIFFERENCES = [
   },
   {
     id: 'vfio-ap-bus-scan',
-    title: 'vfio-ap hears of the AP bus’s scans',
+    title: 'vfio-ap is called when the AP bus scans',
     text:
-      'On 5.10 nobody can ask for a scan (ENOENT), and the driver does not hear of one. Later it resets queues that are gone: ' +
+      'On 5.10 nobody can ask for a scan (ENOENT), and the driver is not called for one. Later it resets queues that are gone: ' +
       'in a work on 6.1, on 6.12 as the caller, and gives their pages back without the hardware.',
     traits: AP,
     since: ['6.0', '6.6'],
@@ -117,7 +117,7 @@ export const DRIVER_DIFFERENCES = [
   {
     id: 'vfio-ap-request',
     title: 'vfio-ap takes the queues from the guest when its device is to be removed',
-    text: 'From 6.18 at the latest the guest’s masks are cleared while userspace is asked to let go (vfio_ap_mdev_request).',
+    text: 'From 6.18 at the latest the guest’s masks are cleared while userspace is asked to release the device (vfio_ap_mdev_request).',
     traits: AP,
     since: '6.18',
     shownIn: 'Shows in the `guests` of a trace (`GET /v1/trace`): the masks are empty.',
@@ -125,7 +125,7 @@ export const DRIVER_DIFFERENCES = [
   },
   {
     id: 'vfio-ccw-callback',
-    title: 'vfio-ccw hears of unmaps by callback, and looks at the whole range',
+    title: 'vfio-ccw is notified of unmaps by callback, and looks at the whole range',
     text:
       'On 5.10 vfio-ccw looks at the first page of an unmapped range only, and a RESET that takes the end of a program ' +
       'away from its interrupt leaves the pages pinned and every later start EBUSY; an open does not touch the state, ' +
@@ -170,10 +170,10 @@ export const DRIVER_DIFFERENCES = [
   },
   {
     id: 'gvt-g-callback',
-    title: 'GVT-g hears of unmaps by callback, and no longer of its guest',
+    title: 'GVT-g is notified of unmaps by callback, and no longer of its guest',
     text:
       'Up to 5.19 GVT-g unpins page by page and warns where an unpin does not answer 1; when its guest goes while its ' +
-      'file is open it lets go of everything; a second file is EEXIST. From 6.0 on it unpins all pages of an entry in ' +
+      'file is open it releases everything; a second file is EEXIST. From 6.0 on it unpins all pages of an entry in ' +
       'one call, also where that is none (which warns), keeps what it has when its guest goes, and warns once when it is ' +
       'removed while open.',
     traits: ['drivers.gvt-g'],

@@ -35,6 +35,9 @@ export const GENERATIONS: readonly Generation[] = ALL_GENERATIONS.filter(({ reco
 /** The versions a host can have. */
 export const KERNEL_VERSIONS: readonly string[] = ALL_GENERATIONS.map(({ version }) => version);
 
+/** The version of who names none. */
+export const DEFAULT_VERSION = LINUX_6_1.version;
+
 /** The versions that were recorded. */
 export const RECORDED_VERSIONS: readonly string[] = GENERATIONS.map(({ version }) => version);
 
@@ -51,7 +54,7 @@ export function generationOf(version: string): Generation | undefined {
   return ALL_GENERATIONS.find((gen) => gen.version === version);
 }
 
-/** How drivers hear of an unmap: through a channel of type1, or by the list of an IOAS's accesses. */
+/** How drivers are notified of an unmap: through a channel of type1, or by the list of an IOAS's accesses. */
 export function channelOf({
   containerOf,
   type1,

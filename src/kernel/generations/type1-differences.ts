@@ -6,7 +6,7 @@ export const TYPE1_DIFFERENCES: readonly KernelDifference[] = [
     id: 'invalidation-channel',
     title: 'Notifier chain or dma_unmap callback',
     text:
-      'Up to 5.19 drivers hear of an unmap through a notifier chain, first opened first, and NOTIFY_BAD ends it; ' +
+      'Up to 5.19 drivers are notified of an unmap through a notifier chain, first opened first, and NOTIFY_BAD ends it; ' +
       'from 6.0 on type1 calls dma_unmap of every open device, last opened first, and nobody can end the round. ' +
       'The list of devices has a lock inside the container’s, so that opening, closing or unmapping during a callback can deadlock.',
     traits: ['type1.channel'],
@@ -227,7 +227,7 @@ export const TYPE1_DIFFERENCES: readonly KernelDifference[] = [
   },
   {
     id: 'open-each-file',
-    title: 'A driver hears of each file, or of the first and the last',
+    title: 'A driver is called for each file, or for the first and the last',
     text:
       'Up to 5.14 mdev calls a driver’s open and release for each file of its device, and one that registers its ' +
       'notifiers there does so twice; from 5.15 on VFIO calls open_device for the first and close_device for the last.',

@@ -60,7 +60,7 @@ export class AreaTable extends RbLinks {
     return this.memory[slot]!;
   }
 
-  /** An unmap of it is under way, or was given up: nothing may be pinned or copied (`prevent_access`). */
+  /** An unmap of it is in progress, or was given up: nothing may be pinned or copied (`prevent_access`). */
   preventAccess(slot: number): boolean {
     return this.closed[slot] === 1;
   }

@@ -7,10 +7,10 @@ import { Task } from '../task.ts';
 import { canonical } from './canonical.ts';
 import { wrong } from './checks.ts';
 
-/** A lock while nothing is under way: free, or held for ever by who is dead. */
+/** A lock while no call is pending: free, or held for ever by who is dead. */
 export function saveLock({ owner, readers, wedgedBy }: Lock): SavedLock {
   if (!owner && readers.size === 0) return null;
-  if (!wedgedBy) throw new Error('a lock is held while no call is under way');
+  if (!wedgedBy) throw new Error('a lock is held while no call is pending');
   return {
     owner: owner?.call ?? null,
     readers: [...readers].map(({ call }) => call).sort(),

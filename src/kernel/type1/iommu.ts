@@ -54,7 +54,7 @@ export class Iommu {
   overlapPossible = false;
   /** Whose a mapping is, by slot, where not the owner's of most. */
   private readonly exceptions = new Map<number, MappingOwner>();
-  /** Unmaps under way that remember a mapping. */
+  /** Unmaps in progress that remember a mapping. */
   readonly watchers = new Set<MappingWatcher>();
   /** Who did what to the pins, for advisories only. */
   readonly shadow: Type1Shadow = new Type1Shadow();

@@ -107,7 +107,7 @@ export abstract class Container {
   /** Release of a device file that was opened through this container, with the group's lock held. */
   abstract closeDevice(task: Task, device: Device): KernelStep<void>;
 
-  /** What is behind it as a snapshot has it, while no call is under way. */
+  /** What is behind it as a snapshot has it, while no call is pending. */
   abstract save(list: ListOf): SavedEngine;
   /**
    * Restores what is behind it, stopping now and then; its groups are there already, and devices, open.
@@ -127,7 +127,7 @@ export abstract class Container {
   /** Whether its groups say that only pins make their pages dirty. */
   abstract readonly hasDirtyScope: boolean;
 
-  /** vfio_unregister_notifier of a driver that hears of unmaps through a notifier (up to 5.19). */
+  /** vfio_unregister_notifier of a driver that is notified of unmaps through a notifier (up to 5.19). */
   *unregisterNotifier(_task: Task, _device: Device): KernelStep<void> {}
 
   /** Throws Wedged, before anything changes, where detaching a group would wait for ever. */

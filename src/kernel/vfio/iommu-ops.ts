@@ -96,7 +96,7 @@ export interface IommuOps extends IommuAccess {
   detachGroup(task: Task, group: Group): KernelStep<void>;
   registerDevice(task: Task, device: Device): KernelStep<void>;
   unregisterDevice(task: Task, device: Device): KernelStep<void>;
-  /** The device hears of no unmap any more, and stays open. */
+  /** The device is notified of no unmap any more, and stays open. */
   unregisterNotifier(task: Task, device: Device): KernelStep<void>;
   mapDma(task: Task, args: MapDmaArgs): KernelStep<Errno | null>;
   unmapDma(task: Task, args: UnmapDmaArgs): KernelStep<UnmapDmaResult>;
@@ -106,7 +106,7 @@ export interface IommuOps extends IommuAccess {
   checkExtension(task: Task, extension: number): KernelStep<number>;
   /** The container's file is being closed (`notify` with VFIO_IOMMU_CONTAINER_CLOSE). */
   containerCloses(task: Task): KernelStep<void>;
-  /** Its state as a snapshot has it, while no call is under way. */
+  /** Its state as a snapshot has it, while no call is pending. */
   save(list: ListOf): SavedIommu | null;
   /** Numbers of the devices that hold pins, or believe they do. */
   holders(): Set<number>;

@@ -8,7 +8,7 @@ import { closeGroup, type Group } from './group.ts';
 
 /** How often the driver is asked to let a device go, milliseconds (HZ * 10). */
 const ASKS_EVERY_MS = 10_000;
-/** The line of a request is printed for every so-manieth. */
+/** The line of a request is printed once in so many. */
 const PRINTED_EVERY = 10;
 
 /**
@@ -89,7 +89,7 @@ export function* unregister(task: Task, device: Device): KernelStep<Errno | null
   return null;
 }
 
-/** The driver's request operation: it tells user space that the device is to be let go. */
+/** The driver's request operation: it tells user space that the device is to be released. */
 function* request(task: Task, device: Device, count: number): KernelStep<Errno | null> {
   const { driver, kind, id } = device;
   if (kind === 'mdev') {
