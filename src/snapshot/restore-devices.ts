@@ -2,12 +2,15 @@ import type { SavedDevice, SavedGroup, SnapshotState } from '../../schemas/snaps
 import { REDACTED } from '../drivers/external/driver.ts';
 import { createDriver } from '../drivers/index.ts';
 import { VfioPciDriver } from '../drivers/vfio-pci.ts';
+import type { IommuHardware } from '../kernel/iommu/hardware.ts';
 import { DEFAULT_IOMMU } from '../kernel/iommu/presets.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { checkAscending, checkDifferent, wrong } from '../kernel/saved/checks.ts';
 import { restoreLock } from '../kernel/saved/lock.ts';
 import { Device } from '../kernel/vfio/device.ts';
-import { Group } from '../kernel/vfio/group.ts';
+import type { Group } from '../kernel/vfio/group.ts';
+import { restoreDevice } from '../kernel/vfio/saved-device.ts';
+import { restoreGroup } from '../kernel/vfio/saved-group.ts';
 import { iommuOf } from '../machine/iommu.ts';
 import type { Machine } from '../machine/machine.ts';
 import { restoreDriver } from './drivers.ts';
@@ -37,19 +40,19 @@ export function restoreDevices(m: Machine, state: SnapshotState, where: string):
     if (kernel.deviceNames.has(device.number)) {
       throw wrong(`${at}/number`, `is ${device.number}, which is a former device's too`);
     }
-    const group = groups.get(device.group) ?? groupOf(kernel, its.group, its.at);
+    const group = groups.get(device.group) ?? restoreGroup(kernel, its.group, hardwareOf(its.group), its.at);
     groups.set(group.id, group);
     const fits = group.emulated === (device.kind === 'mdev') && group.noIommu === (device.kind === 'noiommu');
     const alone = group.emulated || group.noIommu;
     if (!fits || (alone && group.devices.length > 0)) {
       throw wrong(`${at}/group`, `is "${device.group}", which has no place for it`);
     }
-    restoreDevice(m, device, group, at);
+    restoreWithDriver(m, device, group, at);
   }
   restoreGone(kernel, state, saved, groups, where);
   for (const { group, at } of saved.values()) {
     if (groups.has(group.group)) continue;
-    groups.set(group.group, groupOf(kernel, group, at));
+    groups.set(group.group, restoreGroup(kernel, group, hardwareOf(group), at));
   }
   return groups;
 }
@@ -72,7 +75,8 @@ function checkNumbers(devices: readonly { number: number }[], count: number, whe
   if (last >= count) throw wrong(where, `has the number ${last}, but next/deviceNumber is ${count}`);
 }
 
-function restoreDevice(m: Machine, saved: SavedDevice, group: Group, where: string): Device {
+/** A device with its driver. */
+function restoreWithDriver(m: Machine, saved: SavedDevice, group: Group, where: string): void {
   const config = saved.driver;
   if ((config !== null) !== (saved.kind === 'mdev')) {
     throw wrong(`${where}/driver`, 'must be there for an mdev, and null for any other device');
@@ -93,12 +97,12 @@ function restoreDevice(m: Machine, saved: SavedDevice, group: Group, where: stri
   restoreDriver(driver, saved.driverState, kernel.limits.pins, `${where}/driverState`);
   if (driver.ownLock) restoreLock(kernel, driver.ownLock, saved.driverLock, `${where}/driverLock`);
   else if (saved.driverLock) throw wrong(`${where}/driverLock`, 'must be null: the driver has no lock');
-  const device = kernel.restoreDevice(saved.device, saved.number, saved.kind, driver, group);
-  device.boundTo = saved.boundTo ?? 'vfio-pci';
-  device.openCount = saved.openCount;
-  device.memoryEnabled = saved.memoryEnabled ?? true;
-  device.requests = saved.requests ?? null;
-  return device;
+  restoreDevice(kernel, saved, driver, group);
+}
+
+/** The IOMMU of a group; a group without one does not look at it. */
+function hardwareOf({ iommu }: SavedGroup): IommuHardware {
+  return iommu ? iommuOf(iommu) : DEFAULT_IOMMU;
 }
 
 /** Devices that are gone, whose group's file is still open. */
@@ -114,7 +118,7 @@ function restoreGone(
     const its = saved.get(groupId);
     if (!its?.group.fileOpen)
       throw wrong(`${at}/group`, `is "${groupId}", which is no group whose file is open`);
-    const group = groups.get(groupId) ?? groupOf(kernel, its.group, its.at);
+    const group = groups.get(groupId) ?? restoreGroup(kernel, its.group, hardwareOf(its.group), its.at);
     groups.set(groupId, group);
     const device = new Device(id, number, kind, new VfioPciDriver(), group);
     group.devices.pop();
@@ -122,24 +126,6 @@ function restoreGone(
     device.unlisted = true;
     kernel.gone.set(id, device);
   }
-}
-
-function groupOf(kernel: Kernel, saved: SavedGroup, where: string): Group {
-  const iommu = saved.iommu ? iommuOf(saved.iommu) : DEFAULT_IOMMU;
-  const noIommu = saved.noIommu ?? false;
-  const group = new Group(saved.group, saved.emulated || noIommu ? null : iommu, noIommu);
-  group.revoked = saved.revoked ?? false;
-  if (saved.fdOpen && !saved.fileOpen) throw wrong(`${where}/fileOpen`, 'is false, but fdOpen is true');
-  if (saved.emulated && saved.pinnedPageDirtyScope === false) {
-    throw wrong(`${where}/pinnedPageDirtyScope`, 'is false, but the group is emulated');
-  }
-  group.fdOpen = saved.fdOpen;
-  group.fileOpen = saved.fileOpen;
-  group.guest = saved.guest;
-  group.lastGuest = saved.lastGuest;
-  group.pinnedPageDirtyScope = saved.pinnedPageDirtyScope ?? false;
-  restoreLock(kernel, group.lock, saved.lock, `${where}/lock`);
-  return group;
 }
 
 /** Checks what devices and groups must be once they are in their containers, and counts their users. */

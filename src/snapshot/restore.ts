@@ -3,20 +3,20 @@ import { driverSplats, restoreModelHosts } from '../drivers/index.ts';
 import { type Generation, generationOf, VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { checkDifferent, WrongState, wrong } from '../kernel/saved/checks.ts';
-import { ONCE_CALLERS, SPLATS, type SplatId } from '../kernel/splats.ts';
+import { RestoredFiles } from '../kernel/saved/files.ts';
+import { restoreParameters, restoreTaint } from '../kernel/saved/kernel.ts';
+import { checkLockedPages } from '../kernel/saved/locked-pages.ts';
+import { restoreMemory, restoreStores } from '../kernel/saved/memory.ts';
+import { restoreProcesses } from '../kernel/saved/process.ts';
+import { restoreContainer } from '../kernel/vfio/saved-container.ts';
 import { checkFault, type FaultState } from '../machine/faults.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';
 import { atOnce } from '../turns.ts';
-import { restoreContainer } from './containers.ts';
 import { tooManyPins } from './drivers.ts';
-import { RestoredFiles } from './files.ts';
-import { checkLockedPages } from './locked-pages.ts';
-import { restoreMemory, restoreStores } from './memory.ts';
 import { settleModels } from './models.ts';
 import { restoreDevices, settleDevices } from './restore-devices.ts';
-import { restoreProcesses } from './restore-process.ts';
 
 const check = validator(SnapshotSchema);
 
@@ -104,36 +104,14 @@ function checkLimits({ limits }: Machine, state: SnapshotState, where: string): 
 /** Parameters, taint, once-only warnings and the numbers of the next ids. */
 function restoreHost({ kernel, policy, counters }: Machine, state: SnapshotState, where: string): void {
   const { parameters, next } = state;
-  kernel.adviseNoCallback = parameters.adviseNoCallback ?? false;
-  kernel.allowUnsafeInterrupts = parameters.allowUnsafeInterrupts ?? false;
-  kernel.enableUnsafeNoiommuMode = parameters.enableUnsafeNoiommuMode ?? false;
-  kernel.dmaEntryLimit = parameters.dmaEntryLimit;
-  kernel.warnOnPinnedUnmap = parameters.warnOnPinnedUnmap;
+  restoreParameters(kernel, parameters);
   policy.panicOnWarn = parameters.panicOnWarn;
   policy.panicOnOops = parameters.panicOnOops;
-  checkDifferent(state.taint, `${where}/taint`);
-  for (const flag of state.taint) kernel.taint.add(flag);
-  const flags = onceFlags(kernel.gen);
-  checkDifferent(state.warnedOnce, `${where}/warnedOnce`);
-  for (const id of state.warnedOnce) {
-    if (!flags.has(id)) throw wrong(`${where}/warnedOnce`, `has "${id}", which is no once-only warning`);
-    kernel.fired.add(id);
-  }
+  restoreTaint(kernel, state, driverSplats(), where);
   counters.c = next.container;
   counters.d = next.device;
   counters.g = next.group;
   counters.p = next.process;
-}
-
-/** The flags of once-only warnings that a kernel and the drivers on it have. */
-function onceFlags({ splats }: Generation): Set<string> {
-  const flags = new Set(driverSplats().flatMap(({ id, kind }) => (kind === 'WARN_ON_ONCE' ? [id] : [])));
-  for (const id of Object.keys(SPLATS) as SplatId[]) {
-    if (SPLATS[id].kind !== 'WARN_ON_ONCE' || !splats[id]) continue;
-    flags.add(id);
-    for (const caller of ONCE_CALLERS[id] ?? []) flags.add(`${id}-${caller}`);
-  }
-  return flags;
 }
 
 function restoreFaults({ faults }: Machine, state: SnapshotState, where: string): void {

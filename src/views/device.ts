@@ -1,7 +1,7 @@
 import type { DeviceView } from '../../schemas/views.ts';
 import { isRecorded } from '../kernel/iommu/presets.ts';
+import { propertiesOf } from '../kernel/iommu/properties.ts';
 import type { Device } from '../kernel/vfio/device.ts';
-import { describeIommu } from './iommu.ts';
 
 /** Items that a device's shown state has of each list. */
 const LISTED_STATE = 1024;
@@ -17,7 +17,7 @@ export function describeDevice(device: Device): DeviceView {
     ...(driver.config ? { driver: driver.describe?.() ?? driver.config } : {}),
     ...(driver.state ? { state: driver.state(LISTED_STATE) } : {}),
     ...(group.iommu?.logged
-      ? { iommu: { ...describeIommu(group.iommu), recorded: isRecorded(group.iommu) } }
+      ? { iommu: { ...propertiesOf(group.iommu), recorded: isRecorded(group.iommu) } }
       : {}),
     openCount: device.openCount,
     groupOpen: group.fdOpen,

@@ -1,8 +1,8 @@
-import type { IommuHardware } from '../kernel/iommu/hardware.ts';
-import { addressOf, hex, hexAddress } from '../kernel/pages.ts';
+import { addressOf, hex, hexAddress } from '../pages.ts';
+import type { IommuHardware } from './hardware.ts';
 
-/** An IOMMU as a device's view shows it, and as a client could ask for it again. */
-export function describeIommu(iommu: IommuHardware) {
+/** An IOMMU as views and snapshots show it, and as a client could ask for it again. */
+export function propertiesOf(iommu: IommuHardware) {
   return {
     preset: iommu.preset,
     addressWidth: iommu.addressWidth,

@@ -1,8 +1,8 @@
-import type { SavedContainer } from '../../schemas/snapshot.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-import { checkDifferent, wrong } from '../kernel/saved/checks.ts';
-import type { Container, ListOf } from '../kernel/vfio/container.ts';
-import type { Group } from '../kernel/vfio/group.ts';
+import type { SavedContainer } from '../../../schemas/snapshot.ts';
+import type { Kernel } from '../kernel.ts';
+import { checkDifferent, wrong } from '../saved/checks.ts';
+import type { Container, ListOf } from './container.ts';
+import type { Group } from './group.ts';
 
 /** A container with what is behind it. */
 export function saveContainer(container: Container, list: ListOf): SavedContainer {

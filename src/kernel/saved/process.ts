@@ -1,9 +1,57 @@
-import type { SavedProcess, SnapshotState } from '../../schemas/snapshot.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-import { Mm } from '../kernel/mm.ts';
-import { Process } from '../kernel/process.ts';
-import { checkAscending, checkDifferent, wrong } from '../kernel/saved/checks.ts';
-import { exitedProcess } from '../kernel/saved/owner.ts';
+import type { SavedProcess, SnapshotState } from '../../../schemas/snapshot.ts';
+import type { EmulatedMemory } from '../emulated-memory.ts';
+import type { OpenFile } from '../files.ts';
+import type { Kernel } from '../kernel.ts';
+import { Mm } from '../mm.ts';
+import { hex } from '../pages.ts';
+import { Process } from '../process.ts';
+import type { ListOf } from '../vfio/container.ts';
+import { checkAscending, checkDifferent, wrong } from './checks.ts';
+import { type SavedStores, saveMemory } from './memory.ts';
+import { exitedProcess } from './owner.ts';
+
+/** A process with its memory, which is emulated, and its descriptors. */
+export function saveProcess(
+  process: Process,
+  memory: EmulatedMemory,
+  stores: SavedStores,
+  files: readonly OpenFile[],
+  list: ListOf,
+): SavedProcess {
+  const { mm, memlock, capIpcLock, capSysRawio } = process;
+  const open = process.files
+    .list()
+    .flatMap((file, fd) => (file ? [[fd, files.indexOf(file)] as [number, number]] : []));
+  return {
+    process: process.id,
+    memlock: memlock === null ? null : hex(memlock),
+    lockedVm: mm.lockedVm,
+    ...(mm.pinnedVm === 0 ? {} : { pinnedVm: mm.pinnedVm }),
+    number: process.number,
+    mm: mm.number,
+    ...(capIpcLock === (memlock === null) ? {} : { capIpcLock }),
+    ...(capSysRawio ? {} : { capSysRawio }),
+    ...saveMemory(memory, stores, files, list),
+    ...(open.length > 0 ? { files: open } : {}),
+  };
+}
+
+/** Processes that have exited but opened containers, or own mappings. */
+export function exitedProcesses(kernel: Kernel): NonNullable<SnapshotState['exited']> {
+  const processes = new Set<Process>();
+  for (const container of kernel.containers.values()) {
+    processes.add(container.process);
+    for (const { process } of container.owners()) processes.add(process);
+  }
+  return [...processes]
+    .filter(({ alive }) => !alive)
+    .sort((a, b) => a.number - b.number)
+    .map(({ id, number, memlock }) => ({
+      process: id,
+      number,
+      memlock: memlock === null ? null : hex(memlock),
+    }));
+}
 
 /** The processes with their limits, without memory yet; and those that have exited but own mappings. */
 export function restoreProcesses(kernel: Kernel, state: SnapshotState, where: string): void {

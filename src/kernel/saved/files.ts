@@ -1,12 +1,12 @@
-import type { SavedFile, SnapshotState } from '../../schemas/snapshot.ts';
-import { OpenFile } from '../kernel/files.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-import type { Process } from '../kernel/process.ts';
-import { wrong } from '../kernel/saved/checks.ts';
-import { Container } from '../kernel/vfio/container.ts';
-import { releaseContainer } from '../kernel/vfio/container-file.ts';
-import { Device, releaseDevice } from '../kernel/vfio/device.ts';
-import { Group, releaseFile } from '../kernel/vfio/group.ts';
+import type { SavedFile, SnapshotState } from '../../../schemas/snapshot.ts';
+import { OpenFile } from '../files.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Process } from '../process.ts';
+import { Container } from '../vfio/container.ts';
+import { releaseContainer } from '../vfio/container-file.ts';
+import { Device, releaseDevice } from '../vfio/device.ts';
+import { Group, releaseFile } from '../vfio/group.ts';
+import { wrong } from './checks.ts';
 
 /** The open files of a host, in the order in which they are numbered. */
 export function openFiles({ containers, devices, gone }: Kernel): OpenFile[] {

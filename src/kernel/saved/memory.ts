@@ -1,13 +1,13 @@
-import type { SavedProcess, SavedRegion, SavedStore } from '../../schemas/snapshot.ts';
-import type { EmulatedMemory } from '../kernel/emulated-memory.ts';
-import type { OpenFile } from '../kernel/files.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-import { isNeverWritten, type MemoryRegion, type RegionKind, regionBytes } from '../kernel/memory-region.ts';
-import { barOf } from '../kernel/mmap.ts';
-import { PageBudget, type PageContent, PageStore } from '../kernel/page-store.ts';
-import { addressOf, hex, hexAddress, PAGE_SIZE, pageOf } from '../kernel/pages.ts';
-import { checkAscending, WrongState, wrong } from '../kernel/saved/checks.ts';
-import type { ListOf } from '../kernel/vfio/container.ts';
+import type { SavedProcess, SavedRegion, SavedStore } from '../../../schemas/snapshot.ts';
+import type { EmulatedMemory } from '../emulated-memory.ts';
+import type { OpenFile } from '../files.ts';
+import type { Kernel } from '../kernel.ts';
+import { isNeverWritten, type MemoryRegion, type RegionKind, regionBytes } from '../memory-region.ts';
+import { barOf } from '../mmap.ts';
+import { PageBudget, type PageContent, PageStore } from '../page-store.ts';
+import { addressOf, hex, hexAddress, PAGE_SIZE, pageOf } from '../pages.ts';
+import type { ListOf } from '../vfio/container.ts';
+import { checkAscending, WrongState, wrong } from './checks.ts';
 import type { RestoredFiles } from './files.ts';
 
 /** The contents that several regions or processes may have, or that a device has: numbered as they are met. */

@@ -1,6 +1,6 @@
-import type { Kernel } from '../kernel/kernel.ts';
-import type { Mm } from '../kernel/mm.ts';
-import { wrong } from '../kernel/saved/checks.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Mm } from '../mm.ts';
+import { wrong } from './checks.ts';
 
 /**
  * Checks that each process has at least as many pages locked as the mappings and pins of its containers say. It may
