@@ -91,3 +91,13 @@ export const SavedLock = nullable(
   'null, or {owner, readers, splat}',
 );
 export type SavedLock = Static<typeof SavedLock>;
+
+/** A multiple of 4096. */
+export const PageAddress = Type.String({
+  pattern: '^0x(?:0|[1-9a-f][0-9a-f]{0,12}000)$',
+  description: 'the shortest lower-case 0x… below 2^64, a multiple of 0x1000',
+});
+/** The number of a process, a device or a file, or a count. */
+export const Number31 = integer(0, 2 ** 31 - 1, '0 to 2^31-1');
+/** Limit of mappings, as the parameter dma_entry_limit has it. */
+export const Entries = integer(0, 2 ** 32 - 1, '0 to 4294967295');

@@ -1,4 +1,5 @@
-import type { SavedDevice, SavedGroup, SnapshotState } from '../../schemas/snapshot.ts';
+import type { SavedDevice, SavedGroup } from '../../schemas/snapshot/vfio.ts';
+import type { SnapshotState } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
 import { createDriver } from '../drivers/index.ts';
 import { VfioPciDriver } from '../drivers/vfio-pci.ts';

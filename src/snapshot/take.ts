@@ -1,4 +1,5 @@
-import { type SavedDevice, SNAPSHOT_VERSION, type Snapshot } from '../../schemas/snapshot.ts';
+import type { SavedDevice } from '../../schemas/snapshot/vfio.ts';
+import { SNAPSHOT_VERSION, type Snapshot } from '../../schemas/snapshot.ts';
 import { REDACTED } from '../drivers/external/driver.ts';
 import { saveModelHosts } from '../drivers/index.ts';
 import type { EmulatedMemory } from '../kernel/emulated-memory.ts';

@@ -1,4 +1,4 @@
-import type { SavedAccess, SavedArea, SavedIoas } from '../../../schemas/snapshot.ts';
+import type { SavedAccess, SavedArea, SavedIoas } from '../../../schemas/snapshot/iommufd.ts';
 import { IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { Kernel } from '../kernel.ts';
 import { isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';

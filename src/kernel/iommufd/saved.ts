@@ -1,4 +1,4 @@
-import type { SavedAccess, SavedArea, SavedIoas } from '../../../schemas/snapshot.ts';
+import type { SavedAccess, SavedArea, SavedIoas } from '../../../schemas/snapshot/iommufd.ts';
 import { hex, hexAddress } from '../pages.ts';
 import type { MappingOwner } from '../process.ts';
 import { saveLock } from '../saved/lock.ts';

@@ -1,4 +1,4 @@
-import type { SavedContainer } from '../../../schemas/snapshot.ts';
+import type { SavedContainer } from '../../../schemas/snapshot/vfio.ts';
 import {
   NOIOMMU_TYPE,
   VFIO_DMA_CC_IOMMU,

@@ -1,4 +1,5 @@
-import type { SavedFile, SnapshotState } from '../../../schemas/snapshot.ts';
+import type { SavedFile } from '../../../schemas/snapshot/process.ts';
+import type { SnapshotState } from '../../../schemas/snapshot.ts';
 import { OpenFile } from '../files.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../process.ts';

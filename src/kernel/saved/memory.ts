@@ -1,4 +1,4 @@
-import type { SavedProcess, SavedRegion, SavedStore } from '../../../schemas/snapshot.ts';
+import type { SavedProcess, SavedRegion, SavedStore } from '../../../schemas/snapshot/process.ts';
 import type { EmulatedMemory } from '../emulated-memory.ts';
 import type { OpenFile } from '../files.ts';
 import type { Kernel } from '../kernel.ts';

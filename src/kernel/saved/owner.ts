@@ -1,4 +1,4 @@
-import type { SavedOwner } from '../../../schemas/snapshot.ts';
+import type { SavedOwner } from '../../../schemas/snapshot/process.ts';
 import type { Kernel } from '../kernel.ts';
 import { Mm } from '../mm.ts';
 import { type MappingOwner, Process } from '../process.ts';

@@ -1,4 +1,5 @@
-import type { SavedProcess, SnapshotState } from '../../../schemas/snapshot.ts';
+import type { SavedProcess } from '../../../schemas/snapshot/process.ts';
+import type { SnapshotState } from '../../../schemas/snapshot.ts';
 import type { EmulatedMemory } from '../emulated-memory.ts';
 import type { OpenFile } from '../files.ts';
 import type { Kernel } from '../kernel.ts';

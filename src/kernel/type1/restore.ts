@@ -1,4 +1,4 @@
-import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot.ts';
+import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot/type1.ts';
 import { ALL_IOVA, usableRanges } from '../iommu/hardware.ts';
 import type { Kernel } from '../kernel.ts';
 import { isBarFrame, ZERO_PFN } from '../mm.ts';

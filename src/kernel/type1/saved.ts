@@ -1,4 +1,4 @@
-import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot.ts';
+import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot/type1.ts';
 import type { Mm } from '../mm.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
 import { NIL } from '../rb-links.ts';

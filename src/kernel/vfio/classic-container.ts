@@ -1,4 +1,4 @@
-import type { SavedContainer } from '../../../schemas/snapshot.ts';
+import type { SavedContainer } from '../../../schemas/snapshot/vfio.ts';
 import { NOIOMMU_TYPE, VFIO_UNMAP_ALL } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
 import type { Kernel } from '../kernel.ts';

@@ -1,4 +1,4 @@
-import type { SavedContainer } from '../../../schemas/snapshot.ts';
+import type { SavedContainer } from '../../../schemas/snapshot/vfio.ts';
 import type { Errno } from '../errno.ts';
 import type { OpenFile } from '../files.ts';
 import type { Mm } from '../mm.ts';

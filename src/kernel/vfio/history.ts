@@ -1,4 +1,4 @@
-import type { SavedHistory } from '../../../schemas/snapshot.ts';
+import type { SavedHistory } from '../../../schemas/snapshot/vfio.ts';
 import { addressOf, hex, hexAddress, pageOf, TOP_PAGE } from '../pages.ts';
 import { wrong } from '../saved/checks.ts';
 import type { Task } from '../task.ts';

@@ -1,4 +1,4 @@
-import type { SavedIommu } from '../../../schemas/snapshot.ts';
+import type { SavedIommu } from '../../../schemas/snapshot/type1.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import type { Kernel } from '../kernel.ts';

@@ -1,4 +1,4 @@
-import type { SavedContainer } from '../../../schemas/snapshot.ts';
+import type { SavedContainer } from '../../../schemas/snapshot/vfio.ts';
 import type { Kernel } from '../kernel.ts';
 import { checkDifferent, wrong } from '../saved/checks.ts';
 import type { Container, ListOf } from './container.ts';

@@ -1,4 +1,5 @@
-import type { SavedDevice, SnapshotState } from '../../../schemas/snapshot.ts';
+import type { SavedDevice } from '../../../schemas/snapshot/vfio.ts';
+import type { SnapshotState } from '../../../schemas/snapshot.ts';
 import type { MdevDriver } from '../driver.ts';
 import type { Kernel } from '../kernel.ts';
 import type { SavedStores } from '../saved/memory.ts';

@@ -1,4 +1,4 @@
-import type { SavedGroup } from '../../../schemas/snapshot.ts';
+import type { SavedGroup } from '../../../schemas/snapshot/vfio.ts';
 import type { GuestId } from '../guest.ts';
 import type { IommuHardware } from '../iommu/hardware.ts';
 import { propertiesOf } from '../iommu/properties.ts';
