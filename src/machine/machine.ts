@@ -59,7 +59,7 @@ export class Machine {
   readonly policy: PanicPolicy;
   readonly faults: Faults;
   /** Numbers of the next ids of containers, devices, groups and processes. */
-  readonly counters = { c: 0, d: 0, g: 0, p: 1 };
+  readonly nextId = { container: 0, device: 0, group: 0, process: 1 };
   private readonly listeners: Listeners;
   /** Calls that wait for a lock or a callback. */
   private readonly waiting = new Set<CallTask>();
@@ -390,17 +390,21 @@ export class Machine {
   }
 
   /** The chosen id, or the next one of the counter that is free. */
-  newId(letter: 'c' | 'd' | 'p', chosen: string | undefined, taken: { has(id: string): boolean }): string {
+  newId(
+    of: 'container' | 'device' | 'process',
+    chosen: string | undefined,
+    taken: { has(id: string): boolean },
+  ): string {
     if (chosen !== undefined) return chosen;
     let id: string;
-    do id = `${letter}${this.counters[letter]++}`;
+    do id = `${of[0]}${this.nextId[of]++}`;
     while (taken.has(id));
     return id;
   }
 
   newGroupId(): string {
     let id: string;
-    do id = `g${this.counters.g++}`;
+    do id = `g${this.nextId.group++}`;
     while ([...this.kernel.devices.values()].some(({ group }) => group.id === id));
     return id;
   }

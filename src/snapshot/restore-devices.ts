@@ -21,8 +21,8 @@ import { restoreDriver } from './drivers.ts';
  *
  * @returns the groups by id; those in a container are not in it yet
  */
-export function restoreDevices(m: Machine, state: SnapshotState, where: string): Map<string, Group> {
-  const { kernel } = m;
+export function restoreDevices(machine: Machine, state: SnapshotState, where: string): Map<string, Group> {
+  const { kernel } = machine;
   kernel.deviceCount = state.next.deviceNumber;
   const saved = new Map(state.groups.map((group, i) => [group.group, { group, at: `${where}/groups/${i}` }]));
   checkGroups(state, where);
@@ -48,7 +48,7 @@ export function restoreDevices(m: Machine, state: SnapshotState, where: string):
     if (!fits || (alone && group.devices.length > 0)) {
       throw wrong(`${at}/group`, `is "${device.group}", which has no place for it`);
     }
-    restoreWithDriver(m, device, group, at);
+    restoreWithDriver(machine, device, group, at);
   }
   restoreGone(kernel, state, saved, groups, where);
   for (const { group, at } of saved.values()) {
@@ -77,13 +77,13 @@ function checkNumbers(devices: readonly { number: number }[], count: number, whe
 }
 
 /** A device with its driver. */
-function restoreWithDriver(m: Machine, saved: SavedDevice, group: Group, where: string): void {
+function restoreWithDriver(machine: Machine, saved: SavedDevice, group: Group, where: string): void {
   const config = saved.driver;
   if ((config !== null) !== (saved.kind === 'mdev')) {
     throw wrong(`${where}/driver`, 'must be there for an mdev, and null for any other device');
   }
   if (config?.type === 'webhook') {
-    const refused = m.refusesWebhook(config.url);
+    const refused = machine.refusesWebhook(config.url);
     if (refused) throw wrong(`${where}/driver/url`, `${config.url} ${refused}`);
     if (config.secret === REDACTED) {
       throw wrong(
@@ -92,7 +92,7 @@ function restoreWithDriver(m: Machine, saved: SavedDevice, group: Group, where: 
       );
     }
   }
-  const { kernel } = m;
+  const { kernel } = machine;
   const driver = createDriver(kernel, config ?? undefined, saved.device);
   if (typeof driver === 'string') throw wrong(`${where}/driver`, `is refused with ${driver}`);
   restoreDriver(driver, saved.driverState, kernel.limits.pins, `${where}/driverState`);

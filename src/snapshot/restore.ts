@@ -44,47 +44,47 @@ export function generationOfSnapshot({ kernel }: Snapshot, where: string): Gener
  * @throws Refused for a state that cannot be, or one beyond the machine's limits; the
  *   machine is half-filled then, and must be thrown away
  */
-export function restoreSnapshot(m: Machine, snapshot: Snapshot, where: string): void {
-  atOnce(restoreSteps(m, snapshot, where));
+export function restoreSnapshot(machine: Machine, snapshot: Snapshot, where: string): void {
+  atOnce(restoreSteps(machine, snapshot, where));
 }
 
 /** The same, stopping now and then. */
-export function* restoreSteps(m: Machine, snapshot: Snapshot, where: string): Generator<void, void> {
+export function* restoreSteps(machine: Machine, snapshot: Snapshot, where: string): Generator<void, void> {
   try {
-    yield* restoreState(m, snapshot.state, `${where}/state`);
+    yield* restoreState(machine, snapshot.state, `${where}/state`);
   } catch (error) {
     if (!(error instanceof WrongState)) throw error;
     throw error.tooLarge ? Refused.tooLarge(error.message) : Refused.badRequest(error.message);
   }
 }
 
-function* restoreState(m: Machine, state: SnapshotState, at: string): Generator<void, void> {
-  checkLimits(m, state, at);
-  restoreHost(m, state, at);
-  restoreFaults(m, state, at);
-  restoreProcesses(m.kernel, state, at);
-  restoreModelHosts(m.kernel, state.models);
-  const groups = restoreDevices(m, state, at);
-  const files = new RestoredFiles(m.kernel, groups, state, at);
-  yield* restoreMemories(m.kernel, state, files, at);
+function* restoreState(machine: Machine, state: SnapshotState, at: string): Generator<void, void> {
+  checkLimits(machine, state, at);
+  restoreHost(machine, state, at);
+  restoreFaults(machine, state, at);
+  restoreProcesses(machine.kernel, state, at);
+  restoreModelHosts(machine.kernel, state.models);
+  const groups = restoreDevices(machine, state, at);
+  const files = new RestoredFiles(machine.kernel, groups, state, at);
+  yield* restoreMemories(machine.kernel, state, files, at);
   checkDifferent(
     state.containers.map(({ container }) => container),
     `${at}/containers`,
   );
   for (const [i, container] of state.containers.entries()) {
-    yield* restoreContainer(m.kernel, groups, container, `${at}/containers/${i}`);
+    yield* restoreContainer(machine.kernel, groups, container, `${at}/containers/${i}`);
   }
   files.finish();
-  const { references, limits } = m.kernel;
+  const { references, limits } = machine.kernel;
   if (references.count > limits.pins) throw tooManyPins(`${at}/containers`, references.count, limits.pins);
-  settleDevices(m, groups, state, at);
+  settleDevices(machine, groups, state, at);
   files.check();
   yield;
-  settleModels(m.kernel, `${at}/models`);
+  settleModels(machine.kernel, `${at}/models`);
   yield;
-  checkLockedPages(m.kernel, `${at}/processes`);
+  checkLockedPages(machine.kernel, `${at}/processes`);
   // Tasks of the calls that hang were made as well.
-  m.kernel.callCount = state.next.call ?? 0;
+  machine.kernel.callCount = state.next.call ?? 0;
 }
 
 function checkLimits({ limits }: Machine, state: SnapshotState, where: string): void {
@@ -102,16 +102,16 @@ function checkLimits({ limits }: Machine, state: SnapshotState, where: string): 
 }
 
 /** Parameters, taint, once-only warnings and the numbers of the next ids. */
-function restoreHost({ kernel, policy, counters }: Machine, state: SnapshotState, where: string): void {
+function restoreHost({ kernel, policy, nextId }: Machine, state: SnapshotState, where: string): void {
   const { parameters, next } = state;
   restoreParameters(kernel, parameters);
   policy.panicOnWarn = parameters.panicOnWarn;
   policy.panicOnOops = parameters.panicOnOops;
   restoreTaint(kernel, state, driverSplats(), where);
-  counters.c = next.container;
-  counters.d = next.device;
-  counters.g = next.group;
-  counters.p = next.process;
+  nextId.container = next.container;
+  nextId.device = next.device;
+  nextId.group = next.group;
+  nextId.process = next.process;
 }
 
 function restoreFaults({ faults }: Machine, state: SnapshotState, where: string): void {

@@ -36,7 +36,7 @@ export function takeSnapshot(
   secrets: boolean,
   list: ListOf = (items) => [...items],
 ): Snapshot {
-  const { kernel, faults, counters, policy } = machine;
+  const { kernel, faults, nextId, policy } = machine;
   const stores = new SavedStores();
   const files = openFiles(kernel);
   const owners = new Map([...kernel.devices.values()].map(({ id, group }) => [group, ownGuestId(id)]));
@@ -53,10 +53,10 @@ export function takeSnapshot(
       taint: [...kernel.taint],
       warnedOnce: kernel.firedOnce,
       next: {
-        container: counters.c,
-        device: counters.d,
-        group: counters.g,
-        process: counters.p,
+        container: nextId.container,
+        device: nextId.device,
+        group: nextId.group,
+        process: nextId.process,
         fault: faults.count,
         deviceNumber: kernel.deviceCount,
         ...(kernel.callCount > 0 && { call: kernel.callCount }),

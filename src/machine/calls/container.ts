@@ -185,7 +185,7 @@ export const containerCalls: CallHandlers<
     return function* (task) {
       const { container: asked } = args;
       if (asked !== undefined && containers.has(asked)) return idTaken(task, 'container', asked);
-      const container = m.kernel.openContainer(m.newId('c', asked, containers), process);
+      const container = m.kernel.openContainer(m.newId('container', asked, containers), process);
       return { container: container.id, process: process.id };
     };
   },

@@ -249,7 +249,7 @@ export const deviceCalls: CallHandlers<
     checkGroup(m, kind, args);
     return function* (task) {
       if (args.device !== undefined && devices.has(args.device)) return idTaken(task, 'device', args.device);
-      const id = m.newId('d', args.device, devices);
+      const id = m.newId('device', args.device, devices);
       const driver = createDriver(m.kernel, args.driver, id);
       if (typeof driver === 'string') return task.refuse(driver, `the driver refuses to create "${id}"`);
       const group = m.kernel.groupOf(

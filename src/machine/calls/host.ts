@@ -20,63 +20,63 @@ export const hostCalls: CallHandlers<
   | 'resume-faults'
 > = {
   /** The process sleeps: deferred work of the driver models has time. */
-  sleep: (m, _host, { milliseconds }) =>
+  sleep: (machine, _host, { milliseconds }) =>
     function* (task) {
       if (milliseconds > 0) yield { sleep: milliseconds };
-      yield* giveTime(m.kernel, task);
+      yield* giveTime(machine.kernel, task);
       return NOTHING;
     },
-  'set-parameters': (m, _host, args) =>
+  'set-parameters': (machine, _host, args) =>
     function* (task) {
       const { dmaEntryLimit } = args;
       if (dmaEntryLimit !== undefined && BigInt(dmaEntryLimit) > UINT_MAX) {
         return task.refuse('ERANGE', `dmaEntryLimit ${dmaEntryLimit} is more than an unsigned int holds`);
       }
-      if (dmaEntryLimit !== undefined) m.kernel.dmaEntryLimit = Number(dmaEntryLimit);
+      if (dmaEntryLimit !== undefined) machine.kernel.dmaEntryLimit = Number(dmaEntryLimit);
       if (args.allowUnsafeInterrupts !== undefined)
-        m.kernel.allowUnsafeInterrupts = args.allowUnsafeInterrupts;
+        machine.kernel.allowUnsafeInterrupts = args.allowUnsafeInterrupts;
       if (args.enableUnsafeNoiommuMode !== undefined)
-        m.kernel.enableUnsafeNoiommuMode = args.enableUnsafeNoiommuMode;
-      if (args.panicOnWarn !== undefined) m.policy.panicOnWarn = args.panicOnWarn;
-      if (args.panicOnOops !== undefined) m.policy.panicOnOops = args.panicOnOops;
-      if (args.adviseNoCallback !== undefined) m.kernel.adviseNoCallback = args.adviseNoCallback;
-      if (args.warnOnPinnedUnmap !== undefined) m.kernel.warnOnPinnedUnmap = args.warnOnPinnedUnmap;
+        machine.kernel.enableUnsafeNoiommuMode = args.enableUnsafeNoiommuMode;
+      if (args.panicOnWarn !== undefined) machine.policy.panicOnWarn = args.panicOnWarn;
+      if (args.panicOnOops !== undefined) machine.policy.panicOnOops = args.panicOnOops;
+      if (args.adviseNoCallback !== undefined) machine.kernel.adviseNoCallback = args.adviseNoCallback;
+      if (args.warnOnPinnedUnmap !== undefined) machine.kernel.warnOnPinnedUnmap = args.warnOnPinnedUnmap;
       return NOTHING;
     },
   'kernel-taint': ({ kernel: { taint } }) =>
     function* () {
       return { user: taint.has('U'), warn: taint.has('W'), die: taint.has('D') };
     },
-  'add-fault': (m, _host, args) => {
+  'add-fault': (machine, _host, args) => {
     const given = Object.fromEntries(
       Object.entries(args).filter(([field, value]) => field in FaultFields && value !== undefined),
     );
     checkFault(given as typeof args);
-    m.faults.checkRoom();
+    machine.faults.checkRoom();
     return function* (task) {
-      return m.faults.add(given as typeof args) ?? idTaken(task, 'fault', args.fault!);
+      return machine.faults.add(given as typeof args) ?? idTaken(task, 'fault', args.fault!);
     };
   },
-  'remove-fault': (m, id) => {
-    if (!m.faults.has(id)) throw Refused.notFound('fault', id);
+  'remove-fault': (machine, id) => {
+    if (!machine.faults.has(id)) throw Refused.notFound('fault', id);
     return function* () {
-      m.faults.remove(id);
+      machine.faults.remove(id);
       return NOTHING;
     };
   },
-  'clear-faults': (m) =>
+  'clear-faults': (machine) =>
     function* () {
-      m.faults.clear();
+      machine.faults.clear();
       return NOTHING;
     },
-  'pause-faults': (m, _host, { fault }) => pauseFaults(m, fault, true),
-  'resume-faults': (m, _host, { fault }) => pauseFaults(m, fault, false),
+  'pause-faults': (machine, _host, { fault }) => pauseFaults(machine, fault, true),
+  'resume-faults': (machine, _host, { fault }) => pauseFaults(machine, fault, false),
 };
 
-function pauseFaults(m: Machine, fault: string | undefined, paused: boolean): PreparedCall {
-  if (fault !== undefined && !m.faults.has(fault)) throw Refused.notFound('fault', fault);
+function pauseFaults(machine: Machine, fault: string | undefined, paused: boolean): PreparedCall {
+  if (fault !== undefined && !machine.faults.has(fault)) throw Refused.notFound('fault', fault);
   return function* () {
-    m.faults.pause(fault, paused);
+    machine.faults.pause(fault, paused);
     return NOTHING;
   };
 }

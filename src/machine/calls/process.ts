@@ -37,7 +37,7 @@ export const processCalls: CallHandlers<
       let id = '';
       const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
       if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
-      id = m.newId('p', args.process, processes);
+      id = m.newId('process', args.process, processes);
       return { process: m.kernel.createProcess(id, memory).id };
     };
   },
@@ -95,7 +95,7 @@ export const processCalls: CallHandlers<
       let id = '';
       const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
       if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
-      id = m.newId('p', args.child, processes);
+      id = m.newId('process', args.child, processes);
       return { process: fork(task, parent, id, memory).id };
     };
   },
