@@ -102,6 +102,16 @@ export class RbLinks {
     return up;
   }
 
+  /** Every node of the tree at `root`, lowest first. The current one may be removed while walking. */
+  *nodesOf(root: number): Generator<number, void, void> {
+    let node = this.first(root);
+    while (node !== NIL) {
+      const next = this.next(node);
+      yield node;
+      node = next;
+    }
+  }
+
   /** A node's children (NIL where there is none) and colour: for dumps. */
   nodeAt(slot: number): { left: number; right: number; red: boolean } {
     return { left: this.left[slot]!, right: this.right[slot]!, red: this.red[slot] === 1 };

@@ -2,6 +2,7 @@ import { MODELS, modelOf } from '../drivers/index.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
 import { canonical } from '../kernel/saved/canonical.ts';
 import { wrong } from '../kernel/saved/checks.ts';
+import { each } from '../kernel/saved/each.ts';
 import type { ListOf } from '../kernel/vfio/container.ts';
 import { Refused } from '../machine/refused.ts';
 import { validator } from '../machine/validate.ts';
@@ -28,10 +29,6 @@ export function saveDriver(driver: MdevDriver, list: ListOf): object | null {
       Array.isArray(value) ? list(each(value, canonical)) : canonical(value),
     ]),
   );
-}
-
-function* each<A, B>(items: Iterable<A>, make: (item: A) => B): Generator<B, void, void> {
-  for (const item of items) yield make(item);
 }
 
 /** More pins than a machine holds. No call could have made them. */

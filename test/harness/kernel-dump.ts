@@ -207,7 +207,7 @@ function dumpMapping(iommu: Iommu, slot: number) {
     owner: { process: iommu.ownerOf(slot).process.number, mm: iommu.ownerOf(slot).mm.number },
     reserved: iommu.reservedPagesOf(slot),
     dirty: dirtyBits(iommu, slot),
-    pins: [...pins.inOrder(mappings.pins[slot]!)].map((pin) => {
+    pins: [...pins.nodesOf(mappings.pins[slot]!)].map((pin) => {
       const { iova, pfn, refCount, devices } = describePin(iommu, pin);
       return { iova: hex(iova), pfn: `0x${pfn.toString(16)}`, refCount, holders: devices };
     }),

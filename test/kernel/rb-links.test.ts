@@ -128,7 +128,7 @@ function checkPins(table: ShownPins, root: number, kept: readonly KeptPin[]): vo
   table.checkInvariants(root);
   same(
     'order',
-    [...table.inOrder(root)],
+    [...table.nodesOf(root)],
     kept.map(({ slot }) => slot),
   );
   for (const { slot, refs } of kept) {

@@ -70,7 +70,7 @@ export class Invariants {
     for (const slot of mappings.inOrder()) {
       const [first, size] = [mappings.iova[slot]!, mappings.size[slot]!];
       let external = 0;
-      for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+      for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
         this.checked.pins++;
         found++;
         const page = pins.page[pin]!;

@@ -56,7 +56,7 @@ export class PageTree extends RbLinks {
 
   /** Every page in order, with its place. */
   *inOrder(): Generator<Place & { page: GuestPage }, void, void> {
-    for (let slot = this.first(this.root); slot !== NIL; slot = this.next(slot)) {
+    for (const slot of this.nodesOf(this.root)) {
       yield { page: this.pages[slot]!, depth: this.depthOf(slot), red: this.isRed(slot) };
     }
   }

@@ -169,12 +169,7 @@ export class AreaTable extends RbLinks {
   }
 
   /** Every area, lowest first. The current one may be removed while walking. */
-  *inOrder(): Generator<number, void, void> {
-    let slot = this.first(this.root);
-    while (slot !== NIL) {
-      const next = this.next(slot);
-      yield slot;
-      slot = next;
-    }
+  inOrder(): Generator<number, void, void> {
+    return this.nodesOf(this.root);
   }
 }

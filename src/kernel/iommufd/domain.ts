@@ -131,10 +131,8 @@ function ioptAreaFillDomain(
   const { areas } = ioas;
   const pages = areas.pages(slot);
   const gaps = pins ? gapsOf(ioas, slot) : [];
-  for (let i = 0; i < gaps.length; i += 2) {
-    const errno = pages.fault(task, gaps[i]!, gaps[i + 1]!);
-    if (errno) return errno;
-  }
+  const fault = pages.faultAll(task, gaps);
+  if (fault) return fault;
   if (areas.prot[slot] === 0) {
     return task.refuse('EINVAL', `the mapping ${areas.describe(slot)} may be neither read nor written`);
   }

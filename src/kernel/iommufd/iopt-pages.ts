@@ -27,8 +27,17 @@ export class IoptPages {
     readonly accounted: boolean,
   ) {}
 
-  /** pin_user_pages of [page, page+count): EFAULT where the memory is not there, or may not be written. */
-  fault(task: Task, page: number, count: number): Errno | null {
+  /** pin_user_pages of ranges, each a page and how many: EFAULT where the memory is not there, or may not be written. */
+  faultAll(task: Task, ranges: readonly number[]): Errno | null {
+    for (let i = 0; i < ranges.length; i += 2) {
+      const errno = this.fault(task, ranges[i]!, ranges[i + 1]!);
+      if (errno) return errno;
+    }
+    return null;
+  }
+
+  /** pin_user_pages of [page, page+count). */
+  private fault(task: Task, page: number, count: number): Errno | null {
     const { process, mm } = this.owner;
     if (!mm.alive)
       return task.refuse('EFAULT', `the memory of ${process.id}, which made the mapping, is gone`);

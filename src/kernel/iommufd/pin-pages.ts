@@ -127,11 +127,7 @@ function ioptPagesFillXarray(
 ): Errno | null {
   const pages = ioas.areas.pages(slot);
   const gaps = ioas.accesses.gaps(pages, start, last);
-  for (let i = 0; i < gaps.length; i += 2) {
-    const errno = pages.fault(task, gaps[i]!, gaps[i + 1]!);
-    if (errno) return errno;
-  }
-  return pages.account(task, pagesIn(gaps));
+  return pages.faultAll(task, gaps) ?? pages.account(task, pagesIn(gaps));
 }
 
 /** A pin failed at a page: what was pinned before is given back. */

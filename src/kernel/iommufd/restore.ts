@@ -5,6 +5,7 @@ import { isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { STOLEN_MAX } from '../pin-shadow.ts';
 import type { MappingOwner } from '../process.ts';
 import { checkDifferent, wrong } from '../saved/checks.ts';
+import { checkDeviceNumber, countHolders } from '../saved/holders.ts';
 import { restoreLock } from '../saved/lock.ts';
 import { restoreOwner } from '../saved/owner.ts';
 import type { Device } from '../vfio/device.ts';
@@ -16,7 +17,6 @@ import { AREAS_MAX, at } from './map.ts';
 import { PIN_PAGES_MAX } from './pin-pages.ts';
 import type { CompatContainer } from './vfio-compat.ts';
 
-const INT32_MAX = 2 ** 31 - 1;
 const PAGE = BigInt(PAGE_SIZE);
 
 /** The IOAS of a container, and the devices that were opened through it. Groups are in it already. */
@@ -95,14 +95,8 @@ function restoreStolen(kernel: Kernel, ioas: Ioas, { stolen }: SavedIoas, where:
     where,
   );
   for (const [i, { device, iova, npage }] of stolen.entries()) {
-    checkNumber(kernel, device, `${where}/${i}/device`);
+    checkDeviceNumber(kernel, device, `${where}/${i}/device`);
     ioas.shadow.restoreStolen({ device, page: pageOf(BigInt(iova)), offset: 0, npage });
-  }
-}
-
-function checkNumber(kernel: Kernel, number: number, where: string): void {
-  if (!kernel.deviceNames.has(number)) {
-    throw wrong(where, `is ${number}, which is the number of no device and no former device`);
   }
 }
 
@@ -156,15 +150,9 @@ function restorePins(kernel: Kernel, ioas: Ioas, slot: number, { pins }: SavedAr
     if (BigInt(iova) < areas.iova(slot) || end - 1n > areas.lastIova(slot)) {
       throw wrong(`${where}/${i}/iova`, `is ${iova}, from which npage pages are not in the mapping`);
     }
-    for (const [device, count] of holders) {
-      checkNumber(kernel, device, `${where}/${i}/holders`);
-      total += count;
-    }
-    const byNumber = new Map(holders);
-    if (byNumber.size < holders.length) throw wrong(`${where}/${i}/holders`, 'has a device twice');
-    if (total > INT32_MAX) throw wrong(`${where}/${i}/holders`, `has more than ${INT32_MAX} references`);
+    total += countHolders(kernel, holders, total, `${where}/${i}/holders`);
     const start = areas.vaddrOf(slot, page);
-    accesses.restoreHolders(accesses.add(pages, start, start + npage - 1, holders[0]![0]), byNumber);
+    accesses.restoreHolders(accesses.add(pages, start, start + npage - 1, holders[0]![0]), new Map(holders));
   }
   areas.numAccesses[slot] = total;
 }

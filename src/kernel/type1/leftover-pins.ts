@@ -23,7 +23,7 @@ export function describePin(iommu: Iommu, pin: number): LeftoverPin {
 export function leftoverPins(iommu: Iommu, slot: number): { pins: LeftoverPin[]; pinCount: number } {
   const { mappings, pins } = iommu;
   const named: LeftoverPin[] = [];
-  for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+  for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
     if (named.length === NAMED_PINS) break;
     named.push(describePin(iommu, pin));
   }

@@ -136,14 +136,4 @@ export class PinTable extends HeldNodes {
     }
     return node === NIL ? NIL : root;
   }
-
-  /** Every pin of the tree at `root`, lowest key first. The current one may be removed while walking. */
-  *inOrder(root: number): Generator<number, void, void> {
-    let slot = this.first(root);
-    while (slot !== NIL) {
-      const next = this.next(slot);
-      yield slot;
-      slot = next;
-    }
-  }
 }

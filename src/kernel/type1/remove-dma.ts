@@ -69,7 +69,7 @@ export function* unmapUnpinReaccount(task: Task, iommu: Iommu): KernelStep<void>
   const { mappings, pins } = iommu;
   for (const slot of mappings.inOrder()) {
     let locked = 0;
-    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+    for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
       if (!iommu.isReserved(pins.pfn[pin]!)) locked++;
       if (task.worked()) yield RESCHED;
     }

@@ -6,6 +6,7 @@ import { offsetInPage, pageOf, TOP_PAGE } from '../pages.ts';
 import { STOLEN_MAX } from '../pin-shadow.ts';
 import { NIL, type TreeShape } from '../rb-links.ts';
 import { checkAscending, checkDifferent, WrongState, wrong } from '../saved/checks.ts';
+import { checkDeviceNumber, countHolders } from '../saved/holders.ts';
 import { restoreLock } from '../saved/lock.ts';
 import { restoreOwner } from '../saved/owner.ts';
 import { treeOf, WrongShape } from '../tree-shape.ts';
@@ -18,7 +19,6 @@ import { Type1 } from './type1.ts';
 
 /** The highest dma_entry_limit. */
 const ENTRIES_MAX = 2 ** 32 - 1;
-const INT32_MAX = 2 ** 31 - 1;
 
 /** A type1 instance of a container that has its groups already; devices are there, and open. */
 export function* restoreType1(
@@ -103,15 +103,9 @@ function restoreStolen(kernel: Kernel, iommu: Iommu, { stolen }: SavedIommu, whe
     where,
   );
   for (const [i, { device, iova }] of stolen.entries()) {
-    checkNumber(kernel, device, `${where}/${i}/device`);
+    checkDeviceNumber(kernel, device, `${where}/${i}/device`);
     const key = BigInt(iova);
     iommu.shadow.restoreStolen({ device, page: pageOf(key), offset: offsetInPage(key), npage: 1 });
-  }
-}
-
-function checkNumber(kernel: Kernel, number: number, where: string): void {
-  if (!kernel.deviceNames.has(number)) {
-    throw wrong(where, `is ${number}, which is the number of no device and no former device`);
   }
 }
 
@@ -205,17 +199,10 @@ function* restorePins(
       );
     }
     if (i % 512 === 511) yield;
-    let total = 0;
-    for (const [device, count] of holders) {
-      checkNumber(kernel, device, `${where}/${i}/holders`);
-      total += count;
-    }
-    const byNumber = new Map(holders);
-    if (byNumber.size < holders.length) throw wrong(`${where}/${i}/holders`, 'has a device twice');
-    if (total > INT32_MAX) throw wrong(`${where}/${i}/holders`, `has more than ${INT32_MAX} references`);
+    countHolders(kernel, holders, 0, `${where}/${i}/holders`);
     const before = pins.count;
     root = pins.add(root, page, offset, frame, holders[0]![0]);
-    pins.restoreHolders(before + 1, byNumber);
+    pins.restoreHolders(before + 1, new Map(holders));
   }
   mappings.pins[slot] = root;
   mappings.pinCount[slot] = saved.length;

@@ -4,6 +4,7 @@ import { addressOf, hex, hexAddress } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { hexNumber } from '../saved/canonical.ts';
 import { wrong } from '../saved/checks.ts';
+import { each } from '../saved/each.ts';
 import { saveLock } from '../saved/lock.ts';
 import { saveOwner } from '../saved/owner.ts';
 import type { ListOf } from '../vfio/container.ts';
@@ -31,10 +32,6 @@ export function saveType1(iommu: Iommu, list: ListOf): SavedIommu {
   };
 }
 
-function* each<A, B>(items: Iterable<A>, make: (item: A) => B): Generator<B, void, void> {
-  for (const item of items) yield make(item);
-}
-
 function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
   const { mappings, pins } = iommu;
   const owner = saveOwner(iommu.ownerOf(slot), iommu.owner);
@@ -54,7 +51,7 @@ function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
     pins:
       mappings.pins[slot] === NIL
         ? []
-        : list(each(pins.inOrder(mappings.pins[slot]!), (pin) => savePin(iommu, pin))),
+        : list(each(pins.nodesOf(mappings.pins[slot]!), (pin) => savePin(iommu, pin))),
   };
 }
 
@@ -87,7 +84,7 @@ function hexWord(low: number, high: number): string {
 export function holdersIn({ shadow, mappings, pins }: Iommu): Set<number> {
   const numbers = new Set(shadow.stolenPins().map(({ device }) => device));
   for (const slot of mappings.inOrder()) {
-    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+    for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
       for (const holder of pins.holdersOf(pin).keys()) numbers.add(holder);
     }
   }

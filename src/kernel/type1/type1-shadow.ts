@@ -53,7 +53,7 @@ export class Type1Shadow extends PinShadow {
     let leaked = 0;
     let first: number = NIL;
     for (const slot of iommu.mappings.inOrder()) {
-      for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) {
+      for (const pin of iommu.pins.nodesOf(iommu.mappings.pins[slot]!)) {
         const held = iommu.pins.heldBy(pin, device.number);
         if (held > 0 && first === NIL) first = pin;
         leaked += held;
@@ -74,7 +74,7 @@ function* heldBy(iommu: Iommu, device: Device): Generator<PinKey, void, void> {
   if (pins.count === 0) return;
   let left = LOOKED_AT;
   for (const slot of mappings.inOrder()) {
-    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+    for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
       if (pins.heldBy(pin, device.number) > 0) yield keyOf(iommu, pin)!;
       if (--left === 0) return;
     }
@@ -89,7 +89,7 @@ function keyOf({ pins }: Iommu, pin: number): PinKey | null {
 
 /** The first pin of the tree at `root` that a device holds, or NIL. */
 function* firstHeld(task: Task, { pins }: Iommu, device: Device, root: number): KernelStep<number> {
-  for (const pin of pins.inOrder(root)) {
+  for (const pin of pins.nodesOf(root)) {
     if (pins.heldBy(pin, device.number) > 0) return pin;
     if (task.worked()) yield RESCHED;
   }

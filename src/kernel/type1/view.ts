@@ -74,7 +74,7 @@ export class Type1View implements IommuView {
   private hasPinIn(slot: number, from: number, to: number): boolean {
     const { mappings, pins } = this.iommu;
     let left = LOOKED_AT;
-    for (const pin of pins.inOrder(mappings.pins[slot]!)) {
+    for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
       const page = pins.page[pin]! - mappings.iova[slot]!;
       if (page >= to || left-- === 0) return false;
       if (page >= from) return true;
@@ -84,6 +84,6 @@ export class Type1View implements IommuView {
 
   private *pinsOf(slot: number): Generator<PinView, void, void> {
     const { iommu } = this;
-    for (const pin of iommu.pins.inOrder(iommu.mappings.pins[slot]!)) yield describePin(iommu, pin);
+    for (const pin of iommu.pins.nodesOf(iommu.mappings.pins[slot]!)) yield describePin(iommu, pin);
   }
 }
