@@ -70,15 +70,17 @@ export const deviceCalls = {
     on: 'device',
     answer: { value: Count },
   }),
-  'open-group': call({ about: 'Opens the file /dev/vfio/GROUP.', on: 'device' }),
+  'open-group': call({ about: 'Opens the file /dev/vfio/GROUP.', on: 'device', alsoGone: true }),
   'close-group': call({
     about: 'Closes the group’s file.',
     on: 'device',
+    alsoGone: true,
     stack: release('vfio_iommu_type1_detach_group', 'vfio_group_fops_release'),
   }),
   'set-container': call({
     about: 'VFIO_GROUP_SET_CONTAINER: attaches the group to a container.',
     on: 'device',
+    alsoGone: true,
     args: { container: Id },
     stack: ioctl('vfio_iommu_type1_attach_group', 'vfio_group_fops_unl_ioctl'),
   }),
@@ -86,6 +88,7 @@ export const deviceCalls = {
     about:
       'VFIO_GROUP_UNSET_CONTAINER: takes the group out of its container. With the last group its mappings go.',
     on: 'device',
+    alsoGone: true,
     stack: ioctl('vfio_iommu_type1_detach_group', 'vfio_group_fops_unl_ioctl'),
   }),
   /** The guest (KVM) that a group is given to; null takes it away (KVM_DEV_VFIO_GROUP_ADD, _DEL). */
@@ -98,6 +101,7 @@ export const deviceCalls = {
   'group-status': call({
     about: 'VFIO_GROUP_GET_STATUS: 1 viable, 2 container set.',
     on: 'device',
+    alsoGone: true,
     reads: true,
     answer: { value: Count },
   }),
@@ -105,12 +109,14 @@ export const deviceCalls = {
     about:
       'VFIO_GROUP_GET_DEVICE_FD: opens the device. Opening it again counts up; the driver is told of the first open and of the last close.',
     on: 'device',
+    alsoGone: true,
     args: { guest: Type.Optional(Guest) },
   }),
   'close-device': call({
     about:
       'Closes the device’s file. With the last one the driver closes; pins that it has not given back leak.',
     on: 'device',
+    alsoGone: true,
     stack: release('vfio_iommu_type1_detach_group', 'vfio_device_fops_release'),
   }),
   'pin-pages': call({

@@ -39,6 +39,8 @@ export interface CallEntry<
   readonly on: T;
   /** A driver makes it, maybe from inside its callback: what is under way may be waiting for it. */
   readonly by?: 'driver';
+  /** It goes through a group’s file, which may be open when the device has gone. */
+  readonly alsoGone?: true;
   /** It changes nothing that a client can see. */
   readonly reads?: true;
   /** Its arguments, without the id of what it is made on. */
@@ -61,7 +63,7 @@ type WithActor<T extends CallTarget, A extends TProperties> = T extends 'process
 
 /** What an entry says itself. */
 interface Given<T extends CallTarget, A extends TProperties, R extends TProperties>
-  extends Pick<CallEntry, 'about' | 'by' | 'reads' | 'rest' | 'stack' | 'of'> {
+  extends Pick<CallEntry, 'about' | 'by' | 'alsoGone' | 'reads' | 'rest' | 'stack' | 'of'> {
   readonly on: T;
   /** No arguments where there are none. */
   readonly args?: A;

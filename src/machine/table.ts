@@ -26,23 +26,14 @@ const HANDLERS: CallHandlers<Exclude<CallName, Convenience>> = {
   ...driverCalls,
 };
 
-/** Calls that go through a group's file, which may be open when the device has gone. */
-const THROUGH_FILES: ReadonlySet<CallName> = new Set([
-  'open-group',
-  'close-group',
-  'set-container',
-  'unset-container',
-  'group-status',
-  'open-device',
-  'close-device',
-]);
-
 /** A call, ready to be checked and made. */
 export class KnownCall {
   /** What it is made on. */
   readonly on: CallTarget;
   /** Whether a driver makes it: what is under way might not end without it. */
   readonly byDriver: boolean;
+  /** Whether its device may have gone, while its group’s file is open. */
+  private readonly alsoGone: boolean;
   /** Whether it is made of others. */
   readonly isConvenience: boolean;
   /** Throws a Refused that names the value and the rule where a value is not its arguments. */
@@ -52,9 +43,10 @@ export class KnownCall {
   private readonly handler: CallHandler<CallName> | null;
 
   constructor(readonly name: CallName) {
-    const { on, by, of, args } = callEntry(name);
+    const { on, by, of, alsoGone, args } = callEntry(name);
     this.on = on;
     this.byDriver = by === 'driver';
+    this.alsoGone = alsoGone ?? false;
     this.isConvenience = of !== undefined;
     this.handler = (HANDLERS as Partial<Record<CallName, CallHandler<CallName>>>)[name] ?? null;
     const target = on === 'host' ? {} : { [on]: Id };
@@ -83,7 +75,7 @@ export class KnownCall {
       case 'container':
         return machine.container(call.container as string);
       case 'device':
-        return machine.device(call.device as string, THROUGH_FILES.has(this.name));
+        return machine.device(call.device as string, this.alsoGone);
       case 'fault':
         return call.fault as string;
     }

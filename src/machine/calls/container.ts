@@ -1,3 +1,4 @@
+import type { containerCalls as entries } from '../../../schemas/calls/container.ts';
 import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
   VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
@@ -163,19 +164,7 @@ function bitmapOf(pageSize: string | number, bitmapSize: string | number | undef
 }
 
 /** Calls on a container: the ioctls of /dev/vfio/vfio. */
-export const containerCalls: CallHandlers<
-  | 'open-container'
-  | 'close-container'
-  | 'set-iommu'
-  | 'check-extension'
-  | 'iommu-info'
-  | 'map-dma'
-  | 'unmap-dma'
-  | 'dirty-start'
-  | 'dirty-stop'
-  | 'dirty-get'
-  | 'dirty-flags'
-> = {
+export const containerCalls: CallHandlers<keyof typeof entries> = {
   'open-container': (m, _host, args) => {
     const process = m.process(args.process ?? 'p0');
     const { containers } = m.kernel;

@@ -1,3 +1,4 @@
+import type { deviceCalls as entries } from '../../../schemas/calls/device.ts';
 import type { CallArgs } from '../../../schemas/calls.ts';
 import type { IommuArgument } from '../../../schemas/iommu.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
@@ -203,28 +204,7 @@ function checkGroup(
 }
 
 /** Calls on a device and its group. */
-export const deviceCalls: CallHandlers<
-  | 'create-device'
-  | 'bind-device'
-  | 'set-memory-enable'
-  | 'set-request-channel'
-  | 'read-requests'
-  | 'remove-device'
-  | 'open-group'
-  | 'close-group'
-  | 'set-container'
-  | 'unset-container'
-  | 'group-status'
-  | 'ap-set-guest'
-  | 'open-device'
-  | 'close-device'
-  | 'pin-pages'
-  | 'unpin-pages'
-  | 'dma-rw'
-  | 'set-driver'
-  | 'resume-callbacks'
-  | 'complete-callback'
-> = {
+export const deviceCalls: CallHandlers<keyof typeof entries> = {
   'create-device': (m, _host, args) => {
     const { devices } = m.kernel;
     const kind = args.kind ?? 'mdev';

@@ -1,3 +1,4 @@
+import type { hostCalls as entries } from '../../../schemas/calls/host.ts';
 import { FaultFields } from '../../../schemas/faults.ts';
 import { giveTime } from '../../drivers/index.ts';
 import { type CallHandlers, idTaken, NOTHING, type PreparedCall } from '../call-handler.ts';
@@ -9,16 +10,7 @@ import { Refused } from '../refused.ts';
 const UINT_MAX = 2n ** 32n - 1n;
 
 /** Calls on the host itself. */
-export const hostCalls: CallHandlers<
-  | 'sleep'
-  | 'set-parameters'
-  | 'kernel-taint'
-  | 'add-fault'
-  | 'remove-fault'
-  | 'clear-faults'
-  | 'pause-faults'
-  | 'resume-faults'
-> = {
+export const hostCalls: CallHandlers<keyof typeof entries> = {
   /** The process sleeps: deferred work of the driver models has time. */
   sleep: (machine, _host, { milliseconds }) =>
     function* (task) {

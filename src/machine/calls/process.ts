@@ -1,3 +1,4 @@
+import type { processCalls as entries } from '../../../schemas/calls/process.ts';
 import type { CallArgs } from '../../../schemas/calls.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
 import type { EmulatedMemory } from '../../kernel/emulated-memory.ts';
@@ -13,20 +14,7 @@ import { address, type CallHandlers, type CallResult, idTaken, NOTHING, ok } fro
 import { Refused } from '../refused.ts';
 
 /** Calls on the memory of a process: what its own code would do. */
-export const processCalls: CallHandlers<
-  | 'create-process'
-  | 'add-memory-region'
-  | 'remove-memory-region'
-  | 'protect-memory-region'
-  | 'fork-process'
-  | 'exec-process'
-  | 'exit-process'
-  | 'set-capabilities'
-  | 'set-memlock'
-  | 'fill-memory'
-  | 'write-memory'
-  | 'read-memory'
-> = {
+export const processCalls: CallHandlers<keyof typeof entries> = {
   'create-process': (m, _host, args) => {
     const { processes } = m.kernel;
     if (processes.size >= m.limits.processes) throw Refused.tooMany('processes', m.limits.processes);
