@@ -2,28 +2,27 @@ import type { DriverApi, DriverTask, MdevDriver, NotifyResult } from './driver.t
 import { moduleOf, TaskDriverApi, TaskDriverTask } from './driver-api.ts';
 import { DriverOps } from './driver-ops.ts';
 import { EmulatedMemory } from './emulated-memory.ts';
+import { ENGINES } from './engines.ts';
 import type { Errno } from './errno.ts';
 import { OpenFile } from './files.ts';
 import type { Generation } from './generations/generation.ts';
 import { type GuestId, ownGuestId } from './guest.ts';
 import type { IommuHardware } from './iommu/hardware.ts';
-import { IOMMUFD_CONTAINER } from './iommufd/index.ts';
 import type { ProcessMemory } from './memory.ts';
 import { Mm } from './mm.ts';
 import { type MappingOwner, Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
 import { PROPOSALS } from './splats.ts';
 import type { KernelStep, Task } from './task.ts';
-import { TYPE1_CONTAINER } from './type1/index.ts';
-import type { IommuLimits } from './type1/iommu.ts';
 import type { Container } from './vfio/container.ts';
 import { releaseContainer } from './vfio/container-file.ts';
 import { Device, type DeviceKind } from './vfio/device.ts';
 import { Group } from './vfio/group.ts';
-import type { ContainerProvider } from './vfio/iommu-ops.ts';
 
 /** What one host may use up. */
-export interface KernelLimits extends IommuLimits {
+export interface KernelLimits {
+  /** Dirty bitmaps of one container, bytes. */
+  readonly dirtyBitmapBytes: number;
   /** Pages of a process's memory with contents of their own. */
   readonly residentPages: number;
   /** References to pages that drivers hold, over all containers. */
@@ -31,12 +30,6 @@ export interface KernelLimits extends IommuLimits {
   /** Memory regions of one process. */
   readonly regions: number;
 }
-
-/** Who serves /dev/vfio/vfio, by the names generations use. */
-const CONTAINER_PROVIDERS: Readonly<Record<Generation['containerOf'], ContainerProvider>> = {
-  type1: TYPE1_CONTAINER,
-  iommufd: IOMMUFD_CONTAINER,
-};
 
 /** Devices that are remembered after they are gone. */
 const GONE_KEPT = 1024;
@@ -128,7 +121,7 @@ export class Kernel {
 
   /** A container without a file. */
   makeContainer(id: string, process: Process): Container {
-    const container = CONTAINER_PROVIDERS[this.gen.containerOf].openContainer(this, id, process);
+    const container = ENGINES[this.gen.containerOf].openContainer(this, id, process);
     this.containers.set(id, container);
     return container;
   }

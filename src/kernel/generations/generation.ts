@@ -1,3 +1,4 @@
+import type { Engine } from '../engines.ts';
 import type { SplatSites } from '../splats.ts';
 
 /**
@@ -14,7 +15,7 @@ export interface Generation {
   /** Whether its answers were recorded; otherwise it is made of differences that its source shows. */
   readonly recorded: boolean;
   /** Who serves /dev/vfio/vfio: the classic container with type1 behind it, or iommufd. */
-  readonly containerOf: 'type1' | 'iommufd';
+  readonly containerOf: Engine;
   readonly core: CoreTraits;
   readonly type1: Type1Traits;
   /** The kernel whose driver each driver model is. */

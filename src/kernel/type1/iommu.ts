@@ -23,12 +23,6 @@ interface MappingWatcher {
   forget(slot: number): void;
 }
 
-/** What a type1 instance may use up. */
-export interface IommuLimits {
-  /** Dirty bitmaps of one container, bytes. */
-  readonly dirtyBitmapBytes: number;
-}
-
 /** A type1 instance (struct vfio_iommu): the state behind one container. */
 export class Iommu {
   readonly mappings: MappingTable;
