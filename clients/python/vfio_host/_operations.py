@@ -1240,7 +1240,7 @@ class Operations:
         respond_async: bool = False,
     ) -> Any:
         """VFIO_DEVICE_SET_IRQS of VFIO_PCI_REQ_IRQ_INDEX: an eventfd that is signalled when the
-        device is to be let go.
+        device is to be released.
         """
         return self.request(
             "POST",
