@@ -18,6 +18,7 @@ const RINGS: readonly (readonly string[])[] = [
   ['src/explore'],
   ['src/rig'],
   ['src/metrics', 'src/page', 'src/verdict', 'src/book'],
+  ['src/settings.ts'],
   ['src/trace-files', 'src/config.ts'],
   ['src/service.ts'],
   ['routes'],

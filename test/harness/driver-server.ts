@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 
 /** A callback as a driver outside receives it. */
-export interface ReceivedCallback {
+interface ReceivedCallback {
   headers: IncomingMessage['headers'];
   text: string;
   body: Record<string, unknown>;

@@ -171,7 +171,7 @@ function dumpIommu(iommu: Iommu) {
 }
 
 /** A tree of mappings, by their places in the list of mappings; null is no node. */
-export interface TreeDump {
+interface TreeDump {
   mapping: number;
   red: boolean;
   left: TreeDump | null;

@@ -5,7 +5,7 @@ import type { Answer } from './http-rig.ts';
 export const PROBLEM = 'application/problem+json; charset=utf-8';
 
 /** What a problem must be. */
-export interface Expected {
+interface Expected {
   status: number;
   /** Absent: no errno may be there. */
   errno?: string;
