@@ -1,6 +1,9 @@
 import type { ScenarioSchema } from '../../schemas/scenario.ts';
+import type { SetupBody, SetupView } from '../../schemas/setup.ts';
+import type { VerdictView } from '../../schemas/verdict.ts';
 import type { ComparisonView, ReplayView, RigView } from '../../schemas/views.ts';
 import { objectOf } from './calls.ts';
+import { VfioHostError } from './error.ts';
 import { EventReader } from './events.ts';
 import { listOf } from './lists.ts';
 import {
@@ -21,6 +24,10 @@ export type Scenario = ScenarioSchema;
 export type RigInfo = RigView;
 /** What a replay found. */
 export type Replayed = ReplayView;
+/** What a setup made: the ids. */
+export type Made = SetupView;
+/** How a rig is at the end of a test. */
+export type Verdict = VerdictView;
 /** What a comparison found: the steps that are not answered alike, with the reasons. */
 export type Compared = ComparisonView;
 
@@ -79,6 +86,26 @@ export class VfioHostClient extends objectOf('host') {
   /** Everything of the rig back to the start, ids from 0; with `kernel` on that version of it. */
   async reset(how: { kernel?: string } = {}, options?: RequestOptions): Promise<void> {
     await this.request('POST', '/v1/reset', { ...options, body: how });
+  }
+
+  /** Makes the rig anew as one document says (or a trace), all of it or nothing. */
+  async setup(document: SetupBody, options?: RequestOptions): Promise<Made> {
+    const answer = await this.request('POST', '/v1/setup', { ...options, body: document });
+    return answer as unknown as Made;
+  }
+
+  /** Whether the rig is as it should be at the end of a test; `expect` names what the test means to provoke. */
+  async verdict(expect?: string, options?: RequestOptions): Promise<Verdict> {
+    const query = expect === undefined ? {} : { expect };
+    try {
+      const answer = await this.request('GET', '/v1/verdict', { ...options, query });
+      return answer as unknown as Verdict;
+    } catch (error) {
+      // One that is not ok is a problem with the verdict in it.
+      if (error instanceof VfioHostError && error.problem.findings)
+        return error.problem as unknown as Verdict;
+      throw error;
+    }
   }
 
   /** The rigs of the host, oldest first. */

@@ -1,7 +1,15 @@
 export type { CallAnswer, CallName } from '../../schemas/calls.ts';
 export type { EventKind, JournalEvent } from '../../schemas/events.ts';
 export type { CallInput, CallMethods } from './calls.ts';
-export { type Compared, type Replayed, type RigInfo, type Scenario, VfioHostClient } from './client.ts';
+export {
+  type Compared,
+  type Made,
+  type Replayed,
+  type RigInfo,
+  type Scenario,
+  type Verdict,
+  VfioHostClient,
+} from './client.ts';
 export { type ProblemBody, VfioHostError } from './error.ts';
 export type { EventOf, EventQuery, EventReader, Events } from './events.ts';
 export { type VfioMatchers, vfioMatchers } from './matchers.ts';

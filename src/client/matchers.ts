@@ -1,4 +1,3 @@
-import type { VerdictView } from '../../schemas/verdict.ts';
 import type { VfioHostClient } from './client.ts';
 import { VfioHostError } from './error.ts';
 import type { ContainerHandle } from './objects.ts';
@@ -16,7 +15,7 @@ const SHOWN = 16;
 export const vfioMatchers = {
   /** The rig's kernel has printed no WARN or BUG, and nothing deadlocked. */
   async toHaveNoSplats(rig: VfioHostClient): Promise<MatcherResult> {
-    const { splats } = await verdictOf(rig);
+    const { splats } = await rig.verdict();
     const pass = Object.keys(splats).length === 0;
     const found = pass ? [] : await splatsOf(rig);
     return {
@@ -27,7 +26,7 @@ export const vfioMatchers = {
 
   /** `GET /v1/verdict` is ok; `expect` names what was meant to happen. */
   async toHaveVerdictOk(rig: VfioHostClient, expected?: string): Promise<MatcherResult> {
-    const { ok, findings, missing } = await verdictOf(rig, expected);
+    const { ok, findings, missing } = await rig.verdict(expected);
     const wrong = [...findings.map((one) => JSON.stringify(one)), ...missing.map((one) => `missing: ${one}`)];
     return {
       pass: ok,
@@ -74,18 +73,6 @@ export interface VfioMatchers<R = unknown> {
   toHaveVerdictOk(expected?: string): Promise<R>;
   toHavePinned(pages: readonly (bigint | number | string)[]): Promise<R>;
   toBeRefusedWith(errno: string): Promise<R>;
-}
-
-async function verdictOf(rig: VfioHostClient, expected?: string): Promise<VerdictView> {
-  const query = expected === undefined ? {} : { expect: expected };
-  try {
-    return (await rig.request('GET', '/v1/verdict', { query })) as unknown as VerdictView;
-  } catch (error) {
-    // A verdict that is not ok is a problem with the verdict in it.
-    if (error instanceof VfioHostError && error.problem.findings)
-      return error.problem as unknown as VerdictView;
-    throw error;
-  }
 }
 
 async function splatsOf(rig: VfioHostClient): Promise<string[]> {

@@ -17,7 +17,10 @@ const LOOK_MS = 20;
 
 /** How a service is started. */
 export interface StartOptions {
-  /** The program and its first arguments; by default the `vfio-host` package that is installed beside the tests. */
+  /**
+   * The program and its first arguments; by default the `vfio-host` package that is installed beside the tests. A signal
+   * ends it, which npx hands on to nobody: name the program itself.
+   */
   readonly command?: readonly string[] | undefined;
   /** More arguments, such as `--kernel 7.2`. */
   readonly args?: readonly string[] | undefined;

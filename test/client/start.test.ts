@@ -31,6 +31,27 @@ describe('startVfioHost', () => {
   });
 });
 
+describe('a setup and its verdict', () => {
+  const mappings = [{ iova: 0, vaddr: 0, size: 4096, flags: ['read' as const] }];
+  const device = { container: 'c0', driver: { type: 'mtty' as const } };
+  const document = { containers: [{ container: 'c0', mappings }], devices: [device] };
+
+  test('setup makes what the document says, and nothing where it is refused', async () => {
+    const rig = server.client.forRig('a-setup');
+    expect(await rig.setup(document)).toMatchObject({ rig: 'a-setup', containers: ['c0'] });
+    const refused = { ...document, devices: [device, { ...device, container: 'none' }] };
+    await expect(rig.setup(refused)).rejects.toMatchObject({ problem: { at: 'devices/1/container' } });
+    expect(await rig.container('c0').get()).toMatchObject({ container: 'c0' });
+  });
+
+  test('verdict answers also what is not ok; what it is asked wrongly is refused', async () => {
+    const rig = server.client.forRig('a-setup');
+    expect(await rig.verdict()).toMatchObject({ ok: false, findings: [{ check: 'mappings' }] });
+    expect(await rig.verdict('mappings')).toMatchObject({ ok: true });
+    await expect(rig.verdict('nonsense')).rejects.toMatchObject({ status: 400 });
+  });
+});
+
 describe('matchers', () => {
   test('toHavePinned compares pages however they are written, and names both', async () => {
     await rig.pinned(synthetic('ignore'));

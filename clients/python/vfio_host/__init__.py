@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -210,11 +211,15 @@ def start(
     with tempfile.TemporaryDirectory() as folder:
         port_file = os.path.join(folder, "port")
         options = ["--host", "127.0.0.1", "--port", "0", "--port-file", port_file, *arguments]
-        running = subprocess.Popen([*program, *options], stdout=subprocess.DEVNULL)
+        # In a group of its own: npx, say, does not hand a signal on to what it has started.
+        running = subprocess.Popen(
+            [*program, *options], stdout=subprocess.DEVNULL, start_new_session=True
+        )
         try:
             yield f"http://127.0.0.1:{_port(running, port_file, timeout)}"
         finally:
-            running.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGTERM)
             running.wait(timeout)
 
 
