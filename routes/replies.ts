@@ -164,7 +164,8 @@ function shown(url: string): string {
 
 /** A request that no route serves. */
 export function noSuchRoute(method: string, url: string): Reply {
-  return problem(404, 'no-such-route', 'No such route', `${method} ${shown(url)} is not served`);
+  const detail = `${method} ${shown(url)} is not served; GET /openapi.json has all that is, and /docs explains it`;
+  return problem(404, 'no-such-route', 'No such route', detail);
 }
 
 /** A request with a method that its path does not take. */

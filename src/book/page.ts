@@ -17,6 +17,10 @@ export async function renderPage(name: string, markdown: string, entries: readon
       heading({ tokens, depth, text }: Tokens.Heading): string {
         return `<h${depth} id="${anchorOf(text)}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
       },
+      // What lies beside docs/ is in the repository and in the package, and nothing that is served.
+      link({ href, tokens }: Tokens.Link): string | false {
+        return href.startsWith('../') ? this.parser.parseInline(tokens) : false;
+      },
     },
     walkTokens(token: Token) {
       if (token.type === 'link') token.href = linkOf(token.href);
@@ -73,7 +77,7 @@ function hrefOf(name: string): string {
   return name === FRONT ? '/docs' : `/docs/${name}`;
 }
 
-/** A link between files of docs/ as one between pages; the sources beside them are shown where they are kept. */
+/** A link between files of docs/ as one between pages. */
 function linkOf(href: string): string {
   const [path = '', anchor] = href.split('#');
   if (/^[a-z]+:/.test(path) || path === '') return href;

@@ -22,8 +22,9 @@ interface Step {
 }
 
 const READ_WRITE = ['read', 'write'];
-const MAPPING = { iova: '0x10000', vaddr: '0x7f0000000000', size: '0x10000', flags: READ_WRITE };
 const RANGE = { iova: '0x10000', size: '0x10000' };
+/** Memory of each container: what two of them map is charged twice, and that is another story. */
+const VADDR: Readonly<Record<string, string>> = { c0: '0x7f0000000000', c1: '0x7f0000200000' };
 
 /** A container with one device whose driver answers an unmap so, 64 KiB mapped and a page in the middle pinned. */
 function setting(container: string, device: string, onDmaUnmap: string, why: string): Step[] {
@@ -49,7 +50,7 @@ function setting(container: string, device: string, onDmaUnmap: string, why: str
     {
       why: 'It maps 64 KiB of guest memory, at IOVA 0x10000.',
       path: `/v1/containers/${container}/map-dma`,
-      body: MAPPING,
+      body: { iova: '0x10000', vaddr: VADDR[container], size: '0x10000', flags: READ_WRITE },
       means: 'The device may reach that memory, and its driver may pin pages of it.',
     },
     {

@@ -11,15 +11,16 @@ import { writeWhole } from './whole-file.ts';
 /** How long it may take unless somebody says otherwise, seconds. */
 const SECONDS = 60;
 
-const HELP = `usage: vfio-host minimize TRACE [--goal GOAL] [--time S] [--out FILE]
+const HELP = `usage: vfio-host minimize TRACE [--goal GOAL] [--kernel VERSION] [--time S] [--out FILE]
 
 Shrinks a trace to a shortest one that still comes to the same splat, deadlock or advisory: steps are left out, sizes and
-addresses made smaller, until nothing more can go. A TRACE is a file with one trace; it may be gzipped (.gz).
+addresses made smaller, until nothing more can go. A TRACE is a file with one trace; it may be gzipped (.gz),
+and - is stdin.
 
-  --goal GOAL   ${GOAL_HELP} (default: the worst it comes to)
-  --kernel V    a kernel, in place of the one the trace names
-  --time S      seconds (default ${SECONDS})
-  --out FILE    where the trace is written, in place of stdout
+  --goal GOAL        ${GOAL_HELP} (default: the worst it comes to)
+  --kernel VERSION   in place of the one the trace names
+  --time S           seconds (default ${SECONDS})
+  --out FILE         where the trace is written, in place of stdout
 
 exit codes: 0 done, 3 cut short by the time: the trace is as short as it got, 64 bad usage
 `;

@@ -23,12 +23,15 @@ const HELP = `usage: vfio-host run [--kernel VERSION] [--device SPEC]… [--no-i
 Runs an unmodified program on an emulated /dev/vfio of its own, and says afterwards what it asked for.
 
   --kernel VERSION      the kernel to answer as: ${VERSIONS_IN_WORDS} (default 6.1)
-  --device SPEC         vfio-pci[:BDF][,key=value…], mdev:DRIVER[,key=value…], or create-device as JSON
-  --no-iommu            devices without an IOMMU
-  --memlock BYTES       RLIMIT_MEMLOCK of the program
-  --trace FILE          where its calls are written as a trace
-  --url URL             a service that runs already: unix:PATH or http://HOST:PORT
-  --wedged abort|hang   what becomes of a program whose call would never return
+  --device SPEC         a device it finds, as often as there are devices; SPEC is one of
+                          vfio-pci[:BDF][,iommu=…,group=gN,id=VVVV:DDDD,bar0=SIZE,msi=N]
+                          mdev:DRIVER[,device=NAME,group=gN][,key=value…], keys of the driver: mdev:synthetic,onDmaUnmap=ignore
+                          the arguments of create-device, as JSON
+  --no-iommu            devices of vfio-pci are without an IOMMU
+  --memlock BYTES       RLIMIT_MEMLOCK of the program (default: without limit)
+  --trace FILE          where its calls are written, for replay and compare
+  --url URL             a service that runs already, in place of one of its own: unix:PATH or http://HOST:PORT
+  --wedged abort|hang   what a call does that would never return: ends the program with code 70, or hangs (default abort)
 
 exit codes: the program's, 64 bad usage, 69 no C compiler, 70 a call would never have returned
 `;
