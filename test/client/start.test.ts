@@ -37,18 +37,17 @@ describe('a setup and its verdict', () => {
   const document = { containers: [{ container: 'c0', mappings }], devices: [device] };
 
   test('setup makes what the document says, and nothing where it is refused', async () => {
-    const rig = server.client.forRig('a-setup');
-    expect(await rig.setup(document)).toMatchObject({ rig: 'a-setup', containers: ['c0'] });
+    expect(await client.setup(document)).toMatchObject({ rig: 'default', containers: ['c0'] });
     const refused = { ...document, devices: [device, { ...device, container: 'none' }] };
-    await expect(rig.setup(refused)).rejects.toMatchObject({ problem: { at: 'devices/1/container' } });
-    expect(await rig.container('c0').get()).toMatchObject({ container: 'c0' });
+    await expect(client.setup(refused)).rejects.toMatchObject({ problem: { at: 'devices/1/container' } });
+    expect(await client.container('c0').get()).toMatchObject({ container: 'c0' });
   });
 
   test('verdict answers also what is not ok; what it is asked wrongly is refused', async () => {
-    const rig = server.client.forRig('a-setup');
-    expect(await rig.verdict()).toMatchObject({ ok: false, findings: [{ check: 'mappings' }] });
-    expect(await rig.verdict('mappings')).toMatchObject({ ok: true });
-    await expect(rig.verdict('nonsense')).rejects.toMatchObject({ status: 400 });
+    await client.setup(document);
+    expect(await client.verdict()).toMatchObject({ ok: false, findings: [{ check: 'mappings' }] });
+    expect(await client.verdict('mappings')).toMatchObject({ ok: true });
+    await expect(client.verdict('nonsense')).rejects.toMatchObject({ status: 400 });
   });
 });
 
