@@ -3,7 +3,7 @@ import { below } from './folder.ts';
 import { type Entry, renderPage } from './page.ts';
 
 /** The first chapters, in this order; the others follow by name, and what is for who changes the code comes last. */
-const HOW_TO = ['driver-test', 'waiting', 'faults', 'rigs', 'ci'].map((name) => `howto-${name}`);
+const HOW_TO = ['driver-test', 'vmm', 'waiting', 'faults', 'rigs', 'ci'].map((name) => `howto-${name}`);
 const FIRST = ['README', 'concepts', ...HOW_TO, 'reference', 'webhooks'];
 const LAST = 'ARCHITECTURE';
 

@@ -138,12 +138,12 @@ describe('events', () => {
   });
 
   test('stream goes on longer than a request may take', async () => {
-    const hasty = rig.connect({ timeoutMs: 200 });
+    const hasty = rig.connect({ timeoutMs: 1000 });
     await client.openContainer({ container: 'c0' });
     const stream = hasty.events.stream({ kind: 'call' });
     await stream.next();
     const next = stream.next();
-    await expect(client.events.wait({ kind: 'splat' }, { timeoutMs: 300 })).rejects.toThrow();
+    await expect(client.events.wait({ kind: 'splat' }, { timeoutMs: 1200 })).rejects.toThrow();
     await client.openContainer({ container: 'c1' });
     expect((await next).value).toMatchObject({ container: 'c1' });
     await stream.return('');
