@@ -38,7 +38,7 @@ export function exploreRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     (request, reply) => {
-      const { kernel, drivers, goal, depth, pages, mappings, seconds } = request.body;
+      const { kernel, drivers, goal, depth, pages, mappings, also, seconds } = request.body;
       const outside = drivers.find(({ type }) => type === 'webhook');
       if (outside) {
         throw Refused.badRequest(
@@ -52,6 +52,7 @@ export function exploreRoutes(app: FastifyInstance, service: Service): void {
         goal: goal ?? null,
         pages: pages ?? 2,
         mappings: mappings ?? 3,
+        also: also ?? [],
         bounds: { depth: depth ?? DEPTH, time: seconds ?? SECONDS, memory: MEMORY },
       });
       return begin(service, request, reply, 'explore', exploring);

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Driver } from './drivers/index.ts';
 import { ScenarioSchema } from './scenario.ts';
-import { closedObject } from './values.ts';
+import { closedObject, oneOf } from './values.ts';
 
 const whole = (maximum: number, what: string) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum, description: `${what} from 1 to ${maximum}` }));
@@ -15,6 +15,20 @@ const Goal = Type.Optional(
   }),
 );
 
+/** Kinds of calls that are tried only where they are asked for: each makes a search wider. */
+export const ALSO_NAMES = [
+  'dirty',
+  'memlock',
+  'vaddr',
+  'pci',
+  'processes',
+  'removal',
+  'faults',
+  'responses',
+  'hold',
+] as const;
+export type AlsoName = (typeof ALSO_NAMES)[number];
+
 /** A search with small bounds. */
 export const ExploreBody = closedObject({
   kernel: Type.Optional(Type.String({ maxLength: 32 })),
@@ -24,6 +38,13 @@ export const ExploreBody = closedObject({
   depth: whole(12, 'calls'),
   pages: whole(4, 'pages'),
   mappings: whole(8, 'mappings'),
+  also: Type.Optional(
+    Type.Array(oneOf(...ALSO_NAMES), {
+      maxItems: ALSO_NAMES.length,
+      uniqueItems: true,
+      description: `an array of some of ${ALSO_NAMES.join(', ')}`,
+    }),
+  ),
   seconds: whole(60, 'seconds'),
 });
 export type ExploreBody = Static<typeof ExploreBody>;

@@ -23,6 +23,7 @@ export async function explore(): Promise<Row[]> {
     goal: null,
     pages: 2,
     mappings: 3,
+    also: [],
     bounds: { depth, memory: 2 ** 26, time: 600 },
   });
   const now = () => performance.now();

@@ -1,5 +1,7 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
+import { ALSO_NAMES, type AlsoName } from '../../schemas/explore.ts';
 import { UsageError } from '../arguments.ts';
+import { ALSO } from '../explore/also.ts';
 import { GOAL_HELP, isGoal } from '../explore/goals.ts';
 import { DEFAULTS, type ExploreRequest } from '../explore/request.ts';
 import { DEFAULT_VERSION, KERNEL_VERSIONS } from '../kernel/generations/index.ts';
@@ -12,6 +14,7 @@ export const EXPLORE_OPTIONS = {
   kernel: { type: 'string' },
   driver: { type: 'string', multiple: true },
   goal: { type: 'string' },
+  also: { type: 'string', multiple: true },
   depth: { type: 'string' },
   pages: { type: 'string' },
   mappings: { type: 'string' },
@@ -20,11 +23,15 @@ export const EXPLORE_OPTIONS = {
   out: { type: 'string' },
 } as const;
 
+const ALSO_HELP = ALSO_NAMES.map((name) => `                     ${name}: ${ALSO[name].about}`).join('\n');
+
 /** What help says of the scene. */
 export const SCENE_HELP = `  --driver SPEC      a driver, as TYPE[,key=value…] or as JSON: vfio-ap, synthetic,onDmaUnmap=ignore,holdCallbacks=true;
                      webhook:URL is a driver of your own, which is called
   --kernel VERSION   one of ${KERNEL_VERSIONS.join(', ')} (default ${DEFAULT_VERSION})
-  --goal GOAL        ${GOAL_HELP}`;
+  --goal GOAL        ${GOAL_HELP}
+  --also KIND        other calls that may be made, each time one of:
+${ALSO_HELP}`;
 
 /** The values of those options. */
 type ExploreValues = { readonly [K in keyof typeof EXPLORE_OPTIONS]?: unknown };
@@ -39,7 +46,8 @@ export function requestOf(command: string, values: ExploreValues): ExploreReques
     kernel = DEFAULT_VERSION,
     driver = [],
     goal,
-  } = values as { kernel?: string; driver?: string[]; goal?: string };
+    also = [],
+  } = values as { kernel?: string; driver?: string[]; goal?: string; also?: string[] };
   if (driver.length === 0) throw new UsageError(`${command} needs a driver: --driver SPEC`);
   return {
     gen: generationNamed(kernel, '--kernel:'),
@@ -47,6 +55,7 @@ export function requestOf(command: string, values: ExploreValues): ExploreReques
     goal: goalOf(goal),
     pages: countOf(values, 'pages', DEFAULTS.pages, 16),
     mappings: countOf(values, 'mappings', DEFAULTS.mappings, 64),
+    also: also.map(alsoOf),
     bounds: {
       depth: countOf(values, 'depth', DEFAULTS.depth, 1000),
       time: countOf(values, 'time', DEFAULTS.seconds, 1_000_000),
@@ -59,6 +68,12 @@ export function requestOf(command: string, values: ExploreValues): ExploreReques
 export function goalOf(goal: string | undefined): string | null {
   if (goal !== undefined && !isGoal(goal)) throw new UsageError(`--goal: "${goal}" is not ${GOAL_HELP}`);
   return goal ?? null;
+}
+
+function alsoOf(name: string): AlsoName {
+  const known = ALSO_NAMES.find((one) => one === name);
+  if (known) return known;
+  throw new UsageError(`--also: "${name}" is not one of ${ALSO_NAMES.join(', ')}`);
 }
 
 /** An option that is a positive integer. */

@@ -108,8 +108,16 @@ async function outside(
 }
 
 /** What makes two searches the same, however far each goes. */
-function whatIsSearched({ gen, drivers, goal, pages, mappings, bounds: { depth } }: ExploreRequest): string {
-  return JSON.stringify({ kernel: gen.version, drivers, goal, pages, mappings, depth });
+function whatIsSearched({
+  gen,
+  drivers,
+  goal,
+  pages,
+  mappings,
+  also,
+  bounds: { depth },
+}: ExploreRequest): string {
+  return JSON.stringify({ kernel: gen.version, drivers, goal, pages, mappings, also, depth });
 }
 
 function resume(checkpoint: Checkpoint, { bounds }: ExploreRequest) {

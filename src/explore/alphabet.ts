@@ -1,6 +1,8 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Driver } from '../../schemas/drivers/index.ts';
+import type { AlsoName } from '../../schemas/explore.ts';
 import type { Generation } from '../kernel/generations/index.ts';
+import { ALSO } from './also.ts';
 import { CONTAINER, Pages } from './pages.ts';
 import { externalPart } from './parts/external.ts';
 import { gvtGPart } from './parts/gvt-g.ts';
@@ -35,8 +37,8 @@ interface SceneOptions {
   readonly mappings: number;
   /** The type of the container's IOMMU, where not type1v2. */
   readonly iommu?: string;
-  /** Other calls that may be made. */
-  readonly more?: readonly CallObject[];
+  /** Kinds of calls that may be made besides. */
+  readonly also?: readonly AlsoName[];
 }
 
 /**
@@ -68,12 +70,15 @@ export function sceneOf(gen: Generation, options: SceneOptions): Scene {
     if (!prepared.has(part)) setup.push(...(part.prepare?.(actor) ?? []));
     prepared.add(part);
   }
+  const also = (options.also ?? []).map((name) => ALSO[name]);
+  setup.push(...also.flatMap((one) => one.setup ?? []));
   const actions: Action[] = [
     ...pages.actions(),
     ...actors.flatMap((actor, i) => [...lifeOf(actor), ...parts[i]!.actions(actor)]),
-    ...(options.more ?? []).map((call) => ({ call })),
+    ...also.flatMap((one) => one.actions(actors).map((call) => ({ call }))),
+    ...also.flatMap((one) => one.whenUnderway?.(actors) ?? []),
   ];
-  const devices = actors.map(({ device }) => device);
+  const devices = [...actors.map(({ device }) => device), ...also.flatMap((one) => one.devices ?? [])];
   return {
     gen,
     setup,
@@ -82,6 +87,7 @@ export function sceneOf(gen: Generation, options: SceneOptions): Scene {
     alike: alikeOf(actors, parts),
     mappings: options.mappings,
     underway: UNDERWAY,
+    isAboutFiles: also.some((one) => one.isAboutFiles ?? false),
   };
 }
 

@@ -51,7 +51,7 @@ export class Expander {
       this.transitions++;
       if (!walker.take(action)) continue;
       if (walker.findings.length > 0 && this.note(state, action)) return true;
-      if (!isLast && !walker.findings.some(isFinal)) {
+      if (!isLast && walker.hasChanged && !walker.findings.some(isFinal)) {
         const { low, high } = walker.fingerprint();
         visited.add(low, high, state, action);
       }

@@ -1,4 +1,4 @@
-import { type Kept, keep } from './kept.ts';
+import { type Kind, kindOf, type Values } from './kinds.ts';
 
 /** Whether an object is one whose inside cannot be looked at: the rest of a call on its way. */
 function isOpaque(object: object): boolean {
@@ -9,49 +9,174 @@ function isOpaque(object: object): boolean {
 export function reachableFrom(roots: readonly object[]): Set<object> {
   const seen = new Set(roots);
   for (const object of seen) {
-    for (const child of keep(object).children) {
+    const kind = kindOf(object);
+    for (const child of kind.children(kind.read(object))) {
       if (typeof child === 'object' && child !== null && !isOpaque(child)) seen.add(child);
     }
   }
   return seen;
 }
 
+/** Compiled: of the objects of a graph, the numbers of those that do not hold what the values say any more. */
+type Scan = (values: readonly Values[], changed: Int32Array) => number;
+
 /**
- * Everything that can be reached from an object as it is now, so that it can be made so again: the same objects with
- * the values they had. What was made since is not reached any more then. A call on its way (a generator) can be kept
- * only as long as it does not go on.
+ * The objects that were there from the beginning, which are most of those that there ever are: they are looked through
+ * by one function that is compiled for them, in a fourteenth of the time that a look at each by its kind takes.
  */
-export class Memento {
-  private readonly kept: Kept[] = [];
+export class Graph {
+  readonly objects: object[] = [];
+  readonly kinds: Kind[] = [];
+  /** Through which object each was found first; -1: the root. */
+  readonly parents: number[] = [];
+  readonly numbers = new Map<object, number>();
+  readonly scan: Scan;
 
   /** @param outside what never changes, and is not looked into */
-  constructor(root: object, outside: ReadonlySet<object>) {
-    const seen = new Set<object>([root]);
-    for (const object of seen) {
-      const kept = keep(object);
-      this.kept.push(kept);
-      for (const child of kept.children) {
-        if (typeof child !== 'object' || child === null || outside.has(child) || isOpaque(child)) continue;
-        seen.add(child);
+  constructor(
+    root: object,
+    private readonly outside: ReadonlySet<object>,
+  ) {
+    this.add(root, -1);
+    for (let i = 0; i < this.objects.length; i++) {
+      const kind = this.kinds[i]!;
+      for (const child of kind.children(kind.read(this.objects[i]!))) {
+        if (this.isInside(child) && !this.numbers.has(child)) this.add(child, i);
       }
     }
+    this.scan = this.compile();
+  }
+
+  private add(object: object, parent: number): void {
+    this.numbers.set(object, this.objects.length);
+    this.objects.push(object);
+    this.kinds.push(kindOf(object));
+    this.parents.push(parent);
+  }
+
+  /** Whether a value is an object that has to be kept. */
+  isInside(value: unknown): value is object {
+    return typeof value === 'object' && value !== null && !this.outside.has(value) && !isOpaque(value);
+  }
+
+  read(): Values[] {
+    return this.objects.map((object, i) => this.kinds[i]!.read(object));
+  }
+
+  private compile(): Scan {
+    const { objects, kinds } = this;
+    const names = objects.map((_, i) => `const o${i} = objects[${i}], k${i} = kinds[${i}];`);
+    const looks = kinds.map(
+      (kind, i) => `v = values[${i}]; if (${kind.changed(`o${i}`, 'v', `k${i}`)}) changed[count++] = ${i};`,
+    );
+    const code = `${names.join('')} return (values, changed) => { let count = 0, v; ${looks.join('\n')} return count; };`;
+    return new Function('objects', 'kinds', code)(objects, kinds) as Scan;
+  }
+}
+
+/** An object that was not there from the beginning. */
+interface Later {
+  readonly object: object;
+  readonly kind: Kind;
+  /** Through which object it was found first: of the graph, or behind those another later one. */
+  readonly parent: number;
+}
+
+/** Which objects have changed since: their numbers, those of later ones behind those of the graph. */
+export class Changes {
+  count = 0;
+  readonly numbers = new Int32Array(4096);
+}
+
+/**
+ * Everything that can be reached as it is at one time, so that it can be made so again: the same objects with the
+ * values they had. What was made since is not reached any more then. A call on its way (a generator) can be kept only
+ * as long as it does not go on.
+ */
+export class Memento {
+  private constructor(
+    private readonly graph: Graph,
+    private readonly values: Values[],
+    readonly later: readonly Later[],
+  ) {}
+
+  /** Everything as it is. */
+  static of(graph: Graph): Memento {
+    const values = graph.read();
+    return Memento.found(graph, values, [], [...values.keys()]);
+  }
+
+  /** Everything as it is, where only what `changes` says is otherwise than here. */
+  next({ count, numbers }: Changes): Memento {
+    if (count === 0) return this;
+    const values = this.values.slice();
+    const changed = [...numbers.subarray(0, count)];
+    for (const number of changed) values[number] = this.kindAt(number).read(this.objectAt(number));
+    return Memento.found(this.graph, values, this.later, changed);
+  }
+
+  /** Adds what can be reached through some objects and is not there yet. */
+  private static found(
+    graph: Graph,
+    values: Values[],
+    later: readonly Later[],
+    through: readonly number[],
+  ): Memento {
+    const { length } = graph.objects;
+    const all = later.slice();
+    const isKnown = (child: object) => graph.numbers.has(child) || all.some(({ object }) => object === child);
+    const look = (number: number) => {
+      const kind = number < length ? graph.kinds[number]! : all[number - length]!.kind;
+      for (const child of kind.children(values[number]!)) {
+        if (!graph.isInside(child) || isKnown(child)) continue;
+        const found = { object: child, kind: kindOf(child), parent: number };
+        all.push(found);
+        values.push(found.kind.read(child));
+      }
+    };
+    for (const number of through) look(number);
+    for (let i = later.length; i < all.length; i++) look(length + i);
+    return new Memento(graph, values, all.length === later.length ? later : all);
   }
 
   /** Objects in it. */
   get size(): number {
-    return this.kept.length;
+    return this.values.length;
   }
 
-  /** Whether nothing has changed since. */
-  isSame(): boolean {
-    const { kept } = this;
-    for (let i = 0; i < kept.length; i++) if (!kept[i]!.isSame()) return false;
-    return true;
+  objectAt(number: number): object {
+    const { objects } = this.graph;
+    return number < objects.length ? objects[number]! : this.later[number - objects.length]!.object;
   }
 
-  /** Makes everything as it was. */
-  restore(): void {
-    const { kept } = this;
-    for (let i = 0; i < kept.length; i++) kept[i]!.restore();
+  private kindAt(number: number): Kind {
+    const { kinds } = this.graph;
+    return number < kinds.length ? kinds[number]! : this.later[number - kinds.length]!.kind;
+  }
+
+  /** Through which object one was found first; -1: the root. */
+  parentOf(number: number): number {
+    const { parents } = this.graph;
+    return number < parents.length ? parents[number]! : this.later[number - parents.length]!.parent;
+  }
+
+  /** Notes what has changed since. */
+  compare(changes: Changes): void {
+    const { graph, values, later } = this;
+    let count = graph.scan(values, changes.numbers);
+    const { length } = graph.objects;
+    for (let i = 0; i < later.length; i++) {
+      const { object, kind } = later[i]!;
+      if (!kind.same(object, values[length + i]!)) changes.numbers[count++] = length + i;
+    }
+    changes.count = count;
+  }
+
+  /** Makes what has changed since as it was. */
+  restore({ count, numbers }: Changes): void {
+    for (let i = 0; i < count; i++) {
+      const number = numbers[i]!;
+      this.kindAt(number).write(this.objectAt(number), this.values[number]!);
+    }
   }
 }

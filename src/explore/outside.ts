@@ -8,7 +8,7 @@ import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { WebhookAllow } from '../webhook/allow.ts';
 import { WebhookCaller } from '../webhook/caller.ts';
-import { Canonical } from './canonical.ts';
+import { Canonical, Order } from './canonical.ts';
 import type { Hit } from './expander.ts';
 import { adviceFound, type Finding, findingsOf, reaches } from './goals.ts';
 import type { Bounds, Outcome } from './layers.ts';
@@ -159,9 +159,14 @@ export class OutsideSearch {
   }
 
   private stateOf({ kernel }: Machine): string {
-    const canonical = new Canonical(kernel, new Set([kernel.gen, kernel.limits]));
-    canonical.of(this.scene.devices, () => {});
-    return `${canonical.hash.high}:${canonical.hash.low}`;
+    const canonical = new Canonical(
+      kernel,
+      new Set([kernel.gen, kernel.limits]),
+      [],
+      this.scene.isAboutFiles,
+    );
+    canonical.of(new Order(kernel, this.scene.devices), () => {});
+    return `${canonical.high}:${canonical.low}`;
   }
 
   /** Closes every device file: close_device is the driver's sign to forget everything. */

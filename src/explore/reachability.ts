@@ -1,11 +1,15 @@
-import type { CallObject } from '../../schemas/calls.ts';
 import type { Driver } from '../../schemas/drivers/index.ts';
-import { type Generation, generationOf, RECORDED_VERSIONS } from '../kernel/generations/index.ts';
+import type { AlsoName } from '../../schemas/explore.ts';
+import {
+  type Generation,
+  generationOf,
+  KERNEL_VERSIONS,
+  RECORDED_VERSIONS,
+} from '../kernel/generations/index.ts';
 import type { Scenario } from '../replay/scenario.ts';
 import { atOnce } from '../turns.ts';
 import { sceneOf } from './alphabet.ts';
 import type { Finding } from './goals.ts';
-import { CONTAINER } from './pages.ts';
 import type { Scene } from './scene.ts';
 import { Search } from './search.ts';
 import { traceOf } from './trace.ts';
@@ -21,17 +25,13 @@ export interface Section {
   /** Where iommufd provides the container: there a call waits for others in more places. */
   readonly iommufdDepth?: number;
   readonly iommu?: string;
-  readonly more?: readonly CallObject[];
+  readonly also?: readonly AlsoName[];
 }
 
 const synthetic = (onDmaUnmap: string, more: object = {}) =>
   ({ type: 'synthetic', onDmaUnmap, ...more }) as Driver;
 
 const HELD = synthetic('unpin-range', { holdCallbacks: true });
-const DIRTY: readonly CallObject[] = ['dirty-start', 'dirty-stop'].map((call) => ({
-  call,
-  container: CONTAINER,
-}));
 
 /** What is searched for the table. The depths are what takes seconds. */
 export const SECTIONS: readonly Section[] = [
@@ -126,7 +126,7 @@ export const SECTIONS: readonly Section[] = [
     drivers: [synthetic('unpin-range')],
     pages: 2,
     depth: 4,
-    more: DIRTY,
+    also: ['dirty'],
   },
   {
     id: 'synthetic-memlock',
@@ -134,7 +134,55 @@ export const SECTIONS: readonly Section[] = [
     drivers: [synthetic('unpin-range')],
     pages: 2,
     depth: 5,
-    more: [{ call: 'set-memlock', process: 'p0', bytes: '0x1000' }],
+    also: ['memlock'],
+  },
+  {
+    id: 'synthetic-pci',
+    title: 'synthetic, beside a PCI device, with vaddrs taken and given back',
+    drivers: [synthetic('unpin-range')],
+    pages: 1,
+    depth: 5,
+    also: ['pci', 'vaddr'],
+  },
+  {
+    id: 'synthetic-processes',
+    title: 'synthetic, in processes that fork and end',
+    drivers: [synthetic('unpin-range')],
+    pages: 1,
+    depth: 5,
+    also: ['processes'],
+  },
+  {
+    id: 'synthetic-removal',
+    title: 'synthetic, and removed',
+    drivers: [synthetic('unpin-range')],
+    pages: 1,
+    depth: 4,
+    also: ['removal'],
+  },
+  {
+    id: 'synthetic-lost',
+    title: 'synthetic, with callbacks that are lost on the way',
+    drivers: [synthetic('unpin-range')],
+    pages: 1,
+    depth: 5,
+    also: ['faults'],
+  },
+  {
+    id: 'vfio-ap-responses',
+    title: 'vfio-ap, whose queues answer otherwise than with success',
+    drivers: [{ type: 'vfio-ap' }],
+    pages: 1,
+    depth: 4,
+    also: ['responses'],
+  },
+  {
+    id: 'vfio-ccw-hold',
+    title: 'vfio-ccw, which stops between two steps while others run',
+    drivers: [{ type: 'vfio-ccw' }],
+    pages: 1,
+    depth: 5,
+    also: ['hold'],
   },
   { id: 'manual', title: 'a driver outside', drivers: [{ type: 'manual' }], pages: 1, depth: 5 },
   { id: 'mtty', title: 'mtty', drivers: [{ type: 'mtty' }], pages: 1, depth: 6 },
@@ -154,8 +202,8 @@ export interface Reached {
 }
 
 /** The scene of a section on a kernel. */
-function sceneOfSection({ drivers, pages, iommu, more }: Section, gen: Generation): Scene {
-  const given = { ...(iommu === undefined ? {} : { iommu }), ...(more ? { more } : {}) };
+function sceneOfSection({ drivers, pages, iommu, also = [] }: Section, gen: Generation): Scene {
+  const given = { also, ...(iommu === undefined ? {} : { iommu }) };
   return sceneOf(gen, { drivers, pages, mappings: MAPPINGS, ...given });
 }
 
@@ -204,7 +252,9 @@ export function tracesFile({ id }: Section): string {
 const HEAD = `# Reachability
 
 Is the BUG_ON reachable? What follows was not worked out by reading: \`vfio-host explore\` has tried every sequence of calls
-within the bounds that each section names, on every kernel that was recorded. Written by \`npm run reachability\`, in some minutes.
+within the bounds that each section names, on every kernel: ${RECORDED_VERSIONS.join(', ')} were recorded, what the others
+would answer is had from their sources. Written by \`npm run reachability\`, in some minutes. Calls are those of the
+drivers, open and close, map and unmap; what else is tried a section’s title says, and \`src/explore/also.ts\` what is not.
 
 A number is the calls of a shortest trace to the finding, those that set the scene (a container, its devices open) not
 counted; it leads to that trace, which \`replay\`, \`compare\` and \`POST /v1/replay\` take. A dash: none within the bounds.
@@ -221,7 +271,7 @@ export function reachabilityPage(results: readonly (readonly [Section, readonly 
 function sectionOf(section: Section, reached: readonly Reached[]): string {
   const { title, pages, depth, iommufdDepth } = section;
   const rows = [...new Set(reached.map(({ finding }) => finding))].sort().map((finding) => {
-    const cells = RECORDED_VERSIONS.map((kernel) => {
+    const cells = KERNEL_VERSIONS.map((kernel) => {
       const line = reached.findIndex((one) => one.finding === finding && one.kernel === kernel);
       return line < 0 ? '–' : `[${reached[line]!.length}](../${tracesFile(section)}#L${line + 1})`;
     });
@@ -235,8 +285,8 @@ function sectionOf(section: Section, reached: readonly Reached[]): string {
     '',
     bounds,
     '',
-    `| finding | ${RECORDED_VERSIONS.join(' | ')} |`,
-    `|---|${RECORDED_VERSIONS.map(() => '---').join('|')}|`,
+    `| finding | ${KERNEL_VERSIONS.join(' | ')} |`,
+    `|---|${KERNEL_VERSIONS.map(() => '---').join('|')}|`,
     ...rows,
     '',
   ].join('\n');

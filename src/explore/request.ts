@@ -1,5 +1,5 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
-import type { ExploreView } from '../../schemas/explore.ts';
+import type { AlsoName, ExploreView } from '../../schemas/explore.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { checkCall } from '../machine/table.ts';
 import { sceneOf } from './alphabet.ts';
@@ -17,6 +17,8 @@ export interface ExploreRequest {
   readonly goal: string | null;
   readonly pages: number;
   readonly mappings: number;
+  /** Kinds of calls that may be made besides those of the drivers. */
+  readonly also: readonly AlsoName[];
   readonly bounds: Bounds;
 }
 
@@ -28,9 +30,9 @@ export const DEFAULTS = { depth: 6, pages: 2, mappings: 3, seconds: 60, megabyte
  *
  * @throws Refused for a driver that create-device refuses
  */
-export function sceneOfRequest({ gen, drivers, pages, mappings }: ExploreRequest): Scene {
+export function sceneOfRequest({ gen, drivers, pages, mappings, also }: ExploreRequest): Scene {
   for (const driver of drivers) checkCall({ call: 'create-device', driver });
-  return sceneOf(gen, { drivers, pages, mappings });
+  return sceneOf(gen, { drivers, pages, mappings, also });
 }
 
 /** A search that was asked for. */

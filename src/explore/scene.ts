@@ -23,4 +23,6 @@ export interface Scene {
   readonly mappings: number;
   /** Calls that may be under way at once. */
   readonly underway: number;
+  /** Whether it matters which number each file of a process has. */
+  readonly isAboutFiles: boolean;
 }

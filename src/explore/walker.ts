@@ -3,10 +3,9 @@ import type { KernelStep, Task } from '../kernel/task.ts';
 import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { knownCall } from '../machine/table.ts';
-import { Canonical } from './canonical.ts';
+import { Canonical, Form, NOBODY, Order, SHARED } from './canonical.ts';
 import { adviceFound, type Finding, findingsOf } from './goals.ts';
-import type { Hash } from './hash.ts';
-import { Memento, reachableFrom } from './memento.ts';
+import { Changes, Graph, Memento, reachableFrom } from './memento.ts';
 import type { Action, Scene } from './scene.ts';
 
 /** Files of one device that are open at once at most: a second one may make a difference, a third makes none. */
@@ -19,6 +18,14 @@ interface Place {
   readonly underway: readonly { readonly rest: Rest; readonly times: number }[];
   /** The state's hash for each order of the devices: low half, high half. */
   readonly hashes: readonly number[];
+  /** Its canonical form for each order of the devices; null where calls are under way, whose histories count. */
+  readonly forms: readonly PlacedForm[] | null;
+}
+
+/** A form, and by number in the memento of which of its objects each one is part. */
+interface PlacedForm {
+  readonly form: Form;
+  readonly owners: readonly number[];
 }
 
 /** The rest of a call on its way, which counts how often it goes on. */
@@ -72,14 +79,15 @@ export class Walker {
   /** The machine it walks on: to look at. */
   readonly machine: Machine;
   private readonly histories = new Map<Task, History>();
-  private readonly root: object;
-  private readonly outside: Set<object>;
+  private readonly graph: Graph;
   private readonly canonical: Canonical;
-  private readonly orders: readonly (readonly string[])[];
+  private readonly orders: readonly Order[];
   private readonly steps: readonly Step[];
   private readonly mappingsAtMost: number;
   private readonly path: number[] = [];
-  private readonly places: (Place | null)[] = [];
+  private readonly places: Place[] = [];
+  /** What has changed since the last place. */
+  private readonly changes = new Changes();
 
   constructor(readonly scene: Scene) {
     this.machine = new Machine(scene.gen, undefined, {
@@ -96,13 +104,14 @@ export class Walker {
         throw new Error(`${JSON.stringify(call)}: ${JSON.stringify(answer?.end)} ${answer?.why ?? ''}`);
       }
     }
-    this.root = { machine: this.machine, histories: this.histories };
-    this.outside = this.whatNeverChanges();
-    this.canonical = new Canonical(this.machine.kernel, this.outside);
-    this.orders = ordersOf(scene);
+    const { kernel } = this.machine;
+    const outside = this.whatNeverChanges();
+    this.graph = new Graph({ machine: this.machine, histories: this.histories }, outside);
+    this.canonical = new Canonical(kernel, outside, [this.machine.faults], scene.isAboutFiles);
+    this.orders = ordersOf(scene).map((ids) => new Order(kernel, ids));
     this.steps = stepsOf(scene.actions);
     this.mappingsAtMost = this.mappings + scene.mappings;
-    this.places.push(this.placeHere());
+    this.places.push(this.placeAt(Memento.of(this.graph), null));
   }
 
   /** Mappings of every container. */
@@ -132,7 +141,7 @@ export class Walker {
 
   /** Objects that a memento of where it is holds. */
   get objects(): number {
-    return new Memento(this.root, this.outside).size;
+    return this.places.at(-1)!.memento.size;
   }
 
   /** Goes to the state at the end of a path of actions, from which `take` can be called again and again. */
@@ -140,10 +149,12 @@ export class Walker {
     let shared = 0;
     while (shared < path.length && path[shared] === this.path[shared]) shared++;
     while (!this.goBackTo(shared)) shared--;
-    for (const action of path.slice(shared)) {
+    for (let i = shared; i < path.length; i++) {
+      const action = path[i]!;
       this.take(action);
       this.path.push(action);
-      this.places.push(this.placeHere());
+      const last = this.places.at(-1)!;
+      this.places.push(this.placeAt(last.memento.next(this.changes), last));
     }
   }
 
@@ -152,7 +163,9 @@ export class Walker {
     const place = this.places[depth];
     if (!place) throw new Error(`there is no way back to depth ${depth}`);
     if (place.underway.some(({ rest, times }) => rest.times !== times)) return false;
-    place.memento.restore();
+    place.memento.compare(this.changes);
+    place.memento.restore(this.changes);
+    this.changes.count = 0;
     this.path.length = depth;
     this.places.length = depth + 1;
     return true;
@@ -160,8 +173,14 @@ export class Walker {
 
   /** Back to where the last `take` began. */
   back(): void {
-    const { path } = this;
-    if (!this.goBackTo(path.length)) this.goTo(path.slice());
+    const { path, places, changes } = this;
+    const { memento, underway } = places[path.length]!;
+    if (underway.length > 0) {
+      if (!this.goBackTo(path.length)) this.goTo(path.slice());
+      return;
+    }
+    memento.restore(changes);
+    changes.count = 0;
   }
 
   /**
@@ -174,6 +193,7 @@ export class Walker {
     const { kernel } = this.machine;
     const { scheduler } = kernel;
     this.findings.length = 0;
+    this.changes.count = 0;
     const { pending } = scheduler;
     if (when) {
       const mode = (task: Task) => task.callback?.mode === when && task.callback.device === call.device;
@@ -189,13 +209,17 @@ export class Walker {
       if (error instanceof Refused) return false;
       throw error;
     }
-    if (this.histories.size > 0 || scheduler.pending.length > 0) {
-      this.noteUnderway(number, place);
-      return true;
-    }
+    const isUnderway = this.histories.size > 0 || scheduler.pending.length > 0;
+    if (isUnderway) this.noteUnderway(number, place);
     // That a call was made at all is not a change.
-    kernel.callCount = callCount;
-    return this.findings.length > 0 || !place.memento.isSame();
+    else kernel.callCount = callCount;
+    place.memento.compare(this.changes);
+    return isUnderway || this.hasChanged || this.findings.length > 0;
+  }
+
+  /** Whether the last action left anything otherwise than it was. */
+  get hasChanged(): boolean {
+    return this.changes.count > 0;
   }
 
   /** Keeps the histories of calls under way. */
@@ -219,46 +243,92 @@ export class Walker {
     return this.histories.size > 0;
   }
 
-  private placeHere(): Place {
-    const hashes = this.orders.flatMap((order, i) => {
-      this.hashFor(order, i);
-      const { low, high } = this.canonical.hash;
-      return [low, high];
-    });
+  /** The place where it is. @param last the one before, from which `changes` tells the difference */
+  private placeAt(memento: Memento, last: Place | null): Place {
     const underway = [...this.histories.keys()].map(({ step }) => {
       const rest = step as unknown as Rest;
       return { rest, times: rest.times };
     });
-    return { memento: new Memento(this.root, this.outside), underway, hashes };
+    const hashes: number[] = [];
+    const forms: PlacedForm[] = [];
+    for (const i of this.orders.keys()) {
+      if (underway.length > 0) this.hashFor(i);
+      else forms.push(this.formFor(i, memento, last));
+      hashes.push(this.canonical.low, this.canonical.high);
+    }
+    return { memento, underway, hashes, forms: underway.length > 0 ? null : forms };
   }
 
-  private hashFor(order: readonly string[], i: number): void {
-    this.canonical.of(order, (task, hash) => this.underway(task, hash, i));
+  /** The form of the state where it is. */
+  private formFor(i: number, memento: Memento, last: Place | null): PlacedForm {
+    const order = this.orders[i]!;
+    const placed = last?.forms?.[i];
+    const changed = placed ? this.changedIn(placed) : null;
+    if (placed && changed) {
+      const form = new Form(placed.form);
+      if (this.canonical.patch(placed.form, order, changed, form)) {
+        return { form, owners: ownersOf(form, memento, placed.owners) };
+      }
+    }
+    const form = new Form();
+    this.canonical.of(order, () => {}, form);
+    return { form, owners: ownersOf(form, memento) };
   }
 
-  private underway(task: Task, hash: Hash, order: number): void {
+  /** Which objects of a form hold something else; null where not they alone do. */
+  private changedIn({ owners }: PlacedForm): number[] | null {
+    const { count, numbers } = this.changes;
+    const changed: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const owner = owners[numbers[i]!]!;
+      if (owner === SHARED) return null;
+      if (owner !== NOBODY && !changed.includes(owner)) changed.push(owner);
+    }
+    return changed;
+  }
+
+  private hashFor(i: number): void {
+    this.canonical.of(this.orders[i]!, (task) => this.underway(task, i));
+  }
+
+  private underway(task: Task, order: number): void {
     const history = this.histories.get(task);
     if (!history) return;
-    hash.word(history.hashes[order * 2]!);
-    hash.word(history.hashes[order * 2 + 1]!);
+    const { canonical } = this;
+    canonical.word(history.hashes[order * 2]!);
+    canonical.word(history.hashes[order * 2 + 1]!);
     for (const { what, device } of history.since) {
-      hash.word(what);
-      if (device !== null) this.canonical.device(device);
+      canonical.word(what);
+      if (device !== null) canonical.device(device);
     }
   }
 
   /** Works out the canonical hash of where it is: the least of those for each order of the devices that are alike. */
   fingerprint(): Fingerprint {
-    const { at, orders } = this;
+    const { at, orders, canonical } = this;
+    const { forms } = this.places.at(-1)!;
+    const isUnderway = this.histories.size > 0;
     for (let i = 0; i < orders.length; i++) {
-      this.hashFor(orders[i]!, i);
-      const { low, high } = this.canonical.hash;
+      const placed = isUnderway ? undefined : forms?.[i];
+      const changed = placed ? this.changedIn(placed) : null;
+      if (!changed || !canonical.patch(placed!.form, orders[i]!, changed)) this.hashFor(i);
+      const { low, high } = canonical;
       if (i > 0 && (high > at.high || (high === at.high && low >= at.low))) continue;
       at.low = low;
       at.high = high;
     }
     return at;
   }
+}
+
+/** Of which objects of a form those of a memento are part; `known` of the first ones. */
+function ownersOf({ numbers }: Form, memento: Memento, known: readonly number[] = []): readonly number[] {
+  if (known.length === memento.size) return known;
+  const owners = known.slice();
+  for (let number = known.length; number < memento.size; number++) {
+    owners.push(numbers.get(memento.objectAt(number)) ?? owners[memento.parentOf(number)] ?? NOBODY);
+  }
+  return owners;
 }
 
 /** Actions by what they are: those of devices that are alike are the same on different devices. */

@@ -1,4 +1,5 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
+import type { AlsoName } from '../../schemas/explore.ts';
 import { sceneOf } from '../../src/explore/alphabet.ts';
 import type { Outcome } from '../../src/explore/layers.ts';
 import { Search } from '../../src/explore/search.ts';
@@ -15,12 +16,13 @@ interface Asked {
   readonly pages?: number;
   readonly depth?: number;
   readonly memory?: number;
+  readonly also?: readonly AlsoName[];
 }
 
 /** What a search comes to, and the traces of what it found. */
 export function explore(asked: Asked): Outcome & { traces: Scenario[]; lengths: Record<string, number> } {
-  const { kernel = '6.1', drivers, goal = null, pages = 2, depth = 5, memory = 2 ** 24 } = asked;
-  const scene = sceneOf(generationOf(kernel)!, { drivers, pages, mappings: 3 });
+  const { kernel = '6.1', drivers, goal = null, pages = 2, depth = 5, memory = 2 ** 24, also = [] } = asked;
+  const scene = sceneOf(generationOf(kernel)!, { drivers, pages, mappings: 3, also });
   const outcome = atOnce(
     new Search(scene, { depth, memory, time: 120 }, goal, () => performance.now()).run(),
   );
