@@ -1,4 +1,5 @@
 import { PageTree } from '../drivers/gvt-g/page-tree.ts';
+import { SyntheticDriver } from '../drivers/synthetic/driver.ts';
 import { OwnPins } from '../drivers/synthetic/own-pins.ts';
 import { EmulatedMemory } from '../kernel/emulated-memory.ts';
 import { FileTable } from '../kernel/files.ts';
@@ -6,7 +7,9 @@ import { Ioas } from '../kernel/iommufd/ioas.ts';
 import type { IoptPages } from '../kernel/iommufd/iopt-pages.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { Lock } from '../kernel/lock.ts';
+import { Mm } from '../kernel/mm.ts';
 import { PinShadow } from '../kernel/pin-shadow.ts';
+import { Process } from '../kernel/process.ts';
 import { NIL } from '../kernel/rb-links.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import { Task } from '../kernel/task.ts';
@@ -339,6 +342,7 @@ export class Canonical {
     if (object instanceof Lock) return numbered(this.lock);
     if (object instanceof Iommu) return numbered(this.type1);
     if (object instanceof Ioas) return numbered(this.ioas);
+    if (object instanceof SyntheticDriver) return numbered(this.synthetic);
     if (object instanceof OwnPins) return part(this.ownPins);
     if (object instanceof PageTree) return part(this.pageTree);
     if (object instanceof PinShadow) return part(this.shadow);
@@ -350,6 +354,7 @@ export class Canonical {
     if (object instanceof Faults) return part(this.faults);
     if (object instanceof Scheduler || object === this.kernel) return part(this.opaque);
     if (object instanceof Device || object instanceof Group) return numbered(this.named);
+    if (object instanceof Process || object instanceof Mm) return numbered(this.counted);
     return object.constructor === Object ? part(this.fields) : numbered(this.fields);
   }
 
@@ -464,6 +469,13 @@ export class Canonical {
     for (let i = 0; i < keys.length; i++) if (keys[i] !== 'id' && keys[i] !== 'number') this.value(values[i]);
   }
 
+  /** Of processes and memories not which of all that there ever were they are. */
+  private counted(object: Process | Mm): void {
+    const { keys, read } = shapeOf(object);
+    const values = read(object);
+    for (let i = 0; i < keys.length; i++) if (keys[i] !== 'number') this.value(values[i]);
+  }
+
   private fields(object: object): void {
     const { keys, read } = shapeOf(object);
     const values = read(object);
@@ -487,11 +499,12 @@ export class Canonical {
     }
   }
 
-  /** Columns by slot in the order of the keys. Where the walk starts at the root the tree's shape is told as well. */
+  /** Columns by slot in the order of the keys, and the tree's shape. */
   private type1(iommu: Iommu): void {
     const { hash } = this;
     const { mappings, pins } = iommu;
-    const shapeMatters = iommu.gen.type1.unmapWalk !== 'ascending' || iommu.overlapPossible;
+    // Of two mappings that a misaligned page lies in, the one nearer to the root is found.
+    const shapeMatters = mappings.count > 1;
     hash.word(iommu.type);
     hash.number(iommu.dmaAvail);
     hash.word(iommu.vaddrInvalidCount);
@@ -572,6 +585,16 @@ export class Canonical {
       hash.number(accesses.start[at]!);
       hash.number(accesses.last[at]!);
       this.holders(accesses.holdersOf(at));
+    }
+  }
+
+  /** How many callbacks it has had makes a difference only as long as it ignores them. */
+  private synthetic(driver: SyntheticDriver): void {
+    const { keys, read } = shapeOf(driver);
+    const values = read(driver);
+    for (let i = 0; i < keys.length; i++) {
+      if (keys[i] !== 'callbacks') this.value(values[i]);
+      else this.value(Math.min(values[i] as number, driver.config.ignoreFirst ?? 0));
     }
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Driver } from '../../schemas/drivers/index.ts';
+import type { AlsoName } from '../../schemas/explore.ts';
 import { generationOf } from '../../src/kernel/generations/index.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { replay } from '../../src/replay/replay.ts';
@@ -117,6 +118,53 @@ describe('finds by itself', () => {
     expect([...names.slice(-calls.length)].sort()).toEqual([...calls].sort());
     // The trace is whole: on a machine of its own it comes to the same.
     expect(replay(new Machine(generationOf(kernel)!), trace)).toEqual([]);
+  });
+});
+
+/** What is found only where its kind of calls is asked for: kinds, kernel, driver, the goal, and its calls. */
+const ASKED_FOR: readonly [also: AlsoName[], kernel: string, Driver, goal: string, calls: string[]][] = [
+  [['pci'], '5.10', OTHER, 'BUG_ON:C11', ['bind-device']],
+  [
+    ['pci', 'vaddr'],
+    '6.1',
+    OTHER,
+    'WARN_ON:W1',
+    ['map-dma', 'close-device', 'unset-container', 'unmap-dma', 'pin-pages'],
+  ],
+  [['processes'], '6.12-iommufd', OTHER, 'WARN_ON:F2', ['map-dma', 'pin-pages', 'exit-process']],
+  [['removal'], '5.10', OTHER, 'ADVISORY:UNPIN_NOT_PINNED', ['map-dma', 'unpin-pages']],
+  [
+    ['faults'],
+    '7.2',
+    { type: 'vfio-ap', variant: 'range' },
+    'BUG_ON:B1',
+    ['map-dma', 'ap-enable-interrupt', 'add-fault', 'unmap-dma'],
+  ],
+  [['responses'], '7.2', { type: 'vfio-ap' }, 'WARN_ON:A11', ['ap-inject', 'close-device']],
+  [
+    ['hold'],
+    '5.10',
+    { type: 'vfio-ccw' },
+    'WARN_ON:W6',
+    ['ccw-hold', 'ccw-start', 'close-device', 'unset-container'],
+  ],
+];
+
+describe('finds what is asked for', () => {
+  test.each(ASKED_FOR)('%j on %s', (also, kernel, driver, goal, calls) => {
+    const found = explore({ kernel, drivers: [driver], goal, pages: 1, depth: 5, also });
+    expect(found.ended).toBe('goal');
+    const trace = found.traces.find(({ id }) => id === goal)!;
+    const names = trace.steps.filter(({ call }) => call !== 'await').map(({ call }) => call);
+    expect([...names.slice(-calls.length)].sort()).toEqual([...calls].sort());
+    expect(replay(new Machine(generationOf(kernel)!), trace)).toEqual([]);
+  });
+
+  test('dirty tracking and a limit of memory: each is a state of its own', () => {
+    const states = (...also: AlsoName[]) => explore({ drivers: [OTHER], pages: 1, depth: 3, also }).states;
+    const none = states();
+    expect(states('dirty')).toBeGreaterThan(none);
+    expect(states('memlock')).toBeGreaterThan(none);
   });
 });
 
