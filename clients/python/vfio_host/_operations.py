@@ -1329,6 +1329,7 @@ class Operations:
         depth: int = UNSET,
         pages: int = UNSET,
         mappings: int = UNSET,
+        also: Sequence[Union[Literal["dirty"], Literal["memlock"], Literal["vaddr"], Literal["pci"], Literal["processes"], Literal["removal"], Literal["faults"], Literal["responses"], Literal["hold"]]] = UNSET,
         seconds: int = UNSET,
         respond_async: bool = False,
     ) -> Any:
@@ -1339,7 +1340,7 @@ class Operations:
         return self.request(
             "POST",
             "/v1/explore",
-            body=_given(drivers=drivers, kernel=kernel, goal=goal, depth=depth, pages=pages, mappings=mappings, seconds=seconds),
+            body=_given(drivers=drivers, kernel=kernel, goal=goal, depth=depth, pages=pages, mappings=mappings, also=also, seconds=seconds),
             headers={"Prefer": "respond-async"} if respond_async else None,
         )
 
