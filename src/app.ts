@@ -64,10 +64,8 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   let requests = 0;
   const { config } = service;
   const app = Fastify({
-    loggerInstance: log,
+    loggerInstance: sharedByRequests(log),
     logController: new LogController({ disableRequestLogging: true }),
-    // Every line names its request itself; a logger of its own for each would cost more than the call.
-    childLoggerFactory: (logger) => logger,
     bodyLimit: config.bodyLimit,
     requestTimeout: config.requestSeconds * 1000,
     keepAliveTimeout: config.keepAliveSeconds * 1000,
@@ -88,6 +86,8 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   boundBodies(app, service);
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    // An absent body is an empty object; one that is there comes in its place.
+    if (request.method === 'POST') request.body = {};
     done();
   });
   app.addHook('onResponse', (request, reply, done) => {
@@ -104,6 +104,12 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   addRoutes(app, service);
   await app.ready();
   return app;
+}
+
+/** A logger that requests have as it is: every line names its request itself, and one for each would cost more than the call. */
+function sharedByRequests(log: FastifyBaseLogger): FastifyBaseLogger {
+  const shared: FastifyBaseLogger = Object.create(log, { child: { value: () => shared } });
+  return shared;
 }
 
 /** Adds every route of the API. */
@@ -129,12 +135,14 @@ export function addRoutes(app: FastifyInstance, service: Service): void {
 /** Bodies are counted before they are read, by the length they announce; one that announces none as the longest. */
 function boundBodies(app: FastifyInstance, { bodies }: Service): void {
   app.addHook('onRequest', (request, reply, done) => {
-    const { headers, routeOptions } = request;
-    const announced =
-      headers['content-length'] ?? (headers['transfer-encoding'] ? routeOptions.bodyLimit : 0);
-    const bytes = Math.min(Number(announced), routeOptions.bodyLimit ?? 0);
+    const { headers } = request;
+    const unknown = headers['transfer-encoding'] ? Number.POSITIVE_INFINITY : 0;
+    const announced = Number(headers['content-length'] ?? unknown);
+    if (announced < COUNTED_BODY) return done();
+    const { bodyLimit = 0 } = request.routeOptions;
+    const bytes = Math.min(announced, bodyLimit);
     // A batch is read line by line.
-    if (bytes < COUNTED_BODY || routeOptions.bodyLimit === Number.MAX_SAFE_INTEGER) return done();
+    if (bytes < COUNTED_BODY || bodyLimit === Number.MAX_SAFE_INTEGER) return done();
     if (!bodies.has(bytes)) {
       return done(
         new Refused('too-many', `the request bodies under way would be more than ${bodies.most} bytes`),
@@ -180,7 +188,7 @@ function useNoQuery(app: FastifyInstance): void {
   });
 }
 
-/** An absent body is an empty object; anything else must be JSON. */
+/** A body must be JSON, or empty. */
 function useStrictJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
@@ -196,10 +204,6 @@ function useStrictJson(app: FastifyInstance): void {
       if (error) done(Refused.badRequest(`body ${whyNoJson(text)}`));
       else done(null, value);
     });
-  });
-  app.addHook('preValidation', (request, _reply, done) => {
-    if (request.method === 'POST' && request.body === undefined) request.body = {};
-    done();
   });
 }
 

@@ -16,29 +16,49 @@ export const TOP_PAGE = 2 ** 52;
 /** 2^64, bytes. */
 export const TOP = 1n << 64n;
 
-const OFFSET_MASK = 0xfffn;
+const OFFSET_MASK = PAGE_SIZE - 1;
+
+/**
+ * A 64-bit word as the machine has it, and its halves. An address goes through here from bigint to number and back: the
+ * compiler makes moves of that, where Number() and BigInt() are calls, and a bigint shifted is another bigint.
+ */
+const word = new BigUint64Array(1);
+const halves = new Uint32Array(word.buffer);
+const LOW = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 0 : 1;
+const HIGH = 1 - LOW;
+/** Pages, and values, of the low half. */
+const HALF_PAGES = 2 ** 20;
+const HALF = 2 ** 32;
 
 /** Page number of an address in bytes (0 to 2^64, inclusive). */
 export function pageOf(address: bigint): number {
-  const bytes = Number(address);
-  // A bigint shifted is another bigint; most addresses are exact as they are.
-  return bytes <= Number.MAX_SAFE_INTEGER ? Math.floor(bytes / PAGE_SIZE) : Number(address >> PAGE_SHIFT);
+  if (address >= TOP) return Number(address >> PAGE_SHIFT);
+  word[0] = address;
+  return halves[HIGH]! * HALF_PAGES + (halves[LOW]! >>> 12);
 }
 
 /** Offset of an address within its page, bytes (0 to 4095). */
 export function offsetInPage(address: bigint): number {
-  return Number(address & OFFSET_MASK);
+  word[0] = address;
+  return halves[LOW]! & OFFSET_MASK;
 }
 
 /** True when an address or size is a multiple of PAGE_SIZE. */
 export function isPageAligned(address: bigint): boolean {
-  return (address & OFFSET_MASK) === 0n;
+  return offsetInPage(address) === 0;
 }
 
 /** Address in bytes of a page number and an offset; the inverse of pageOf and offsetInPage. */
 export function addressOf(page: number, offset = 0): bigint {
-  if (page < 2 ** 41) return BigInt(page * PAGE_SIZE + offset);
+  if (page < 2 ** 41) return exact(page * PAGE_SIZE + offset);
   return (BigInt(page) << PAGE_SHIFT) | BigInt(offset);
+}
+
+/** A whole number from 0 up to 2^53 as a bigint. */
+export function exact(value: number): bigint {
+  halves[LOW] = value;
+  halves[HIGH] = value / HALF;
+  return word[0]!;
 }
 
 /** A page number reduced modulo 2^52, as 64-bit address arithmetic wraps. `page` may be negative. */

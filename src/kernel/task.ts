@@ -94,15 +94,17 @@ export class Task {
    * @param call name of the call, for logs
    * @param device the device it acts for, if any
    * @param byDriver whether the device's driver makes the call, be it from inside a callback
+   * @param process who makes it; where it is not said, p0, if there is one
    */
   constructor(
     readonly kernel: Kernel,
     readonly call: string,
     readonly device: string | undefined,
     readonly byDriver: boolean = false,
+    process: Process | null = kernel.processes.get('p0') ?? null,
   ) {
     this.number = ++kernel.callCount;
-    this.process = kernel.processes.get('p0') ?? null;
+    this.process = process;
   }
 
   /** What it made the kernel print. */

@@ -1,6 +1,6 @@
 import type { CALLS, CallArgs, CallName } from '../../schemas/calls.ts';
 import type { Errno } from '../kernel/errno.ts';
-import { hex } from '../kernel/pages.ts';
+import { exact, hex } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
 import type { KernelStep, Task } from '../kernel/task.ts';
 import type { Container } from '../kernel/vfio/container.ts';
@@ -97,7 +97,7 @@ export function address(value: string | number): bigint {
     const code = value.charCodeAt(i);
     bytes = bytes * 16 + (code <= NINE ? code - ZERO : (code | LOWER) - A + 10);
   }
-  return BigInt(bytes);
+  return exact(bytes);
 }
 
 /** Longest `0x…` that a number holds exactly. Most are shorter, and are read in half of the time that BigInt takes. */

@@ -2,9 +2,10 @@ import type { CallObject } from '../../schemas/calls.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { PendingCallback } from '../kernel/callback.ts';
 import type { DriverEffects } from '../kernel/driver.ts';
+import type { Process } from '../kernel/process.ts';
 import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
 import { type KernelStep, Task } from '../kernel/task.ts';
-import { actorOf, namesActor } from './actor.ts';
+import { namesActor } from './actor.ts';
 import { type Answer, type InvalidationEntry, invalidationEntry, TaskAnswer } from './answer.ts';
 import type { DirectCall, PreparedCall } from './call-handler.ts';
 import type { Machine } from './machine.ts';
@@ -66,16 +67,15 @@ export class CallTask extends Task implements StartedCall {
     readonly object: CallObject,
     /** What is known of such calls. */
     readonly known: KnownCall,
+    /** Which process makes it. */
+    actor: Process | null,
     /** Id of the request that made it, if one did. */
     readonly reqId: string | undefined,
     /** Whether nobody waits for it: time does not pass for its sake. */
     readonly background: boolean,
   ) {
     const device = typeof object.device === 'string' ? object.device : undefined;
-    // Refused before it counts.
-    const actor = actorOf(machine, object, known);
-    super(machine.kernel, object.call, device, known.byDriver);
-    this.process = actor;
+    super(machine.kernel, object.call, device, known.byDriver, actor);
     this.namesProcess = namesActor(object, known);
     this.isAwaited = !background;
     this.began = machine.kernel.scheduler.now;

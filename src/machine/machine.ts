@@ -9,6 +9,7 @@ import type { Pauses } from '../kernel/scheduler.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 import type { Device } from '../kernel/vfio/device.ts';
+import { actorOf } from './actor.ts';
 import { CONVENIENCES, Sequence } from './attach.ts';
 import type { PreparedCall } from './call-handler.ts';
 import { CallTask, type StartedCall } from './call-task.ts';
@@ -103,8 +104,11 @@ export class Machine {
       return new Sequence(this, call, plan, reqId, background);
     }
     if (!known.byDriver) this.refuseOneMore(this.limits.pendingCalls);
-    const prepared = known.prepare(this, call);
-    const task = new CallTask(this, call, known, reqId, background);
+    const target = known.target(this, call);
+    const prepared = known.prepare(this, target, call);
+    // Refused before it counts.
+    const actor = actorOf(this, call, known, target);
+    const task = new CallTask(this, call, known, actor, reqId, background);
     const effect = this.faults.strike(call);
     if (effect) this.strike(task, prepared, effect);
     else this.run(task, prepared);
@@ -179,7 +183,8 @@ export class Machine {
     if (!this.delayed.delete(task)) return;
     let prepared: PreparedCall;
     try {
-      prepared = task.known.prepare(this, task.object);
+      const { known, object } = task;
+      prepared = known.prepare(this, known.target(this, object), object);
     } catch (error) {
       task.giveUp(error as Error);
       this.settle();

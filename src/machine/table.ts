@@ -58,15 +58,20 @@ export class KnownCall {
   /**
    * Makes a checked call ready to run.
    *
+   * @param target what it is made on
    * @throws Refused when an id names nothing or a rule is broken that no schema can say
    */
-  prepare(machine: Machine, call: CallObject): PreparedCall {
+  prepare(machine: Machine, target: Targets[CallTarget], call: CallObject): PreparedCall {
     if (!this.handler) throw new Error(`${this.name} is made of other calls`);
-    return this.handler(machine, this.target(machine, call) as never, call as never);
+    return this.handler(machine, target as never, call as never);
   }
 
-  /** What a call is made on. */
-  private target(machine: Machine, call: CallObject): Targets[CallTarget] {
+  /**
+   * What a call is made on.
+   *
+   * @throws Refused when there is no such thing
+   */
+  target(machine: Machine, call: CallObject): Targets[CallTarget] {
     switch (this.on) {
       case 'host':
         return null;

@@ -36,8 +36,27 @@ export interface Agents {
   readonly trusted: Dispatcher;
 }
 
+/** URLs of webhooks that are remembered. */
+const TARGETS_MAX = 256;
+
+/** Where a URL leads. */
+interface Target {
+  /** Why it can never be called, in words; null when it may be (a name is resolved when it is called). */
+  readonly refused: string | null;
+  readonly origin: string;
+  readonly path: string;
+  readonly hostname: string;
+  /** Its literal address; null for a name. */
+  readonly literal: string | null;
+  /** Whether its origin is on the list, wherever it leads. */
+  readonly trusted: boolean;
+}
+
 /** Delivers callbacks over HTTP. */
 export class WebhookCaller {
+  /** What has been found out of each URL: nothing of it changes, and a webhook is called many times in a row. */
+  private readonly targets = new Map<string, Target>();
+
   constructor(
     private readonly allow: WebhookAllow,
     /** Whether this process runs in a container, where loopback is the container's own. */
@@ -60,13 +79,32 @@ export class WebhookCaller {
   }
 
   /** Why a URL can never be called, in words; null when it may be (a name is resolved when it is called). */
-  refuses(text: string): string | null {
-    if (!URL.canParse(text)) return 'is not a URL';
+  refuses(url: string): string | null {
+    return this.targetOf(url).refused;
+  }
+
+  private targetOf(text: string): Target {
+    const known = this.targets.get(text);
+    if (known) return known;
+    if (this.targets.size >= TARGETS_MAX) this.targets.clear();
+    const found = this.find(text);
+    this.targets.set(text, found);
+    return found;
+  }
+
+  private find(text: string): Target {
+    const nowhere = { origin: '', path: '', hostname: '', literal: null, trusted: false };
+    if (!URL.canParse(text)) return { ...nowhere, refused: 'is not a URL' };
     const url = new URL(text);
-    if (!/^https?:$/.test(url.protocol)) return 'is not http or https';
+    if (!/^https?:$/.test(url.protocol)) return { ...nowhere, refused: 'is not http or https' };
+    const { origin, pathname, search, hostname } = url;
     const literal = literalAddress(url);
-    if (literal === null || this.allow.allowsOrigin(url) || this.allow.allowsAddress(literal)) return null;
-    return `leads to ${literal}, which WEBHOOK_ALLOW does not list`;
+    const trusted = this.allow.allowsOrigin(url);
+    const refused =
+      literal === null || trusted || this.allow.allowsAddress(literal)
+        ? null
+        : `leads to ${literal}, which WEBHOOK_ALLOW does not list`;
+    return { refused, origin, path: pathname + search, hostname, literal, trusted };
   }
 
   /** Delivers one callback. Never throws: whatever goes wrong is the outcome's reason. */
@@ -74,16 +112,16 @@ export class WebhookCaller {
     { url, secret, timeoutMs, payload }: WebhookRequest,
     given: AbortSignal,
   ): Promise<WebhookOutcome> {
-    const refused = this.refuses(url);
+    const target = this.targetOf(url);
+    const { refused, origin, path, trusted } = target;
     if (refused) return { ok: false, reason: `${url} ${refused}` };
     const body = JSON.stringify(payload);
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (secret !== undefined) headers[SIGNATURE_HEADER] = sign(body, secret);
-    const target = new URL(url);
     try {
-      const { trusted, checked } = this.agents ?? (await this.makeAgents());
-      const agent = this.allow.allowsOrigin(target) ? trusted : checked;
-      return outcomeOf(await post(agent, { url: target, headers, body, timeoutMs }, given));
+      const agents = this.agents ?? (await this.makeAgents());
+      const agent = trusted ? agents.trusted : agents.checked;
+      return outcomeOf(await post(agent, { origin, path, headers, body, timeoutMs }, given));
     } catch (error) {
       if (error instanceof Expired) return { ok: false, reason: `no answer within ${timeoutMs} ms` };
       return { ok: false, reason: this.reasonOf(error, target) };
@@ -114,13 +152,13 @@ export class WebhookCaller {
     };
   }
 
-  private reasonOf(error: unknown, url: URL): string {
+  private reasonOf(error: unknown, { hostname, literal }: Target): string {
     const { code, message, cause } = error as NodeJS.ErrnoException & { cause?: Error };
     const text = [code, message || cause?.message].filter(Boolean).join(': ');
-    const loopback = url.hostname === 'localhost' || this.isLoopback(literalAddress(url));
+    const loopback = hostname === 'localhost' || this.isLoopback(literal);
     if (code !== 'ECONNREFUSED' || !loopback || !this.inContainer) return text;
     return (
-      `${text}. ${url.hostname} is this container itself; a driver on the machine around it is ` +
+      `${text}. ${hostname} is this container itself; a driver on the machine around it is ` +
       'host.docker.internal (with docker: --add-host host.docker.internal:host-gateway)'
     );
   }

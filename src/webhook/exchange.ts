@@ -5,7 +5,9 @@ export const ANSWER_MAX = 1024 * 1024;
 
 /** A POST that is to be answered in time. */
 interface Post {
-  readonly url: URL;
+  readonly origin: string;
+  /** With its query. */
+  readonly path: string;
   readonly headers: Record<string, string>;
   readonly body: string;
   /** For connection, headers and body together, milliseconds. */
@@ -32,9 +34,8 @@ export async function post(dispatcher: Dispatcher, request: Post, given: AbortSi
   given.throwIfAborted();
   return new Promise((resolve, reject) => {
     const exchange = new Exchange(request.timeoutMs, given, resolve, reject);
-    const { url, headers, body } = request;
-    const path = url.pathname + url.search;
-    dispatcher.dispatch({ origin: url.origin, path, method: 'POST', headers, body }, exchange);
+    const { origin, path, headers, body } = request;
+    dispatcher.dispatch({ origin, path, method: 'POST', headers, body }, exchange);
   });
 }
 

@@ -76,18 +76,17 @@ function checkRange(task: Task, { iova, vaddr, size }: MapDmaArgs): Errno | null
 /** vfio_dma_do_map, with iommu->lock held. */
 function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   const { iova, vaddr, size, flags } = args;
-  if (!isPageAligned(size | iova | vaddr)) {
+  if (!isPageAligned(size) || !isPageAligned(iova) || !isPageAligned(vaddr)) {
     const [name, value] = Object.entries({ size, iova, vaddr }).find(([, at]) => !isPageAligned(at))!;
     return task.refuse('EINVAL', `${name} ${hex(value)} is not a multiple of 4096`);
   }
-  const refused = checkRange(task, args);
-  if (refused) return refused;
   const { mappings } = iommu;
   const start = pageOf(iova);
   const pages = pageOf(size);
+  const vaddrPage = pageOf(vaddr);
+  if (pages === 0 || start + pages > TOP_PAGE || vaddrPage + pages > TOP_PAGE) return checkRange(task, args);
   const existing = mappings.find(start, mappings.wrapEnd(start + pages));
-  if (flags === VFIO_DMA_MAP_FLAG_VADDR)
-    return updateVaddr(task, iommu, existing, start, pages, pageOf(vaddr));
+  if (flags === VFIO_DMA_MAP_FLAG_VADDR) return updateVaddr(task, iommu, existing, start, pages, vaddrPage);
   if (existing !== NIL) {
     return task.refuse(
       'EEXIST',
@@ -104,7 +103,7 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   }
 
   const process = task.process!;
-  const slot = mappings.add(start, pages, pageOf(vaddr), flags, process.capIpcLock);
+  const slot = mappings.add(start, pages, vaddrPage, flags, process.capIpcLock);
   iommu.setOwner(slot, process.owner);
   iommu.dmaAvail--;
   const lost = task.kernel.gen.type1.wrapsAtTop && start + pages === TOP_PAGE;
