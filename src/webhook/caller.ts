@@ -3,8 +3,9 @@ import { lookup as dnsLookup } from 'node:dns';
 import { existsSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import type { Dispatcher } from 'undici';
-import { literalAddress, type WebhookAllow } from './allow.ts';
+import type { WebhookAllow } from './allow.ts';
 import { ANSWER_MAX, Expired, type PostAnswer, post } from './exchange.ts';
+import { type Target, targetOf } from './target.ts';
 
 /** How long a connection may take to be made, milliseconds. */
 const CONNECT_MS = 5_000;
@@ -38,19 +39,6 @@ export interface Agents {
 
 /** URLs of webhooks that are remembered. */
 const TARGETS_MAX = 256;
-
-/** Where a URL leads. */
-interface Target {
-  /** Why it can never be called, in words; null when it may be (a name is resolved when it is called). */
-  readonly refused: string | null;
-  readonly origin: string;
-  readonly path: string;
-  readonly hostname: string;
-  /** Its literal address; null for a name. */
-  readonly literal: string | null;
-  /** Whether its origin is on the list, wherever it leads. */
-  readonly trusted: boolean;
-}
 
 /** Delivers callbacks over HTTP. */
 export class WebhookCaller {
@@ -87,24 +75,9 @@ export class WebhookCaller {
     const known = this.targets.get(text);
     if (known) return known;
     if (this.targets.size >= TARGETS_MAX) this.targets.clear();
-    const found = this.find(text);
+    const found = targetOf(text, this.allow);
     this.targets.set(text, found);
     return found;
-  }
-
-  private find(text: string): Target {
-    const nowhere = { origin: '', path: '', hostname: '', literal: null, trusted: false };
-    if (!URL.canParse(text)) return { ...nowhere, refused: 'is not a URL' };
-    const url = new URL(text);
-    if (!/^https?:$/.test(url.protocol)) return { ...nowhere, refused: 'is not http or https' };
-    const { origin, pathname, search, hostname } = url;
-    const literal = literalAddress(url);
-    const trusted = this.allow.allowsOrigin(url);
-    const refused =
-      literal === null || trusted || this.allow.allowsAddress(literal)
-        ? null
-        : `leads to ${literal}, which WEBHOOK_ALLOW does not list`;
-    return { refused, origin, path: pathname + search, hostname, literal, trusted };
   }
 
   /** Delivers one callback. Never throws: whatever goes wrong is the outcome's reason. */
