@@ -14,6 +14,7 @@ import { CONVENIENCES, Sequence } from './attach.ts';
 import type { PreparedCall } from './call-handler.ts';
 import { CallTask, type StartedCall } from './call-task.ts';
 import { type FaultEffect, Faults, failing } from './faults.ts';
+import { Ids } from './ids.ts';
 import { MACHINE_LIMITS, type MachineLimits } from './limits.ts';
 import { type Listeners, listenersOf, type MachineListener } from './listener.ts';
 import { QueuedCall } from './queued-call.ts';
@@ -59,8 +60,7 @@ export class Machine {
   readonly kernel: Kernel;
   readonly policy: PanicPolicy;
   readonly faults: Faults;
-  /** Numbers of the next ids of containers, devices, groups and processes. */
-  readonly nextId = { container: 0, device: 0, group: 0, process: 1 };
+  readonly ids: Ids;
   private readonly listeners: Listeners;
   /** Calls that wait for a lock or a callback. */
   private readonly waiting = new Set<CallTask>();
@@ -82,6 +82,7 @@ export class Machine {
     this.listeners = listenersOf(options.listeners ?? []);
     this.faults = new Faults(limits.faults);
     this.kernel = new Kernel(gen, limits);
+    this.ids = new Ids(this.kernel);
     this.kernel.scheduler.pauses = options.pauses ?? null;
     this.turns = new TurnQueue(this.kernel);
     this.kernel.dropsCallback = (device) =>
@@ -392,26 +393,6 @@ export class Machine {
     const device = devices.get(id) ?? (alsoGone ? gone.get(id) : undefined);
     if (!device) throw Refused.notFound('device', id);
     return device;
-  }
-
-  /** The chosen id, or the next one of the counter that is free. */
-  newId(
-    of: 'container' | 'device' | 'process',
-    chosen: string | undefined,
-    taken: { has(id: string): boolean },
-  ): string {
-    if (chosen !== undefined) return chosen;
-    let id: string;
-    do id = `${of[0]}${this.nextId[of]++}`;
-    while (taken.has(id));
-    return id;
-  }
-
-  newGroupId(): string {
-    let id: string;
-    do id = `g${this.nextId.group++}`;
-    while ([...this.kernel.devices.values()].some(({ group }) => group.id === id));
-    return id;
   }
 }
 

@@ -102,16 +102,16 @@ function checkLimits({ limits }: Machine, state: SnapshotState, where: string): 
 }
 
 /** Parameters, taint, once-only warnings and the numbers of the next ids. */
-function restoreHost({ kernel, policy, nextId }: Machine, state: SnapshotState, where: string): void {
+function restoreHost({ kernel, policy, ids }: Machine, state: SnapshotState, where: string): void {
   const { parameters, next } = state;
   restoreParameters(kernel, parameters);
   policy.panicOnWarn = parameters.panicOnWarn;
   policy.panicOnOops = parameters.panicOnOops;
   restoreTaint(kernel, state, driverSplats(), where);
-  nextId.container = next.container;
-  nextId.device = next.device;
-  nextId.group = next.group;
-  nextId.process = next.process;
+  ids.next.container = next.container;
+  ids.next.device = next.device;
+  ids.next.group = next.group;
+  ids.next.process = next.process;
 }
 
 function restoreFaults({ faults }: Machine, state: SnapshotState, where: string): void {

@@ -36,7 +36,7 @@ export function takeSnapshot(
   secrets: boolean,
   list: ListOf = (items) => [...items],
 ): Snapshot {
-  const { kernel, faults, nextId, policy } = machine;
+  const { kernel, faults, ids, policy } = machine;
   const stores = new SavedStores();
   const files = openFiles(kernel);
   const owners = new Map([...kernel.devices.values()].map(({ id, group }) => [group, ownGuestId(id)]));
@@ -53,10 +53,10 @@ export function takeSnapshot(
       taint: [...kernel.taint],
       warnedOnce: kernel.firedOnce,
       next: {
-        container: nextId.container,
-        device: nextId.device,
-        group: nextId.group,
-        process: nextId.process,
+        container: ids.next.container,
+        device: ids.next.device,
+        group: ids.next.group,
+        process: ids.next.process,
         fault: faults.count,
         deviceNumber: kernel.deviceCount,
         ...(kernel.callCount > 0 && { call: kernel.callCount }),

@@ -37,7 +37,7 @@ test.for(REFUSALS.map((one) => [`${one.call} ${one.condition}`, one] as const))(
 
 /** The numbers that calls and objects get next. */
 function numbersOf({ kernel, machine }: ReturnType<typeof smallHost>): object {
-  return { call: kernel.callCount, ...machine.nextId };
+  return { call: kernel.callCount, ...machine.ids.next };
 }
 
 test('the tables have a refusal of every call', () => {

@@ -174,7 +174,7 @@ export const containerCalls: CallHandlers<keyof typeof entries> = {
     return function* (task) {
       const { container: asked } = args;
       if (asked !== undefined && containers.has(asked)) return idTaken(task, 'container', asked);
-      const container = m.kernel.openContainer(m.newId('container', asked, containers), process);
+      const container = m.kernel.openContainer(m.ids.take('container', asked), process);
       return { container: container.id, process: process.id };
     };
   },

@@ -229,11 +229,11 @@ export const deviceCalls: CallHandlers<keyof typeof entries> = {
     checkGroup(m, kind, args);
     return function* (task) {
       if (args.device !== undefined && devices.has(args.device)) return idTaken(task, 'device', args.device);
-      const id = m.newId('device', args.device, devices);
+      const id = m.ids.take('device', args.device);
       const driver = createDriver(m.kernel, args.driver, id);
       if (typeof driver === 'string') return task.refuse(driver, `the driver refuses to create "${id}"`);
       const group = m.kernel.groupOf(
-        args.group ?? m.newGroupId(),
+        args.group ?? m.ids.take('group'),
         kind === 'vfio-pci' ? iommu : null,
         kind === 'noiommu',
       );

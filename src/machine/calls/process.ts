@@ -25,7 +25,7 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       let id = '';
       const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
       if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
-      id = m.newId('process', args.process, processes);
+      id = m.ids.take('process', args.process);
       return { process: m.kernel.createProcess(id, memory).id };
     };
   },
@@ -83,7 +83,7 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       let id = '';
       const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
       if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
-      id = m.newId('process', args.child, processes);
+      id = m.ids.take('process', args.child);
       return { process: fork(task, parent, id, memory).id };
     };
   },
