@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { REGION_TYPES } from './kinds.ts';
 import { Address64, closedObject, oneOf } from './values.ts';
 
 /** IOMMUs by name: the first two are recorded, the others made from public facts. */
@@ -9,7 +10,7 @@ const ReservedRegion = Type.Object(
   {
     start: Address64,
     end: Address64,
-    type: oneOf('direct', 'reserved', 'msi', 'software-msi'),
+    type: oneOf(...REGION_TYPES),
   },
   { additionalProperties: false, description: '{start, end, type}: first and last byte' },
 );

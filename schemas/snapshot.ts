@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { DRIVER_HOSTS } from './drivers/index.ts';
 import { FaultFields } from './faults.ts';
+import { DeviceKind } from './kinds.ts';
 import { Count, Entries, Hex64, integer, Number31, nullable, object } from './saved.ts';
 import { SavedFile, SavedProcess, SavedStore } from './snapshot/process.ts';
 import { SavedContainer, SavedDevice, SavedGroup } from './snapshot/vfio.ts';
@@ -82,9 +83,7 @@ const State = object({
   formerDevices: Type.Array(object({ number: Number31, device: Id })),
   /** Devices that were removed while their group's file was open. */
   goneDevices: Type.Optional(
-    Type.Array(
-      object({ number: Number31, device: Id, kind: oneOf('mdev', 'vfio-pci', 'noiommu'), group: GroupId }),
-    ),
+    Type.Array(object({ number: Number31, device: Id, kind: DeviceKind, group: GroupId })),
   ),
   /** What the devices of each driver model share, by its type. */
   models: object(DRIVER_HOSTS),

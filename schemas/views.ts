@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { Count, InvalidationEntry, KERNEL_EFFECTS, LogEntry, SplatReport, WaitedInVain } from './answers.ts';
 import { FaultFields } from './faults.ts';
 import { IommuProperties } from './iommu.ts';
+import { Binding, RegionKind } from './kinds.ts';
 import { Expect } from './scenario.ts';
 import { Hex, oneOf, optional } from './values.ts';
 
@@ -26,7 +27,7 @@ export const ProcessView = Type.Object(
         start: Hex,
         size: Hex,
         prot: Prot,
-        kind: oneOf('anonymous', 'shared', 'hugetlb', 'file', 'device'),
+        kind: RegionKind,
         device: Type.Optional(Type.String({ description: 'whose BAR 0 it is' })),
       }),
     ),
@@ -110,7 +111,7 @@ export const DeviceFields = {
   device: Type.String(),
   group: Type.String(),
   kind: Type.String({ description: 'mdev or vfio-pci' }),
-  boundTo: Type.Optional(oneOf('vfio-pci', 'none', 'pci-stub', 'other')),
+  boundTo: Type.Optional(Binding),
   driver: Type.Optional(OfDriver('its configuration')),
   state: Type.Optional(OfDriver('what the driver remembers')),
   iommu: Type.Optional(

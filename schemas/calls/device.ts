@@ -4,6 +4,7 @@ import { CallbackReturnFields } from '../drivers/external.ts';
 import { Driver } from '../drivers/index.ts';
 import { synthetic } from '../drivers/synthetic.ts';
 import { IommuArgument } from '../iommu.ts';
+import { Binding, DeviceKind } from '../kinds.ts';
 import {
   Address64,
   Base64,
@@ -22,9 +23,6 @@ import { DeviceFields } from '../views.ts';
 import { call } from './entry.ts';
 import { driverThread, ioctl, release } from './stacks.ts';
 
-/** What a device behind an IOMMU is bound to. */
-const Binding = oneOf('vfio-pci', 'none', 'pci-stub', 'other');
-
 /** Calls on a device and its group. */
 export const deviceCalls = {
   'create-device': call({
@@ -33,7 +31,7 @@ export const deviceCalls = {
     on: 'host',
     args: {
       device: Type.Optional(Id),
-      kind: Type.Optional(oneOf('mdev', 'vfio-pci', 'noiommu')),
+      kind: Type.Optional(DeviceKind),
       driver: Type.Optional(Driver),
       group: Type.Optional(GroupId),
       boundTo: Type.Optional(Binding),

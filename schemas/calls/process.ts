@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox';
+import { RegionKind } from '../kinds.ts';
 import { Address64, Base64, Byte, FlagWord, Id, Length, oneOf, PROT_FLAGS } from '../values.ts';
 import { call } from './entry.ts';
 
@@ -35,7 +36,7 @@ export const processCalls = {
       start: Address64,
       size: Address64,
       prot: FlagWord(PROT_FLAGS),
-      kind: Type.Optional(oneOf('anonymous', 'shared', 'hugetlb', 'file', 'device')),
+      kind: Type.Optional(RegionKind),
       openedForWrite: Type.Optional(Type.Boolean()),
       private: Type.Optional(Type.Boolean()),
       device: Type.Optional(Id),

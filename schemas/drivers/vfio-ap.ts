@@ -31,7 +31,9 @@ const GuestHas = args({ guest: GuestIdField, present: Type.Boolean() });
 
 const INSTRUCTIONS = ['tapq', 'aqic-enable', 'aqic-disable', 'zapq', 'gisc-register'] as const;
 
+/** An AP instruction whose answer can be injected, or (gisc-register) the registration of an ISC with KVM. */
 const ApInstruction = oneOf(...INSTRUCTIONS);
+export type ApInstruction = Static<typeof ApInstruction>;
 
 const savedAnswers = Type.Array(
   object({ response: Byte, irqEnabled: Type.Boolean(), queueEmpty: Type.Boolean() }),

@@ -37,6 +37,7 @@ const SavedAccess = object({
 });
 export type SavedAccess = Static<typeof SavedAccess>;
 
+/** An IOAS of iommufd. */
 export const SavedIoas = object({
   /** Type 1 was set. */
   disableLargePages: Type.Boolean(),

@@ -38,6 +38,7 @@ export type SavedRegion = Static<typeof SavedRegion>;
 export const SavedOwner = object({ process: Number31, mm: Number31 });
 export type SavedOwner = Static<typeof SavedOwner>;
 
+/** An open file of VFIO’s. */
 export const SavedFile = object({
   of: oneOf('container', 'group', 'device'),
   id: GroupId,
@@ -46,6 +47,7 @@ export const SavedFile = object({
 });
 export type SavedFile = Static<typeof SavedFile>;
 
+/** A process with its memory and descriptors. */
 export const SavedProcess = object({
   process: Id,
   /** RLIMIT_MEMLOCK; null: none, and CAP_IPC_LOCK. */

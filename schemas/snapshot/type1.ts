@@ -15,6 +15,7 @@ import {
 import { GroupId, Id, oneOf } from '../values.ts';
 import { SavedOwner } from './process.ts';
 
+/** A page that type1 has pinned for drivers. */
 export const SavedPin = object({
   iova: Hex64,
   pfn: Frame,
@@ -49,6 +50,7 @@ const SavedMapping = object({
 });
 export type SavedMapping = Static<typeof SavedMapping>;
 
+/** An instance of type1. */
 export const SavedIommu = object({
   type: oneOf(1, 3, 6),
   dmaAvail: Entries,

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Driver } from '../drivers/index.ts';
 import { IommuProperties } from '../iommu.ts';
+import { DeviceKind } from '../kinds.ts';
 import { Count, Number31, nullable, object, PageAddress, PageSize, SavedLock } from '../saved.ts';
 import { GroupId, Guest, Id, oneOf } from '../values.ts';
 import { SavedIoas } from './iommufd.ts';
@@ -28,6 +29,7 @@ const SavedHistory = object({
 });
 export type SavedHistory = Static<typeof SavedHistory>;
 
+/** A container with what is behind it. */
 export const SavedContainer = object({
   container: Id,
   process: Id,
@@ -49,6 +51,7 @@ export const SavedContainer = object({
 });
 export type SavedContainer = Static<typeof SavedContainer>;
 
+/** A group. */
 export const SavedGroup = object({
   group: GroupId,
   emulated: Type.Boolean(),
@@ -69,10 +72,11 @@ export const SavedGroup = object({
 });
 export type SavedGroup = Static<typeof SavedGroup>;
 
+/** A device with its driver. */
 export const SavedDevice = object({
   device: Id,
   number: Number31,
-  kind: oneOf('mdev', 'vfio-pci', 'noiommu'),
+  kind: DeviceKind,
   group: GroupId,
   /** Absent: its VFIO driver. */
   boundTo: Type.Optional(oneOf('none', 'pci-stub', 'other')),

@@ -1,3 +1,4 @@
+import type { DeviceKind } from '../../schemas/kinds.ts';
 import type { DriverApi, DriverTask, MdevDriver, NotifyResult } from './driver.ts';
 import { moduleOf, TaskDriverApi, TaskDriverTask } from './driver-api.ts';
 import { DriverOps } from './driver-ops.ts';
@@ -16,7 +17,7 @@ import { PROPOSALS } from './splats.ts';
 import type { KernelStep, Task } from './task.ts';
 import type { Container } from './vfio/container.ts';
 import { releaseContainer } from './vfio/container-file.ts';
-import { Device, type DeviceKind } from './vfio/device.ts';
+import { Device } from './vfio/device.ts';
 import { Group } from './vfio/group.ts';
 
 /** What one host may use up. */

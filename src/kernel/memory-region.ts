@@ -1,3 +1,4 @@
+import type { RegionKind } from '../../schemas/kinds.ts';
 import type { OpenFile } from './files.ts';
 import { PROT_WRITE } from './memory.ts';
 import type { PageStore } from './page-store.ts';
@@ -12,9 +13,6 @@ interface MappedBar {
   readonly device: Device;
   readonly file: OpenFile;
 }
-
-/** What is behind a region: nothing but memory, a memfd, hugetlb, a file, or a BAR. */
-export type RegionKind = 'anonymous' | 'shared' | 'hugetlb' | 'file' | 'device';
 
 /** A part of a process's address space that is valid memory (struct vm_area_struct). */
 export interface MemoryRegion {

@@ -1,8 +1,9 @@
+import type { RegionKind } from '../../schemas/kinds.ts';
 import type { EmulatedMemory } from './emulated-memory.ts';
 import type { Errno } from './errno.ts';
 import type { OpenFile } from './files.ts';
 import { PROT_WRITE } from './memory.ts';
-import { HUGE_PAGES, isNeverWritten, type RegionKind } from './memory-region.ts';
+import { HUGE_PAGES, isNeverWritten } from './memory-region.ts';
 import { BAR_PAGES } from './mm.ts';
 import { PageBudget, PageStore } from './page-store.ts';
 import { offsetInPage, PAGE_SIZE, pageOf } from './pages.ts';

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { CallObject } from '../../schemas/calls.ts';
+import { REGION_TYPES } from '../../schemas/kinds.ts';
 
 /** A device of a group, as a trace makes it. */
 export interface GroupDevice {
@@ -12,9 +13,6 @@ export interface GroupDevice {
 
 const GROUPS = '/sys/kernel/iommu_groups';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
-/** Types of reserved regions that create-device takes. */
-const REGION_TYPES = ['direct', 'reserved', 'msi', 'software-msi'];
 
 /**
  * The devices of a group of this machine. What drives an mdev cannot be told from outside: it is a driver that gives
@@ -50,7 +48,9 @@ function reservedOf(number: string): { start: string; end: string; type: string 
   if (text === null) return null;
   return text.split('\n').flatMap((line) => {
     const [start = '', end = '', type = ''] = line.trim().split(/\s+/);
-    return REGION_TYPES.includes(type) ? [{ start: short(start), end: short(end), type }] : [];
+    return (REGION_TYPES as readonly string[]).includes(type)
+      ? [{ start: short(start), end: short(end), type }]
+      : [];
   });
 }
 

@@ -9,9 +9,9 @@ import { checkLockedPages } from '../kernel/saved/locked-pages.ts';
 import { restoreMemory, restoreStores } from '../kernel/saved/memory.ts';
 import { restoreProcesses } from '../kernel/saved/process.ts';
 import { restoreContainer } from '../kernel/vfio/saved-container.ts';
-import { checkFault, type FaultState } from '../machine/faults.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
+import { restoreFaults } from '../machine/saved-faults.ts';
 import { validator } from '../machine/validate.ts';
 import { atOnce } from '../turns.ts';
 import { tooManyPins } from './drivers.ts';
@@ -61,7 +61,7 @@ export function* restoreSteps(machine: Machine, snapshot: Snapshot, where: strin
 function* restoreState(machine: Machine, state: SnapshotState, at: string): Generator<void, void> {
   checkLimits(machine, state, at);
   restoreHost(machine, state, at);
-  restoreFaults(machine, state, at);
+  restoreFaults(machine.faults, state, at);
   restoreProcesses(machine.kernel, state, at);
   restoreModelHosts(machine.kernel, state.models);
   const groups = restoreDevices(machine, state, at);
@@ -112,23 +112,6 @@ function restoreHost({ kernel, policy, ids }: Machine, state: SnapshotState, whe
   ids.next.device = next.device;
   ids.next.group = next.group;
   ids.next.process = next.process;
-}
-
-function restoreFaults({ faults }: Machine, state: SnapshotState, where: string): void {
-  checkDifferent(
-    state.faults.map(({ rule }) => rule.fault),
-    `${where}/faults`,
-  );
-  faults.count = state.next.fault;
-  for (const [i, fault] of state.faults.entries()) {
-    try {
-      checkFault(fault.rule);
-    } catch (error) {
-      throw wrong(`${where}/faults/${i}/rule`, `cannot be: ${(error as Error).message}`);
-    }
-    if (fault.struck > fault.seen) throw wrong(`${where}/faults/${i}/struck`, 'is more than seen');
-    faults.restore({ ...fault, paused: fault.paused ?? false } as FaultState);
-  }
 }
 
 /** What processes have in their memory, and devices in their BARs. */

@@ -18,6 +18,7 @@ import { formerDevices, goneDevices, saveDevice } from '../kernel/vfio/saved-dev
 import { groupsOf, saveGroup } from '../kernel/vfio/saved-group.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
+import { saveFaults } from '../machine/saved-faults.ts';
 import { saveDriver } from './drivers.ts';
 import { codecOf } from './models.ts';
 
@@ -63,12 +64,7 @@ export function takeSnapshot(
         processNumber: kernel.processCount,
         mmNumber: kernel.mmCount,
       },
-      faults: faults.list().map(({ rule, seen, struck, paused }) => ({
-        rule: canonical(rule),
-        seen,
-        struck,
-        ...(paused ? { paused: true as const } : {}),
-      })),
+      faults: saveFaults(faults),
       processes: [...kernel.processes.values()].map((process) =>
         saveProcess(process, emulatedOf(process), stores, files, list),
       ),

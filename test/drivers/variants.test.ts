@@ -1,24 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { toReply } from '../../routes/replies.ts';
 import { differencesBetween } from '../../src/kernel/generations/differences.ts';
 import { GENERATIONS } from '../../src/kernel/generations/index.ts';
-import { hostOf } from '../harness/host.ts';
+import { CoreRig } from '../harness/core-rig.ts';
 
 /** An unmap of 16 pages at 0x10000 while vfio-ap has pinned a notification byte in the fifth. */
 function unmapWithNib(version: string, driver: Record<string, unknown>): Record<string, unknown> {
-  const host = hostOf(GENERATIONS.find((gen) => gen.version === version)!);
-  const call = (name: string, args: Record<string, unknown>) => host.start({ call: name, ...args }).answer!;
-  call('open-container', { container: 'c0' });
-  call('create-device', { device: 'ap', driver });
-  call('open-group', { device: 'ap' });
-  call('set-container', { device: 'ap', container: 'c0' });
-  call('set-iommu', { container: 'c0', type: 3 });
-  call('open-device', { device: 'ap' });
-  call('map-dma', { container: 'c0', iova: 0x10000, vaddr: 0, size: 0x10000, flags: 3 });
-  expect(
-    toReply(call('ap-enable-interrupt', { device: 'ap', apqn: 0, nib: 0x14008, isc: 3 })).body.response,
-  ).toBe(0);
-  return toReply(call('unmap-dma', { container: 'c0', iova: 0x10000, size: 0x10000 })).body;
+  const rig = new CoreRig(version, { ap: driver });
+  rig.map(0x10000, 0x10000, { vaddr: 0 });
+  const { response } = rig.do('ap-enable-interrupt', { device: 'ap', apqn: 0, nib: 0x14008, isc: 3 });
+  expect(response).toBe(0);
+  return rig.unmap(0x10000, 0x10000).body;
 }
 
 const RANGE = {
@@ -74,10 +65,12 @@ describe('a driver without a variant gets the one of its host’s kernel', () =>
   });
 
   test.each(GENERATIONS)('on $version the three drivers are shown in its variant', (gen) => {
-    const host = hostOf(gen);
+    const rig = new CoreRig(gen.version);
     for (const type of ['vfio-ap', 'vfio-ccw', 'gvt-g'] as const) {
-      const { body } = toReply(host.start({ call: 'create-device', driver: { type } }).answer!);
-      expect(body.driver).toMatchObject({ type, ...VARIANTS[gen.version]![type] });
+      expect(rig.reply('create-device', { driver: { type } }).body.driver).toMatchObject({
+        type,
+        ...VARIANTS[gen.version]![type],
+      });
     }
   });
 });
@@ -90,16 +83,8 @@ test.each([
   ['6.1', ['npage <= 0 || npage > VFIO_PIN_PAGES_MAX_ENTRIES']],
   ['6.12', undefined],
 ])('GVT-g on %s unpins 0 pages after a first page that fails, or no longer', (version, warned) => {
-  const host = hostOf(GENERATIONS.find((gen) => gen.version === version)!);
-  const call = (name: string, args: Record<string, unknown>) =>
-    toReply(host.start({ call: name, ...args }).answer!).body;
-  call('open-container', { container: 'c0' });
-  call('create-device', { device: 'gpu', driver: { type: 'gvt-g' } });
-  call('open-group', { device: 'gpu' });
-  call('set-container', { device: 'gpu', container: 'c0' });
-  call('set-iommu', { container: 'c0', type: 3 });
-  call('open-device', { device: 'gpu' });
-  const { errno, log } = call('gvt-map-page', { device: 'gpu', gfn: 16, size: '4K' });
+  const rig = new CoreRig(version, { gpu: { type: 'gvt-g' } });
+  const { errno, log } = rig.reply('gvt-map-page', { device: 'gpu', gfn: 16, size: '4K' }).body;
   expect(errno).toBe('EINVAL');
   expect((log as { condition: string }[] | undefined)?.map(({ condition }) => condition)).toEqual(warned);
 });

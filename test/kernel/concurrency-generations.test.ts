@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
-import type { Host } from '../../src/host/host.ts';
 import type { StartedCall } from '../../src/machine/call-task.ts';
-import { hostOf } from '../harness/host.ts';
+import { CoreRig } from '../harness/core-rig.ts';
 import { TYPE1_GENERATIONS } from '../harness/kernels.ts';
+import { type Args, synthetic } from '../harness/test-rig.ts';
 
 /** What a call came to: `ok`, an errno, `killed`, `hangs`, or `waiting` while it is under way. */
 function outcome({ answer }: StartedCall): string {
@@ -18,25 +18,17 @@ function outcome({ answer }: StartedCall): string {
  * its callback, an open listener d1, closed devices d2 (listens) and d3 (does not), and an unmap of 0x1000 that
  * waits in d0's callback.
  */
-function inCallback(host: Host) {
-  const call = (name: string, args: Record<string, unknown>) => host.start({ call: name, ...args });
-  const device = (id: string, onDmaUnmap: string, holdCallbacks = false) => {
-    call('create-device', { device: id, driver: { type: 'synthetic', onDmaUnmap, holdCallbacks } });
-    call('open-group', { device: id });
-    call('set-container', { device: id, container: 'c0' });
-    if (id === 'd1') call('set-iommu', { container: 'c0', type: 3 });
-  };
-  const map = (iova: number, size = 0x1000) =>
-    call('map-dma', { container: 'c0', iova, vaddr: '0x10000000', size, flags: 3 });
-  const unmap = (iova: number, size = 0x1000) => call('unmap-dma', { container: 'c0', iova, size });
-  const pin = (id: string, iova: number) => call('pin-pages', { device: id, iova, npage: 1, prot: 3 });
-  call('open-container', { container: 'c0' });
-  device('d1', 'unpin-range');
-  device('d0', 'unpin-range', true);
-  device('d2', 'unpin-range');
-  device('d3', 'no-callback');
-  call('open-device', { device: 'd1' });
-  call('open-device', { device: 'd0' });
+function inCallback(rig: CoreRig) {
+  const call = (name: string, args: Args) => rig.start(name, args);
+  const map = (iova: number, size = 0x1000) => call('map-dma', { iova, vaddr: '0x10000000', size, flags: 3 });
+  const unmap = (iova: number, size = 0x1000) => call('unmap-dma', { iova, size });
+  const pin = (device: string, iova: number) => call('pin-pages', { device, iova, npage: 1, prot: 3 });
+  rig.do('open-container');
+  rig.create('d1', synthetic('unpin-range'));
+  rig.create('d0', synthetic('unpin-range', { holdCallbacks: true }));
+  rig.create('d2', synthetic('unpin-range'));
+  rig.create('d3', synthetic('no-callback'));
+  for (const device of ['d1', 'd0']) rig.do('open-device', { device });
   for (const iova of [0x1000, 0x4000, 0x8000]) map(iova);
   pin('d0', 0x1000);
   pin('d1', 0x8000);
@@ -47,7 +39,7 @@ function inCallback(host: Host) {
 
 describe.each(TYPE1_GENERATIONS)('Linux $version, while a callback is under way', (gen) => {
   const notifiers = gen.type1.channel === 'notifier-chain';
-  const rig = () => inCallback(hostOf(gen));
+  const rig = () => inCallback(new CoreRig(gen.version));
 
   test('map, pin, unmap of an unpinned mapping and opening a silent device go through', () => {
     const { call, map, unmap, pin, first, resume } = rig();
@@ -96,25 +88,15 @@ describe.each(TYPE1_GENERATIONS)('Linux $version, while a callback is under way'
 test.each(TYPE1_GENERATIONS)(
   'Linux $version: a bisecting map during the callback of [0x1000, 0x4000)',
   (gen) => {
-    const host = hostOf(gen);
-    const call = (name: string, args: Record<string, unknown>) => host.start({ call: name, ...args });
-    call('open-container', { container: 'c0' });
-    call('create-device', {
-      device: 'd0',
-      driver: { type: 'synthetic', onDmaUnmap: 'unpin-range', holdCallbacks: true },
-    });
-    call('open-group', { device: 'd0' });
-    call('set-container', { device: 'd0', container: 'c0' });
-    call('set-iommu', { container: 'c0', type: 3 });
-    call('open-device', { device: 'd0' });
-    const map = (iova: number, size: number) =>
-      call('map-dma', { container: 'c0', iova, vaddr: '0x10000000', size, flags: 3 });
-    map(0x1000, 0x1000);
-    map(0x2000, 0x1000);
-    call('pin-pages', { device: 'd0', iova: 0x2000, npage: 1, prot: 3 });
-    const unmap = call('unmap-dma', { container: 'c0', iova: 0x1000, size: 0x3000 });
-    expect(outcome(map(0x3000, 0x2000))).toBe('ok');
-    call('resume-callbacks', { device: 'd0' });
+    const d0 = synthetic('unpin-range', { holdCallbacks: true });
+    const rig = new CoreRig(gen.version, { d0 });
+    const vaddr = '0x10000000';
+    rig.map(0x1000, 0x1000, { vaddr });
+    rig.map(0x2000, 0x1000, { vaddr });
+    rig.pin(0x2000);
+    const unmap = rig.start('unmap-dma', { iova: 0x1000, size: 0x3000 });
+    rig.map(0x3000, 0x2000, { vaddr });
+    rig.do('resume-callbacks', { device: 'd0' });
     const { body } = toReply(unmap.answer!);
     if (gen.version === '5.10') {
       expect(body.errno).toBe('EINVAL');
@@ -125,6 +107,6 @@ test.each(TYPE1_GENERATIONS)(
         expect.objectContaining({ kind: 'KERNEL_BUG:success-when-bisected' }),
       ]);
     }
-    expect(host.machine.container('c0').view?.mappingCount).toBe(2);
+    expect(rig.host.machine.container('c0').view?.mappingCount).toBe(2);
   },
 );

@@ -1,4 +1,4 @@
-import type { VfioApSaved } from '../../../schemas/drivers/vfio-ap.ts';
+import type { ApInstruction, VfioApSaved } from '../../../schemas/drivers/vfio-ap.ts';
 import type { DriverTask } from '../../kernel/driver.ts';
 import { hex } from '../../kernel/pages.ts';
 import { Injected } from '../injected.ts';
@@ -17,9 +17,6 @@ export const AP_INVALID_GISA = 0x08;
 export const AP_STATE_CHANGE_IN_PROGRESS = 0x0a;
 export const AP_ASSOC_SECRET_NOT_UNIQUE = 0x35;
 export const AP_ASSOC_FAILED = 0x36;
-
-/** An AP instruction whose answer can be injected, or (gisc-register) the registration of an ISC with KVM. */
-type ApInstruction = 'tapq' | 'aqic-enable' | 'aqic-disable' | 'zapq' | 'gisc-register';
 
 /** A status word. */
 export interface ApStatus {

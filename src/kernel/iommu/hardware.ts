@@ -1,4 +1,5 @@
 import type { IommuPreset, IommuProperties } from '../../../schemas/iommu.ts';
+import type { RegionType } from '../../../schemas/kinds.ts';
 import type { Generation } from '../generations/generation.ts';
 import { addressOf, hex, hexAddress, TOP_PAGE } from '../pages.ts';
 import type { IovaRange } from '../vfio/iommu-ops.ts';
@@ -8,8 +9,7 @@ export const ALL_IOVA: IovaRange = { start: 0, end: TOP_PAGE };
 
 /** A reserved region of the IOVA space (struct iommu_resv_region), in pages: [start, end). */
 export interface ReservedRegion extends IovaRange {
-  /** `direct`: identity mapped for firmware (RMRR); `reserved`; `msi`; `software-msi`: IOMMU_RESV_SW_MSI. */
-  readonly type: 'direct' | 'reserved' | 'msi' | 'software-msi';
+  readonly type: RegionType;
 }
 
 /** The IOMMU that a device lies behind: what decides where a domain of it can map, and what it refuses. */

@@ -1,8 +1,9 @@
+import type { RegionKind } from '../../../schemas/kinds.ts';
 import type { SavedProcess, SavedRegion, SavedStore } from '../../../schemas/snapshot/process.ts';
 import type { EmulatedMemory } from '../emulated-memory.ts';
 import type { OpenFile } from '../files.ts';
 import type { Kernel } from '../kernel.ts';
-import { isNeverWritten, type MemoryRegion, type RegionKind, regionBytes } from '../memory-region.ts';
+import { isNeverWritten, type MemoryRegion, regionBytes } from '../memory-region.ts';
 import { barOf } from '../mmap.ts';
 import { PageBudget, type PageContent, PageStore } from '../page-store.ts';
 import { addressOf, hex, hexAddress, PAGE_SIZE, pageOf } from '../pages.ts';

@@ -1,7 +1,8 @@
+import type { Binding } from '../../../schemas/kinds.ts';
 import type { Errno } from '../errno.ts';
 import { bug, print, splatOf } from '../printk.ts';
 import type { KernelStep, Task } from '../task.ts';
-import type { Binding, Device } from './device.ts';
+import type { Device } from './device.ts';
 import type { Group } from './group.ts';
 import { unregister } from './remove-device.ts';
 

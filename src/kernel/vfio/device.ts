@@ -1,3 +1,4 @@
+import type { Binding, DeviceKind } from '../../../schemas/kinds.ts';
 import type { MdevDriver } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { closeFile, holderOf, OpenFile } from '../files.ts';
@@ -10,15 +11,6 @@ import type { Container } from './container.ts';
 import { putContainer } from './container-file.ts';
 import { GROUP_CLOSED, type Group, hasGroupOpen, refuseRawIo, releaseGroup } from './group.ts';
 import type { IommuAccess } from './iommu-ops.ts';
-
-/**
- * What a device is bound to: vfio-pci; nothing; pci-stub, which does no DMA; or a host driver (`other`), which makes
- * its group not viable.
- */
-export type Binding = 'vfio-pci' | 'none' | 'pci-stub' | 'other';
-
-/** An mdev, a device behind an IOMMU, or one without. */
-export type DeviceKind = 'mdev' | 'vfio-pci' | 'noiommu';
 
 /** A device (struct vfio_device) with its driver; a vfio-pci device has none that listens. */
 export class Device {

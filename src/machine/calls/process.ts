@@ -1,10 +1,10 @@
 import type { processCalls as entries } from '../../../schemas/calls/process.ts';
 import type { CallArgs } from '../../../schemas/calls.ts';
+import type { RegionKind } from '../../../schemas/kinds.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
 import type { EmulatedMemory } from '../../kernel/emulated-memory.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { PROT_READ, PROT_WRITE } from '../../kernel/memory.ts';
-import type { RegionKind } from '../../kernel/memory-region.ts';
 import { mmap, munmap } from '../../kernel/mmap.ts';
 import { hex, TOP } from '../../kernel/pages.ts';
 import type { Process } from '../../kernel/process.ts';

@@ -1,0 +1,21 @@
+import type { Static } from '@sinclair/typebox';
+import { oneOf } from './values.ts';
+
+/** What a device is: an mdev, a device behind an IOMMU, or one without. */
+export const DeviceKind = oneOf('mdev', 'vfio-pci', 'noiommu');
+export type DeviceKind = Static<typeof DeviceKind>;
+
+/**
+ * What a device is bound to: vfio-pci; nothing; pci-stub, which does no DMA; or a host driver (`other`), which makes
+ * its group not viable.
+ */
+export const Binding = oneOf('vfio-pci', 'none', 'pci-stub', 'other');
+export type Binding = Static<typeof Binding>;
+
+/** What is behind a region of memory: nothing but memory, a memfd, hugetlb, a file, or a BAR. */
+export const RegionKind = oneOf('anonymous', 'shared', 'hugetlb', 'file', 'device');
+export type RegionKind = Static<typeof RegionKind>;
+
+/** Types of reserved regions of an IOMMU: identity mapped for firmware (RMRR), reserved, MSI, IOMMU_RESV_SW_MSI. */
+export const REGION_TYPES = ['direct', 'reserved', 'msi', 'software-msi'] as const;
+export type RegionType = (typeof REGION_TYPES)[number];
