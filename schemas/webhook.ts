@@ -6,6 +6,11 @@ import { Address64, Hex, Int32, oneOf } from './values.ts';
 /** What a driver outside is called with. */
 export const WebhookRequest = Type.Object(
   {
+    rig: Type.Optional(
+      Type.String({
+        description: 'whose device it is: calls made meanwhile name it in X-Rig; not in a search',
+      }),
+    ),
     call: oneOf('dma-unmap', 'open-device', 'close-device'),
     container: Type.Optional(Type.String()),
     device: Type.String(),

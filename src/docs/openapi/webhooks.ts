@@ -27,6 +27,7 @@ export function webhooks(schemas: SharedSchemas): Json {
             'application/json': {
               schema: schemas.write(WebhookRequest as unknown as Json),
               example: {
+                rig: 'my-test',
                 call: 'dma-unmap',
                 container: 'c0',
                 device: 'd0',
