@@ -1,5 +1,6 @@
 import type { WebhookConfig } from '../../schemas/drivers/external.ts';
 import type { WebhookReport } from '../../schemas/events.ts';
+import { shownUrl } from '../drivers/external/redact.ts';
 import type { PendingCallback } from '../kernel/callback.ts';
 import { hex } from '../kernel/pages.ts';
 import { answerTo, type CallTask } from '../machine/call-task.ts';
@@ -65,7 +66,7 @@ export class Webhooks implements MachineListener {
     this.report(task, {
       device: callback.device,
       callback: callback.call,
-      url,
+      url: shownUrl(url),
       outcome: failed ? 'failed' : 'returned',
       ...(status === undefined ? {} : { status }),
       ...(failed ? { reason: read.reason } : {}),

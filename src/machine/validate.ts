@@ -1,11 +1,15 @@
 import { type TSchema, Type } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler';
 import { Value } from '@sinclair/typebox/value';
+import { shownUrl } from '../drivers/external/redact.ts';
 import { isSmall, isTooDeep, TOO_DEEP } from '../json.ts';
 import { Refused } from './refused.ts';
 
 /** Longest rendering of a wrong value in a message, characters. */
 const SHOWN = 60;
+
+/** Longest URL, characters. */
+const URL_MAX = 2048;
 
 /** A value as a message shows it. */
 function show(value: unknown): string {
@@ -18,7 +22,7 @@ function show(value: unknown): string {
 
 /** The first `room` characters or a few more of a value's JSON: however large or deep it is, no more is looked at. */
 function head(value: unknown, room: number): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, Math.max(room, 0)));
+  if (typeof value === 'string') return JSON.stringify(textHead(value).slice(0, Math.max(room, 0)));
   if (typeof value !== 'object' || value === null) return String(value);
   const isList = Array.isArray(value);
   let text = isList ? '[' : '{';
@@ -29,6 +33,11 @@ function head(value: unknown, room: number): string {
     text += head((value as Record<string, unknown>)[key], room - text.length);
   }
   return text + (isList ? ']' : '}');
+}
+
+/** Of a text what may be shown: tokens of a URL are not. */
+function textHead(text: string): string {
+  return shownUrl(text.slice(0, URL_MAX));
 }
 
 /** A variant of a union of objects that are told apart by their `type`, or the one object that may be null. */

@@ -1,6 +1,6 @@
 import type { SavedDevice, SavedGroup } from '../../schemas/snapshot/vfio.ts';
 import type { SnapshotState } from '../../schemas/snapshot.ts';
-import { REDACTED } from '../drivers/external/driver.ts';
+import { REDACTED, shownUrl } from '../drivers/external/redact.ts';
 import { createDriver } from '../drivers/index.ts';
 import { VfioPciDriver } from '../drivers/vfio-pci.ts';
 import type { IommuHardware } from '../kernel/iommu/hardware.ts';
@@ -84,11 +84,13 @@ function restoreWithDriver(machine: Machine, saved: SavedDevice, group: Group, w
   }
   if (config?.type === 'webhook') {
     const refused = machine.refusesWebhook(config.url);
-    if (refused) throw wrong(`${where}/driver/url`, `${config.url} ${refused}`);
-    if (config.secret === REDACTED) {
+    if (refused) throw wrong(`${where}/driver/url`, `${shownUrl(config.url)} ${refused}`);
+    for (const field of ['secret', 'url'] as const) {
+      const value = config[field];
+      if (field === 'url' ? !value?.includes(REDACTED) : value !== REDACTED) continue;
       throw wrong(
-        `${where}/driver/secret`,
-        `is "${REDACTED}": take the snapshot with secrets=1, or put it in`,
+        `${where}/driver/${field}`,
+        `is "${value}": take the snapshot with secrets=1, or put it in`,
       );
     }
   }

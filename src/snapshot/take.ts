@@ -1,6 +1,6 @@
 import type { SavedDevice } from '../../schemas/snapshot/vfio.ts';
 import { SNAPSHOT_VERSION, type Snapshot } from '../../schemas/snapshot.ts';
-import { REDACTED } from '../drivers/external/driver.ts';
+import { hasSecrets, shownWebhook } from '../drivers/external/redact.ts';
 import { saveModelHosts } from '../drivers/index.ts';
 import type { EmulatedMemory } from '../kernel/emulated-memory.ts';
 import { ownGuestId } from '../kernel/guest.ts';
@@ -97,10 +97,10 @@ function emulatedOf({ id, emulated }: Process): EmulatedMemory {
 function saveWithDriver(device: Device, secrets: boolean, stores: SavedStores, list: ListOf): SavedDevice {
   const { driver } = device;
   const config = driver.config as SavedDevice['driver'] | undefined;
-  const hidden = config?.type === 'webhook' && config.secret !== undefined && !secrets;
+  const hidden = config?.type === 'webhook' && !secrets && hasSecrets(config);
   return {
     ...saveDevice(device, stores),
-    driver: config === undefined ? null : canonical(hidden ? { ...config, secret: REDACTED } : config),
+    driver: config === undefined ? null : canonical(hidden ? shownWebhook(config) : config),
     driverState: saveDriver(driver, list),
     driverLock: driver.ownLock ? saveLock(driver.ownLock) : null,
   };

@@ -3,6 +3,7 @@ import { lookup as dnsLookup } from 'node:dns';
 import { existsSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import type { Dispatcher } from 'undici';
+import { shownUrl } from '../drivers/external/redact.ts';
 import type { WebhookAllow } from './allow.ts';
 import { ANSWER_MAX, Expired, type PostAnswer, post } from './exchange.ts';
 import { type Target, targetOf } from './target.ts';
@@ -44,6 +45,8 @@ const TARGETS_MAX = 256;
 export class WebhookCaller {
   /** What has been found out of each URL: nothing of it changes, and a webhook is called many times in a row. */
   private readonly targets = new Map<string, Target>();
+  /** Callbacks that are under way. */
+  underway = 0;
 
   constructor(
     private readonly allow: WebhookAllow,
@@ -87,10 +90,11 @@ export class WebhookCaller {
   ): Promise<WebhookOutcome> {
     const target = this.targetOf(url);
     const { refused, origin, path, trusted } = target;
-    if (refused) return { ok: false, reason: `${url} ${refused}` };
+    if (refused) return { ok: false, reason: `${shownUrl(url)} ${refused}` };
     const body = JSON.stringify(payload);
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (secret !== undefined) headers[SIGNATURE_HEADER] = sign(body, secret);
+    this.underway++;
     try {
       const agents = this.agents ?? (await this.makeAgents());
       const agent = trusted ? agents.trusted : agents.checked;
@@ -98,6 +102,8 @@ export class WebhookCaller {
     } catch (error) {
       if (error instanceof Expired) return { ok: false, reason: `no answer within ${timeoutMs} ms` };
       return { ok: false, reason: this.reasonOf(error, target) };
+    } finally {
+      this.underway--;
     }
   }
 

@@ -2,9 +2,7 @@ import type { ManualConfig, WebhookConfig } from '../../../schemas/drivers/exter
 import type { DriverApi, MdevDriver, NotifyResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import type { KernelStep } from '../../kernel/task.ts';
-
-/** What stands where a secret was. It is itself a valid secret, so that a trace with it still replays. */
-export const REDACTED = '[redacted]';
+import { shownWebhook } from './redact.ts';
 
 /** The driver under test: each of its callbacks suspends the task until the world outside says it returned. */
 export class ExternalDriver implements MdevDriver {
@@ -12,11 +10,10 @@ export class ExternalDriver implements MdevDriver {
 
   constructor(readonly config: WebhookConfig | ManualConfig) {}
 
-  /** What may be shown: everything but the secret. */
+  /** What may be shown: everything but the secrets. */
   describe(): object {
     const { config } = this;
-    if (config.type === 'manual' || config.secret === undefined) return config;
-    return { ...config, secret: REDACTED };
+    return config.type === 'manual' ? config : shownWebhook(config);
   }
 
   *openDevice(api: DriverApi): KernelStep<Errno | null> {

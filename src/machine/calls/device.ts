@@ -3,6 +3,7 @@ import type { CallArgs } from '../../../schemas/calls.ts';
 import type { IommuArgument } from '../../../schemas/iommu.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
 import { ExternalDriver } from '../../drivers/external/driver.ts';
+import { shownUrl } from '../../drivers/external/redact.ts';
 import { createDriver } from '../../drivers/index.ts';
 import { SyntheticDriver } from '../../drivers/synthetic/driver.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../../kernel/driver.ts';
@@ -219,7 +220,7 @@ export const deviceCalls: CallHandlers<keyof typeof entries> = {
     }
     if (args.driver?.type === 'webhook') {
       const refused = m.refusesWebhook(args.driver.url);
-      if (refused) throw Refused.badRequest(`body/driver/url ${args.driver.url} ${refused}`);
+      if (refused) throw Refused.badRequest(`body/driver/url ${shownUrl(args.driver.url)} ${refused}`);
     }
     if (kind !== 'vfio-pci' && args.iommu !== undefined) {
       throw Refused.badRequest(`body/iommu is given, but a device of kind ${kind} lies behind no IOMMU`);
