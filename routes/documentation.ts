@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Book } from '../src/book/book.ts';
 import { below } from '../src/book/folder.ts';
 import { API_PAGE } from '../src/book/page.ts';
+import { headerOf } from './headers.ts';
 import { noSuchRoute } from './replies.ts';
 import { send } from './reply.ts';
 
@@ -81,6 +82,6 @@ function sendPage(request: FastifyRequest, reply: FastifyReply, page: string, po
 function sendFile(request: FastifyRequest, reply: FastifyReply, type: string, body: Buffer): FastifyReply {
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
   reply.header('cache-control', 'no-cache').header('etag', etag).header('x-content-type-options', 'nosniff');
-  if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+  if (headerOf(request, 'if-none-match') === etag) return reply.code(304).send();
   return reply.type(type).send(body);
 }

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { EVENT_KINDS, EventPage, JournalEvent } from '../schemas/events.ts';
+import { HEADERS } from '../schemas/headers.ts';
 import { closedObject, ndjsonOf } from '../schemas/values.ts';
 import {
   type EventFormat,
@@ -14,6 +15,7 @@ import type { Host } from '../src/host/host.ts';
 import { NO_ERRNO } from '../src/host/journal.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
+import { headerOf } from './headers.ts';
 import { QueryCount, QueryLimit } from './query.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
@@ -58,9 +60,7 @@ const EventQuery = closedObject({
 });
 /** What an event source sends when it connects again. */
 const EventHeaders = Type.Object({
-  'last-event-id': Type.Optional(
-    Type.String({ pattern: '^[0-9]{1,15}$', description: 'the seq of an event: 1 to 15 digits' }),
-  ),
+  'last-event-id': Type.Optional(HEADERS['last-event-id']),
 });
 const EVENTS_MAX = 10_000;
 const EVENTS_DEFAULT = 1000;
@@ -100,10 +100,11 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
     },
     async (request, reply) => {
       const { query } = request;
-      const { host } = rigOf(service, request);
+      const rig = rigOf(service, request);
+      const { host } = rig;
       const { journal } = host;
       const filter = {
-        since: Number(query.since ?? request.headers['last-event-id'] ?? 0),
+        since: Number(query.since ?? headerOf(request, 'last-event-id') ?? 0),
         kind: query.kind,
         container: query.container,
         device: query.device,
@@ -114,8 +115,8 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
       };
       const format = streamFormat(request);
       const wait = waitOf(query, format !== null, host);
+      if (format || wait) service.admitReader(rig);
       if (format) {
-        service.admitStream(journal);
         reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type(format.type);
         return reply.send(new EventStream(journal, filter, format));
       }
@@ -136,7 +137,7 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
 
 /** The stream a client asks for by Accept; null: a page. */
 function streamFormat(request: FastifyRequest): EventFormat | null {
-  const accept = String(request.headers.accept ?? '');
+  const accept = headerOf(request, 'accept') ?? '';
   if (accept.includes(NDJSON.type)) return NDJSON;
   return accept.includes(SSE.type) ? SSE : null;
 }

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Refused } from '../src/machine/refused.ts';
+import { headerOf, wellFormed } from './headers.ts';
 
 /** Who may send requests to the service, as configured. */
 interface GuardSettings {
@@ -71,8 +72,8 @@ function nameOf(host: string): string {
   return host.replace(/:\d*$/, '').toLowerCase();
 }
 
-function refuseHost({ headers }: FastifyRequest, isKnown: (header: string) => boolean): Refused | null {
-  const { host } = headers;
+function refuseHost(request: FastifyRequest, isKnown: (header: string) => boolean): Refused | null {
+  const host = headerOf(request, 'host');
   if (host === undefined || isKnown(host)) return null;
   return new Refused(
     'unknown-host',
@@ -81,15 +82,17 @@ function refuseHost({ headers }: FastifyRequest, isKnown: (header: string) => bo
 }
 
 /** A browser says where a request comes from; nobody else sends these headers. */
-function refuseOrigin({ method, headers }: FastifyRequest): Refused | null {
+function refuseOrigin(request: FastifyRequest): Refused | null {
+  const { method } = request;
   if (SAFE.has(method)) return null;
-  const { origin, host } = headers;
-  if (headers['sec-fetch-site'] === 'cross-site') {
+  if (headerOf(request, 'sec-fetch-site') === 'cross-site') {
     return new Refused(
       'foreign-origin',
       `sec-fetch-site is "cross-site": a page of another site may not ${method}`,
     );
   }
+  const origin = headerOf(request, 'origin');
+  const host = headerOf(request, 'host');
   if (origin === undefined || (host !== undefined && isOf(origin, host))) return null;
   return new Refused('foreign-origin', `origin is ${shown(origin)}, but may only be this service's own`);
 }
@@ -105,7 +108,7 @@ function isOf(origin: string, host: string): boolean {
 /** The token as a bearer's, or as the password of a browser's dialogue. Compared in constant time. */
 function refuseToken(request: FastifyRequest, token: Buffer | null): Refused | null {
   if (token === null || OPEN_TO_ALL.has(request.routeOptions.url ?? '')) return null;
-  const [scheme = '', value = ''] = (request.headers.authorization ?? '').split(' ');
+  const [scheme = '', value = ''] = (wellFormed(request, 'authorization') ?? '').split(' ');
   const given = /^basic$/i.test(scheme) ? passwordOf(value) : /^bearer$/i.test(scheme) ? value : '';
   if (timingSafeEqual(digest(given), token)) return null;
   return new Refused(

@@ -1,11 +1,10 @@
-import { once } from 'node:events';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { SLEEP_MAX_MS } from '../schemas/calls/host.ts';
 import { closedObject } from '../schemas/values.ts';
 import { FaultView, HostView, OperationLine, OperationView, pageOf } from '../schemas/views.ts';
 import type { Host } from '../src/host/host.ts';
-import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
+import type { StartedCall } from '../src/machine/call-task.ts';
 import { redactCall } from '../src/machine/redact.ts';
 import type { Service } from '../src/service.ts';
 import { PagingById, pageById } from './query.ts';
@@ -83,14 +82,14 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     async (request) => {
-      const { host, operations } = rigOf(service, request);
+      const rig = rigOf(service, request);
+      const { host, operations } = rig;
       const operation = operations.get(request.params.operation);
       operation.started.awaited();
       let late: { timedOut?: true; timeoutMs?: number } = {};
       if (request.query.wait === '1' && !operation.started.answer) {
-        late = await waiting(request, request.query.timeoutMs, (over) =>
-          Promise.race([answerTo(operation.started), once(over, 'abort')]),
-        );
+        service.admitReader(rig);
+        late = await waiting(request, request.query.timeoutMs, (over) => operations.wait(operation, over));
       }
       // Who has waited in vain for so long has let the time pass in which a driver is asked again.
       if (late.timedOut) letTimePass(host, operation.started, late.timeoutMs);

@@ -5,6 +5,7 @@ import { isCallName, restOf } from '../schemas/calls.ts';
 import type { Operations } from '../src/host/operations.ts';
 import { type Answer, plainText } from '../src/machine/answer.ts';
 import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
+import { headerOf } from './headers.ts';
 import { type Reply, toReply } from './replies.ts';
 
 /** The `4xx` response of a route's schema. */
@@ -67,8 +68,7 @@ export function restReply(answer: Answer): Reply {
 
 /** Whether the client asked not to wait (RFC 7240). */
 export function prefersAsync(request: FastifyRequest): boolean {
-  const { prefer } = request.headers;
-  return prefer !== undefined && /(^|[\s,])respond-async($|[\s,;])/i.test(String(prefer));
+  return /(^|[\s,])respond-async($|[\s,;])/i.test(headerOf(request, 'prefer') ?? '');
 }
 
 /** What has come of a call that is under way. */

@@ -9,7 +9,7 @@ import { overviewOf } from '../src/page/overview.ts';
 import type { Rig } from '../src/rig/rig.ts';
 import { DEFAULT_RIG } from '../src/rig/rigs.ts';
 import type { Service } from '../src/service.ts';
-import { RIG_HEADER } from './rig-of.ts';
+import { headerOf } from './headers.ts';
 
 /** Media types of the page's files; nothing else of the folder is served. */
 const TYPES: Readonly<Record<string, string>> = {
@@ -102,14 +102,14 @@ function sendPage(request: FastifyRequest, reply: FastifyReply, name: string): F
     // Asked about each time, so that a new version is never mixed with an old one.
     .header('cache-control', 'no-cache')
     .header('etag', etag);
-  const given = request.headers['if-none-match'];
+  const given = headerOf(request, 'if-none-match');
   if (given?.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)) return reply.code(304).send();
   return reply.type(type).send(body);
 }
 
 /** The rig that is looked at; undefined where there is none. The default one is always there. */
 function watched(service: Service, request: FastifyRequest): Rig | undefined {
-  const name = String(request.headers[RIG_HEADER] ?? DEFAULT_RIG);
+  const name = headerOf(request, 'x-rig') ?? DEFAULT_RIG;
   const rig = service.rigs.list().find((one) => one.name === name);
   return rig ?? (name === DEFAULT_RIG ? service.rigs.use(name) : undefined);
 }

@@ -9,6 +9,7 @@ import { junitXml } from '../src/verdict/junit.ts';
 import { suitesOf, summaryOf, textOf } from '../src/verdict/report.ts';
 import { verdictOf, verdictsOf } from '../src/verdict/verdict.ts';
 import { preferred } from './accept.ts';
+import { headerOf } from './headers.ts';
 import { notAsExpected } from './replies.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 import { rigOf } from './rig-of.ts';
@@ -74,7 +75,7 @@ export function verdictRoutes(app: FastifyInstance, service: Service): void {
           ? verdictsOf(service.rigs.list(), expected)
           : verdictOf(rigOf(service, request), expected);
       const rigs = 'rigs' in verdict ? verdict.rigs : [verdict];
-      const type = preferred(request.headers.accept, TYPES);
+      const type = preferred(headerOf(request, 'accept'), TYPES);
       reply.header('cache-control', 'no-store').header('vary', 'accept');
       if (type !== 'application/json') {
         const body = type === 'text/plain' ? textOf(rigs) : junitXml(suitesOf(rigs));

@@ -13,6 +13,7 @@ import { documentationRoutes } from '../routes/documentation.ts';
 import { eventRoutes } from '../routes/events.ts';
 import { exploreRoutes } from '../routes/explore.ts';
 import { guard } from '../routes/guard.ts';
+import { headerOf, wellFormed } from '../routes/headers.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { metricsRoutes } from '../routes/metrics.ts';
@@ -44,9 +45,6 @@ declare module 'fastify' {
   }
 }
 
-/** Longest request id a client may choose, characters. */
-const REQUEST_ID_MAX = 128;
-
 /** Bytes of a body from which on it counts: smaller ones come and go within a turn. */
 const COUNTED_BODY = 64 * 1024;
 
@@ -72,12 +70,13 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
     routerOptions: { maxParamLength: PARAM_MAX },
     // A path that cannot be decoded never reaches the error handler.
     frameworkErrors: (error, request, reply) => void send(request, reply, requestError(error, request)),
-    genReqId: (request) => {
-      const chosen = request.headers['x-request-id'];
-      return typeof chosen === 'string' && chosen.length <= REQUEST_ID_MAX ? chosen : `req-${++requests}`;
-    },
+    genReqId: (request) => wellFormed(request, 'x-request-id') ?? `req-${++requests}`,
   });
   app.server.maxConnections = config.maxConnections;
+  app.server.on('connection', (socket) => {
+    service.connections++;
+    socket.once('close', () => service.connections--);
+  });
   const allowed = new AllowedMethods(app);
   const host = config.socket === '' ? config.host : '';
   guard(app, { host, allowedHosts: allowedHosts(config), authToken: config.authToken });
@@ -135,9 +134,8 @@ export function addRoutes(app: FastifyInstance, service: Service): void {
 /** Bodies are counted before they are read, by the length they announce; one that announces none as the longest. */
 function boundBodies(app: FastifyInstance, { bodies }: Service): void {
   app.addHook('onRequest', (request, reply, done) => {
-    const { headers } = request;
-    const unknown = headers['transfer-encoding'] ? Number.POSITIVE_INFINITY : 0;
-    const announced = Number(headers['content-length'] ?? unknown);
+    const unknown = headerOf(request, 'transfer-encoding') ? Number.POSITIVE_INFINITY : 0;
+    const announced = Number(headerOf(request, 'content-length') ?? unknown);
     if (announced < COUNTED_BODY) return done();
     const { bodyLimit = 0 } = request.routeOptions;
     const bytes = Math.min(announced, bodyLimit);
@@ -200,7 +198,8 @@ function useStrictJson(app: FastifyInstance): void {
       return;
     }
     if (isTooDeep(text)) return done(Refused.badRequest(`body ${TOO_DEEP}`));
-    parse(request, text, (error, value) => {
+    // Answers by its callback.
+    void parse(request, text, (error, value) => {
       if (error) done(Refused.badRequest(`body ${whyNoJson(text)}`));
       else done(null, value);
     });
@@ -259,7 +258,7 @@ function requestError(error: FastifyError, request: FastifyRequest) {
     return badHttp(status, `the body is larger than ${bodyLimit} bytes, the limit here`);
   }
   if (status === 415) {
-    const type = request.headers['content-type'] ?? 'missing';
+    const type = wellFormed(request, 'content-type') ?? 'missing';
     const { takes = ['application/json'] } = request.routeOptions.config;
     return badHttp(status, `content-type is ${type}, but must be ${takes.join(' or ')}`);
   }

@@ -1,16 +1,13 @@
-import { RigName } from '../schemas/values.ts';
 import type { HostView } from '../schemas/views.ts';
 import { type Config, hostLimits } from './config.ts';
 import type { Work } from './explore/work.ts';
 import { Budget } from './host/budget.ts';
 import { Host, type PanicReason } from './host/host.ts';
-import type { Journal } from './host/journal.ts';
 import type { HostLogger } from './host/kernel-log.ts';
 import { Works } from './host/works.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
 import { Machine } from './machine/machine.ts';
 import { Refused } from './machine/refused.ts';
-import { validator } from './machine/validate.ts';
 import { Metrics } from './metrics/metrics.ts';
 import type { Step } from './replay/scenario.ts';
 import { Rig } from './rig/rig.ts';
@@ -28,8 +25,6 @@ const SWEEP_MAX_MS = 60_000;
 
 /** Searches and the like that may be under way at once, over all rigs. */
 const WORKS = 4;
-
-const checkRigName = validator(RigName);
 
 /** A logger that makes others with fields of their own, as pino's does. */
 interface ServiceLogger extends HostLogger {
@@ -62,6 +57,8 @@ export class Service {
   private readonly webhooks: WebhookCaller;
   private readonly searches = new Set<Work>();
   private readonly sweeper: NodeJS.Timeout | null;
+  /** Connections of clients, which whoever listens counts. */
+  connections = 0;
 
   constructor(
     readonly config: Config,
@@ -77,9 +74,19 @@ export class Service {
       body_bytes: { help: 'Bytes of request bodies under way.', of: () => this.bodies.used },
       works: { help: 'Long requests under way.', of: () => this.works.count },
       readers: {
-        help: 'Streams and waits for events, over all rigs.',
-        of: () => this.rigs.list().reduce((sum, { host }) => sum + host.journal.readers, 0),
+        help: 'Streams of events, and waits for events and operations, over all rigs.',
+        of: () => this.rigs.list().reduce((sum, { readers }) => sum + readers, 0),
       },
+      deliveries: {
+        help: 'Callbacks under way to webhooks, over all rigs.',
+        of: () => this.webhooks.underway,
+      },
+      operations: {
+        help: 'Calls and searches that were answered 202 and are kept, over all rigs.',
+        of: () => this.rigs.list().reduce((sum, { operations }) => sum + operations.kept, 0),
+      },
+      searches: { help: 'Searches under way.', of: () => this.searches.size },
+      connections: { help: 'Connections of clients.', of: () => this.connections },
     });
     this.metrics.count(
       'log_lines_dropped_total',
@@ -128,11 +135,10 @@ export class Service {
    * The rig of a name; the default one where none is named.
    *
    * @param make whether it is made where there is none yet; the default one always is
-   * @throws Refused where it is no name, or there is no such rig and it is not to be made
+   * @throws Refused where there is no such rig and it is not to be made
    */
   rigOf(name: string | undefined, make: boolean): Rig {
     if (name === undefined) return this.rigs.use(DEFAULT_RIG);
-    checkRigName(name, 'x-rig');
     if (make || name === DEFAULT_RIG || this.rigs.has(name)) return this.rigs.use(name);
     throw new Refused(
       'not-found',
@@ -147,13 +153,13 @@ export class Service {
   }
 
   /**
-   * Makes sure that one more may stream a rig's journal.
+   * Makes sure that one more may stream a rig's events, or wait for some of them or for an operation.
    *
    * @throws Refused where there are as many readers as a rig may have
    */
-  admitStream({ readers }: Journal): void {
+  admitReader({ readers }: Rig): void {
     const { maxReaders } = this.config;
-    if (readers >= maxReaders) throw Refused.tooMany('readers of the journal', maxReaders);
+    if (readers >= maxReaders) throw Refused.tooMany('streams and waits of a rig', maxReaders);
   }
 
   /**
@@ -234,7 +240,7 @@ export class Service {
   begin(work: Work): void {
     if (this.searches.size >= WORKS) throw Refused.tooMany('searches under way', WORKS);
     this.searches.add(work);
-    work.start().finally(() => this.searches.delete(work));
+    void work.start().then(() => this.searches.delete(work));
   }
 
   /** Ends every pending call, stream and wait, because the service ends. */

@@ -5,6 +5,8 @@ import { Refused } from '../machine/refused.ts';
 interface Operation {
   readonly id: string;
   readonly started: StartedCall;
+  /** What goes on for each who waits for the answer. */
+  readonly waiters: Set<() => void>;
 }
 
 /** The calls whose callers did not wait, by id; the oldest finished ones are forgotten. */
@@ -12,13 +14,23 @@ export class Operations {
   private readonly byId = new Map<string, Operation>();
   private count = 0;
 
+  /** How many are kept. */
+  get kept(): number {
+    return this.byId.size;
+  }
+  /** How many wait for an answer. */
+  waits = 0;
+
   /** `capacity` is the number of operations kept, finished ones included. */
   constructor(private readonly capacity: number) {}
 
   /** Keeps a call that is under way. */
   add(started: StartedCall): Operation {
-    const operation: Operation = { id: `op${this.count++}`, started };
+    const operation: Operation = { id: `op${this.count++}`, started, waiters: new Set() };
     this.byId.set(operation.id, operation);
+    started.whenAnswered(() => {
+      for (const goOn of operation.waiters) goOn();
+    });
     if (this.byId.size > this.capacity) this.forgetOldest();
     return operation;
   }
@@ -27,6 +39,25 @@ export class Operations {
     const operation = this.byId.get(id);
     if (!operation) throw Refused.notFound('operation', id);
     return operation;
+  }
+
+  /** Resolves when an operation is answered, or `over` is aborted: then nothing is left of the wait. */
+  async wait({ started, waiters }: Operation, over: AbortSignal): Promise<void> {
+    if (started.answer || over.aborted) return;
+    let goOn = () => {};
+    const answered = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    waiters.add(goOn);
+    over.addEventListener('abort', goOn);
+    this.waits++;
+    try {
+      await answered;
+    } finally {
+      this.waits--;
+      waiters.delete(goOn);
+      over.removeEventListener('abort', goOn);
+    }
   }
 
   /**

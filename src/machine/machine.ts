@@ -121,6 +121,11 @@ export class Machine {
     return this.waiting.size + this.delayed.size + this.turns.length;
   }
 
+  /** Calls that a fault delays. */
+  get delays(): number {
+    return this.delayed.size;
+  }
+
   private refuseOneMore(limit: number): void {
     if (this.unanswered >= limit) throw Refused.tooMany('calls under way', limit);
   }

@@ -28,6 +28,10 @@ const GAUGES: Readonly<Record<string, { help: string; of: (rig: Rig) => number }
     help: 'Calls under way: they wait for a lock or a callback. Over all rigs.',
     of: ({ host }) => host.kernel.scheduler.pending.length,
   },
+  delayed_calls: {
+    help: 'Calls that a fault delays. Over all rigs.',
+    of: ({ host }) => host.machine.delays,
+  },
   journal_seq: {
     help: 'Newest seq of the journal, summed over all rigs; a reset or dropped rig starts over.',
     of: ({ host }) => host.journal.seq,

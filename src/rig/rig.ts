@@ -28,9 +28,14 @@ export class Rig {
     seed(host);
   }
 
+  /** How many stream its events, or wait for some of them or for an operation. */
+  get readers(): number {
+    return this.host.journal.readers + this.operations.waits;
+  }
+
   /** Whether somebody waits for something in it: a call under way, a stream, a long poll. */
   get isBusy(): boolean {
-    return this.host.machine.underway().length > 0 || this.host.journal.readers > 0;
+    return this.host.machine.underway().length > 0 || this.readers > 0;
   }
 
   /** Everything back to the start, optionally on another kernel. */

@@ -1,0 +1,31 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { HEADERS, type HeaderName } from '../schemas/headers.ts';
+import { checker } from '../src/machine/validate.ts';
+
+/** The headers of a request, wherever they are looked at: nothing else of them is read. */
+interface Headed {
+  readonly headers: IncomingHttpHeaders;
+}
+
+const CHECKS = Object.fromEntries(
+  Object.entries(HEADERS).map(([name, schema]) => [name, checker(schema)]),
+) as Record<HeaderName, ReturnType<typeof checker>>;
+
+/**
+ * A header of a request; undefined where it has none.
+ *
+ * @throws Refused where its value breaks its rule
+ */
+export function headerOf({ headers }: Headed, name: HeaderName): string | undefined {
+  const value = headers[name];
+  if (value === undefined) return undefined;
+  const refused = CHECKS[name](value, name);
+  if (refused) throw refused;
+  return value as string;
+}
+
+/** A header of a request; undefined also where its value breaks its rule, and for one that is not to be repeated. */
+export function wellFormed({ headers }: Headed, name: HeaderName): string | undefined {
+  const value = headers[name];
+  return value === undefined || CHECKS[name](value, name) ? undefined : (value as string);
+}
