@@ -33,12 +33,12 @@ export interface Browser {
   close(): Promise<void>;
 }
 
-/** Starts one. */
-export async function startBrowser(): Promise<Browser> {
+/** Starts one; `flags` are more of Chromium's. */
+export async function startBrowser(...flags: string[]): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), 'vfio-host-page-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
-    args: FLAGS,
+    args: [...FLAGS, ...flags],
     viewport: { width: 1280, height: 900 },
     reducedMotion: 'reduce',
   });
