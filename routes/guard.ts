@@ -92,8 +92,9 @@ function refuseOrigin(request: FastifyRequest): Refused | null {
     );
   }
   const origin = headerOf(request, 'origin');
+  if (origin === undefined) return null;
   const host = headerOf(request, 'host');
-  if (origin === undefined || (host !== undefined && isOf(origin, host))) return null;
+  if (host !== undefined && isOf(origin, host)) return null;
   return new Refused('foreign-origin', `origin is ${shown(origin)}, but may only be this service's own`);
 }
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-import { UsageError } from './arguments.ts';
 import { dispatch } from './cli/commands.ts';
-import { EXIT_UNREACHABLE, EXIT_USAGE, UnreachableError } from './cli/exit.ts';
+import { exitCodeOf } from './cli/exit.ts';
 
 // A reader that has seen enough (`| head`) is no error of ours: the command goes on to its exit code.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -23,8 +22,3 @@ dispatch(process.argv.slice(2), output).then(
     process.exitCode = exitCodeOf(error);
   },
 );
-
-function exitCodeOf(error: Error): number {
-  if (error instanceof UsageError) return EXIT_USAGE;
-  return error instanceof UnreachableError ? EXIT_UNREACHABLE : 1;
-}

@@ -1,22 +1,64 @@
 import { lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { UsageError } from './arguments.ts';
+
+/** A file that cannot be written; the message names it and says why. */
+export class FileError extends Error {
+  constructor(path: string, cause: unknown) {
+    // The rest of it names what is written on the way, which is nobody's file.
+    const [why] = (cause as Error).message.split(', ');
+    super(`cannot write ${path}: ${why}`, { cause });
+  }
+}
 
 /**
  * Writes a file as a whole: whoever reads it finds what was there before or all of the new, also when this process is
  * killed on the way. What is no ordinary file (a pipe, a link) is written to as it is.
  *
- * @throws what the file system says; the file is as it was then
+ * @throws FileError; the file is as it was then
  */
-export function writeWhole(path: string, text: string): void {
+export function writeWhole(path: string, content: string | Uint8Array): void {
+  try {
+    write(path, content);
+  } catch (error) {
+    throw new FileError(path, error);
+  }
+}
+
+function write(path: string, content: string | Uint8Array): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false) {
-    writeFileSync(path, text);
+    writeFileSync(path, content);
     return;
   }
   const unfinished = `${path}.${process.pid}.unfinished`;
   try {
-    writeFileSync(unfinished, text);
+    writeFileSync(unfinished, content);
     renameSync(unfinished, path);
   } catch (error) {
     rmSync(unfinished, { force: true });
     throw error;
   }
+}
+
+/**
+ * Makes sure before the work that its result can be written; nothing is changed.
+ *
+ * @param option the flag that names the file
+ * @throws UsageError where it cannot be
+ */
+export function refuseUnwritable(option: string, path: string | undefined): void {
+  if (path === undefined) return;
+  try {
+    tryOut(path);
+  } catch (error) {
+    throw new UsageError(`${option}: ${new FileError(path, error).message}`);
+  }
+}
+
+function tryOut(path: string): void {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory()) throw new Error('EISDIR: it is a folder');
+  if (there?.isFile() === false) return;
+  const tried = `${path}.${process.pid}.unfinished`;
+  writeFileSync(tried, '');
+  rmSync(tried);
 }

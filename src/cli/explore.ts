@@ -9,10 +9,12 @@ import { ParallelSearch } from '../explore/threads.ts';
 import { traceOf } from '../explore/trace.ts';
 import { Visited } from '../explore/visited.ts';
 import { Turns } from '../turns.ts';
+import { FileError, refuseUnwritable } from '../whole-file.ts';
 import type { Command, Output } from './command.ts';
+import { EXIT_UNAVAILABLE } from './exit.ts';
 import { countOf, EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
+import { writeTraces } from './reports.ts';
 import { counted } from './usage.ts';
-import { writeWhole } from './whole-file.ts';
 
 const HELP = `usage: vfio-host explore --driver SPEC… [--kernel VERSION] [--goal GOAL] [options]
 
@@ -30,7 +32,8 @@ ${SCENE_HELP}: stops at the first; without
   --out FILE         where the traces are written, one a line, for replay and compare; without it, to stdout. A search
                      that was cut short leaves FILE.search: the same command goes on from there
 
-exit codes: 0 something was found, 1 none within these bounds, 3 none so far, and it was cut short, 64 bad usage
+exit codes: 0 something was found, 1 none within these bounds, 3 none so far, and it was cut short, 64 bad usage,
+            69 FILE cannot be written
 `;
 
 /** Exit codes of a search. */
@@ -49,6 +52,7 @@ async function exploreCommand(args: readonly string[], output: Output): Promise<
   const request = requestOf('explore', values);
   const threads = countOf(values, 'threads', 1, 64);
   const { out } = values;
+  refuseUnwritable('--out', out);
   const scene = refusedAsUsage('--driver', () => sceneOfRequest(request));
   if (request.drivers.some(({ type }) => type === 'webhook')) return outside(request, scene, values, output);
   const checkpoint = out === undefined ? null : new Checkpoint(out, whatIsSearched(request));
@@ -61,12 +65,11 @@ async function exploreCommand(args: readonly string[], output: Output): Promise<
   const lines = outcome.hits.map(({ finding, path }) =>
     JSON.stringify(traceOf(`${finding} ${scene.gen.version}`, scene, path)),
   );
-  if (out !== undefined) writeWhole(out, lines.map((line) => `${line}\n`).join(''));
-  else for (const line of lines) output.out(line);
+  let written = writeTraces(out, lines, output);
   const whole = !['time', 'memory', 'stopped'].includes(outcome.ended);
-  if (whole) checkpoint?.remove();
-  else checkpoint?.save(layers.visited, layers.standing);
+  if (checkpoint && !keep(checkpoint, whole ? null : layers, output)) written = false;
   report(request, scene, outcome, output);
+  if (!written) return EXIT_UNAVAILABLE;
   if (!whole && out !== undefined) output.err(`the same command goes on from here`);
   if (outcome.hits.length > 0) return FOUND;
   return whole ? NONE : CUT_SHORT;
@@ -98,13 +101,26 @@ async function outside(
       steps: [...scene.setup, ...path.map((action) => scene.actions[action]!.call)],
     }),
   );
-  if (out !== undefined) writeWhole(out, lines.map((line) => `${line}\n`).join(''));
-  else for (const line of lines) output.out(line);
+  const written = writeTraces(out, lines, output);
   report(request, scene, outcome, output);
   const [failed] = searching.failed;
   if (failed) output.err(`${counted(searching.failed.length, 'callback')} failed: ${failed}`);
+  if (!written) return EXIT_UNAVAILABLE;
   if (outcome.hits.length > 0) return FOUND;
   return outcome.ended === 'depth' || outcome.ended === 'exhausted' ? NONE : CUT_SHORT;
+}
+
+/** Keeps a search that was cut short, and forgets one that was not (null); says where that fails. */
+function keep(checkpoint: Checkpoint, layers: Layers | null, { err }: Output): boolean {
+  try {
+    if (layers) checkpoint.save(layers.visited, layers.standing);
+    else checkpoint.remove();
+    return true;
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    err(`vfio-host: --out: ${error.message}; the same command does not go on from here`);
+    return false;
+  }
 }
 
 /** What makes two searches the same, however far each goes. */

@@ -2,10 +2,12 @@ import { parseArguments, UsageError } from '../arguments.ts';
 import { Fuzzing } from '../explore/fuzzing.ts';
 import { DEFAULTS, sceneOfRequest } from '../explore/request.ts';
 import { Turns } from '../turns.ts';
+import { refuseUnwritable } from '../whole-file.ts';
 import type { Command, Output } from './command.ts';
+import { EXIT_UNAVAILABLE } from './exit.ts';
 import { EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
+import { writeTraces } from './reports.ts';
 import { counted } from './usage.ts';
-import { writeWhole } from './whole-file.ts';
 
 const HELP = `usage: vfio-host fuzz --driver SPEC… [--kernel VERSION] [--goal GOAL] [--seed N] [options]
 
@@ -20,7 +22,7 @@ ${SCENE_HELP}: stops at the first; without it, it goes on until
   --time S           seconds (default ${DEFAULTS.seconds})
   --out FILE         where the traces are written, one a line; without it, to stdout
 
-exit codes: 0 something was found, 1 nothing was, 64 bad usage
+exit codes: 0 something was found, 1 nothing was, 64 bad usage, 69 FILE cannot be written
 `;
 
 const FOUND = 0;
@@ -34,18 +36,20 @@ export const fuzz: Command = {
   run: (args, output) => fuzzCommand(args, output),
 };
 
-async function fuzzCommand(args: readonly string[], { out, err }: Output): Promise<number> {
+async function fuzzCommand(args: readonly string[], output: Output): Promise<number> {
+  const { err } = output;
   const { depth: _depth, memory: _memory, ...options } = EXPLORE_OPTIONS;
   const { values } = parseArguments(args, { ...options, seed: { type: 'string' } }, false);
   const request = requestOf('fuzz', { pages: PAGES, ...values });
   const seed = seedOf(values.seed);
+  refuseUnwritable('--out', values.out);
   const scene = refusedAsUsage('--driver', () => sceneOfRequest(request));
   err(`seed ${seed}`);
   const lines: string[] = [];
+  let written = true;
   const fuzzing = new Fuzzing(scene, request.goal, seed, ({ finding, scenario, walked }) => {
     lines.push(JSON.stringify(scenario));
-    if (values.out === undefined) out(lines.at(-1)!);
-    else writeWhole(values.out, lines.map((line) => `${line}\n`).join(''));
+    if (!writeTraces(values.out, lines, output, lines.slice(-1))) written = false;
     const steps = counted(scenario.steps.length, 'step');
     err(`${finding}: after ${counted(walked, 'call')}, shrunk to ${steps}`);
   });
@@ -64,6 +68,7 @@ async function fuzzCommand(args: readonly string[], { out, err }: Output): Promi
   err(
     `${counted(lines.length, 'finding')} in ${counted(fuzzing.calls, 'call')}, ${counted(fuzzing.walks, 'walk')}`,
   );
+  if (!written) return EXIT_UNAVAILABLE;
   return lines.length > 0 ? FOUND : NONE;
 }
 

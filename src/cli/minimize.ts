@@ -3,10 +3,12 @@ import { GOAL_HELP } from '../explore/goals.ts';
 import { Minimizing } from '../explore/minimize.ts';
 import { readTraces } from '../trace-files/traces.ts';
 import { atOnce } from '../turns.ts';
+import { refuseUnwritable } from '../whole-file.ts';
 import type { Command } from './command.ts';
+import { EXIT_UNAVAILABLE } from './exit.ts';
 import { countOf, goalOf, refusedAsUsage } from './explore-options.ts';
+import { writeTraces } from './reports.ts';
 import { counted, generationNamed, parseTraceCommand } from './usage.ts';
-import { writeWhole } from './whole-file.ts';
 
 /** How long it may take unless somebody says otherwise, seconds. */
 const SECONDS = 60;
@@ -22,7 +24,7 @@ and - is stdin.
   --time S           seconds (default ${SECONDS})
   --out FILE         where the trace is written, in place of stdout
 
-exit codes: 0 done, 3 cut short by the time: the trace is as short as it got, 64 bad usage
+exit codes: 0 done, 3 cut short by the time: the trace is as short as it got, 64 bad usage, 69 FILE cannot be written
 `;
 
 const DONE = 0;
@@ -31,13 +33,15 @@ const CUT_SHORT = 3;
 /** `vfio-host minimize …`: a trace shrunk to what matters. */
 export const minimizeTrace: Command = {
   help: HELP,
-  async run(args, { out, err }) {
+  async run(args, output) {
+    const { err } = output;
     const { values, positionals } = parseTraceCommand('minimize', args, {
       goal: { type: 'string' },
       kernel: { type: 'string' },
       time: { type: 'string' },
       out: { type: 'string' },
     });
+    refuseUnwritable('--out', values.out);
     const traces = positionals.flatMap(readTraces);
     if (traces.length !== 1) throw new UsageError(`minimize takes one trace, not ${traces.length}`);
     const trace = { ...traces[0]!, kernel: values.kernel ?? traces[0]!.kernel };
@@ -51,11 +55,11 @@ export const minimizeTrace: Command = {
     atOnce(minimizing.run());
     const result = minimizing.result();
     const line = JSON.stringify(result.scenario);
-    if (values.out === undefined) out(line);
-    else writeWhole(values.out, `${line}\n`);
+    const written = writeTraces(values.out, [line], output);
     const { finding, before, after, tried, whole } = result;
     err(`${finding}: ${counted(before, 'step')} shrunk to ${after} (${counted(tried, 'trace')} tried)`);
     if (!whole) err('cut short: the time was up');
+    if (!written) return EXIT_UNAVAILABLE;
     return whole ? DONE : CUT_SHORT;
   },
 };

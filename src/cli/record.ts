@@ -2,6 +2,7 @@ import { parseArguments, UsageError } from '../arguments.ts';
 import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import { record } from '../record/record.ts';
 import { LibraryError } from '../run/library.ts';
+import { refuseUnwritable } from '../whole-file.ts';
 import type { Command } from './command.ts';
 import { EXIT_UNAVAILABLE } from './exit.ts';
 import { generationNamed } from './usage.ts';
@@ -20,7 +21,7 @@ outside; files that a program hands on by exec or by messages are not followed. 
   --kernel VERSION   the kernel that the trace is said to be of: one of ${KERNEL_VERSIONS.join(', ')}
                      (default: the one nearest to this machine's)
 
-exit codes: the program's, 64 bad usage, 69 no C compiler
+exit codes: the program's, 64 bad usage, 69 no C compiler, or FILE cannot be written
 `;
 
 /** `vfio-host record … -- PROGRAM [ARGS…]`: what a program asks of the real /dev/vfio, as a trace. */
@@ -35,6 +36,7 @@ export const recordProgram: Command = {
     const { values } = parseArguments(args.slice(0, end), options, false);
     const { trace = TRACE, kernel } = values;
     if (kernel !== undefined) generationNamed(kernel, '--kernel:');
+    refuseUnwritable('--trace', trace);
     try {
       return await record({ trace, kernel, program }, (line) => err(`vfio-host: ${line}`));
     } catch (error) {

@@ -33,7 +33,8 @@ Runs an unmodified program on an emulated /dev/vfio of its own, and says afterwa
   --url URL             a service that runs already, in place of one of its own: unix:PATH or http://HOST:PORT
   --wedged abort|hang   what a call does that would never return: ends the program with code 70, or hangs (default abort)
 
-exit codes: the program's, 64 bad usage, 69 no C compiler, 70 a call would never have returned
+exit codes: the program's, 64 bad usage, 69 no C compiler, or FILE cannot be written,
+            70 a call would never have returned
 `;
 
 /** `vfio-host run … -- PROGRAM [ARGS…]`: an unmodified program on the emulated /dev/vfio. */

@@ -10,11 +10,11 @@ import { DEFAULT_RIG } from '../rig/rigs.ts';
 import { Service } from '../service.ts';
 import { readSeed, SeedError } from '../trace-files/seed.ts';
 import { VERSION } from '../version.ts';
+import { writeWhole } from '../whole-file.ts';
 import type { Command } from './command.ts';
 import { EXIT_PANIC } from './exit.ts';
 import { LogOutput } from './log-output.ts';
 import { prettyStream } from './pretty.ts';
-import { writeWhole } from './whole-file.ts';
 
 const STDOUT = 1;
 const STDERR = 2;

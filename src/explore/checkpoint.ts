@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { FileError, writeWhole } from '../whole-file.ts';
 import type { Standing } from './layers.ts';
 import type { Visited } from './visited.ts';
 
@@ -24,11 +25,11 @@ export class Checkpoint {
     return existsSync(this.path);
   }
 
+  /** @throws FileError */
   save(visited: Visited, standing: Standing): void {
-    const head = Buffer.from(`${JSON.stringify({ what: this.what, standing })}\n`);
-    const partial = `${this.path}.partial`;
-    writeFileSync(partial, Buffer.concat([head, ...visited.save()]));
-    renameSync(partial, this.path);
+    const states = Buffer.concat(visited.save());
+    const head = Buffer.from(`${JSON.stringify({ what: this.what, standing, bytes: states.length })}\n`);
+    writeWhole(this.path, Buffer.concat([head, states]));
   }
 
   /**
@@ -37,20 +38,41 @@ export class Checkpoint {
    * @throws CheckpointError
    */
   load(visited: Visited): Standing {
-    const bytes = readFileSync(this.path);
-    const end = bytes.indexOf('\n');
-    const { what, standing } = JSON.parse(bytes.toString('utf8', 0, end)) as {
-      what: string;
-      standing: Standing;
-    };
+    const file = this.read();
+    const end = file.indexOf('\n');
+    if (end < 0) throw new CheckpointError(`${this.path} is cut short`);
+    const { what, standing, bytes } = this.head(file.toString('utf8', 0, end));
+    const states = file.subarray(end + 1);
+    if (states.length !== bytes) throw new CheckpointError(`${this.path} is cut short`);
     if (what !== this.what) throw new CheckpointError(`${this.path} is of another search: ${what}`);
-    if (!visited.restore(new Uint8Array(bytes.subarray(end + 1)))) {
+    if (!visited.restore(new Uint8Array(states))) {
       throw new CheckpointError(`${this.path} has more states than there is memory for`);
     }
     return standing;
   }
 
+  private read(): Buffer {
+    try {
+      return readFileSync(this.path);
+    } catch (error) {
+      throw new CheckpointError((error as Error).message);
+    }
+  }
+
+  private head(text: string): { what: string; standing: Standing; bytes: number } {
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new CheckpointError(`${this.path} is no search that was cut short`);
+    }
+  }
+
+  /** @throws FileError */
   remove(): void {
-    rmSync(this.path, { force: true });
+    try {
+      rmSync(this.path, { force: true });
+    } catch (error) {
+      throw new FileError(this.path, error);
+    }
   }
 }

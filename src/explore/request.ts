@@ -1,6 +1,8 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
 import type { AlsoName, ExploreView } from '../../schemas/explore.ts';
 import type { Generation } from '../kernel/generations/index.ts';
+import { Machine } from '../machine/machine.ts';
+import { Refused } from '../machine/refused.ts';
 import { checkCall } from '../machine/table.ts';
 import { sceneOf } from './alphabet.ts';
 import type { Bounds, Outcome } from './layers.ts';
@@ -28,11 +30,29 @@ export const DEFAULTS = { depth: 6, pages: 2, mappings: 3, seconds: 60, megabyte
 /**
  * The scene of a request.
  *
- * @throws Refused for a driver that create-device refuses
+ * @throws Refused for a driver that create-device refuses, or whose device cannot be open when the search begins
  */
 export function sceneOfRequest({ gen, drivers, pages, mappings, also }: ExploreRequest): Scene {
   for (const driver of drivers) checkCall({ call: 'create-device', driver });
-  return sceneOf(gen, { drivers, pages, mappings, also });
+  const scene = sceneOf(gen, { drivers, pages, mappings, also });
+  // A driver of one's own is called while the scene is set.
+  if (drivers.every(({ type }) => type !== 'webhook')) refuseUnset(scene);
+  return scene;
+}
+
+/** Sets a scene once, on a machine that is thrown away. */
+function refuseUnset({ gen, setup }: Scene): void {
+  const machine = new Machine(gen);
+  for (const call of setup) {
+    const { answer } = machine.start(call);
+    if (answer?.end.how === 'returned' && typeof answer.end.value !== 'string') continue;
+    const what = `drivers cannot be searched on Linux ${gen.version}: every device is open at first, and ${call.call} of ${call.device}`;
+    if (!answer) throw Refused.badRequest(`${what} waits for an answer from outside`);
+    const { end, why } = answer;
+    throw Refused.badRequest(
+      `${what} ${end.how} with ${'value' in end ? end.value : 'a splat'}: ${why ?? ''}`,
+    );
+  }
 }
 
 /** A search that was asked for. */

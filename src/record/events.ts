@@ -55,13 +55,17 @@ interface OtherEvent {
   readonly errno: number;
 }
 
-/** The events in the text of a record; a line that was cut off is left out. */
-export function eventsOf(text: string): RecordedEvent[] {
-  return text.split('\n').flatMap((line) => {
+/** The events in the text of a record, and how many lines of it are none: the program was killed, or the disk full. */
+export function eventsOf(text: string): { events: RecordedEvent[]; cutOff: number } {
+  const events: RecordedEvent[] = [];
+  let cutOff = 0;
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
     try {
-      return [JSON.parse(line) as RecordedEvent];
+      events.push(JSON.parse(line) as RecordedEvent);
     } catch {
-      return [];
+      cutOff++;
     }
-  });
+  }
+  return { events, cutOff };
 }

@@ -7,6 +7,7 @@ import { type Source, sources } from './sources.ts';
  */
 const RINGS: readonly (readonly string[])[] = [
   ['src/arguments.ts', 'src/deadline.ts', 'src/json.ts', 'src/turns.ts', 'src/version.ts'],
+  ['src/whole-file.ts'],
   ['schemas'],
   ['src/kernel'],
   ['src/drivers'],
@@ -88,5 +89,19 @@ test('fastify and HTTP statuses are known to the fronts alone', () => {
     ...imports.filter(({ from }) => /^@?fastify/.test(from)).map(({ from }) => `${path} imports ${from}`),
     ...[...code.matchAll(/\bstatus(?:Code)?\b[^\n]{0,12}\b[1-5]\d\d\b/g)].map(([text]) => `${path}: ${text}`),
   ]);
+  expect(found).toEqual([]);
+});
+
+test('headers of requests are read in one place, which has a rule for each', () => {
+  const fronts = ALL.filter(({ path }) => /^(routes\/|src\/(app|service)\.ts$)/.test(path));
+  const found = fronts
+    .filter(({ path }) => path !== 'routes/headers.ts')
+    .flatMap(({ path, code }) =>
+      [
+        ...code.matchAll(
+          /\.(?:headers|rawHeaders)\b|\{[^{}\n]*\bheaders\b[^{}\n]*\}(?:: FastifyRequest| = request)/g,
+        ),
+      ].map(([text]) => `${path}: ${text}`),
+    );
   expect(found).toEqual([]);
 });

@@ -90,3 +90,13 @@ test.each([
   expectProblem(refused, { status: 400, slug: 'invalid-request' });
   expect(refused.body.detail).toContain(words);
 });
+
+test('drivers whose devices are not open when a search begins are refused in words', async () => {
+  const waits = await rig.post('explore', {
+    drivers: [synthetic('ignore'), { type: 'manual', openDevice: true }],
+  });
+  expectProblem(waits, { status: 400, detail: ['open-device of d1', 'waits for an answer from outside'] });
+  const many = Array.from({ length: 9 }, () => ({ type: 'gvt-g' }));
+  const refused = await rig.post('explore', { drivers: many, seconds: 1, depth: 1 });
+  expect(refused.status).toBeLessThan(500);
+});

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { writeWhole } from '../../src/cli/whole-file.ts';
+import { writeWhole } from '../../src/whole-file.ts';
 
 /** How often a writer is killed. */
 const KILLS = 8;
@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 test('a writer that SIGKILL ends on the way leaves the old file or the new one, whole', async () => {
   const options = ['--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--noCheck'];
   execFileSync('node_modules/.bin/tsc', [
-    'src/cli/whole-file.ts',
+    'src/whole-file.ts',
     '--outDir',
     folder,
     ...options,
