@@ -19,17 +19,17 @@ export class RigMenu {
     this.onList = onList;
     const select = this.#select;
     select.addEventListener('change', () => onChoose(select.value));
-    for (const kind of ['pointerdown', 'focus']) select.addEventListener(kind, () => this.#look());
+    for (const kind of ['pointerdown', 'focus']) select.addEventListener(kind, () => void this.#look());
     setInterval(() => {
       // An open menu is not changed under the pointer.
-      if (document.visibilityState === 'visible') this.#look(document.activeElement !== select);
+      if (document.visibilityState === 'visible') void this.#look(document.activeElement !== select);
     }, LOOK_MS);
   }
 
   /** @param {string} rig that is shown now */
   set chosen(rig) {
     this.#chosen = rig;
-    this.#look();
+    void this.#look();
   }
 
   /** @param {boolean} show whether the menu may change */

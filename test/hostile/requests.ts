@@ -20,8 +20,9 @@ interface Operation {
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'PATCH', 'OPTIONS', 'TRACE'];
 const NDJSON = 'application/x-ndjson';
 
-/** Longest body of the ordinary kind of too long ones, bytes. */
+/** Longest body of the ordinary kind of too long ones, and of the seldom ones, bytes. */
 const BIG = 300_000;
+const HUGE = 12 * 1024 * 1024;
 const NESTING = 5000;
 
 /** What streams for ever or waits is asked for with an end. */
@@ -86,7 +87,18 @@ export class Attacks {
   next(): Attack {
     const { random } = this;
     switch (
-      random.weighted({ call: 60, any: 20, batch: 6, snapshot: 1, trace: 2, body: 4, headers: 4, path: 3 })
+      random.weighted({
+        call: 60,
+        any: 20,
+        batch: 6,
+        snapshot: 1,
+        trace: 2,
+        body: 4,
+        headers: 4,
+        path: 3,
+        harsh: 2,
+        huge: 0.05,
+      })
     ) {
       case 'call':
         return this.described(random.pick(this.calls));
@@ -114,6 +126,10 @@ export class Attacks {
         const attack = this.described(random.pick(this.operations));
         return { ...attack, headers: { ...attack.headers, ...this.badHeaders() } };
       }
+      case 'harsh':
+        return this.harsh();
+      case 'huge':
+        return this.huge();
       case 'path':
         return { method: random.pick(METHODS), path: this.badPath(), headers: {}, body: null };
     }
@@ -195,6 +211,54 @@ export class Attacks {
     return [...Attacks.START, ...Array.from({ length: this.random.upTo(10) }, () => this.callObject())];
   }
 
+  /** What an operator would not do: a rig that ends at its next splat, calls that take their time or fail. */
+  private harsh(): Attack {
+    const { random } = this;
+    const panics = { panicOnWarn: random.chance(0.5), panicOnOops: random.chance(0.5) };
+    const fault = {
+      on: random.pick(['map-dma', 'unmap-dma', 'pin-pages', 'attach', 'open-device']),
+      every: 1 + random.upTo(4),
+      ...(random.chance(0.6) ? { delayMs: random.pick([1, 20, 60_000]) } : { errno: 'EIO' }),
+    };
+    const isPanic = random.chance(0.3);
+    return {
+      method: 'POST',
+      path: isPanic ? '/v1/set-parameters' : '/v1/faults',
+      headers: JSON_HEADERS,
+      body: JSON.stringify(isPanic ? panics : fault),
+    };
+  }
+
+  /** Bodies of many megabytes, right and wrong. */
+  private huge(): Attack {
+    const json = (method: string, path: string, body: string): Attack => ({
+      method,
+      path,
+      headers: JSON_HEADERS,
+      body,
+    });
+    const memory = '/v1/processes/p0/write-memory';
+    const makes = [
+      () => json('POST', memory, `{"vaddr":"0x0","data":"${'AAAA'.repeat(HUGE / 4)}"}`),
+      () => json('POST', memory, `{"vaddr":"0x0","data":"${'A'.repeat(HUGE)}A"}`),
+      () => json('POST', memory, `{${Array.from({ length: 500_000 }, (_, i) => `"f${i}":1`).join(',')}}`),
+      () => json('POST', '/v1/containers', `[${'0,'.repeat(HUGE / 2)}0]`),
+      () => json('POST', '/v1/containers', `${'['.repeat(HUGE)}`),
+      () => json('PUT', '/v1/snapshot', `{"state":{"warnedOnce":[${'"B1",'.repeat(HUGE / 5)}"B1"]}}`),
+      () => json('POST', '/v1/replay', `{"id":"t","kernel":"6.1","steps":[${'{},'.repeat(HUGE / 3)}{}]}`),
+      () => ({ ...json('POST', '/v1/batch', `{"call":"${'x'.repeat(HUGE)}"}\n`), headers: LINES }),
+      () => ({
+        ...json(
+          'POST',
+          '/v1/batch',
+          '{"call":"check-extension","container":"c0","extension":1}\n'.repeat(HUGE / 100),
+        ),
+        headers: LINES,
+      }),
+    ];
+    return this.random.pick(makes)();
+  }
+
   private badBody(): Pick<Attack, 'headers' | 'body'> {
     const { random } = this;
     const bodies = [
@@ -248,7 +312,7 @@ export class Attacks {
       ['authorization', ['Bearer x', 'Basic !!!', 'x'.repeat(2000)]],
       ['expect', ['100-continue']],
       ['te', ['trailers']],
-      ['x-long', ['y'.repeat(10_000)]],
+      ['x-long', ['y'.repeat(10_000), 'y'.repeat(15_500), 'y'.repeat(70_000)]],
     ];
     const made: Record<string, string> = {};
     for (let i = random.upTo(2); i >= 0; i--) {
@@ -305,6 +369,8 @@ function operationOf(method: string, path: string, { parameters = [], requestBod
     body: type === undefined ? null : { type, schema: content!.schema },
   };
 }
+
+const LINES = { 'content-type': NDJSON };
 
 const JSON_HEADERS = { 'content-type': 'application/json' };
 
