@@ -17,6 +17,9 @@ const ANSWER_MAX = 64 * 1024 * 1024;
 /** After so long without an answer it is asked whether the call waits for its driver, milliseconds. */
 const ANSWER_MS = 10_000;
 
+/** A body that takes a while to be read and checked, characters, and how long that may be, milliseconds. */
+const LONG_BODY = 1_000_000;
+const LONG_BODY_MS = 120_000;
 /** How often the service is looked at before its silence counts. */
 const LOOKS_MAX = 12;
 
@@ -206,7 +209,7 @@ export class Fuzzer {
         path: printablePath(path),
         headers,
         agent: this.agent,
-        timeout: ANSWER_MS,
+        timeout: body !== null && body.length > LONG_BODY ? LONG_BODY_MS : ANSWER_MS,
       };
       const sent = request(options, (response) => {
         const chunks: Buffer[] = [];
