@@ -5,9 +5,9 @@ import { FileError } from '../whole-file.ts';
 export const SAME = 0;
 export const DIFFERENT = 1;
 /** Exit code where a service that was named does not answer. */
-export const EXIT_UNREACHABLE = 2;
+const EXIT_UNREACHABLE = 2;
 /** Exit code of a bad command line or environment (EX_USAGE). */
-export const EXIT_USAGE = 64;
+const EXIT_USAGE = 64;
 /** Exit code where a command itself could not do its work (EX_UNAVAILABLE). */
 export const EXIT_UNAVAILABLE = 69;
 /** Exit code of an emulated kernel panic (EX_SOFTWARE). */

@@ -65,7 +65,7 @@ export class Machine {
   /** Calls that wait for a lock or a callback. */
   private readonly waiting = new Set<CallTask>();
   /** Calls that a fault delays, with what prevents their start. */
-  private readonly delayed = new Map<CallTask, () => void>();
+  readonly delayed = new Map<CallTask, () => void>();
   /** What is to be done when the kernel's work is done. */
   private readonly later: (() => void)[] = [];
   /** What is to be done next when the work that pauses has gone on. */
@@ -119,11 +119,6 @@ export class Machine {
   /** Calls that have not been answered, wherever they wait. */
   private get unanswered(): number {
     return this.waiting.size + this.delayed.size + this.turns.length;
-  }
-
-  /** Calls that a fault delays. */
-  get delays(): number {
-    return this.delayed.size;
   }
 
   private refuseOneMore(limit: number): void {

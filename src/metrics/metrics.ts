@@ -30,7 +30,7 @@ const GAUGES: Readonly<Record<string, { help: string; of: (rig: Rig) => number }
   },
   delayed_calls: {
     help: 'Calls that a fault delays. Over all rigs.',
-    of: ({ host }) => host.machine.delays,
+    of: ({ host }) => host.machine.delayed.size,
   },
   journal_seq: {
     help: 'Newest seq of the journal, summed over all rigs; a reset or dropped rig starts over.',

@@ -218,7 +218,7 @@ export class Attacks {
     const fault = {
       on: random.pick(['map-dma', 'unmap-dma', 'pin-pages', 'attach', 'open-device']),
       every: 1 + random.upTo(4),
-      ...(random.chance(0.6) ? { delayMs: random.pick([1, 20, 60_000]) } : { errno: 'EIO' }),
+      ...(random.chance(0.6) ? { delayMs: random.pick([1, 20, 2000]) } : { errno: 'EIO' }),
     };
     const isPanic = random.chance(0.3);
     return {

@@ -2,11 +2,11 @@ import Fastify, { type RouteOptions } from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { HEADERS } from '../../schemas/headers.ts';
 import { addRoutes } from '../../src/app.ts';
-import { startService, type TestService } from '../harness/service.ts';
+import { type HttpRig, startRig } from '../harness/http-rig.ts';
 
-let rig: TestService;
+let rig: HttpRig;
 beforeEach(async () => {
-  rig = await startService({ logLevel: 'silent' });
+  rig = await startRig({ logLevel: 'silent' });
 });
 afterEach(() => rig.app.close());
 

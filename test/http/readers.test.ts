@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect } from 'node:net';
+import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { ASYNC, ok, type Rig, startRig } from '../harness/http-rig.ts';
+import { ASYNC, type HttpRig, ok, startRig } from '../harness/http-rig.ts';
 
-let rig: Rig;
-afterEach(() => rig.app.close());
+let rig: HttpRig;
+afterEach(() => rig.close());
 
 /** A call that waits for a driver outside, as an operation. */
 async function pending(): Promise<string> {
@@ -60,7 +60,7 @@ test('a call that a fault delays is counted until it begins, or its rig goes', a
   await ok(rig.post('containers', { container: 'c0' }));
   await ok(rig.post('faults', { on: 'check-extension', nth: 1, delayMs: 60_000 }));
   const delayed = rig.post('containers/c0/check-extension', { extension: 1 });
-  while (theRig().host.machine.delays < 1) await new Promise(setImmediate);
+  while (theRig().host.machine.delayed.size < 1) await new Promise(setImmediate);
   expect(await metric('delayed_calls')).toBe(1);
   await ok(rig.post('reset'));
   expect((await delayed).status).toBe(503);
@@ -70,8 +70,7 @@ test('a call that a fault delays is counted until it begins, or its rig goes', a
 test('connections are counted as they come and go', async () => {
   rig = await startRig();
   await rig.app.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = rig.app.server.address() as AddressInfo;
-  const socket = connect(port, '127.0.0.1');
+  const socket = connect(rig.port, '127.0.0.1');
   await once(rig.app.server, 'connection');
   expect(await metric('connections')).toBe(1);
   socket.destroy();

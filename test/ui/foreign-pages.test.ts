@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ok, type Rig, startRig } from '../harness/http-rig.ts';
+import { type HttpRig, ok, startRig } from '../harness/http-rig.ts';
 import { type Browser, startBrowser, whyNoBrowser } from './browser.ts';
 
 /** What pages of other sites reach in the browser of a user of this service. */
@@ -16,7 +16,7 @@ const RESOLVER = '--host-resolver-rules=MAP *.example 127.0.0.1';
 let browser: Browser | null = null;
 let site: Server;
 let page: Page;
-let rig: Rig;
+let rig: HttpRig;
 beforeAll(async () => {
   if (missing === null) browser = await startBrowser(RESOLVER);
   site = createServer((_request, response) => {

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hasSecrets, shownUrl } from '../../src/drivers/external/redact.ts';
 import { freePort } from '../harness/driver-server.ts';
-import { startService, type TestService } from '../harness/service.ts';
+import { type HttpRig, startRig } from '../harness/http-rig.ts';
 
-let rig: TestService;
+let rig: HttpRig;
 beforeEach(async () => {
-  rig = await startService({ logLevel: 'trace' });
+  rig = await startRig({ logLevel: 'trace' });
 });
 afterEach(() => rig.app.close());
 
@@ -124,7 +124,7 @@ test('no answer and no line of the log shows the secrets of a webhook', async ()
 test('a snapshot without secrets=1 has none of the URL, and is refused until it has', async () => {
   const token = 'a-token-of-some-length';
   await rig.app.close();
-  rig = await startService({ logLevel: 'silent', authToken: token });
+  rig = await startRig({ logLevel: 'silent', authToken: token });
   const bearer = { authorization: `Bearer ${token}` };
   const url = 'http://hush-user:hush-word@127.0.0.1:1/hook?token=hush-token';
   await rig.http('POST', '/v1/devices', { device: 'd0', driver: { type: 'webhook', url } }, bearer);
