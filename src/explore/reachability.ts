@@ -1,6 +1,11 @@
 import type { Driver } from '../../schemas/drivers/index.ts';
 import type { AlsoName } from '../../schemas/explore.ts';
-import { type Generation, generationOf, RECORDED_VERSIONS } from '../kernel/generations/index.ts';
+import {
+  type Generation,
+  generationOf,
+  KERNEL_VERSIONS,
+  RECORDED_VERSIONS,
+} from '../kernel/generations/index.ts';
 import type { Scenario } from '../replay/scenario.ts';
 import { atOnce } from '../turns.ts';
 import { sceneOf } from './alphabet.ts';
@@ -131,6 +136,54 @@ export const SECTIONS: readonly Section[] = [
     depth: 5,
     also: ['memlock'],
   },
+  {
+    id: 'synthetic-pci',
+    title: 'synthetic, beside a PCI device, with vaddrs taken and given back',
+    drivers: [synthetic('unpin-range')],
+    pages: 1,
+    depth: 5,
+    also: ['pci', 'vaddr'],
+  },
+  {
+    id: 'synthetic-processes',
+    title: 'synthetic, in processes that fork and end',
+    drivers: [synthetic('unpin-range')],
+    pages: 1,
+    depth: 5,
+    also: ['processes'],
+  },
+  {
+    id: 'synthetic-removal',
+    title: 'synthetic, and removed',
+    drivers: [synthetic('unpin-range')],
+    pages: 1,
+    depth: 4,
+    also: ['removal'],
+  },
+  {
+    id: 'vfio-ap-lost',
+    title: 'vfio-ap, `range`, with callbacks that are lost on the way',
+    drivers: [{ type: 'vfio-ap', variant: 'range' }],
+    pages: 1,
+    depth: 5,
+    also: ['faults'],
+  },
+  {
+    id: 'vfio-ap-responses',
+    title: 'vfio-ap, whose queues answer otherwise than with success',
+    drivers: [{ type: 'vfio-ap' }],
+    pages: 1,
+    depth: 4,
+    also: ['responses'],
+  },
+  {
+    id: 'vfio-ccw-hold',
+    title: 'vfio-ccw, which stops between two steps while others run',
+    drivers: [{ type: 'vfio-ccw' }],
+    pages: 1,
+    depth: 5,
+    also: ['hold'],
+  },
   { id: 'manual', title: 'a driver outside', drivers: [{ type: 'manual' }], pages: 1, depth: 5 },
   { id: 'mtty', title: 'mtty', drivers: [{ type: 'mtty' }], pages: 1, depth: 6 },
 ];
@@ -199,7 +252,9 @@ export function tracesFile({ id }: Section): string {
 const HEAD = `# Reachability
 
 Is the BUG_ON reachable? What follows was not worked out by reading: \`vfio-host explore\` has tried every sequence of calls
-within the bounds that each section names, on every kernel that was recorded. Written by \`npm run reachability\`, in some minutes.
+within the bounds that each section names, on every kernel: ${RECORDED_VERSIONS.join(', ')} were recorded, what the others
+would answer is had from their sources. Written by \`npm run reachability\`, in some minutes. Calls are those of the
+drivers, open and close, map and unmap; what else is tried a section’s title says, and \`src/explore/also.ts\` what is not.
 
 A number is the calls of a shortest trace to the finding, those that set the scene (a container, its devices open) not
 counted; it leads to that trace, which \`replay\`, \`compare\` and \`POST /v1/replay\` take. A dash: none within the bounds.
@@ -216,7 +271,7 @@ export function reachabilityPage(results: readonly (readonly [Section, readonly 
 function sectionOf(section: Section, reached: readonly Reached[]): string {
   const { title, pages, depth, iommufdDepth } = section;
   const rows = [...new Set(reached.map(({ finding }) => finding))].sort().map((finding) => {
-    const cells = RECORDED_VERSIONS.map((kernel) => {
+    const cells = KERNEL_VERSIONS.map((kernel) => {
       const line = reached.findIndex((one) => one.finding === finding && one.kernel === kernel);
       return line < 0 ? '–' : `[${reached[line]!.length}](../${tracesFile(section)}#L${line + 1})`;
     });
@@ -230,8 +285,8 @@ function sectionOf(section: Section, reached: readonly Reached[]): string {
     '',
     bounds,
     '',
-    `| finding | ${RECORDED_VERSIONS.join(' | ')} |`,
-    `|---|${RECORDED_VERSIONS.map(() => '---').join('|')}|`,
+    `| finding | ${KERNEL_VERSIONS.join(' | ')} |`,
+    `|---|${KERNEL_VERSIONS.map(() => '---').join('|')}|`,
     ...rows,
     '',
   ].join('\n');

@@ -157,9 +157,11 @@ export class TaskDriverApi extends TaskDriverTask implements DriverApi {
 
   readPinned(pfn: number, offset: number, length: number): Uint8Array {
     if (pfn === ZERO_PFN || isBarFrame(pfn)) return new Uint8Array(length);
-    const processes = [this.device.container!.process, ...this.task.kernel.processes.values()];
-    const { mm } = processes.find(({ mm }) => mm.hasFrame(pfn)) ?? processes[0]!;
-    return mm.read(addressOf(pfn - mm.pfnOf(0), offset), length);
+    // A page stays where it is while it is pinned, whether or not the device's group has left its container.
+    const { container } = this.device;
+    const processes = [...(container ? [container.process] : []), ...this.task.kernel.processes.values()];
+    const mm = processes.find((process) => process.mm.hasFrame(pfn))?.mm;
+    return mm ? mm.read(addressOf(pfn - mm.pfnOf(0), offset), length) : new Uint8Array(length);
   }
 
   override warn(splat: Splat, details: SplatDetails = {}): void {

@@ -45,6 +45,20 @@ describe.each(PINNING)('a program that is being read (M5): %s', (version) => {
     expect(keys(rig)).toEqual(['0x10000']);
   });
 
+  test.runIf(version === '5.10')(
+    'its container has gone meanwhile: what it pinned is read, and stays pinned',
+    () => {
+      const rig = ccwRig(version);
+      hold(rig, 'transient-pin');
+      const started = start(rig);
+      rig.do('close-device', { device: 'ccw' });
+      rig.do('unset-container', { device: 'ccw' });
+      resume(rig);
+      // It comes to the page that it transfers, and cannot pin that any more.
+      expect(toReply(started.answer!)).toMatchObject({ status: 422, body: { errno: 'EINVAL' } });
+    },
+  );
+
   test('it stops once', () => {
     const rig = ccwRig(version);
     hold(rig, 'transient-pin');

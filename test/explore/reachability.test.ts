@@ -9,7 +9,7 @@ import {
   searchSection,
   tracesFile,
 } from '../../src/explore/reachability.ts';
-import { generationOf, RECORDED_VERSIONS } from '../../src/kernel/generations/index.ts';
+import { generationOf, KERNEL_VERSIONS } from '../../src/kernel/generations/index.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { replay } from '../../src/replay/replay.ts';
 import { readTraces } from '../../src/trace-files/traces.ts';
@@ -41,7 +41,7 @@ describe('the search finds what is filed, as far as it goes', () => {
     );
   // Each section on one kernel, each kernel several times.
   const cases = SECTIONS.map(
-    (section, i) => [section.id, RECORDED_VERSIONS[i % RECORDED_VERSIONS.length]!, section] as const,
+    (section, i) => [section.id, KERNEL_VERSIONS[i % KERNEL_VERSIONS.length]!, section] as const,
   );
   test.each(cases)('%s on %s', (_id, kernel, section) => {
     expect(lengths(searchSection(section, kernel, DEPTH), kernel)).toEqual(lengths(filed(section), kernel));
