@@ -12,7 +12,6 @@ int ap_ioctl(struct vfile *file, unsigned request, uint64_t arg)
 {
 	static const unsigned counts[] = { 1, 1 };
 	struct reply reply;
-	char path[160];
 	int result;
 
 	switch (request) {
@@ -27,9 +26,7 @@ int ap_ioctl(struct vfile *file, unsigned request, uint64_t arg)
 			return set_irqs(file, arg, counts, irqs());
 		break;
 	case VFIO_DEVICE_RESET:
-		snprintf(path, sizeof(path), "/v1/devices/%s/ap-reset", file->shared->id);
-		http_call(&reply, "POST", path, "{}");
-		result = settle(&reply);
+		result = device_post(file, file->shared->id, "ap-reset", "", &reply);
 		reply_end(&reply);
 		return result;
 	}

@@ -30,13 +30,9 @@ static unsigned irqs(void)
 	return kernel_at_least(5, 12) ? 3 : 2;
 }
 
-static int post(struct vfile *file, const char *call, const char *json, struct reply *reply)
+static int post(struct vfile *file, const char *call, const char *more, struct reply *reply)
 {
-	char path[160];
-
-	snprintf(path, sizeof(path), "/v1/devices/%s/%s", file->shared->id, call);
-	http_call(reply, "POST", path, json);
-	return settle(reply);
+	return device_post(file, file->shared->id, call, more, reply);
 }
 
 static int get_region_info(uint64_t arg)
@@ -83,7 +79,7 @@ int ccw_ioctl(struct vfile *file, unsigned request, uint64_t arg)
 	case VFIO_DEVICE_SET_IRQS:
 		return set_irqs(file, arg, counts, irqs());
 	case VFIO_DEVICE_RESET:
-		result = post(file, "ccw-reset", "{}", &reply);
+		result = post(file, "ccw-reset", "", &reply);
 		reply_end(&reply);
 		return result;
 	}
@@ -96,7 +92,7 @@ static void interrupt(struct vfile *file, struct ccw_io_region *io)
 	struct reply reply;
 	uint64_t n = 0;
 
-	if (post(file, "ccw-no-interrupt", "{}", &reply) == 0)
+	if (post(file, "ccw-no-interrupt", "", &reply) == 0)
 		n = json_u64(json_get(reply.body, "interrupts"));
 	if (n > 0) {
 		const char *scsw = json_get(reply.body, "scsw");
@@ -131,7 +127,7 @@ static int start(struct vfile *file, const struct ccw_io_region *io)
 
 #define BIT(byte, mask) (orb[byte] & (mask) ? "true" : "false")
 	snprintf(json, sizeof(json),
-		 "{\"program\":\"0x%x\",\"function\":\"%s\",\"orb\":{\"fmt\":%d,\"spnd\":%s,\"pfch\":%s,\"c64\":%s,\"i2k\":%s,\"b\":%s}}",
+		 ",\"program\":\"0x%x\",\"function\":\"%s\",\"orb\":{\"fmt\":%d,\"spnd\":%s,\"pfch\":%s,\"c64\":%s,\"i2k\":%s,\"b\":%s}",
 		 cpa, function, orb[5] & 0x80 ? 1 : 0, BIT(4, 0x08), BIT(5, 0x40), BIT(5, 0x02), BIT(5, 0x01), BIT(5, 0x04));
 	int result = post(file, "ccw-start", json, &reply);
 
@@ -150,7 +146,7 @@ static int perform(struct vfile *file, uint8_t *regions, unsigned index)
 	if (index == IO) {
 		result = start(file, io);
 	} else if (async->command == VFIO_CCW_ASYNC_CMD_HSCH || async->command == VFIO_CCW_ASYNC_CMD_CSCH) {
-		result = post(file, async->command == VFIO_CCW_ASYNC_CMD_HSCH ? "ccw-halt" : "ccw-clear", "{}", &reply);
+		result = post(file, async->command == VFIO_CCW_ASYNC_CMD_HSCH ? "ccw-halt" : "ccw-clear", "", &reply);
 		reply_end(&reply);
 	} else {
 		/* Both at once, or none: only known commands are looked at, one after the other. */

@@ -19,19 +19,22 @@
 /* End of the addresses a program may have (TASK_SIZE_MAX with four levels of page tables). */
 #define USER_END (0x7ffffffff000ull)
 
-static int post(struct vfile *file, const char *call, const char *json, struct reply *reply)
+/* Makes a call in the name of who has the file; `args` are its arguments. */
+static int post(struct vfile *file, const char *call, const char *args, struct reply *reply)
 {
-	char path[160];
+	char path[160], json[512], actor[ACTOR_SIZE];
+
+	snprintf(json, sizeof(json), "{%s%s}", args, actor_of(file, actor));
 
 	snprintf(path, sizeof(path), "/v1/containers/%s/%s", file->shared->id, call);
 	http_call(reply, "POST", path, json);
 	return settle(reply);
 }
 
-static int post_only(struct vfile *file, const char *call, const char *json)
+static int post_only(struct vfile *file, const char *call, const char *args)
 {
 	struct reply reply;
-	int result = post(file, call, json, &reply);
+	int result = post(file, call, args, &reply);
 
 	reply_end(&reply);
 	return result;
@@ -76,7 +79,7 @@ static int check_extension(struct vfile *file, uint64_t extension)
 
 	if (extension > INT32_MAX)
 		return 0;
-	snprintf(json, sizeof(json), "{\"extension\":%llu}", (unsigned long long)extension);
+	snprintf(json, sizeof(json), "\"extension\":%llu", (unsigned long long)extension);
 	int result = post(file, "check-extension", json, &reply);
 
 	if (result == 0)
@@ -89,7 +92,7 @@ static int set_iommu(struct vfile *file, uint64_t type)
 {
 	char json[64];
 
-	snprintf(json, sizeof(json), "{\"type\":%llu}", (unsigned long long)(type > INT32_MAX ? INT32_MAX : type));
+	snprintf(json, sizeof(json), "\"type\":%llu", (unsigned long long)(type > INT32_MAX ? INT32_MAX : type));
 	return post_only(file, "set-iommu", json);
 }
 
@@ -176,7 +179,7 @@ static int get_info(struct vfile *file, uint64_t arg)
 {
 	struct vfio_iommu_type1_info user = { 0 }, *fixed;
 	struct reply reply;
-	char path[160];
+	char path[256];
 	size_t copied;
 	int result;
 
@@ -188,7 +191,7 @@ static int get_info(struct vfile *file, uint64_t arg)
 		copied = user.argsz < INFO_SIZE ? user.argsz : INFO_SIZE;
 	else
 		copied = user.argsz < INFO_CAP_OFFSET_END ? INFO_MIN : INFO_CAP_OFFSET_END;
-	snprintf(path, sizeof(path), "/v1/containers/%s/iommu-info", file->shared->id);
+	snprintf(path, sizeof(path), "/v1/containers/%s/iommu-info?process=%s", file->shared->id, file_holder(file));
 	http_call(&reply, "GET", path, NULL);
 	if ((result = settle(&reply))) {
 		reply_end(&reply);
@@ -224,7 +227,7 @@ static int map_dma(struct vfile *file, uint64_t arg)
 		return driver_fails(file, EFAULT);
 	if (map.argsz < MAP_SIZE)
 		return driver_fails(file, EINVAL);
-	snprintf(json, sizeof(json), "{\"iova\":\"0x%llx\",\"vaddr\":\"0x%llx\",\"size\":\"0x%llx\",\"flags\":%u}",
+	snprintf(json, sizeof(json), "\"iova\":\"0x%llx\",\"vaddr\":\"0x%llx\",\"size\":\"0x%llx\",\"flags\":%u",
 		 map.iova, map.vaddr, map.size, map.flags);
 	return post_only(file, "map-dma", json);
 }
@@ -260,7 +263,7 @@ static int call_for_bitmap(struct vfile *file, const char *call, uint64_t iova, 
 			result = fails(EFAULT);
 	}
 	if (result == 0) {
-		snprintf(json, sizeof(json), "{\"iova\":\"0x%llx\",\"size\":\"0x%llx\",\"pageSize\":\"0x%llx\"%s}",
+		snprintf(json, sizeof(json), "\"iova\":\"0x%llx\",\"size\":\"0x%llx\",\"pageSize\":\"0x%llx\"%s",
 			 (unsigned long long)iova, (unsigned long long)b.size, user->pgsize, more);
 		result = post(file, call, json, reply);
 		if (result == 0)
@@ -298,7 +301,7 @@ static int unmap_dma(struct vfile *file, uint64_t arg)
 	if (dirty) {
 		result = call_for_bitmap(file, "unmap-dma", unmap.iova, unmap.size, &bitmap, ",\"flags\":1", &reply);
 	} else {
-		snprintf(json, sizeof(json), "{\"iova\":\"0x%llx\",\"size\":\"0x%llx\",\"flags\":%u}", unmap.iova,
+		snprintf(json, sizeof(json), "\"iova\":\"0x%llx\",\"size\":\"0x%llx\",\"flags\":%u", unmap.iova,
 			 unmap.size, unmap.flags);
 		result = post(file, "unmap-dma", json, &reply);
 	}
@@ -337,7 +340,7 @@ static int dirty_pages(struct vfile *file, uint64_t arg)
 	if (user.head.argsz < DIRTY_SIZE)
 		return fails(EINVAL);
 	if (user.head.flags != VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP) {
-		snprintf(json, sizeof(json), "{\"flags\":%u}", user.head.flags);
+		snprintf(json, sizeof(json), "\"flags\":%u", user.head.flags);
 		return post_only(file, "dirty-flags", json);
 	}
 	if (user.head.argsz < DIRTY_SIZE + DIRTY_GET_SIZE)

@@ -9,6 +9,17 @@
 #define IRQ_DATA (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_DATA_EVENTFD)
 #define IRQ_ACTION (VFIO_IRQ_SET_ACTION_MASK | VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_ACTION_TRIGGER)
 
+/* Makes a call on a device of the service in the name of who has the file. `more` are its arguments, each with a comma before it. */
+int device_post(const struct vfile *file, const char *device, const char *call, const char *more, struct reply *reply)
+{
+	char path[160], json[512];
+
+	snprintf(path, sizeof(path), "/v1/devices/%s/%s", device, call);
+	snprintf(json, sizeof(json), "{\"process\":\"%s\"%s}", file_holder(file), more);
+	http_call(reply, "POST", path, json);
+	return settle(reply);
+}
+
 /* VFIO_DEVICE_GET_INFO of a device that has no capabilities. */
 int device_info(uint64_t arg, uint32_t flags, unsigned regions, unsigned irqs)
 {

@@ -5,17 +5,20 @@
 
 extern char **environ;
 
-static const char *const KEPT[] = { "LD_PRELOAD=", "VFIO_HOST_URL=", "VFIO_HOST_RIG=", "VFIO_HOST_ROOT=",
-				    "VFIO_HOST_RECORD=", "VFIO_HOST_WEDGED=", "VFIO_HOST_MEMLOCK=", "VFIO_HOST_PROCESS=",
-				    "VFIO_HOST_TOKEN=" };
+/* What the program after an exec needs of ours. */
+static const char *const KEPT[] = { "LD_PRELOAD",	"VFIO_HOST_URL",     "VFIO_HOST_RIG",	  "VFIO_HOST_ROOT", "VFIO_HOST_RECORD",
+				    "VFIO_HOST_WEDGED", "VFIO_HOST_MEMLOCK", "VFIO_HOST_PROCESS", "VFIO_HOST_TOKEN" };
 #define KEPT_COUNT (sizeof(KEPT) / sizeof(KEPT[0]))
+#define TAG "VFIO_HOST_PROCESS_PID="
 
-static char *variable(char *const *envp, const char *name)
+static bool has(char *const *envp, const char *name)
 {
+	size_t n = strlen(name);
+
 	for (; envp && *envp; envp++)
-		if (!strncmp(*envp, name, strlen(name)))
-			return *envp;
-	return NULL;
+		if (!strncmp(*envp, name, n) && (*envp)[n] == '=')
+			return true;
+	return false;
 }
 
 static size_t length_of(char *const *envp)
@@ -27,23 +30,46 @@ static size_t length_of(char *const *envp)
 	return n;
 }
 
-/* An environment with what the shim needs, where a program made one without it; `out` has room for all. */
-static char **with_ours(char *const *envp, char **out)
+/* Bytes of a variable as the environment has it. */
+static size_t size_of(const char *name)
 {
-	size_t n = length_of(envp);
+	const char *value = setting(name);
 
-	memcpy(out, envp, n * sizeof(*out));
+	return value ? strlen(name) + strlen(value) + 2 : 0;
+}
+
+/* Bytes that with_ours needs at most. */
+static size_t size_with_ours(char *const *envp)
+{
+	size_t size = (length_of(envp) + KEPT_COUNT + 2) * sizeof(char *) + TAG_SIZE;
+
+	for (size_t i = 0; i < KEPT_COUNT; i++)
+		size += size_of(KEPT[i]);
+	return size;
+}
+
+/* An environment with what the shim needs, where a program made one without it. */
+static char **with_ours(char *const *envp, void *room)
+{
+	char **out = room, *text = (char *)(out + length_of(envp) + KEPT_COUNT + 2);
+	size_t n = 0;
+
+	for (char *const *at = envp; at && *at; at++)
+		if (strncmp(*at, TAG, strlen(TAG)))
+			out[n++] = *at;
 	for (size_t i = 0; i < KEPT_COUNT; i++) {
-		char *ours = variable(environ, KEPT[i]);
-
-		if (ours && !variable(envp, KEPT[i]))
-			out[n++] = ours;
+		if (!size_of(KEPT[i]) || has(envp, KEPT[i]))
+			continue;
+		out[n++] = text;
+		text += sprintf(text, "%s=%s", KEPT[i], setting(KEPT[i])) + 1;
 	}
+	if (process_tag(text))
+		out[n++] = text;
 	out[n] = NULL;
 	return out;
 }
 
-#define WITH_OURS(envp) with_ours(envp, alloca((length_of(envp) + KEPT_COUNT + 1) * sizeof(char *)))
+#define WITH_OURS(envp) with_ours(envp, alloca(size_with_ours(envp)))
 
 HOOK int execve(const char *path, char *const argv[], char *const envp[])
 {

@@ -50,23 +50,47 @@ HOOK int munmap(void *at, size_t size)
 	return result;
 }
 
-static void before_fork(void)
+/* By its end a child that is being forked says that the service knows it; -1: it is not told. */
+static int told[2] = { -1, -1 };
+
+static void put(int *fd)
 {
-	files_before_fork();
-	http_before_fork();
+	if (*fd >= 0)
+		REAL(close)(*fd);
+	*fd = -1;
 }
 
+static void before_fork(void)
+{
+	pthread_mutex_lock(&files_lock);
+	http_before_fork();
+	if (files_known_to_service() && !pipe2(told, O_CLOEXEC))
+		process_count_child();
+}
+
+/* Nobody closes anything of what the child has before the service knows it, or it has died. */
 static void in_parent(void)
 {
+	char end;
+
 	http_after_fork(false);
-	files_after_fork(false);
+	put(&told[1]);
+	while (told[0] >= 0 && REAL(read)(told[0], &end, 1) < 0 && errno == EINTR)
+		continue;
+	put(&told[0]);
+	pthread_mutex_unlock(&files_lock);
 }
 
 static void in_child(void)
 {
+	own_pid = getpid();
 	http_after_fork(true);
-	files_after_fork(true);
-	process_after_fork();
+	bool known = process_forked(told[0] >= 0);
+
+	files_in_child(known);
+	put(&told[0]);
+	put(&told[1]);
+	pthread_mutex_unlock(&files_lock);
 }
 
 __attribute__((constructor)) static void watch_forks(void)

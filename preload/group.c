@@ -4,13 +4,9 @@
 /* Longest name of a device, with its NUL: the kernel's is a page. */
 #define NAME_MAX_KERNEL 4096
 
-static int post(struct vfile *file, const char *call, const char *json, struct reply *reply)
+static int post(struct vfile *file, const char *call, struct reply *reply)
 {
-	char path[160];
-
-	snprintf(path, sizeof(path), "/v1/devices/%s/%s", file->shared->id, call);
-	http_call(reply, "POST", path, json);
-	return settle(reply);
+	return device_post(file, file->shared->id, call, "", reply);
 }
 
 static int get_status(struct vfile *file, uint64_t arg)
@@ -22,7 +18,7 @@ static int get_status(struct vfile *file, uint64_t arg)
 		return -1;
 	if (status.argsz < sizeof(status))
 		return fails(EINVAL);
-	int result = post(file, "group-status", "{}", &reply);
+	int result = post(file, "group-status", &reply);
 
 	status.flags = json_u64(json_get(reply.body, "value"));
 	reply_end(&reply);
@@ -32,7 +28,7 @@ static int get_status(struct vfile *file, uint64_t arg)
 static int set_container(struct vfile *file, uint64_t arg)
 {
 	struct reply reply;
-	char json[128];
+	char json[192], path[160];
 	int fd;
 
 	if (from_user(&fd, arg, sizeof(fd)))
@@ -49,8 +45,14 @@ static int set_container(struct vfile *file, uint64_t arg)
 			return fails(EINVAL);
 		return fails(kernel_at_least(6, 2) ? EBADFD : EINVAL);
 	}
-	snprintf(json, sizeof(json), "{\"container\":\"%s\"}", container->shared->id);
-	int result = post(file, "set-container", json, &reply);
+	/* Where they are not in the same name one of them came in a message: whoever has the group makes the call. */
+	bool same = !strcmp(file_holder(container), file_holder(file));
+
+	snprintf(json, sizeof(json), "{\"container\":\"%s\"%s%s%s}", container->shared->id, same ? ",\"process\":\"" : "",
+		 same ? file_holder(file) : "", same ? "\"" : "");
+	snprintf(path, sizeof(path), "/v1/devices/%s/set-container", file->shared->id);
+	http_call(&reply, "POST", path, json);
+	int result = settle(&reply);
 
 	reply_end(&reply);
 	if (result == 0)
@@ -62,7 +64,7 @@ static int set_container(struct vfile *file, uint64_t arg)
 static int unset_container(struct vfile *file)
 {
 	struct reply reply;
-	int result = post(file, "unset-container", "{}", &reply);
+	int result = post(file, "unset-container", &reply);
 
 	reply_end(&reply);
 	if (result == 0)
@@ -86,15 +88,13 @@ static int get_device_fd(struct vfile *file, uint64_t arg)
 {
 	struct shared made;
 	struct reply reply;
-	char name[NAME_MAX_KERNEL], known_as[ID_SIZE], path[160];
+	char name[NAME_MAX_KERNEL], known_as[ID_SIZE];
 
 	if (name_from_user(name, arg))
 		return -1;
 	if (!device_named(file->shared->group, name, &made, known_as))
 		return fails(ENODEV);
-	snprintf(path, sizeof(path), "/v1/devices/%s/open-device", made.id);
-	http_call(&reply, "POST", path, "{}");
-	int result = settle(&reply);
+	int result = device_post(file, made.id, "open-device", "", &reply);
 
 	reply_end(&reply);
 	if (result)
@@ -109,8 +109,7 @@ static int get_device_fd(struct vfile *file, uint64_t arg)
 	if (fd < 0) {
 		int error = errno;
 
-		snprintf(path, sizeof(path), "/v1/devices/%s/close-device", made.id);
-		http_call(&reply, "POST", path, "{}");
+		device_post(file, made.id, "close-device", "", &reply);
 		reply_end(&reply);
 		return fails(error);
 	}

@@ -36,7 +36,7 @@ static char host[256], port[16], headers[512];
 bool http_configure(const char *url, const char *rig)
 {
 	char token[300] = "", named[128] = "";
-	const char *secret = getenv("VFIO_HOST_TOKEN");
+	const char *secret = setting("VFIO_HOST_TOKEN");
 
 	if (!strncmp(url, "unix:", 5)) {
 		if (strlen(url + 5) >= sizeof(socket_path))
@@ -55,7 +55,7 @@ bool http_configure(const char *url, const char *rig)
 	}
 	if (*rig)
 		snprintf(named, sizeof(named), "X-Rig: %s\r\n", rig);
-	if (secret && *secret)
+	if (secret)
 		snprintf(token, sizeof(token), "Authorization: Bearer %s\r\n", secret);
 	snprintf(headers, sizeof(headers), "Host: %s%s%s\r\n%s%s", host, *port ? ":" : "", port, named, token);
 	return true;

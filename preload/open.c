@@ -33,13 +33,14 @@ static int open_group(unsigned number, int flags)
 {
 	struct shared made;
 	struct reply reply;
-	char path[160];
+	char path[160], body[ID_SIZE + 16];
 
 	if (!device_of_group(number, &made))
 		return fails(ENOENT);
 	made.kind = GROUP;
 	snprintf(path, sizeof(path), "/v1/devices/%s/open-group", made.id);
-	http_call(&reply, "POST", path, "{}");
+	snprintf(body, sizeof(body), "{\"process\":\"%s\"}", current_process());
+	http_call(&reply, "POST", path, body);
 	int result = settle(&reply);
 
 	reply_end(&reply);
@@ -50,7 +51,7 @@ static int open_group(unsigned number, int flags)
 		int error = errno;
 
 		snprintf(path, sizeof(path), "/v1/devices/%s/close-group", made.id);
-		http_call(&reply, "POST", path, "{}");
+		http_call(&reply, "POST", path, body);
 		reply_end(&reply);
 		errno = error;
 	}

@@ -23,6 +23,9 @@
 #define IRQ_INDEXES VFIO_PCI_NUM_IRQS
 #define IRQ_VECTORS 64
 
+/* Processes that an open file has the names of. */
+#define HOLDERS 40
+
 enum kind { CONTAINER = 1, GROUP, DEVICE };
 
 /* What a device says it is in VFIO_DEVICE_GET_INFO. */
@@ -44,6 +47,12 @@ struct shared {
 	uint64_t bar[6];   /* sizes of a PCI device's BARs */
 	uint32_t config;   /* size of a PCI device's configuration space */
 	uint32_t bus_reset; /* 1 where a PCI device can be reset by its bus */
+	uint32_t holders;   /* processes that have it open in the service */
+	char opener[ID_SIZE]; /* process of the service that opened it */
+	struct holder {
+		uint32_t state; /* 2: used, 1: being written */
+		char name[ID_SIZE];
+	} holder[HOLDERS]; /* who they are, as far as there is room */
 	char id[ID_SIZE];        /* in the service: the container's, else a device's */
 	char container[ID_SIZE]; /* of a group: the container it is in, or "" */
 };
@@ -55,6 +64,7 @@ struct vfile {
 	int probe; /* another open file of the same memfd: who can lock it is the last */
 	int fds;   /* descriptors of this process */
 	int busy;  /* calls under way on it */
+	char holder[ID_SIZE]; /* this process, where the service knows that it has the file; else "": it is used in another's name */
 	int irq[IRQ_INDEXES][IRQ_VECTORS]; /* eventfds of this process's own, or -1 */
 	unsigned irq_index;                /* interrupt that is enabled, plus one; 0: none */
 	unsigned irq_count;                /* its vectors */
@@ -68,6 +78,8 @@ extern struct shim {
 	bool on;             /* there is a service to speak to */
 } shim;
 void shim_start(void);
+void shim_start_quietly(void);
+const char *setting(const char *name);
 
 /* http.c */
 struct reply {
@@ -97,26 +109,63 @@ int from_user(void *to, uint64_t from, size_t size);
 int to_user(uint64_t to, const void *from, size_t size);
 int fails(int error);
 
-/* kernel.c: which kernel the service answers as, and the process it knows us by */
+/* kernel.c: which kernel the service answers as */
 bool kernel_at_least(unsigned major, unsigned minor);
 bool kernel_has_iommufd_containers(void);
-const char *current_process(void);
-void process_after_fork(void);
-void process_exits(void);
+bool kernel_has_real_memory(void);
 
-/* files.c */
+/* process.c: the process that the service knows us by */
+extern pid_t own_pid;
+const char *current_process(void);
+bool process_is_own(void);
+void process_count_child(void);
+bool process_forked(bool tell);
+void process_exits(void);
+#define TAG_SIZE (ID_SIZE + 48)
+bool process_tag(char *tag);
+
+/* children.c: who is told of the end of processes that are killed */
+void child_known(const char *name);
+void child_ends(void);
+
+/* table.c: which descriptor is which open file */
+extern struct vfile *files;
+extern pthread_mutex_t files_lock;
+struct vfile *file_of(int fd);
+struct vfile *file_detach(int fd);
+void file_attach(int fd, struct vfile *file);
 struct vfile *file_get(int fd);
 void file_put(struct vfile *file);
+void files_close_all(void);
+
+/* files.c: how long they stay open; those with `file_` at their head are called with files_lock held, but for the last three */
+#define SHARED_OFFSET (1ull << 46)
+#define MEMFD "/memfd:vfio-host"
+struct vfile *file_open_probe(int fd);
+bool file_is_same(int a, int b);
+bool is_memfd_of_ours(int fd);
+bool file_is_left(struct vfile *file);
+void file_take(struct vfile *file, const char *process);
+bool file_drop(struct shared *shared, const char *process);
+bool file_has(const struct shared *shared, const char *process);
+const char *file_holder(const struct vfile *file);
+bool file_release(struct vfile *file);
+void file_forget(struct vfile *file);
 int file_install(const struct shared *made, bool cloexec);
 void *file_memory(struct vfile *file, uint64_t offset, size_t size);
 void file_memory_end(void *memory, size_t size);
-void fd_received(int fd);
 void files_unmapped(void);
+#define ACTOR_SIZE (ID_SIZE + 16)
+const char *actor_of(const struct vfile *file, char *json);
+
+/* inherit.c: what comes from elsewhere, and goes there */
+void fd_received(int fd);
 void files_before_exec(void);
 void files_exec_failed(void);
 void files_exit(void);
-void files_before_fork(void);
-void files_after_fork(bool child);
+void files_killed(const char *process);
+void files_in_child(bool known);
+bool files_known_to_service(void);
 
 /* paths.c */
 const char *redirect(const char *path, char *buffer);
@@ -127,6 +176,7 @@ bool vfio_node_stat(const char *node, struct stat *st);
 int vfio_open(const char *node, int flags);
 
 /* device.c, what buses share */
+int device_post(const struct vfile *file, const char *device, const char *call, const char *more, struct reply *reply);
 int device_info(uint64_t arg, uint32_t flags, unsigned regions, unsigned irqs);
 int single_irq_info(uint64_t arg, unsigned irqs, unsigned fixed);
 

@@ -67,7 +67,7 @@ interface Current {
   readonly console: Console;
   readonly findings: Findings;
   /** The memories of real processes that it has. */
-  readonly memories: RealMemory[];
+  readonly memories: Set<RealMemory>;
   /** The line of the panic that ended it; null while it lives. */
   panicked: string | null;
   /** What its journal and trace take. */
@@ -123,7 +123,7 @@ export class Host {
     const console = new Console(journal);
     const findings = new Findings();
     const waiting = new Waiting();
-    const memories: RealMemory[] = [];
+    const memories = new Set<RealMemory>();
     // The journal comes first: the others name its entries.
     const watchers: HostListener[] = [
       new JournalWriter(journal),
@@ -145,8 +145,9 @@ export class Host {
       pauses: pauses ? new Turn() : undefined,
       realMemory: realMemory
         ? (pid, id) => {
-            const memory = RealMemory.of(pid, (fact) => trace.learnt(id(), fact));
-            if (memory) memories.push(memory);
+            const memory: RealMemory | null = RealMemory.of(pid, (fact) => trace.learnt(memory!, id(), fact));
+            for (const one of memories) if (one.closed) memories.delete(one);
+            if (memory) memories.add(memory);
             return memory;
           }
         : undefined,

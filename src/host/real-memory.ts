@@ -29,6 +29,9 @@ let buffer: Buffer = Buffer.alloc(64 * 1024);
  * the process has ended, or runs another program, no page is there.
  */
 export class RealMemory implements ProcessMemory {
+  /** Whether its process has gone, or has other memory. */
+  closed = false;
+
   private constructor(
     private readonly maps: number,
     private readonly mem: number,
@@ -51,6 +54,8 @@ export class RealMemory implements ProcessMemory {
 
   /** Lets the files go. */
   close(): void {
+    if (this.closed) return;
+    this.closed = true;
     closeSync(this.maps);
     closeSync(this.mem);
   }
@@ -83,6 +88,7 @@ export class RealMemory implements ProcessMemory {
 
   /** The areas that have a page in [from, to), lowest first. */
   private areas(from: number, to: number): Area[] {
+    if (this.closed) return [];
     const text = this.readMaps();
     const found: Area[] = [];
     for (let at = 0, end = text.indexOf('\n'); end >= 0; at = end + 1, end = text.indexOf('\n', at)) {
@@ -112,6 +118,7 @@ export class RealMemory implements ProcessMemory {
   /** Copies bytes out; what cannot be read is zero. */
   read(address: bigint, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
+    if (this.closed) return bytes;
     try {
       readSync(this.mem, bytes, 0, length, address);
     } catch (error) {
@@ -123,6 +130,7 @@ export class RealMemory implements ProcessMemory {
 
   /** @returns EFAULT where it cannot be written */
   write(address: bigint, data: Uint8Array): Errno | null {
+    if (this.closed) return 'EFAULT';
     try {
       // Addresses of programs are below 2^47, where a number is exact.
       return writeSync(this.mem, data, 0, data.length, Number(address)) === data.length ? null : 'EFAULT';

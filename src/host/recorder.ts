@@ -19,7 +19,7 @@ import { Budget } from './budget.ts';
 import { bytesOf, CallRecord } from './call-record.ts';
 import { recordOf } from './journal-writer.ts';
 import { MemorySteps } from './memory-steps.ts';
-import type { MemoryFact } from './real-memory.ts';
+import type { MemoryFact, RealMemory } from './real-memory.ts';
 
 /** A call that is under way, in the trace. */
 interface Recorded {
@@ -44,7 +44,7 @@ export class TraceRecorder implements MachineListener {
   private readonly changed: { step: Step; kernel: Kernel; devices: ReadonlySet<string> }[] = [];
   private readonly waiting = new Map<CallTask, Recorded>();
   /** What has been said of the memory of real processes. */
-  private readonly memories = new Map<string, MemorySteps>();
+  private readonly memories = new WeakMap<RealMemory, MemorySteps>();
   private asyncCount = 0;
   private bytes = 0;
   /** Steps that are not here any more, or never were. */
@@ -177,10 +177,10 @@ export class TraceRecorder implements MachineListener {
   }
 
   /** The call that runs has learnt something of a real process's memory: the steps before it say so. */
-  learnt(process: string, fact: MemoryFact): void {
-    const memory = this.memories.get(process) ?? new MemorySteps(process);
-    this.memories.set(process, memory);
-    const steps = memory.of(fact);
+  learnt(memory: RealMemory, process: string, fact: MemoryFact): void {
+    const known = this.memories.get(memory) ?? new MemorySteps(process);
+    this.memories.set(memory, known);
+    const steps = known.of(fact);
     if (steps.length === 0) return;
     if (!this.overflow && this.steps.length + steps.length > this.capacity) {
       this.dropped += steps.length;

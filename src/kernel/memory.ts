@@ -39,4 +39,7 @@ export interface ProcessMemory {
 
   /** Sets `length` bytes to one value; refused as write is. */
   fill(address: bigint, length: number, byte: number): Errno | null;
+
+  /** exit_mmap: no process has it any more; no page is there from now on. */
+  close?(): void;
 }

@@ -37,6 +37,12 @@ export class Mm {
     readonly memory: ProcessMemory,
   ) {}
 
+  /** mmput: its last process has it no more. */
+  drop(): void {
+    this.alive = false;
+    this.memory.close?.();
+  }
+
   /** Its memory where that is emulated; null where it is a real process's. */
   get emulated(): EmulatedMemory | null {
     return this.memory instanceof EmulatedMemory ? this.memory : null;

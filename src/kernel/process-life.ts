@@ -44,7 +44,7 @@ export function* exit(task: Task, process: Process): KernelStep<void> {
   const { kernel } = task;
   const mapped = process.emulated?.deviceFiles() ?? [];
   process.alive = false;
-  process.mm.alive = false;
+  process.mm.drop();
   kernel.processes.delete(process.id);
   for (const file of process.files.takeAll()) yield* file.put(task);
   for (const file of [...mapped].reverse()) yield* file.put(task);

@@ -84,7 +84,7 @@ export class Process {
 
   /** exec_mmap: other memory from now on. Nobody has the one it had any more. */
   takeMm(mm: Mm): void {
-    this.mm.alive = false;
+    this.mm.drop();
     this.current = { process: this, mm };
   }
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ProcessView } from '../../schemas/views.ts';
 import { type VfioHostClient, VfioHostError } from '../client/index.ts';
 
 /** How often it is looked whether somebody still has files of a run open, milliseconds. */
@@ -51,34 +52,46 @@ export interface Leftovers {
 }
 
 /**
- * Closes what is still open, because whoever had it was killed: devices, then groups, then containers, each from
- * the last to the first, as programs open them the other way round.
+ * Ends the processes that were killed, so that the kernel closes what they left open. One that had already ended leaves
+ * nothing.
  */
 export async function closeLeftovers(client: VfioHostClient): Promise<Leftovers> {
   const closed: string[] = [];
   const stuck: string[] = [];
-  const attempt = async (what: string, close: () => Promise<unknown>) => {
+  for (const { process, files } of await all(client.processes())) {
+    // Who is known here for its memory alone has no end of its own: p0, and one that was told to be another's.
+    if (files.length === 0 && process === 'p0') continue;
+    const had = files.map(inWords).reverse();
+    let why: string | null = null;
     try {
-      await close();
-      closed.push(what);
+      await client.process(process).exitProcess();
     } catch (error) {
       if (!(error instanceof VfioHostError)) throw error;
-      stuck.push(`${what}: ${error.message}`);
+      why = error.message;
     }
-  };
-  const devices = (await all(client.devices())).reverse();
-  for (const { device, openCount } of devices) {
-    for (let i = 0; i < openCount; i++) {
-      await attempt(`device ${device}`, () => client.device(device).closeDevice());
-    }
-  }
-  for (const { device, group, groupOpen } of devices) {
-    if (groupOpen) await attempt(`group ${group}`, () => client.device(device).closeGroup());
-  }
-  for (const { container, open } of (await all(client.containers())).reverse()) {
-    if (open) await attempt(`container ${container}`, () => client.container(container).closeContainer());
+    const open = await stillOpen(client);
+    closed.push(...had.filter((file) => !open.has(file)));
+    if (why !== null) stuck.push(...had.filter((file) => open.has(file)).map((file) => `${file}: ${why}`));
   }
   return { closed, stuck };
+}
+
+function inWords({ container, group, device }: ProcessView['files'][number]): string {
+  if (container !== undefined) return `container ${container}`;
+  return device === undefined ? `group ${group}` : `device ${device}`;
+}
+
+/** What anybody has open, in words. */
+async function stillOpen(client: VfioHostClient): Promise<Set<string>> {
+  const open = new Set<string>();
+  for await (const { device, group, openCount, groupOpen } of client.devices()) {
+    if (openCount > 0) open.add(`device ${device}`);
+    if (groupOpen) open.add(`group ${group}`);
+  }
+  for await (const { container, open: isOpen } of client.containers()) {
+    if (isOpen) open.add(`container ${container}`);
+  }
+  return open;
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {

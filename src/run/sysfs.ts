@@ -22,6 +22,8 @@ const DEVICE_API: Readonly<Record<string, string>> = { 'vfio-ccw': 'vfio-ccw', '
 /** Makes the folder that stands in for /sys and /dev/vfio, as a program looks things up there. */
 export function makeFolder(root: string, devices: readonly ShownDevice[]): void {
   const tree = new Tree(root);
+  // Where the library notes who is which process of the service.
+  tree.folder('processes');
   tree.file('dev/vfio/vfio', '');
   tree.file(
     'sys/module/vfio/parameters/enable_unsafe_noiommu_mode',

@@ -253,6 +253,72 @@ static void killed(void)
 	kill(getpid(), SIGKILL);
 }
 
+/* A child that is killed, one that ends without the libc, and one that a thread forks while others map. */
+static void kills(void)
+{
+	int go[2];
+
+	if (pipe(go))
+		exit(1);
+	for (int signal = 0; signal <= SIGKILL; signal += SIGKILL) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			open(GROUP, O_RDWR);
+			tell(go);
+			if (signal)
+				pause();
+			syscall(SYS_exit_group, 0);
+		}
+		await(go);
+		if (signal)
+			kill(child, signal);
+		waitpid(child, NULL, 0);
+		show_free(signal ? "killed" : "unseen");
+	}
+	int g = open(GROUP, O_RDWR);
+	pid_t child = fork();
+
+	if (child == 0)
+		pause();
+	close(g);
+	show_free("child-has-it");
+	kill(child, SIGTERM);
+	waitpid(child, NULL, 0);
+	show_free("child-killed");
+}
+
+/* What each process does is seen as its own: its maps are of its memory, its exec and its exit are told. */
+static void family(char *self)
+{
+	int g, c = attached(&g, 0, VFIO_TYPE1v2_IOMMU), d = ioctl(g, VFIO_GROUP_GET_DEVICE_FD, NAME);
+	char numbers[3][16];
+	char *argv[] = { self, "family-execs", numbers[0], numbers[1], NULL };
+	pid_t child = fork();
+
+	(void)d;
+	if (child == 0) {
+		show("child-maps", map(c, 0, memory(PAGE), PAGE, 3));
+		exit(0);
+	}
+	waitpid(child, NULL, 0);
+	show("parent-unmaps", unmap(c, 0, PAGE, 0));
+	show("parent-maps", map(c, PAGE, memory(PAGE), PAGE, 3));
+	snprintf(numbers[0], 16, "%d", c);
+	snprintf(numbers[1], 16, "%d", g);
+	execv(self, argv);
+}
+
+static void family_execs(int c, int g)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+
+	show("after-exec-unmaps", unmap(c, PAGE, PAGE, 0));
+	show("after-exec-maps", map(c, 0, memory(PAGE), PAGE, 3));
+	show("device-went-with-exec", ioctl(g, VFIO_GROUP_UNSET_CONTAINER));
+	show("status", ioctl(g, VFIO_GROUP_GET_STATUS, &status));
+}
+
 int main(int argc, char **argv)
 {
 	const char *part = argc > 1 ? argv[1] : "";
@@ -277,6 +343,12 @@ int main(int argc, char **argv)
 		longer();
 	if (!strcmp(part, "killed"))
 		killed();
+	if (!strcmp(part, "kills"))
+		kills();
+	if (!strcmp(part, "family"))
+		family(argv[0]);
+	if (!strcmp(part, "family-execs"))
+		family_execs(atoi(argv[2]), atoi(argv[3]));
 	if (!strcmp(part, "after-exec")) {
 		show("status-after-exec", ioctl(atoi(argv[2]), VFIO_GROUP_GET_STATUS, &(struct vfio_group_status){ .argsz = 8 }));
 		show_free("open-after-exec");

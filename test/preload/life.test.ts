@@ -38,7 +38,30 @@ const PARTS: Record<string, string[]> = {
   mappings: ['unset-while-mapped EBUSY', 'unset-after-munmap 0'],
   orders: ['device-holds-the-group EBUSY', 'device-closed ok'],
   threads: ['wrong 0'],
+  kills: ['unseen ok', 'killed ok', 'child-has-it EBUSY', 'child-killed ok'],
 };
+
+/** What family.c does as a process of its own, and the kernel is told of: each call by the process that makes it. */
+const FAMILY = [
+  'life create-process',
+  'life open-container',
+  'life open-group',
+  'life set-container',
+  'life set-iommu',
+  'life open-device',
+  'life fork-process life-2',
+  'life-2 map-dma',
+  'life-2 exit-process',
+  'life unmap-dma',
+  'life map-dma',
+  'life exec-process',
+  'life close-device',
+  'life unmap-dma',
+  'life map-dma',
+  'life unset-container',
+  'life group-status',
+  'life exit-process',
+];
 
 describe.skipIf(!HAS_COMPILER)('files live as long as their last descriptor or mapping', () => {
   let life: string;
@@ -54,6 +77,37 @@ describe.skipIf(!HAS_COMPILER)('files live as long as their last descriptor or m
     expect(stdout.trimEnd().split('\n')).toEqual(lines);
     expect(code).toBe(0);
     expect(await stillOpen(rig)).toEqual([]);
+  });
+
+  test('fork, exec and exit are the kernel’s: what each process does is its own', {
+    timeout: SLOW_MS,
+  }, async () => {
+    const own = await prepared(['vfio-pci']);
+    const { code, stdout, stderr } = await runIn(own, life, 'family');
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout.trimEnd().split('\n')).toEqual([
+      'child-maps 0',
+      'parent-unmaps 4096',
+      'parent-maps 0',
+      'after-exec-unmaps 4096',
+      'after-exec-maps 0',
+      'device-went-with-exec 0',
+      'status 0',
+    ]);
+    expect(await stillOpen(own)).toEqual([]);
+    const { steps } = await own.target.trace();
+    const told = steps.flatMap(({ call, process, child, container }) => {
+      if (call === 'create-device' || call === 'add-memory-region') return [];
+      const actor = process ?? (container === undefined ? undefined : 'life');
+      return [`${actor} ${call}${child === undefined ? '' : ` ${child}`}`];
+    });
+    expect(told).toEqual(FAMILY);
+    const { client } = own.target;
+    const replayed = await client.request('POST', '/v1/replay', {
+      body: { id: 'family', kernel: '6.1', steps },
+    });
+    expect(replayed).toMatchObject({ differences: [] });
+    await own.close();
   });
 
   test('what a killed program had open is closed after it', { timeout: SLOW_MS }, async () => {
