@@ -198,7 +198,7 @@ static bool receive(struct connection *c, struct reply *reply)
 		have += n;
 		c->buffer[have] = 0;
 		if (!end) {
-			end = strstr(c->buffer, "\r\n\r\n");
+			end = memmem(c->buffer, have, "\r\n\r\n", 4);
 			if (!end)
 				continue;
 			const char *length = header(c->buffer, end, "\r\ncontent-length:");
@@ -217,6 +217,26 @@ static bool receive(struct connection *c, struct reply *reply)
 	return true;
 }
 
+/* Writes a request out; returns its size. What is asked is no longer than REQUEST has room for (paths, and a few numbers). */
+static size_t write_request(char *request, const char *method, const char *path, const char *json)
+{
+	size_t length = json ? strlen(json) : 0;
+	char *at = stpcpy(request, method);
+
+	*at++ = ' ';
+	at = stpcpy(at, path);
+	at = stpcpy(at, " HTTP/1.1\r\n");
+	at = stpcpy(at, headers);
+	if (json)
+		at = stpcpy(at, "Content-Type: application/json\r\n");
+	if (json || *method != 'G')
+		at += sprintf(at, "Content-Length: %zu\r\n", length);
+	at = stpcpy(at, "\r\n");
+	if (json)
+		memcpy(at, json, length);
+	return at + length - request;
+}
+
 /*
  * Makes a request and waits for its response, as long as it takes: a call that waits in the kernel waits here.
  * The program cannot go on without its kernel: where there is no answer it ends (exit code 69, EX_UNAVAILABLE).
@@ -226,9 +246,7 @@ void http_call(struct reply *reply, const char *method, const char *path, const 
 	struct connection *c = take();
 	char request[REQUEST];
 	int kept = errno;
-	int size = snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\n%s%sContent-Length: %zu\r\n\r\n%s", method, path,
-			    headers, json ? "Content-Type: application/json\r\n" : "", json ? strlen(json) : 0,
-			    json ? json : "");
+	size_t size = write_request(request, method, path, json);
 
 	reply->connection = c;
 	for (bool fresh = false; !fresh;) {

@@ -24,6 +24,16 @@ static const char *const DEVICE_NAMES[] = {
 	[20] = "VFIO_DEVICE_DETACH_IOMMUFD_PT",
 };
 
+/* Of iommufd's files, /dev/iommu and the container that it serves (IOMMUFD_CMD_BASE). */
+#define IOMMUFD_BASE 0x80
+static const char *const IOMMUFD_NAMES[] = {
+	"IOMMU_DESTROY",	   "IOMMU_IOAS_ALLOC",	     "IOMMU_IOAS_ALLOW_IOVAS",	       "IOMMU_IOAS_COPY",
+	"IOMMU_IOAS_IOVA_RANGES",  "IOMMU_IOAS_MAP",	     "IOMMU_IOAS_UNMAP",	       "IOMMU_OPTION",
+	"IOMMU_VFIO_IOAS",	   "IOMMU_HWPT_ALLOC",	     "IOMMU_GET_HW_INFO",	       "IOMMU_HWPT_SET_DIRTY_TRACKING",
+	"IOMMU_HWPT_GET_DIRTY_BITMAP", "IOMMU_HWPT_INVALIDATE", "IOMMU_FAULT_QUEUE_ALLOC",    "IOMMU_IOAS_MAP_FILE",
+	"IOMMU_VIOMMU_ALLOC",	   "IOMMU_VDEVICE_ALLOC",    "IOMMU_IOAS_CHANGE_PROCESS",
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The name of a request on a file of this kind; NULL where it has none. */
@@ -35,6 +45,8 @@ const char *ioctl_name(enum kind kind, unsigned request)
 		return NULL;
 	if (kind == DEVICE && number < COUNT(DEVICE_NAMES) && DEVICE_NAMES[number])
 		return DEVICE_NAMES[number];
+	if (kind == CONTAINER && NUMBER(request) >= IOMMUFD_BASE && NUMBER(request) - IOMMUFD_BASE < COUNT(IOMMUFD_NAMES))
+		return IOMMUFD_NAMES[NUMBER(request) - IOMMUFD_BASE];
 	return number < COUNT(NAMES) ? NAMES[number] : NULL;
 }
 

@@ -79,6 +79,21 @@ int vfio_open(const char *node, int flags)
 	return fd;
 }
 
+/* /dev/iommu: where iommufd serves containers, it is one. The service has no calls for what it is besides. */
+static int open_iommufd(int flags)
+{
+	int fd = -1;
+
+	if (kernel_has_iommufd_containers())
+		fd = open_container(flags);
+	else
+		fails(ENOENT);
+	if (fd < 0 && errno == ENOENT)
+		say("/dev/iommu is not there: it is on kernel 6.12-iommufd");
+	account("open /dev/iommu", fd < 0 ? errno : 0);
+	return fd;
+}
+
 int on_open(int directory, const char *path, int flags, mode_t mode)
 {
 	char buffer[PATH_MAX];
@@ -86,14 +101,16 @@ int on_open(int directory, const char *path, int flags, mode_t mode)
 	struct stat st;
 
 	if (node && !(flags & (O_DIRECTORY | O_PATH))) {
-		if (strcmp(node, "iommu") && !strchr(node, '/'))
+		if (!strcmp(node, "iommu"))
+			return open_iommufd(flags);
+		if (!strchr(node, '/'))
 			return vfio_open(node, flags);
-		if (strncmp(node, "devices", 7) && strcmp(node, "iommu"))
+		if (strncmp(node, "devices", 7))
 			return fails(ENOENT);
 		if (!REAL(stat)(redirect(path, buffer), &st) && S_ISDIR(st.st_mode))
 			return REAL(openat)(directory, redirect(path, buffer), flags, mode);
-		say("/dev/iommu and /dev/vfio/devices are not there: use the group and its container");
-		account("open /dev/iommu", ENOENT);
+		say("%s is not there: devices have no file of their own here, use the group's", path);
+		account("open /dev/vfio/devices", ENOENT);
 		return fails(ENOENT);
 	}
 	return REAL(openat)(directory, redirect(path, buffer), flags, mode);

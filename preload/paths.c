@@ -103,6 +103,11 @@ bool vfio_node_stat(const char *node, struct stat *st)
 		st->st_rdev = makedev(10, 196);
 		return true;
 	}
+	if (!strcmp(node, "iommu")) {
+		st->st_mode = S_IFCHR | 0660;
+		st->st_rdev = makedev(10, 126);
+		return kernel_has_iommufd_containers();
+	}
 	if (!group_number(node, &group) || !device_of_group(group, &device))
 		return false;
 	st->st_mode = S_IFCHR | 0600;

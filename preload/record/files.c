@@ -1,11 +1,12 @@
 /*
- * Which descriptors are files of /dev/vfio. A file is closed when the process that opened it has closed its last
- * descriptor; copies that a forked child has are looked at, but hold nothing.
+ * Which descriptors are files of /dev/vfio. It is written down when a process has closed its last descriptor of a file, when one is
+ * forked that has some, and when one ends that had any.
  */
 #include "record.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FDS 65536
@@ -20,6 +21,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file files[FILES];
 static uint16_t of[FDS]; /* place in files plus one; 0: another file */
 static int count;
+/* Whose table it is: a child of vfork sees it and must not change it. */
+static int owner;
+/* Whether this process has had a file. */
+static bool had;
 
 static void name_of(const struct file *file, char *name, size_t size)
 {
@@ -36,6 +41,7 @@ void opened(int fd, enum kind kind, char *name, size_t size)
 			continue;
 		files[i] = (struct file){ kind, getpid(), ++count, 1 };
 		of[fd] = i + 1;
+		had = true;
 		name_of(&files[i], name, size);
 		break;
 	}
@@ -60,7 +66,7 @@ enum kind file_of(int fd, char *name, size_t size)
 
 bool fd_is_ours(int fd)
 {
-	return fd >= 0 && fd < FDS && of[fd];
+	return fd >= 0 && fd < FDS && of[fd] && getpid() == owner;
 }
 
 /* The recorder keeps no descriptor of its own. */
@@ -82,8 +88,7 @@ static void leave(int fd)
 
 	of[fd] = 0;
 	if (file && --file->fds == 0) {
-		if (file->pid == getpid())
-			name_of(file, name, sizeof(name));
+		name_of(file, name, sizeof(name));
 		file->kind = NONE;
 	}
 	pthread_mutex_unlock(&lock);
@@ -99,7 +104,7 @@ void fd_closed(int fd)
 
 void fd_copied(int from, int to)
 {
-	if (from == to || from < 0 || from >= FDS || to < 0 || to >= FDS)
+	if (getpid() != owner || from == to || from < 0 || from >= FDS || to < 0 || to >= FDS)
 		return;
 	leave(to);
 	pthread_mutex_lock(&lock);
@@ -110,17 +115,58 @@ void fd_copied(int from, int to)
 	pthread_mutex_unlock(&lock);
 }
 
+static bool any_open(void)
+{
+	bool any = false;
+
+	for (int i = 0; i < FILES && !any; i++)
+		any = files[i].kind != NONE;
+	return any;
+}
+
 static void before_fork(void)
 {
 	pthread_mutex_lock(&lock);
 }
 
-static void after_fork(void)
+static void in_parent(void)
 {
 	pthread_mutex_unlock(&lock);
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+static void in_child(void)
 {
-	pthread_atfork(before_fork, after_fork, after_fork);
+	int parent = owner;
+
+	owner = getpid();
+	had = any_open();
+	pthread_mutex_unlock(&lock);
+	if (had)
+		line("{\"e\":\"fork\",\"parent\":%d}", parent);
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	owner = getpid();
+	pthread_atfork(before_fork, in_parent, in_child);
+}
+
+/* The process ends, and what it had open is closed. */
+__attribute__((destructor)) static void end(void)
+{
+	if (had && getpid() == owner)
+		line("{\"e\":\"exit\"}");
+	had = false;
+}
+
+HOOK void __attribute__((noreturn)) _exit(int code)
+{
+	end();
+	syscall(SYS_exit_group, code);
+	__builtin_unreachable();
+}
+
+HOOK void __attribute__((noreturn)) _Exit(int code)
+{
+	_exit(code);
 }

@@ -20,7 +20,10 @@ void line(const char *format, ...)
 	if (!path)
 		return;
 	va_start(args, format);
-	int n = vsnprintf(text, sizeof(text) - 1, format, args);
+	/* Each object begins with whose it is. */
+	int n = snprintf(text, sizeof(text), "{\"pid\":%d,", getpid());
+
+	n += vsnprintf(text + n, sizeof(text) - 1 - n, format + 1, args);
 
 	va_end(args);
 	if (n > (int)sizeof(text) - 2)

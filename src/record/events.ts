@@ -1,7 +1,13 @@
 /** What the library wrote down: a file of /dev/vfio was opened or closed, or an ioctl was made on one. */
-export type RecordedEvent = OpenEvent | CloseEvent | IoctlEvent | OtherEvent;
+export type RecordedEvent = OpenEvent | CloseEvent | IoctlEvent | OtherEvent | ForkEvent | ExitEvent;
 
-export interface OpenEvent {
+/** What all of them say. */
+interface OfProcess {
+  /** Whose it is; absent: there is only one. */
+  readonly pid?: number;
+}
+
+export interface OpenEvent extends OfProcess {
   readonly e: 'open';
   /** Its name below /dev/vfio. */
   readonly node: string;
@@ -11,14 +17,14 @@ export interface OpenEvent {
   readonly errno: number;
 }
 
-/** The process that opened it has no descriptor of it any more. */
-interface CloseEvent {
+/** The process has no descriptor of it any more. */
+interface CloseEvent extends OfProcess {
   readonly e: 'close';
   readonly file: string;
 }
 
 /** An ioctl that a trace has a call for. `begin`: it is made, and may never return. */
-export interface IoctlEvent {
+export interface IoctlEvent extends OfProcess {
   readonly e: 'ioctl' | 'begin';
   readonly name: string;
   readonly file: string;
@@ -48,11 +54,22 @@ export interface IoctlEvent {
 }
 
 /** An ioctl that no trace has a call for. */
-interface OtherEvent {
+interface OtherEvent extends OfProcess {
   readonly e: 'other';
   readonly kind: number;
   readonly request: number;
   readonly errno: number;
+}
+
+/** The process was forked from one that had files open. */
+interface ForkEvent extends OfProcess {
+  readonly e: 'fork';
+  readonly parent: number;
+}
+
+/** The process ends, which had opened files, or was forked from one that had. */
+interface ExitEvent extends OfProcess {
+  readonly e: 'exit';
 }
 
 /** The events in the text of a record, and how many lines of it are none: the program was killed, or the disk full. */

@@ -4,6 +4,7 @@ import type { Expectation, Step } from '../replay/scenario.ts';
 import type { GroupDevice } from './devices.ts';
 import type { IoctlEvent, OpenEvent, RecordedEvent } from './events.ts';
 import { infoOf } from './iommu-info.ts';
+import { Processes } from './processes.ts';
 
 /** Sizes of the structs that a trace can say, bytes: with less of them the kernel refuses before it looks at the rest. */
 const MAP_SIZE = 32;
@@ -40,11 +41,15 @@ export class Translation {
   /** Calls that have begun and not returned. */
   private readonly begun: IoctlEvent[] = [];
   private containers = 0;
+  private readonly processes = new Processes((call) => this.add(call, { errno: null }));
+  /** Whose event is looked at. */
+  private pid = 0;
 
   /** @param devicesOf the devices of a group by its name below /dev/vfio */
   constructor(private readonly devicesOf: (node: string) => readonly GroupDevice[]) {}
 
   take(event: RecordedEvent): void {
+    this.pid = event.pid ?? 0;
     switch (event.e) {
       case 'open':
         this.open(event);
@@ -59,6 +64,12 @@ export class Translation {
         this.returned(event);
         this.ioctl(event, outcomeOf(event));
         return;
+      case 'fork':
+        this.processes.fork(event.parent, this.pid);
+        return;
+      case 'exit':
+        this.processes.exit(this.pid);
+        return;
       case 'other':
         this.leaveOut('ioctls of devices, and others that no trace has a call for');
     }
@@ -66,7 +77,10 @@ export class Translation {
 
   /** The program is gone: what had not returned never did. */
   end(): void {
-    for (const event of this.begun.splice(0)) this.ioctl(event, { killed: true });
+    for (const event of this.begun.splice(0)) {
+      this.pid = event.pid ?? 0;
+      this.ioctl(event, { killed: true });
+    }
   }
 
   private returned({ name, file }: IoctlEvent): void {
@@ -81,8 +95,9 @@ export class Translation {
         return;
       }
       const id = `c${this.containers++}`;
-      this.files.set(file, { kind: 'container', id });
-      this.add({ call: 'open-container', container: id }, { errno: null });
+      const actor = this.processes.actor(this.pid);
+      this.opened(file, { kind: 'container', id });
+      this.add({ call: 'open-container', container: id, ...actor }, { errno: null });
       return;
     }
     if (NAME_OF.get(errno) === 'ENOENT') {
@@ -90,8 +105,9 @@ export class Translation {
       return;
     }
     const devices = this.groups.get(node) ?? this.make(node);
-    if (errno === 0) this.files.set(file, { kind: 'group', devices });
-    this.add({ call: 'open-group', device: devices[0]!.id }, outcome(errno));
+    const actor = this.processes.actor(this.pid);
+    if (errno === 0) this.opened(file, { kind: 'group', devices });
+    this.add({ call: 'open-group', device: devices[0]!.id, ...actor }, outcome(errno));
   }
 
   /** Makes the devices of a group where it is first named. */
@@ -102,13 +118,18 @@ export class Translation {
     return devices;
   }
 
+  private opened(name: string, file: OpenFile): void {
+    this.files.set(name, file);
+    this.processes.opened(this.pid, name);
+  }
+
   private close(name: string): void {
     const file = this.files.get(name);
-    if (!file) return;
-    this.files.delete(name);
+    if (!file || !this.processes.closed(this.pid, name)) return;
+    if (!this.processes.isOpen(name)) this.files.delete(name);
     const { kind } = file;
     const on = kind === 'container' ? { container: file.id } : { device: idOf(file) };
-    this.add({ call: `close-${kind}`, ...on }, { errno: null });
+    this.add({ call: `close-${kind}`, ...on, ...this.processes.actor(this.pid) }, { errno: null });
   }
 
   private ioctl(event: IoctlEvent, expect: Expectation | null): void {
@@ -121,11 +142,12 @@ export class Translation {
       this.leaveOut(`answers with errno ${event.errno}, which no trace has`);
       return;
     }
-    const call = file.kind === 'container' ? containerCall(event, file.id) : this.groupCall(event, file);
-    if (typeof call === 'string') {
-      this.leaveOut(call);
+    const made = file.kind === 'container' ? containerCall(event, file.id) : this.groupCall(event, file);
+    if (typeof made === 'string') {
+      this.leaveOut(made);
       return;
     }
+    const call = { ...made, ...this.processes.actor(this.pid) };
     // It was done, and only the program could not be told how much.
     if (expect.errno === 'EFAULT') this.steps.push(call);
     else this.add(call, { ...expect, ...answerOf(event) });
@@ -147,7 +169,7 @@ export class Translation {
       default: {
         const opened = file.devices.find(({ name }) => name === event.device);
         if (!opened) return 'GET_DEVICE_FD of what is not in the group';
-        if (event.made) this.files.set(event.made, { kind: 'device', id: opened.id });
+        if (event.made) this.opened(event.made, { kind: 'device', id: opened.id });
         return { call: 'open-device', device: opened.id };
       }
     }

@@ -51,28 +51,29 @@ export interface Leftovers {
   readonly stuck: string[];
 }
 
+/** What is still open when no process is left: the exit of who had it waits for ever. */
+const EXIT_HANGS = 'the exit of the process that had it open never returns';
+
 /**
  * Ends the processes that were killed, so that the kernel closes what they left open. One that had already ended leaves
  * nothing.
  */
 export async function closeLeftovers(client: VfioHostClient): Promise<Leftovers> {
   const closed: string[] = [];
-  const stuck: string[] = [];
+  const why = new Map<string, string>();
   for (const { process, files } of await all(client.processes())) {
-    // Who is known here for its memory alone has no end of its own: p0, and one that was told to be another's.
     if (files.length === 0 && process === 'p0') continue;
     const had = files.map(inWords).reverse();
-    let why: string | null = null;
     try {
       await client.process(process).exitProcess();
     } catch (error) {
       if (!(error instanceof VfioHostError)) throw error;
-      why = error.message;
+      for (const file of had) why.set(file, error.message);
     }
     const open = await stillOpen(client);
     closed.push(...had.filter((file) => !open.has(file)));
-    if (why !== null) stuck.push(...had.filter((file) => open.has(file)).map((file) => `${file}: ${why}`));
   }
+  const stuck = [...(await stillOpen(client))].map((file) => `${file}: ${why.get(file) ?? EXIT_HANGS}`);
   return { closed, stuck };
 }
 

@@ -2,6 +2,7 @@
  * Every ioctl with right and wrong arguments. Group 0 is a PCI device 0000:01:00.0, group 1 an mdev "m0".
  */
 #include "check.h"
+#include <sys/stat.h>
 #include <sys/eventfd.h>
 
 #define GROUP "/dev/vfio/0"
@@ -319,13 +320,38 @@ static void devices(void)
 	close(c);
 }
 
+/* /dev/iommu as a container, and what it is besides. */
+static void iommufd(void)
+{
+	struct stat st;
+	int f = open("/dev/iommu", O_RDWR), g = open(GROUP, O_RDWR);
+
+	show("stat", stat("/dev/iommu", &st));
+	if (show_ok("open", f) < 0)
+		return;
+	show("version", ioctl(f, VFIO_GET_API_VERSION));
+	show("extension", ioctl(f, VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL));
+	show("map-before-group", map(f, 0, memory(PAGE), PAGE, 3));
+	show("set-container", ioctl(g, VFIO_GROUP_SET_CONTAINER, &f));
+	show("set-iommu", ioctl(f, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	show("map", map(f, 0, memory(PAGE), PAGE, 3));
+	show("unmap", unmap(f, 0, PAGE, 0));
+	show("ioas-alloc", ioctl(f, _IO(';', 0x81), BAD));
+	show("ioas-alloc-again", ioctl(f, _IO(';', 0x81), BAD));
+	show("beyond", ioctl(f, _IO(';', 0xff), BAD));
+	show("device", open("/dev/vfio/devices/vfio0", O_RDWR));
+	close(g);
+	close(f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct {
 		const char *name;
 		void (*run)(void);
 	} parts[] = { { "containers", containers }, { "groups", groups }, { "maps", maps },
-		      { "infos", infos },	    { "dirties", dirties }, { "devices", devices } };
+		      { "infos", infos },	    { "dirties", dirties }, { "devices", devices },
+		      { "iommufd", iommufd } };
 
 	for (size_t i = 0; argc > 1 && i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (!strcmp(argv[1], parts[i].name))

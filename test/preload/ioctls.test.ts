@@ -99,3 +99,46 @@ test.skipIf(!HAS_COMPILER)(
     await rig.close();
   },
 );
+
+describe.skipIf(!HAS_COMPILER)('/dev/iommu', () => {
+  test('on iommufd it is a container; what else it is on a real kernel is named once', {
+    timeout: SLOW_MS,
+  }, async () => {
+    const rig = await prepared(['vfio-pci'], { kernel: '6.12-iommufd' });
+    const { stdout, stderr, code } = await runIn(rig, compile('ioctls'), 'iommufd');
+    expect([code, stdout.trimEnd().split('\n')]).toEqual([
+      0,
+      [
+        'stat 0',
+        'open ok',
+        'version 0',
+        'extension 1',
+        'map-before-group ENODEV',
+        'set-container 0',
+        'set-iommu 0',
+        'map 0',
+        'unmap 4096',
+        'ioas-alloc ENOTTY',
+        'ioas-alloc-again ENOTTY',
+        'beyond ENOTTY',
+        'device ENOENT',
+      ],
+    ]);
+    expect(stderr.split('\n')).toEqual([
+      'vfio-host: IOMMU_IOAS_ALLOC is not known of a container here: it is answered ENOTTY',
+      'vfio-host: ioctl 0x3bff is not known of a container here: it is answered ENOTTY',
+      "vfio-host: /dev/vfio/devices/vfio0 is not there: devices have no file of their own here, use the group's",
+      '',
+    ]);
+    expect(await stillOpen(rig)).toEqual([]);
+    await rig.close();
+  });
+
+  test('elsewhere it is not there, and that is said', { timeout: SLOW_MS }, async () => {
+    const rig = await prepared(['vfio-pci'], { kernel: '6.12' });
+    const { stdout, stderr } = await runIn(rig, compile('ioctls'), 'iommufd');
+    expect(stdout).toBe('stat ENOENT\nopen ENOENT\n');
+    expect(stderr).toBe('vfio-host: /dev/iommu is not there: it is on kernel 6.12-iommufd\n');
+    await rig.close();
+  });
+});

@@ -1,4 +1,5 @@
-/* Asks a bit of everything of /dev/vfio, right and wrong, and prints nothing. Its argument is the group's number. */
+/* Asks a bit of everything of /dev/vfio, right and wrong, and prints nothing. Its arguments are the number of a group and
+ * the name of its device. */
 #include <fcntl.h>
 #include <linux/vfio.h>
 #include <stdint.h>
@@ -11,7 +12,7 @@
 
 int main(int argc, char **argv)
 {
-	char node[64], name[] = "0000:01:00.0", memory[4096] __attribute__((aligned(8)));
+	char node[64], *name = argc > 2 ? argv[2] : "0000:01:00.0", memory[4096] __attribute__((aligned(8)));
 	int container = open("/dev/vfio/vfio", O_RDWR), other = open("/dev/vfio/vfio", O_RDWR);
 	void *pages = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 

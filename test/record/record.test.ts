@@ -149,6 +149,31 @@ test('what is on files that nobody has seen open is left out, and counted', () =
   ]);
 });
 
+test('a fork, what the child does, and the end of both are calls of two processes', () => {
+  const { steps } = translated([
+    { pid: 7, e: 'open', node: 'vfio', file: '7.1', errno: 0 },
+    { pid: 9, e: 'fork', parent: 7 },
+    { pid: 9, e: 'ioctl', name: 'CHECK_EXTENSION', file: '7.1', arg: '0x1', result: 1, errno: 0 },
+    { pid: 7, e: 'close', file: '7.1' },
+    { pid: 7, e: 'close', file: '7.1' },
+    { pid: 9, e: 'exit' },
+    { pid: 7, e: 'exit' },
+    { pid: 8, e: 'open', node: 'vfio', file: '8.1', errno: 0 },
+    { pid: 8, e: 'exit' },
+  ]);
+  expect(steps.map(({ expect: _expect, ...call }) => call)).toEqual([
+    { call: 'open-container', container: 'c0' },
+    { call: 'fork-process', process: 'p0', child: 'p1' },
+    { call: 'check-extension', container: 'c0', extension: '0x1', process: 'p1' },
+    { call: 'close-container', container: 'c0', process: 'p0' },
+    { call: 'exit-process', process: 'p1' },
+    { call: 'exit-process', process: 'p0' },
+    { call: 'create-process', process: 'p2' },
+    { call: 'open-container', container: 'c1', process: 'p2' },
+    { call: 'exit-process', process: 'p2' },
+  ]);
+});
+
 test('a release is nearest to the newest kernel that is not newer than it, or to the oldest there is', () => {
   const known = KERNEL_VERSIONS.filter((version) => /^\d+\.\d+$/.test(version));
   for (const version of known) {
