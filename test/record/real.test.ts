@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { checkScenario } from '../../src/replay/check.ts';
 import { replay } from '../../src/replay/replay.ts';
-import { newHost, SILENT } from '../harness/host.ts';
+import { newHost } from '../harness/host.ts';
 
 const FOLDER = new URL('real/', import.meta.url);
 const TRACES = readdirSync(FOLDER).filter((file) => file.endsWith('.json'));
@@ -14,5 +14,5 @@ test('there are recordings of real kernels', () => {
 test.each(TRACES)('%s, recorded on a real kernel, replays alike', (file) => {
   const trace = checkScenario(JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8')));
   expect(trace.steps.length).toBeGreaterThan(25);
-  expect(replay(newHost(SILENT, trace.kernel as never).machine, trace)).toEqual([]);
+  expect(replay(newHost(trace.kernel).machine, trace)).toEqual([]);
 });
