@@ -44,10 +44,14 @@ export class Clone {
     return printed.split('\0').filter((path) => path !== '');
   }
 
-  /** `npm ci`, as it is pasted. Where no registry is reached, this repository's packages stand for those. */
-  install(): void {
+  /**
+   * `npm ci`, as it is pasted. Where no registry is reached, this repository's packages stand for those.
+   *
+   * @returns whether one is
+   */
+  install(): boolean {
     const { code, text } = this.paste('npm ci');
-    if (code === 0) return;
+    if (code === 0) return true;
     if (process.env.CI || !/ENOTCACHED|EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ETIMEDOUT/.test(text)) {
       throw new Error(`npm ci ended with ${code}: ${text}`);
     }
@@ -56,6 +60,7 @@ export class Clone {
     // A copy, and no link: the image's part prunes it.
     const options = { recursive: true, verbatimSymlinks: true };
     cpSync(join(ROOT, 'node_modules'), join(this.folder, 'node_modules'), options);
+    return false;
   }
 
   /** What a shell of the reader knows: nothing of this repository's, and npm's cache as it is. */
