@@ -15,7 +15,7 @@ import type { Action } from './scene.ts';
  * a device is never made within a search, and its driver stays what it is (create-device, set-driver), because a search
  * that goes back to nothing but numbers would not end.
  */
-export interface Also {
+interface Also {
   /** For help. */
   readonly about: string;
   /** Devices besides those of the drivers. */

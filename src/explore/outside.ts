@@ -8,11 +8,12 @@ import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { WebhookAllow } from '../webhook/allow.ts';
 import { WebhookCaller } from '../webhook/caller.ts';
-import { Canonical, Order } from './canonical.ts';
+import { Canonical } from './canonical.ts';
 import type { Hit } from './expander.ts';
 import { adviceFound, type Finding, findingsOf, reaches } from './goals.ts';
 import type { Bounds, Outcome } from './layers.ts';
 import type { Scene } from './scene.ts';
+import { Order } from './state-hash.ts';
 
 /** How long the driver may take to answer that a pin was made, milliseconds. */
 const TOLD_MS = 5000;

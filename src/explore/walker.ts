@@ -3,10 +3,11 @@ import type { KernelStep, Task } from '../kernel/task.ts';
 import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { knownCall } from '../machine/table.ts';
-import { Canonical, Form, NOBODY, Order, SHARED } from './canonical.ts';
+import { Canonical } from './canonical.ts';
 import { adviceFound, type Finding, findingsOf } from './goals.ts';
 import { Changes, Graph, Memento, reachableFrom } from './memento.ts';
 import type { Action, Scene } from './scene.ts';
+import { Form, NOBODY, Order, SHARED } from './state-hash.ts';
 
 /** Files of one device that are open at once at most: a second one may make a difference, a third makes none. */
 const FILES = 2;

@@ -1,0 +1,353 @@
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Task } from '../kernel/task.ts';
+import { Hash } from './hash.ts';
+
+/** What stands before each kind of value, so that no two values are the same words. */
+const NOTHING = 0x101;
+export const NO = 0x102;
+export const YES = 0x103;
+const NUMBER = 0x104;
+const TEXT = 0x105;
+const OBJECT = 0x106;
+export const LIST = 0x108;
+export const DEVICE = 0x109;
+export const OPAQUE = 0x10a;
+
+/** The number of what is no part of the state, and of what is part of several numbered objects. */
+export const NOBODY = -1;
+export const SHARED = -2;
+
+/** Puts what is in an object of one kind into the hash. */
+export type Content = (object: never) => void;
+
+/** How objects of one make are put in: those that are met by reference have a number each. */
+export interface Handler {
+  readonly content: Content;
+  readonly isNumbered: boolean;
+}
+
+/** The devices in one of the orders in which they may be numbered. */
+export class Order {
+  readonly idOf = new Map<string, number>();
+  /** By a device's own number: its place in the order. */
+  readonly placeOf: number[] = [];
+
+  constructor({ deviceNames }: Kernel, ids: readonly string[]) {
+    for (const [place, id] of ids.entries()) this.idOf.set(id, place);
+    for (const [number, id] of deviceNames) this.placeOf[number] = this.idOf.get(id) ?? ids.length;
+  }
+}
+
+/**
+ * What a canonical form is made of: numbered objects, each with a hash of its content. The form is their sum, so that
+ * one that differs in what a few objects hold is had from theirs.
+ */
+export class Form {
+  /** By object that was looked into: its number, or that of the one it is part of. */
+  readonly numbers: Map<object, number> = new Map();
+  readonly objects: object[] = [];
+  /** Which objects the content of each refers to. */
+  readonly references: number[][] = [];
+  low: number[] = [];
+  high: number[] = [];
+  /** Their sum. */
+  sumLow = 0;
+  sumHigh = 0;
+
+  /** The same objects, which refer to the same. */
+  constructor(like?: Form) {
+    if (!like) return;
+    this.numbers = like.numbers;
+    this.objects = like.objects;
+    this.references = like.references;
+    this.low = like.low.slice();
+    this.high = like.high.slice();
+  }
+}
+
+/**
+ * The hash of a state: of every object by itself, with the numbers of those it refers to, in the order in which they are
+ * met. What there is to be said of each kind of object, who extends this says.
+ */
+export abstract class StateHash {
+  /** The form that was asked for last: the two halves of its hash. */
+  low = 0;
+  high = 0;
+  protected readonly hash = new Hash();
+  private readonly constants = new Map<object, number>();
+  private readonly handlers = new Map<unknown, Handler>();
+  protected order!: Order;
+  protected underway: (task: Task) => void = () => {};
+  /** Numbers of the objects that have been met, or, of a form that is noted, are known. */
+  private numbers = new Map<object, number>();
+  private count = 0;
+  /** What is noted; null: nothing. */
+  private form: Form | null = null;
+  /** The object whose content is put in. */
+  private current = 0;
+  private references: number[] = [];
+  /** Whether objects must be known. */
+  private isPatch = false;
+  /** Whether it is noted which objects are part of which. */
+  private isNoting = false;
+  protected isAnother = false;
+
+  /**
+   * @param outside what never changes: told apart, and not looked into
+   */
+  constructor(
+    protected readonly kernel: Kernel,
+    outside: ReadonlySet<object>,
+  ) {
+    for (const object of outside) this.constants.set(object, this.constants.size);
+  }
+
+  /**
+   * Leaves the hash of the state in `low` and `high`.
+   *
+   * @param order the devices as they are to be numbered: those that are alike may be exchanged
+   * @param underway puts in what tells a call on its way apart
+   * @param form takes down what the hash is made of
+   */
+  of(order: Order, underway: (task: Task) => void, form: Form | null = null): void {
+    this.order = order;
+    this.underway = underway;
+    this.form = form;
+    this.isPatch = false;
+    this.isNoting = form !== null;
+    if (form) this.numbers = form.numbers;
+    else this.numbers.clear();
+    this.count = 0;
+    this.low = 0;
+    this.high = 0;
+    this.inOwnFrame(this.kernel, this.root, this.count++);
+    this.form = null;
+    if (!form) return;
+    this.numbers = new Map();
+    form.sumLow = this.low;
+    form.sumHigh = this.high;
+  }
+
+  /**
+   * The same for a state that differs from a form's in what some of its objects hold.
+   *
+   * @param noted what is taken down, a copy of the form
+   * @returns false where it differs in more, and has to be looked through as a whole
+   */
+  patch(form: Form, order: Order, numbers: readonly number[], noted: Form | null = null): boolean {
+    const { hash } = this;
+    this.order = order;
+    this.isPatch = true;
+    this.isNoting = noted !== null;
+    this.isAnother = false;
+    this.low = form.sumLow;
+    this.high = form.sumHigh;
+    const own = this.numbers;
+    this.numbers = form.numbers;
+    for (let i = 0; i < numbers.length && !this.isAnother; i++) {
+      const number = numbers[i]!;
+      const object = form.objects[number]!;
+      this.references = [];
+      this.current = number;
+      hash.begin();
+      hash.word(number);
+      const content = number === 0 ? this.root : this.handlerFor(object).content;
+      content.call(this, object as never);
+      hash.end();
+      this.isAnother ||= !isEqual(this.references, form.references[number]!);
+      this.low = (this.low - form.low[number]! + hash.low) | 0;
+      this.high = (this.high - form.high[number]! + hash.high) | 0;
+      if (!noted) continue;
+      noted.low[number] = hash.low;
+      noted.high[number] = hash.high;
+    }
+    this.numbers = own;
+    if (noted) {
+      noted.sumLow = this.low;
+      noted.sumHigh = this.high;
+    }
+    return !this.isAnother;
+  }
+
+  /** What is no part of the state. */
+  protected leaveOut(value: unknown): void {
+    if (this.form && typeof value === 'object' && value !== null && !this.numbers.has(value)) {
+      this.numbers.set(value, NOBODY);
+    }
+  }
+
+  /** Takes down that an object without a number is part of the one whose content is put in. */
+  protected partOf(object: object): void {
+    if (!this.isNoting) return;
+    const before = this.numbers.get(object);
+    if (before === undefined || before === NOBODY) this.numbers.set(object, this.current);
+    else if (before !== this.current) {
+      this.numbers.set(object, SHARED);
+      this.isAnother = true;
+    }
+  }
+
+  /** Puts a device into the hash, by its number in the order. */
+  device(id: string): void {
+    this.hash.word(DEVICE);
+    this.hash.word(this.order.idOf.get(id) ?? NOTHING);
+  }
+
+  /** Puts a word into the hash: for whoever tells calls on their way apart. */
+  word(value: number): void {
+    this.hash.word(value);
+  }
+
+  protected value(value: unknown): void {
+    const { hash } = this;
+    switch (typeof value) {
+      case 'number':
+        hash.word(NUMBER);
+        hash.number(value);
+        return;
+      case 'boolean':
+        hash.word(value ? YES : NO);
+        return;
+      case 'string': {
+        const device = this.order.idOf.get(value);
+        if (device !== undefined) {
+          hash.word(DEVICE);
+          hash.word(device);
+        } else {
+          hash.word(TEXT);
+          hash.text(value);
+        }
+        return;
+      }
+      case 'bigint':
+        hash.word(TEXT);
+        hash.text(value.toString(36));
+        return;
+      case 'object':
+        if (value === null) hash.word(NOTHING);
+        else this.object(value);
+        return;
+      case 'function':
+        hash.word(OPAQUE);
+        return;
+      default:
+        hash.word(NOTHING);
+    }
+  }
+
+  private object(object: object): void {
+    const { hash } = this;
+    const constant = this.constants.get(object);
+    if (constant !== undefined) {
+      hash.word(OPAQUE);
+      hash.word(constant);
+      return;
+    }
+    const { content, isNumbered } = this.handlerFor(object);
+    if (isNumbered) this.numbered(object, content);
+    else {
+      this.partOf(object);
+      content.call(this, object as never);
+    }
+  }
+
+  private handlerFor(object: object): Handler {
+    let handler = this.handlers.get(object.constructor);
+    if (!handler) {
+      handler = this.kindOf(object);
+      this.handlers.set(object.constructor, handler);
+    }
+    return handler;
+  }
+
+  /** Puts an object in by its number; the first time what is in it as well. */
+  private numbered(object: object, content: Content): void {
+    const { hash } = this;
+    const before = this.numbers.get(object);
+    hash.word(OBJECT);
+    if (before !== undefined) {
+      hash.word(before);
+      this.refersTo(before);
+      return;
+    }
+    if (this.isPatch) {
+      this.isAnother = true;
+      return;
+    }
+    const number = this.count++;
+    hash.word(number);
+    this.refersTo(number);
+    this.numbers.set(object, number);
+    const { low, high } = hash;
+    this.inOwnFrame(object, content, number);
+    hash.low = low;
+    hash.high = high;
+  }
+
+  private refersTo(number: number): void {
+    if (this.form || this.isPatch) this.references.push(number);
+  }
+
+  /** Puts in what is in an object, by itself. */
+  private inOwnFrame(object: object, content: Content, number: number): void {
+    const { hash, form, current, references } = this;
+    this.current = number;
+    if (form) {
+      this.references = [];
+      form.objects[number] = object;
+      form.references[number] = this.references;
+    }
+    hash.begin();
+    hash.word(number);
+    content.call(this, object as never);
+    hash.end();
+    this.low = (this.low + hash.low) | 0;
+    this.high = (this.high + hash.high) | 0;
+    if (form) {
+      form.low[number] = hash.low;
+      form.high[number] = hash.high;
+    }
+    this.current = current;
+    this.references = references;
+  }
+
+  protected list(items: readonly unknown[]): void {
+    this.hash.word(LIST);
+    this.hash.word(items.length);
+    for (const item of items) this.value(item);
+  }
+
+  protected map(map: ReadonlyMap<unknown, unknown>): void {
+    this.hash.word(LIST);
+    this.hash.word(map.size);
+    if (map.size === 0) return;
+    for (const [key, value] of map) {
+      this.value(key);
+      this.value(value);
+    }
+  }
+
+  protected set(set: ReadonlySet<unknown>): void {
+    this.hash.word(LIST);
+    this.hash.word(set.size);
+    if (set.size === 0) return;
+    for (const value of set) this.value(value);
+  }
+
+  protected column(numbers: ArrayLike<number>): void {
+    this.hash.word(LIST);
+    for (let i = 0; i < numbers.length; i++) this.hash.number(numbers[i]!);
+  }
+
+  /** Everything that is state. */
+  protected abstract root(): void;
+
+  /** How objects like this one are put in. */
+  protected abstract kindOf(object: object): Handler;
+}
+
+function isEqual(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
