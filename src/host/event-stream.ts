@@ -28,7 +28,7 @@ export const SSE: EventFormat = {
 const TEXT_MAX = 64 * 1024;
 
 /** Events taken from the journal at a time. */
-const BATCH = 250;
+const BATCH = 100;
 
 /** Some events as a stream writes them; null where there are none. */
 interface Page {

@@ -27,16 +27,8 @@ export interface EventFilter {
   limit: number;
 }
 
-/**
- * Listeners are told at most every TELL_MS milliseconds; where there are so many that telling them takes long, after
- * TELL_REST times as long as it took, up to TELL_MAX_MS.
- */
+/** Listeners are told no more often than this, milliseconds: many readers cost more than many calls. */
 const TELL_MS = 10;
-const TELL_REST = 10;
-const TELL_MAX_MS = 50;
-
-/** As soon as they have not been told of so many entries they are told at once: the ring does not wait. */
-const TELL_ENTRIES = 1000;
 
 /** Everything that happened on a host, in a ring of bounded length. */
 export class Journal {
@@ -45,13 +37,9 @@ export class Journal {
   private head = 0;
   private count = 0;
   private lastSeq = 0;
-  /** Whether listeners will be told soon, and the timer that does it, where one does. */
   private telling = false;
-  private timer: NodeJS.Timeout | null = null;
-  /** When they were told last (milliseconds of the monotonic clock), up to which entry, and how long they rest then. */
+  /** When listeners were told last, milliseconds of the monotonic clock. */
   private toldAt = Number.NEGATIVE_INFINITY;
-  private toldSeq = 0;
-  private restMs = TELL_MS;
   private readonly listeners = new Set<() => void>();
   /** Why nothing will be appended any more; null while the journal goes on. */
   ended: string | null = null;
@@ -131,29 +119,19 @@ export class Journal {
     return () => void this.listeners.delete(listener);
   }
 
-  /** Delivery is no part of a call: it happens at once after a while of quiet, and then for all of a rest together. */
+  /** Delivery is no part of a call: it happens at once after a while of quiet, and then for all of TELL_MS together. */
   private tellSoon(): void {
-    const isMuch = this.lastSeq - this.toldSeq >= TELL_ENTRIES;
-    if (this.telling && !(isMuch && this.timer)) return;
-    if (this.timer) clearTimeout(this.timer);
-    this.timer = null;
+    if (this.telling) return;
     this.telling = true;
-    const rest = isMuch ? 0 : this.toldAt + this.restMs - performance.now();
-    if (rest <= 0) setImmediate(() => this.deliver());
-    else this.timer = setTimeout(() => this.deliver(), rest);
+    const since = performance.now() - this.toldAt;
+    if (since >= TELL_MS) setImmediate(() => this.deliver());
+    else setTimeout(() => this.deliver(), TELL_MS - since);
   }
 
   private deliver(): void {
     this.telling = false;
-    this.timer = null;
     this.toldAt = performance.now();
-    this.toldSeq = this.lastSeq;
     this.tell();
-    // What the listeners write goes out at the end of this turn.
-    process.nextTick(() => {
-      const took = performance.now() - this.toldAt;
-      this.restMs = Math.min(Math.max(TELL_MS, TELL_REST * took), TELL_MAX_MS);
-    });
   }
 
   private tell(): void {
