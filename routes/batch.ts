@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { BatchAnswer, BatchCall } from '../schemas/batch.ts';
 import { NDJSON_TYPE, ndjsonOf } from '../schemas/values.ts';
 import { BatchRun, type NotAwaited } from '../src/host/batch.ts';
-import { Lines } from '../src/host/lines.ts';
+import { type Line as BatchLine, Lines } from '../src/host/lines.ts';
 import type { Answer } from '../src/machine/answer.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
@@ -54,6 +54,12 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
   });
 }
 
+/** Characters that go out at a time. */
+const PIECE = 64 * 1024;
+
+/** A line of the answer, or its pieces. */
+type Line = string | Iterable<string>;
+
 /** Answers a stream of calls, those to the lines of one chunk as one text. */
 class Answering {
   private readonly lines: Lines;
@@ -76,14 +82,14 @@ class Answering {
       // Its client has left in the middle: nobody reads on, and nothing has failed here.
       if (input.errored) return;
       // Stopped: the calls that were made are answered, the rest is not made.
-      yield this.failed(error);
+      const line = this.failed(error);
+      yield* typeof line === 'string' ? [line] : line;
     }
   }
 
   /** What is due goes out before a call is waited for. */
-  private async *toLines(lines: Iterable<string | Refused>): AsyncGenerator<string> {
+  private async *toLines(lines: Iterable<BatchLine | Refused>): AsyncGenerator<string> {
     const { work } = this;
-    work.begin();
     let due = '';
     for (const line of lines) {
       let reply = this.to(line);
@@ -93,22 +99,32 @@ class Answering {
         reply = await reply;
         work.begin();
       }
-      due += reply;
+      for (const piece of typeof reply === 'string' ? [reply] : reply) {
+        due += piece;
+        if (due.length < PIECE && !work.isOver) continue;
+        yield due;
+        due = '';
+        if (work.isOver) await work.next();
+      }
       if (this.over) break;
-      if (!work.isOver) continue;
-      yield due;
-      due = '';
-      await work.next();
     }
     if (due !== '') yield due;
   }
 
   /** The line that answers one; a promise where it has to be waited for. */
-  private to(line: string | Refused): string | Promise<string> {
+  private to(line: BatchLine | Refused): Line | Promise<Line> {
     try {
       if (line instanceof Refused) return lineOf(refusalReply(line));
-      const answer = this.batch.take(line);
-      return answer instanceof Promise ? answer.then((one) => this.reply(one)) : this.reply(answer);
+      const answer = this.batch.take(line, this.work);
+      return answer instanceof Promise ? this.later(answer) : this.reply(answer);
+    } catch (error) {
+      return this.failed(error);
+    }
+  }
+
+  private async later(answer: Promise<Answer | NotAwaited>): Promise<Line> {
+    try {
+      return this.reply(await answer);
     } catch (error) {
       return this.failed(error);
     }
@@ -119,7 +135,7 @@ class Answering {
     return this.batch.isOver;
   }
 
-  private reply(answer: Answer | NotAwaited): string {
+  private reply(answer: Answer | NotAwaited): Line {
     if ('async' in answer) return lineOf({ status: 202, body: { ...answer } });
     try {
       return replyLine(answer);
@@ -128,7 +144,7 @@ class Answering {
     }
   }
 
-  private failed(error: unknown): string {
+  private failed(error: unknown): Line {
     if (!(error instanceof Refused)) this.log(error);
     return lineOf(errorReply(error));
   }

@@ -9,6 +9,7 @@ import { Refused } from '../src/machine/refused.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import { comparisonSteps } from '../src/replay/compare-kernels.ts';
 import type { Service } from '../src/service.ts';
+import type { Turns } from '../src/turns.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { workFor } from './work.ts';
@@ -71,12 +72,14 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
       }
       const kernels = 'scenario' in body ? body.kernels : undefined;
       const generations = kernels?.map((version) => service.generation(version)) ?? GENERATIONS;
-      return workFor(service, reply, async (work) => ({
+      const scratch = service.scratch();
+      const compare = async (work: Turns) => ({
         id: scenario.id,
         kernels: generations.map(({ version }) => version),
         unrecorded: generations.flatMap(({ version, recorded }) => (recorded ? [] : [version])),
-        steps: await work.do(comparisonSteps(scenario, generations, (gen) => service.scratchMachine(gen))),
-      }));
+        steps: await work.do(comparisonSteps(scenario, generations, (gen) => scratch.machine(gen))),
+      });
+      return workFor(service, reply, compare).finally(() => scratch.close());
     },
   );
 }

@@ -46,22 +46,22 @@ export function pageById<T>(
   return cut(all.slice(at, at + size + 1), size);
 }
 
-/** A page of a long sequence; `after` is the number of items to pass over. */
-export function pageByPosition<T>(
-  items: Iterable<T>,
+/**
+ * A page of a long sequence, made stopping now and then; `after` is the number of items to pass over.
+ *
+ * @param items so many items behind the first `skip` ones
+ */
+export function* pageByPosition<T>(
+  items: (skip: number, count: number) => Generator<void, T[]>,
   query: { limit?: string; after?: string },
-): { page: T[]; next?: string } {
+): Generator<void, { page: T[]; next?: string }> {
   const size = pageSize(query.limit);
   const skip = Number(query.after ?? 0);
-  const kept: [string, T][] = [];
-  let position = 0;
-  for (const item of items) {
-    position++;
-    if (position <= skip) continue;
-    kept.push([String(position), item]);
-    if (kept.length > size) break;
-  }
-  return cut(kept, size);
+  const page = yield* items(skip, size + 1);
+  return cut(
+    page.map((item, i) => [String(skip + i + 1), item]),
+    size,
+  );
 }
 
 function cut<T>(items: readonly (readonly [string, T])[], size: number): { page: T[]; next?: string } {

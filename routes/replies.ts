@@ -1,3 +1,4 @@
+import { isSmall, jsonPieces } from '../src/json/pieces.ts';
 import { ERRNO, type Errno } from '../src/kernel/errno.ts';
 import { type Answer, bodyOf, plainText, sideEffects } from '../src/machine/answer.ts';
 import { type RefusalKind, type RefusalSlug, Refused } from '../src/machine/refused.ts';
@@ -109,15 +110,20 @@ export function toReply(answer: Answer): Reply {
   }
 }
 
-/** The reply to a call as a line of a batch's answer. */
-export function replyLine(answer: Answer): string {
+/** The reply to a call as a line of a batch's answer; a long one in pieces. */
+export function replyLine(answer: Answer): string | Iterable<string> {
   const text = plainText(answer);
   return text === null ? lineOf(toReply(answer)) : `{"status":200,"body":${text}}\n`;
 }
 
-/** A reply as a line. */
-export function lineOf(reply: Reply): string {
-  return `${JSON.stringify(reply)}\n`;
+/** A reply as a line; a long one in pieces. */
+export function lineOf(reply: Reply): string | Iterable<string> {
+  return isSmall(reply) ? `${JSON.stringify(reply)}\n` : longLine(reply);
+}
+
+function* longLine(reply: Reply): Generator<string, void> {
+  yield* jsonPieces(reply);
+  yield '\n';
 }
 
 function errnoFields(errno: Errno, call: string) {

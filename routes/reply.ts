@@ -1,11 +1,13 @@
-import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
 import { isCallName, restOf } from '../schemas/calls.ts';
 import type { Operations } from '../src/host/operations.ts';
+import { Base64Bytes } from '../src/json/base64.ts';
+import { isSmall, jsonPieces } from '../src/json/pieces.ts';
 import { type Answer, plainText } from '../src/machine/answer.ts';
 import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
 import { headerOf } from './headers.ts';
+import { inTurns } from './pieces.ts';
 import { type Reply, toReply } from './replies.ts';
 
 /** The `4xx` response of a route's schema. */
@@ -16,34 +18,41 @@ export const PROBLEM_RESPONSE = {
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
+/** Bytes of an item of a long list. */
+const ITEM_BYTES = 200;
+
 /** JSON as answers have it: each ends its line, so that a terminal's prompt does not stand behind it. */
-export const jsonLine = (data: unknown): string => `${JSON.stringify(data)}\n`;
+const jsonLine = (data: unknown): string => `${JSON.stringify(data)}\n`;
 
-/** Characters of an answer's data from which on it goes out in pieces. */
-const MUCH = 256 * 1024;
+/** The same of an answer of any length: a long one goes out in pieces, in turns, and is never one text. */
+export function jsonReply(data: unknown): string {
+  // What is sent may be a stream as well; the types of Fastify do not say so of a serializer.
+  return isSmall(data) ? jsonLine(data) : (inTurns(linePieces(data), bytesOf(data)) as never);
+}
 
-/** Sends an answer whose data is much, piece by piece: as one text it would be gone through several times at once. */
-function sendMuch(reply: FastifyReply, { data: _data, ...rest }: Reply['body'], data: string): FastifyReply {
-  const pieces = function* () {
-    yield '{"data":"';
-    for (let at = 0; at < data.length; at += MUCH) yield data.slice(at, at + MUCH);
-    yield `"${JSON.stringify(rest)
-      .replace(/^{(?=.)/, ',')
-      .replace(/^,}$/, '}')}\n`;
-  };
-  return reply.type('application/json; charset=utf-8').send(Readable.from(pieces(), { objectMode: false }));
+/** Bytes that a long answer holds, about: a list's items are small. */
+function bytesOf(data: unknown): number {
+  if (data instanceof Base64Bytes) return data.bytes.length;
+  if (typeof data === 'string') return data.length;
+  if (Array.isArray(data)) return data.length * ITEM_BYTES;
+  if (typeof data !== 'object' || data === null) return 0;
+  return Object.values(data).reduce((sum, value) => sum + bytesOf(value), 0);
+}
+
+function* linePieces(data: unknown): Generator<string, void> {
+  yield* jsonPieces(data);
+  yield '\n';
 }
 
 /** Sends a reply; a problem with its media type and the request's id. */
 export function send(request: FastifyRequest, reply: FastifyReply, { status, body }: Reply): FastifyReply {
   reply.code(status);
   if (status < 400) {
-    if (typeof body.data === 'string' && body.data.length > MUCH) return sendMuch(reply, body, body.data);
     return reply.send(status === 204 ? undefined : body);
   }
   return reply
     .type('application/problem+json; charset=utf-8')
-    .serializer(jsonLine)
+    .serializer(jsonReply)
     .send({ ...body, instance: request.id });
 }
 

@@ -22,6 +22,7 @@ import { describeProcess } from '../src/views/process.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { showing } from './rig-of.ts';
+import { heldFor } from './work.ts';
 
 const ById = closedObject(PagingById);
 const ByPosition = closedObject(PagingByPosition);
@@ -107,7 +108,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
   const within = <S extends TSchema>(
     name: string,
     view: S,
-    items: (container: Container) => Iterable<Static<S>>,
+    items: (container: Container, skip: number, count: number) => Generator<void, Static<S>[]>,
   ) =>
     app.get<{ Params: { container: string }; Querystring: Static<typeof ByPosition> }>(
       `/v1/containers/:container/${name}`,
@@ -122,13 +123,14 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           response: { 200: pageOf(name, view), '4xx': PROBLEM_RESPONSE },
         },
       },
-      (request) =>
+      (request, reply) =>
         showing(service, request, ({ host }) => {
-          const { page, ...rest } = pageByPosition(
-            items(host.machine.container(request.params.container)),
-            request.query,
-          );
-          return { [name]: page, ...rest };
+          const container = host.machine.container(request.params.container);
+          const all = (skip: number, count: number) => items(container, skip, count);
+          return heldFor(service, reply, host, async (work) => {
+            const { page, ...rest } = await work.do(pageByPosition(all, request.query));
+            return { [name]: page, ...rest };
+          });
         }),
     );
   within('mappings', MappingView, mappingsOf);

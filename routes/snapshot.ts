@@ -1,14 +1,14 @@
-import { Readable } from 'node:stream';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { type Snapshot, SnapshotSchema } from '../schemas/snapshot.ts';
 import { closedObject } from '../schemas/values.ts';
-import { jsonPieces } from '../src/json.ts';
+import { jsonPieces } from '../src/json/pieces.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
+import { inTurns } from './pieces.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 import { rigOf, showing } from './rig-of.ts';
-import { workFor } from './work.ts';
+import { heldFor, workFor } from './work.ts';
 
 /** Characters that are written at a time. */
 const PIECE = 64 * 1024;
@@ -39,17 +39,11 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
       const secrets = request.query.secrets === '1';
       if (secrets) service.refuseSecrets();
       return showing(service, request, ({ host }) =>
-        workFor(service, reply, async (work) => {
-          const release = host.machine.turns.hold();
-          try {
-            const snapshot = host.snapshot(secrets, asWritten);
-            const text = await work.do(piecesUpTo(jsonPieces(snapshot), limit));
-            return reply
-              .type('application/json; charset=utf-8')
-              .send(Readable.from(text, { objectMode: false }));
-          } finally {
-            release();
-          }
+        heldFor(service, reply, host, async (work) => {
+          const snapshot = host.snapshot(secrets, asWritten);
+          const text = await work.do(piecesUpTo(jsonPieces(snapshot), limit));
+          const bytes = text.reduce((sum, { length }) => sum + length, 0);
+          return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
         }),
       );
     },

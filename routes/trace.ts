@@ -1,16 +1,21 @@
+import type { Readable } from 'node:stream';
 import { type Static, Type } from '@sinclair/typebox';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ScenarioSchema, TraceSchema } from '../schemas/scenario.ts';
 import { closedObject, NDJSON_TYPE, ndjsonOf, oneOf } from '../schemas/values.ts';
 import { ReplayView } from '../schemas/views.ts';
-import { jsonPieces } from '../src/json.ts';
-import { parseLine } from '../src/machine/validate.ts';
-import { checkScenario, scenarioOf } from '../src/replay/check.ts';
+import { lineValue } from '../src/host/line-value.ts';
+import { type Line, Lines } from '../src/host/lines.ts';
+import { jsonPieces } from '../src/json/pieces.ts';
+import { Refused } from '../src/machine/refused.ts';
+import { checkSteps } from '../src/machine/validate.ts';
+import { scenarioOf } from '../src/replay/check.ts';
 import { curlPieces } from '../src/replay/curl-script.ts';
 import { replaySteps } from '../src/replay/replay.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
+import { bodyOf, type LongBody } from './body.ts';
 import { errorReply } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
@@ -25,8 +30,8 @@ const TraceQuery = closedObject({
 /** The calls so far as a trace, and traces replayed. */
 export function traceRoutes(app: FastifyInstance, service: Service): void {
   app.register(async (scope) => {
-    scope.addContentTypeParser(NDJSON_TYPE, { parseAs: 'string' }, (_request, body, done) => {
-      done(null, new Lines(body as string));
+    scope.addContentTypeParser(NDJSON_TYPE, async (request: FastifyRequest, payload: Readable) => {
+      return new Traces(await bodyOf(request, payload));
     });
     routes(scope, service);
   });
@@ -85,7 +90,7 @@ function routes(app: FastifyInstance, service: Service): void {
     (request, reply) => reply.type('text/plain; charset=utf-8').send(rigOf(service, request).host.dmesg()),
   );
 
-  app.post<{ Body: Static<typeof TraceSchema> | Lines }>(
+  app.post<{ Body: Static<typeof TraceSchema> | Traces }>(
     '/v1/replay',
     {
       bodyLimit: service.config.replayBodyLimit,
@@ -121,23 +126,24 @@ function routes(app: FastifyInstance, service: Service): void {
     (request, reply) => {
       const { body } = request;
       const run = async (work: Turns, scenario: Scenario) => {
-        const machine = service.scratchMachine(service.generation(scenario.kernel));
+        const scratch = service.scratch();
         const { id, kernel, steps } = scenario;
-        return {
-          id,
-          kernel,
-          steps: steps.length,
-          differences: await work.do(replaySteps(machine, scenario)),
-        };
+        try {
+          const machine = scratch.machine(service.generation(kernel));
+          const differences = await work.do(replaySteps(machine, scenario));
+          return { id, kernel, steps: steps.length, differences };
+        } finally {
+          scratch.close();
+        }
       };
-      if (!(body instanceof Lines)) {
+      if (!(body instanceof Traces)) {
         const scenario = scenarioOf(body, rigOf(service, request).host.kernel.gen.version);
         return workFor(service, reply, (work) => run(work, scenario));
       }
       const results = async function* (work: Turns) {
-        for (const line of body.lines()) {
+        for (const line of body.lines(service.config.replayBodyLimit)) {
           work.begin();
-          yield `${JSON.stringify(await replayLine(line, (scenario) => run(work, scenario)))}\n`;
+          yield `${JSON.stringify(await replayLine(line, work, (scenario) => run(work, scenario)))}\n`;
           if (work.isOver) await work.next();
         }
       };
@@ -147,19 +153,30 @@ function routes(app: FastifyInstance, service: Service): void {
 }
 
 /** A line of NDJSON that is no trace is answered with a problem in its place. */
-async function replayLine(line: string, run: (scenario: Scenario) => Promise<object>): Promise<object> {
+async function replayLine(
+  line: Line | Refused,
+  work: Turns,
+  run: (scenario: Scenario) => Promise<object>,
+): Promise<object> {
   try {
-    return await run(checkScenario(parseLine(line)));
+    if (line instanceof Refused) throw line;
+    const value = await work.do(lineValue(line));
+    const refused = await work.do(checkSteps(TraceSchema, value, 'scenario'));
+    if (refused) throw refused;
+    return await run(scenarioOf(value as Static<typeof TraceSchema>));
   } catch (error) {
     return { problem: errorReply(error).body };
   }
 }
 
 /** A body of NDJSON. */
-class Lines {
-  constructor(private readonly text: string) {}
+class Traces {
+  constructor(private readonly body: string | LongBody) {}
 
-  *lines(): Generator<string> {
-    for (const line of this.text.split('\n')) if (line.trim() !== '') yield line;
+  *lines(limit: number): Generator<Line | Refused> {
+    const lines = new Lines(limit);
+    for (const text of typeof this.body === 'string' ? [this.body] : this.body.texts())
+      yield* lines.take(text);
+    yield* lines.end();
   }
 }

@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import type { Host } from '../src/host/host.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
+import { joined } from './pieces.ts';
 
 /**
  * Long work for a request, in turns. It ends when its client goes, when the service stops, and when it takes too long.
@@ -25,7 +27,24 @@ export async function workFor<T>(
   }
 }
 
-/** The same, whose pieces go out as they are made. The work ends with the stream. */
+/** The same, while nothing changes the host's machine: its calls wait. */
+export function heldFor<T>(
+  service: Service,
+  reply: FastifyReply,
+  { machine }: Host,
+  action: (work: Turns) => Promise<T>,
+): Promise<T> {
+  return workFor(service, reply, async (work) => {
+    const release = machine.turns.hold();
+    try {
+      return await action(work);
+    } finally {
+      release();
+    }
+  });
+}
+
+/** Long work whose pieces go out as they are made. The work ends with the stream. */
 export function streamFor({ works }: Service, pieces: (work: Turns) => AsyncGenerator<string>): Readable {
   const work = works.begin();
   const stream = Readable.from(pieces(work), { objectMode: false });
@@ -36,27 +55,21 @@ export function streamFor({ works }: Service, pieces: (work: Turns) => AsyncGene
   return stream;
 }
 
-/** Characters that go out at a time. */
-const PIECE = 64 * 1024;
-
-/** Sends a long answer in pieces, in turns: it is never one text, however long. */
+/** Sends a long text in pieces, in turns: it ends its line. */
 export function sendPieces(
   service: Service,
   reply: FastifyReply,
   type: string,
   pieces: Iterable<string>,
 ): FastifyReply {
-  const stream = streamFor(service, async function* (work) {
-    let due = '';
-    work.begin();
-    for (const piece of pieces) {
-      due += piece;
-      if (due.length < PIECE && !work.isOver) continue;
-      yield due;
-      due = '';
-      if (work.isOver) await work.next();
-    }
-    yield `${due}${due.endsWith('\n') ? '' : '\n'}`;
-  });
-  return reply.type(type).send(stream);
+  return reply.type(type).send(streamFor(service, (work) => joined(endedLine(pieces), work)));
+}
+
+function* endedLine(pieces: Iterable<string>): Generator<string, void> {
+  let ends = false;
+  for (const piece of pieces) {
+    if (piece !== '') ends = piece.endsWith('\n');
+    yield piece;
+  }
+  if (!ends) yield '\n';
 }

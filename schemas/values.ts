@@ -174,10 +174,13 @@ export const ndjsonOf = (line: TSchema) => ({
 });
 
 /** The kind of base64. A pattern of groups overflows the stack of the regular expression at three million characters. */
-const BASE64 = 'Base64';
-TypeRegistry.Set(BASE64, (_schema, value) => {
+export const BASE64 = 'Base64';
+
+export function isBase64(value: unknown): boolean {
   return typeof value === 'string' && value.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(value);
-});
+}
+
+TypeRegistry.Set(BASE64, (_schema, value) => isBase64(value));
 
 /** Bytes, base64. */
 export const Base64 = Type.Unsafe<string>({

@@ -1,3 +1,5 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { TSchema } from '@sinclair/typebox';
 import Fastify, {
   type FastifyBaseLogger,
@@ -8,7 +10,9 @@ import Fastify, {
 } from 'fastify';
 import { AllowedMethods } from '../routes/allowed-methods.ts';
 import { batchRoutes } from '../routes/batch.ts';
+import { bodyOf, LongBody } from '../routes/body.ts';
 import { callRoutes } from '../routes/calls.ts';
+import { closeUnread, fewAtATime } from '../routes/connections.ts';
 import { documentationRoutes } from '../routes/documentation.ts';
 import { eventRoutes } from '../routes/events.ts';
 import { exploreRoutes } from '../routes/explore.ts';
@@ -17,8 +21,9 @@ import { headerOf, wellFormed } from '../routes/headers.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { metricsRoutes } from '../routes/metrics.ts';
+import { bytesOfAnswer } from '../routes/pieces.ts';
 import { badHttp, errorReply, noSuchRoute, wrongMethod } from '../routes/replies.ts';
-import { jsonLine, send } from '../routes/reply.ts';
+import { jsonReply, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
 import { rigRoutes } from '../routes/rigs.ts';
 import { setupRoutes } from '../routes/setup.ts';
@@ -29,8 +34,9 @@ import { uiRoutes } from '../routes/ui.ts';
 import { verdictRoutes } from '../routes/verdict.ts';
 import { vocabularyRoutes } from '../routes/vocabulary.ts';
 import { closedObject } from '../schemas/values.ts';
-import { allowedHosts } from './config.ts';
-import { isTooDeep, JsonError, parseSteps, TOO_DEEP } from './json.ts';
+import { allowedHosts, type Config } from './config.ts';
+import { isTooDeep, JsonError, TOO_DEEP } from './json/depth.ts';
+import { parseSteps, TooManyValues } from './json/parse.ts';
 import { Refused } from './machine/refused.ts';
 import { checker, checkSteps } from './machine/validate.ts';
 import type { Service } from './service.ts';
@@ -48,8 +54,14 @@ declare module 'fastify' {
 /** Bytes of a body from which on it counts: smaller ones come and go within a turn. */
 const COUNTED_BODY = 64 * 1024;
 
-/** Characters of a body from which on it is parsed and checked in turns. */
-const LONG_BODY = 256 * 1024;
+/** Bytes of an answer from which on it counts. */
+const COUNTED_ANSWER = 16 * 1024;
+
+/** What no body may have. */
+const PROTOTYPES = {
+  pattern: /"(?:__proto__|constructor)"\s*:/,
+  why: 'has a "__proto__" or "constructor.prototype", which is not a known field anywhere',
+};
 
 /** Longest id in a path that is looked at, characters; a longer one than an id may be is refused by its rule. */
 const PARAM_MAX = 4096;
@@ -65,14 +77,12 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
     loggerInstance: sharedByRequests(log),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimit,
-    requestTimeout: config.requestSeconds * 1000,
-    keepAliveTimeout: config.keepAliveSeconds * 1000,
+    serverFactory: (handle) => serverFor(handle, config),
     routerOptions: { maxParamLength: PARAM_MAX },
     // A path that cannot be decoded never reaches the error handler.
     frameworkErrors: (error, request, reply) => void send(request, reply, requestError(error, request)),
     genReqId: (request) => wellFormed(request, 'x-request-id') ?? `req-${++requests}`,
   });
-  app.server.maxConnections = config.maxConnections;
   app.server.on('connection', (socket) => {
     service.connections++;
     socket.once('close', () => service.connections--);
@@ -81,7 +91,8 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   const host = config.socket === '' ? config.host : '';
   guard(app, { host, allowedHosts: allowedHosts(config), authToken: config.authToken });
   useStrictValidation(app);
-  useStrictJson(app);
+  useStrictJson(app, config);
+  boundAnswers(app, service);
   boundBodies(app, service);
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
@@ -111,6 +122,16 @@ function sharedByRequests(log: FastifyBaseLogger): FastifyBaseLogger {
   return shared;
 }
 
+/** A server with its limits. A host name may be of two addresses, with a server each. */
+function serverFor(handle: RequestListener, config: Config): Server {
+  const server = createServer(fewAtATime(handle));
+  server.maxConnections = config.maxConnections;
+  server.requestTimeout = config.requestSeconds * 1000;
+  server.keepAliveTimeout = config.keepAliveSeconds * 1000;
+  closeUnread(server, config.writeSeconds);
+  return server;
+}
+
 /** Adds every route of the API. */
 export function addRoutes(app: FastifyInstance, service: Service): void {
   statusRoutes(app, service);
@@ -129,6 +150,24 @@ export function addRoutes(app: FastifyInstance, service: Service): void {
   resourceRoutes(app, service);
   verdictRoutes(app, service);
   uiRoutes(app, service);
+}
+
+/** Answers are counted as long as their clients have not taken them. */
+function boundAnswers(app: FastifyInstance, { answers }: Service): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (!answers.isOver || !request.url.startsWith('/v1')) return done();
+    done(
+      new Refused('too-many', `answers of more than ${answers.most} bytes are under way, which nobody reads`),
+    );
+  });
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    const bytes = bytesOfAnswer(payload);
+    if (bytes >= COUNTED_ANSWER) {
+      answers.take(bytes);
+      reply.raw.once('close', () => answers.give(bytes));
+    }
+    done();
+  });
 }
 
 /** Bodies are counted before they are read, by the length they announce; one that announces none as the longest. */
@@ -172,9 +211,9 @@ function useStrictValidation(app: FastifyInstance): void {
       return error ? { error } : { value };
     };
   });
-  app.setReplySerializer(jsonLine);
+  app.setReplySerializer(jsonReply);
   // Without this Fastify would compile every answer's schema at start.
-  app.setSerializerCompiler(() => jsonLine);
+  app.setSerializerCompiler(() => jsonReply);
   useNoQuery(app);
 }
 
@@ -187,33 +226,32 @@ function useNoQuery(app: FastifyInstance): void {
 }
 
 /** A body must be JSON, or empty. */
-function useStrictJson(app: FastifyInstance): void {
+function useStrictJson(app: FastifyInstance, { maxValues }: Config): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    const text = body as string;
-    if (text === '') return done(null, {});
-    if (text.length > LONG_BODY) {
-      parseLong(text).then((value) => done(null, value), done);
-      return;
-    }
-    if (isTooDeep(text)) return done(Refused.badRequest(`body ${TOO_DEEP}`));
-    // Answers by its callback.
-    void parse(request, text, (error, value) => {
-      if (error) done(Refused.badRequest(`body ${whyNoJson(text)}`));
-      else done(null, value);
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: Readable) => {
+    const body = await bodyOf(request, payload);
+    if (body instanceof LongBody) return parseLong(body, maxValues);
+    if (body === '') return {};
+    if (isTooDeep(body)) throw Refused.badRequest(`body ${TOO_DEEP}`);
+    return new Promise((resolve, reject) => {
+      // Answers by its callback.
+      void parse(request, body, (error, value) => {
+        if (error) reject(Refused.badRequest(`body ${whyNoJson(body)}`));
+        else resolve(value);
+      });
     });
   });
 }
 
 /** A long body, parsed in turns, and remembered as one that is to be checked in turns. */
-async function parseLong(text: string): Promise<unknown> {
-  if (/"(?:__proto__|constructor)"\s*:/.test(text)) throw Refused.badRequest(`body ${whyNoJson('{}')}`);
+async function parseLong(body: LongBody, values: number): Promise<unknown> {
   try {
-    const value = await new Turns().do(parseSteps(text));
+    const value = await new Turns().do(parseSteps(body.texts(), { refused: PROTOTYPES, values }));
     if (typeof value === 'object' && value !== null) longBodies.add(value);
     return value;
   } catch (error) {
+    if (error instanceof TooManyValues) throw Refused.tooLarge(`the body ${error.message}`);
     throw Refused.badRequest(
       `body ${error instanceof JsonError ? error.message : `is not JSON: ${(error as Error).message}`}`,
     );
@@ -224,7 +262,7 @@ async function parseLong(text: string): Promise<unknown> {
 function whyNoJson(body: string): string {
   try {
     JSON.parse(body);
-    return 'has a "__proto__" or "constructor.prototype", which is not a known field anywhere';
+    return PROTOTYPES.why;
   } catch (error) {
     return `is not JSON: ${(error as SyntaxError).message}`;
   }
@@ -239,6 +277,8 @@ function useProblems(app: FastifyInstance, allowed: AllowedMethods): void {
         'failed',
       );
     }
+    // The rest of what is too long is not read.
+    if (error.statusCode === 413 && !(error instanceof Refused)) reply.header('connection', 'close');
     return send(request, reply, known);
   });
   app.setNotFoundHandler((request, reply) => {

@@ -3,6 +3,7 @@ import { Value } from '@sinclair/typebox/value';
 import { parseArguments, UsageError } from './arguments.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './host/limits.ts';
 import { DEFAULT_VERSION } from './kernel/generations/index.ts';
+import { PAGE_SIZE } from './kernel/pages.ts';
 import { flag, SETTINGS, type Setting, type SettingName, SWITCH } from './settings.ts';
 import { DEFAULT_WEBHOOK_ALLOW } from './webhook/allow.ts';
 
@@ -27,6 +28,7 @@ export const DEFAULT_CONFIG: Config = {
   processMemory: 'emulated',
   webhookAllow: DEFAULT_WEBHOOK_ALLOW,
   requestSeconds: 30,
+  writeSeconds: 60,
   keepAliveSeconds: 75,
   maxConnections: 4096,
   maxReaders: 2048,
@@ -43,14 +45,18 @@ export const DEFAULT_CONFIG: Config = {
   maxPendingCalls: DEFAULT_LIMITS.pendingCalls,
   maxRegions: DEFAULT_LIMITS.regions,
   maxResidentPages: DEFAULT_LIMITS.residentPages,
+  rigMemory: DEFAULT_LIMITS.rigPages * PAGE_SIZE,
+  totalMemory: 1024 * 1024 * 1024,
   maxPins: DEFAULT_LIMITS.pins,
   maxFaults: DEFAULT_LIMITS.faults,
   maxDirtyBitmaps: DEFAULT_LIMITS.dirtyBitmapBytes,
   logBytes: 1024 * 1024,
   rigBytes: DEFAULT_LIMITS.logBytes,
   totalBytes: 96 * 1024 * 1024,
+  answerBytes: 64 * 1024 * 1024,
   bodyBytes: 128 * 1024 * 1024,
   bodyLimit: 32 * 1024 * 1024,
+  maxValues: 4_000_000,
   compareSteps: 2000,
   replayBodyLimit: 64 * 1024 * 1024,
 };
@@ -127,6 +133,7 @@ export function hostLimits(config: Config): HostLimits {
     pendingCalls: config.maxPendingCalls,
     regions: config.maxRegions,
     residentPages: config.maxResidentPages,
+    rigPages: Math.floor(config.rigMemory / PAGE_SIZE),
     pins: config.maxPins,
     faults: config.maxFaults,
     dirtyBitmapBytes: config.maxDirtyBitmaps,

@@ -6,13 +6,14 @@ import { Host, type PanicReason } from './host/host.ts';
 import type { HostLogger } from './host/kernel-log.ts';
 import { Works } from './host/works.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
-import { Machine } from './machine/machine.ts';
+import { PageBudget } from './kernel/page-store.ts';
+import { PAGE_SIZE } from './kernel/pages.ts';
 import { Refused } from './machine/refused.ts';
+import { Scratch } from './machine/scratch.ts';
 import { Metrics } from './metrics/metrics.ts';
 import type { Step } from './replay/scenario.ts';
 import { Rig } from './rig/rig.ts';
 import { DEFAULT_RIG, Rigs } from './rig/rigs.ts';
-import { Turn } from './turns.ts';
 import { VERSION } from './version.ts';
 import { WebhookAllow } from './webhook/allow.ts';
 import { type Agents, WebhookCaller } from './webhook/caller.ts';
@@ -54,6 +55,10 @@ export class Service {
   private readonly logBudget: Budget;
   /** Bytes of request bodies under way. */
   readonly bodies: Budget;
+  /** Pages of processes that have contents of their own. */
+  private readonly pages: PageBudget;
+  /** Bytes of answers that are made, and that their clients have not taken. */
+  readonly answers: Budget;
   private readonly webhooks: WebhookCaller;
   private readonly searches = new Set<Work>();
   private readonly sweeper: NodeJS.Timeout | null;
@@ -67,11 +72,18 @@ export class Service {
     this.webhooks = new WebhookCaller(new WebhookAllow(config.webhookAllow), undefined, options.agents);
     this.logBudget = new Budget(config.totalBytes);
     this.bodies = new Budget(config.bodyBytes);
+    this.answers = new Budget(config.answerBytes);
+    this.pages = new PageBudget(Math.floor(config.totalMemory / PAGE_SIZE));
     this.works = new Works(config.maxWorks, config.workSeconds);
     const idleMs = config.rigIdleSeconds * 1000;
     this.metrics = new Metrics(() => this.rigs.list(), {
       log_bytes: { help: 'Bytes of journals and traces, over all rigs.', of: () => this.logBudget.used },
       body_bytes: { help: 'Bytes of request bodies under way.', of: () => this.bodies.used },
+      answer_bytes: { help: 'Bytes of answers under way.', of: () => this.answers.used },
+      memory_bytes: {
+        help: 'Bytes of the pages of processes that have contents of their own.',
+        of: () => this.pages.used * PAGE_SIZE,
+      },
       works: { help: 'Long requests under way.', of: () => this.works.count },
       readers: {
         help: 'Streams of events, and waits for events and operations, over all rigs.',
@@ -113,6 +125,7 @@ export class Service {
       realMemory: config.processMemory === 'real',
       metrics: this.metrics,
       budget: this.logBudget,
+      pages: this.pages,
       onListenerFailure: () => this.metrics.listenerFailed(),
       traceOverflow: options.traceOverflow,
       onPanic: (reason) => {
@@ -191,10 +204,9 @@ export class Service {
     this.options.log.info({ rig: rig.name, kernel: { version: gen.version } }, 'reset');
   }
 
-  /** A fresh machine within the configured limits that shares nothing with any rig. */
-  scratchMachine(gen: Generation): Machine {
-    // Whoever runs it drives it from pause to pause.
-    return new Machine(gen, hostLimits(this.config), { pauses: new Turn(false) });
+  /** Fresh machines within the configured limits, one at a time, that share nothing with any rig. */
+  scratch(): Scratch {
+    return new Scratch(hostLimits(this.config), this.pages);
   }
 
   /** What `GET /version` says. */

@@ -141,6 +141,12 @@ export const SETTINGS = {
     limit: ['seconds', '408, and the connection is closed'],
     ...integer(1, 3600),
   },
+  writeSeconds: {
+    flag: 'write-seconds',
+    help: 'seconds in which a client must take some of what it is sent',
+    limit: ['seconds', 'the connection is closed'],
+    ...integer(1, 86_400),
+  },
   keepAliveSeconds: {
     flag: 'keep-alive-seconds',
     help: 'seconds after which an idle connection is closed',
@@ -228,6 +234,18 @@ export const SETTINGS = {
     'ENOMEM (409)',
     2 ** 24,
   ),
+  rigMemory: bounded(
+    'rig-memory',
+    'bytes of the pages of all processes that have contents of their own',
+    'bytes of a rig',
+    'ENOMEM (409); 413 too-large in a snapshot',
+  ),
+  totalMemory: bounded(
+    'total-memory',
+    'the same of all rigs and replays',
+    'bytes',
+    'ENOMEM (409); 413 too-large in a snapshot',
+  ),
   maxPins: bounded(
     'max-pins',
     'references to pages that drivers hold',
@@ -250,6 +268,12 @@ export const SETTINGS = {
   ),
   rigBytes: bounded('rig-bytes', 'bytes of journal and trace', 'bytes of a rig', CUT),
   totalBytes: bounded('total-bytes', 'bytes of all journals and traces', 'bytes', CUT),
+  answerBytes: bounded(
+    'answer-bytes',
+    'bytes of all answers under way, from 16 KiB on',
+    'bytes',
+    '429 too-many to the next request',
+  ),
   bodyBytes: bounded('body-bytes', 'bytes of all request bodies under way', 'bytes', '429 too-many'),
   bodyLimit: {
     flag: 'body-limit',
@@ -257,6 +281,7 @@ export const SETTINGS = {
     limit: ['bytes', '413 too-large'],
     ...integer(1024, 268_435_456),
   },
+  maxValues: bounded('max-values', 'values in the JSON of one body', 'values', '413 too-large'),
   compareSteps: {
     flag: 'compare-steps',
     help: 'steps of a trace that is compared over HTTP',

@@ -4,6 +4,22 @@ const TURN_MS = 5;
 /** Work that waits for its next turn. In each round of the event loop one of them has it, however many there are. */
 const waiting: (() => void)[] = [];
 
+/** When the turn began that this thread is in; null: nobody has begun one in this round of the event loop. */
+let turnBegan: number | null = null;
+
+/** All that is done in one round shares one turn, whoever does it: nobody else is served before the round is over. */
+function turnStart(): number {
+  if (turnBegan === null) {
+    turnBegan = performance.now();
+    setImmediate(endTurn);
+  }
+  return turnBegan;
+}
+
+function endTurn(): void {
+  turnBegan = null;
+}
+
 function giveTurn(): void {
   const action = waiting.shift();
   if (waiting.length > 0) setImmediate(giveTurn);
@@ -18,17 +34,15 @@ function nextTurn(action: () => void): void {
 
 /** A stretch of work that does not pause by itself, and is asked whether it should. */
 export class Turn {
-  private end = 0;
-
   /** @param byItself whether it goes on by itself; where not, whoever drives the work sees to that */
   constructor(private readonly byItself: boolean = true) {}
 
   begin(): void {
-    this.end = performance.now() + TURN_MS;
+    turnStart();
   }
 
   isDue(): boolean {
-    return performance.now() >= this.end;
+    return performance.now() - turnStart() >= TURN_MS;
   }
 
   later(goOn: () => void): void {
@@ -53,7 +67,7 @@ export class Turns {
 
   /** Whether this turn has lasted long enough. */
   get isOver(): boolean {
-    return performance.now() - this.began >= TURN_MS;
+    return performance.now() - turnStart() >= TURN_MS;
   }
 
   /** A turn begins: what it waited for is no work. */

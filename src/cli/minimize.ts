@@ -48,11 +48,8 @@ export const minimizeTrace: Command = {
     generationNamed(trace.kernel, 'kernel');
     const end = performance.now() + countOf(values, 'time', SECONDS, 1_000_000) * 1000;
     const goal = goalOf(values.goal);
-    const minimizing = refusedAsUsage(
-      positionals[0]!,
-      () => new Minimizing(trace, goal, () => performance.now() > end),
-    );
-    atOnce(minimizing.run());
+    const minimizing = new Minimizing(trace, goal, () => performance.now() > end);
+    refusedAsUsage(positionals[0]!, () => atOnce(minimizing.run()));
     const result = minimizing.result();
     const line = JSON.stringify(result.scenario);
     const written = writeTraces(values.out, [line], output);

@@ -1,4 +1,5 @@
 import type { Scenario } from '../replay/scenario.ts';
+import { atOnce } from '../turns.ts';
 import { type Finding, reaches } from './goals.ts';
 import { Minimizing } from './minimize.ts';
 import { randomOf } from './random.ts';
@@ -74,9 +75,8 @@ export class Fuzzing {
       if (found.has(finding) || (goal !== null && !reaches(finding, goal))) continue;
       found.add(finding);
       const trace = traceOf(`${finding} ${scene.gen.version}`, scene, path);
-      let tried = 0;
-      const minimizing = new Minimizing(trace, finding, () => tried > SHRINKING);
-      for (const work = minimizing.run(); !work.next().done; ) tried++;
+      const minimizing: Minimizing = new Minimizing(trace, finding, () => minimizing.tried > SHRINKING);
+      atOnce(minimizing.run());
       this.tell({ finding, scenario: minimizing.result().scenario, walked: path.length });
       if (goal !== null) return true;
     }

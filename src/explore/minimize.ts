@@ -3,9 +3,10 @@ import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { ScenarioRun } from '../replay/run.ts';
 import type { Scenario, Step } from '../replay/scenario.ts';
+import { atOnce, Turn } from '../turns.ts';
 import { adviceFound, type Finding, findingsOf, reaches } from './goals.ts';
 import { smallerSteps } from './smaller.ts';
-import { withExpectations } from './trace.ts';
+import { expectationSteps } from './trace.ts';
 import type { LongWork } from './work.ts';
 
 /** A finding of a trace, and the step it came with. */
@@ -36,21 +37,55 @@ const KINDS = ['BUG_ON', 'DEADLOCK', 'WARN_ON', 'ADVISORY', 'PRINTED'];
  */
 export class Minimizing implements LongWork {
   private steps: Step[];
-  private tried = 0;
+  /** Traces that were tried. */
+  tried = 0;
   private isDone = false;
-  private readonly target: Finding;
+  /** What the trace is to come to; null until it has been run once. */
+  private target: Finding | null = null;
 
   /**
    * @param goal what it is to come to; null: the worst that it comes to
    * @param isOver whether the time is up: then what there is so far is the answer
-   * @throws Refused where the trace comes to no such thing
    */
   constructor(
     private readonly trace: Scenario,
-    goal: string | null,
+    private readonly goal: string | null,
     private readonly isOver: () => boolean,
   ) {
-    const found = this.found(trace.steps, () => false);
+    this.steps = trace.steps.map(({ expect: _expect, ...step }) => step as Step);
+  }
+
+  /** What it has come to. */
+  result(): Minimized {
+    return atOnce(this.resultSteps());
+  }
+
+  /**
+   * The same, stopping now and then.
+   *
+   * @throws Refused where it was stopped before the trace had come to anything
+   */
+  *resultSteps(): Generator<void, Minimized> {
+    const { trace, target, tried } = this;
+    if (target === null) throw new Refused('abandoned', 'it was stopped before the trace had been run once');
+    const scenario = yield* expectationSteps({ ...trace, steps: this.steps });
+    const [before, after] = [trace.steps.length, this.steps.length];
+    return { scenario, finding: target, before, after, tried, whole: this.isDone };
+  }
+
+  /** @throws Refused where the trace comes to no such thing */
+  *run(): Generator<void, void> {
+    yield* this.findTarget();
+    for (let changed = true; changed && !this.isOver(); ) {
+      const fewer = yield* this.fewerSteps();
+      changed = (yield* this.smallerValues()) || fewer;
+    }
+    this.isDone = !this.isOver();
+  }
+
+  private *findTarget(): Generator<void, void> {
+    const { trace, goal } = this;
+    const found = yield* this.found(trace.steps, () => false);
     const target = found === null ? null : targetOf(found, goal);
     if (!target) {
       throw Refused.badRequest(
@@ -60,22 +95,7 @@ export class Minimizing implements LongWork {
       );
     }
     this.target = target.finding;
-    this.steps = this.upToTarget(trace.steps.map(({ expect: _expect, ...step }) => step as Step))!;
-  }
-
-  result(): Minimized {
-    const { trace, target, tried } = this;
-    const scenario = withExpectations({ ...trace, steps: this.steps });
-    const [before, after] = [trace.steps.length, this.steps.length];
-    return { scenario, finding: target, before, after, tried, whole: this.isDone };
-  }
-
-  *run(): Generator<void, void> {
-    for (let changed = true; changed && !this.isOver(); ) {
-      const fewer = yield* this.fewerSteps();
-      changed = (yield* this.smallerValues()) || fewer;
-    }
-    this.isDone = !this.isOver();
+    this.steps = (yield* this.upToTarget(this.steps)) ?? this.steps;
   }
 
   /** Leaves out steps, in large pieces first; whether it could. */
@@ -86,7 +106,7 @@ export class Minimizing implements LongWork {
       for (let at = this.steps.length - size; at > -size && !this.isOver(); at -= size) {
         const from = Math.max(at, 0);
         if (from >= this.steps.length) continue;
-        removed = this.accept(withoutSteps(this.steps, from, from + size)) || removed;
+        removed = (yield* this.accept(withoutSteps(this.steps, from, from + size))) || removed;
         yield;
       }
       changed ||= removed;
@@ -105,7 +125,7 @@ export class Minimizing implements LongWork {
       for (const candidate of smallerSteps(this.steps)) {
         yield;
         if (this.isOver()) break;
-        if (!this.accept(candidate)) continue;
+        if (!(yield* this.accept(candidate))) continue;
         again = true;
         changed = true;
         // What could be smaller now is another list.
@@ -116,22 +136,25 @@ export class Minimizing implements LongWork {
   }
 
   /** Takes a trace in place of the one there is, where it comes to the same. */
-  private accept(steps: Step[]): boolean {
-    const shorter = this.upToTarget(steps);
+  private *accept(steps: Step[]): Generator<void, boolean> {
+    const shorter = yield* this.upToTarget(steps);
     if (!shorter) return false;
     this.steps = shorter;
     return true;
   }
 
   /** A trace up to where it comes to the finding; null where it does not. */
-  private upToTarget(steps: Step[]): Step[] | null {
-    const found = this.found(steps, (finding) => finding === this.target);
+  private *upToTarget(steps: Step[]): Generator<void, Step[] | null> {
+    const found = yield* this.found(steps, (finding) => finding === this.target);
     const last = found?.find(({ finding }) => finding === this.target);
     return last ? steps.slice(0, last.step + 1) : null;
   }
 
   /** What a trace comes to, until `enough`; null where a step of it is no call. */
-  private found(steps: readonly Step[], enough: (finding: Finding) => boolean): Found[] | null {
+  private *found(
+    steps: readonly Step[],
+    enough: (finding: Finding) => boolean,
+  ): Generator<void, Found[] | null> {
     this.tried++;
     const found: Found[] = [];
     let step = 0;
@@ -139,6 +162,7 @@ export class Minimizing implements LongWork {
       for (const finding of findings) found.push({ finding, step });
     };
     const machine = new Machine(generationOf(this.trace.kernel)!, undefined, {
+      pauses: new Turn(false),
       listeners: [
         {
           splat: (task, event) => note(findingsOf(task, event)),
@@ -149,7 +173,8 @@ export class Minimizing implements LongWork {
     const run = new ScenarioRun(machine);
     try {
       for (; step < steps.length; step++) {
-        run.take(steps[step]!, step);
+        yield* run.steps(steps[step]!, step);
+        yield;
         if (found.some(({ finding }) => enough(finding))) break;
       }
     } catch (error) {

@@ -58,29 +58,45 @@ function refuseUnset({ gen, setup }: Scene): void {
 /** A search that was asked for. */
 export class Exploring implements LongWork {
   private readonly scene: Scene;
-  private readonly search: Search;
+  private search: Search | null = null;
   private outcome: Outcome | null = null;
 
   /** @throws Refused for a driver that create-device refuses */
-  constructor(request: ExploreRequest) {
+  constructor(private readonly request: ExploreRequest) {
     this.scene = sceneOfRequest(request);
-    this.search = new Search(this.scene, request.bounds, request.goal, () => performance.now());
   }
 
   *run(): Generator<void, void> {
+    const { request } = this;
+    yield;
+    this.search = new Search(this.scene, request.bounds, request.goal, () => performance.now());
+    yield;
     this.outcome = yield* this.search.run();
   }
 
-  result(): ExploreView {
+  *resultSteps(): Generator<void, ExploreView> {
+    const { scene, search } = this;
+    if (!search) return NOTHING_DONE;
     const { hits, depth, states, transitions, seconds, ended } = this.outcome ?? {
-      ...this.search.progress,
+      ...search.progress,
       ended: 'stopped',
     };
-    const found = hits.map(({ finding, path }) => ({
-      finding,
-      calls: path.length,
-      scenario: traceOf(`${finding} ${this.scene.gen.version}`, this.scene, path),
-    }));
+    const found: ExploreView['found'] = [];
+    for (const { finding, path } of hits) {
+      const scenario = traceOf(`${finding} ${scene.gen.version}`, scene, path);
+      found.push({ finding, calls: path.length, scenario });
+      yield;
+    }
     return { ended, found, depth, states, transitions, seconds };
   }
 }
+
+/** What a search has come to that was stopped before it began. */
+const NOTHING_DONE: ExploreView = {
+  ended: 'stopped',
+  found: [],
+  depth: 0,
+  states: 0,
+  transitions: 0,
+  seconds: 0,
+};

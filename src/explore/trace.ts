@@ -3,6 +3,7 @@ import { Machine } from '../machine/machine.ts';
 import { expectationOf } from '../replay/observe.ts';
 import { ScenarioRun } from '../replay/run.ts';
 import type { Scenario, Step } from '../replay/scenario.ts';
+import { atOnce, Turn } from '../turns.ts';
 import type { Scene } from './scene.ts';
 
 /**
@@ -31,12 +32,20 @@ function callsLeftUnderway({ gen }: Scene, calls: readonly Step[]): Map<number, 
 }
 
 /** A trace with what each of its steps is answered on its kernel, which there is. */
-export function withExpectations(trace: Scenario): Scenario {
-  const run = new ScenarioRun(new Machine(generationOf(trace.kernel)!));
-  const steps = trace.steps.map(({ expect: _expect, ...step }, i) => ({
-    ...(step as Step),
-    expect: expectationOf(run.take(step as Step, i)),
-  }));
+function withExpectations(trace: Scenario): Scenario {
+  return atOnce(expectationSteps(trace));
+}
+
+/** The same, stopping now and then. */
+export function* expectationSteps(trace: Scenario): Generator<void, Scenario> {
+  const run = new ScenarioRun(
+    new Machine(generationOf(trace.kernel)!, undefined, { pauses: new Turn(false) }),
+  );
+  const steps: Step[] = [];
+  for (const [i, { expect: _expect, ...step }] of trace.steps.entries()) {
+    steps.push({ ...(step as Step), expect: expectationOf(yield* run.steps(step as Step, i)) });
+    yield;
+  }
   run.end();
   return { ...trace, steps };
 }

@@ -6,8 +6,8 @@ import { Turns } from '../turns.ts';
 /** Something that takes a while, stops now and then, and has an answer whenever it is stopped for good. */
 export interface LongWork {
   run(): Generator<void, unknown>;
-  /** What it has come to. */
-  result(): Record<string, unknown>;
+  /** What it has come to, stopping now and then. */
+  resultSteps(): Generator<void, Record<string, unknown>>;
 }
 
 /** Work that is done in turns while others have theirs, and that is an operation as a call is. */
@@ -32,7 +32,7 @@ export class Work implements StartedCall {
     try {
       const running = this.work.run();
       while (!this.cancelled && !running.next().done) if (turns.isOver) await turns.next();
-      this.end({ how: 'returned', value: this.work.result() });
+      this.end({ how: 'returned', value: await turns.do(this.work.resultSteps()) });
     } catch (error) {
       this.end({ how: 'crashed', error });
     }

@@ -1,10 +1,14 @@
+import type { CallObject } from '../../schemas/calls.ts';
 import type { Answer, InvalidationEntry } from '../machine/answer.ts';
 import { answerTo, type StartedCall } from '../machine/call-task.ts';
 import { Refused } from '../machine/refused.ts';
-import { checkCall } from '../machine/table.ts';
+import { checkCall, checkCallSteps } from '../machine/table.ts';
 import { parseLine } from '../machine/validate.ts';
 import { callOf, type Step } from '../replay/scenario.ts';
+import type { Turns } from '../turns.ts';
 import type { Host } from './host.ts';
+import { lineValue } from './line-value.ts';
+import { type Line, LongLine } from './lines.ts';
 
 /** Calls of one batch that may be under way at once. */
 const ASYNC_MAX = 256;
@@ -36,25 +40,36 @@ export class BatchRun {
   }
 
   /**
-   * Makes the call of one line. The answer is a promise only where the call has to wait.
+   * Makes the call of one line. The answer is a promise only where the call has to wait, or the line is long.
    *
+   * @param work has a long line parsed and checked in turns
    * @throws Refused when the line is no call
    */
-  take(line: string): Answer | NotAwaited | Promise<Answer> {
+  take(line: Line, work: Turns): Answer | NotAwaited | Promise<Answer | NotAwaited> {
     this.taken++;
     if (this.isOver) {
       throw Refused.tooLarge(
         `the batch has more than ${this.most} lines, the limit here: the rest is not made`,
       );
     }
-    const step = parse(line);
-    if (step.call === 'await') return this.answer(this.started(String(step.of)));
+    if (line instanceof LongLine) return this.takeLong(line, work);
+    const step = stepOf(parseLine(line));
+    return this.make(step, isCall(step) ? checkCall(callFrom(step)) : null);
+  }
+
+  private async takeLong(line: LongLine, work: Turns): Promise<Answer | NotAwaited> {
+    const step = stepOf(await work.do(lineValue(line)));
+    return this.make(step, isCall(step) ? await work.do(checkCallSteps(callFrom(step))) : null);
+  }
+
+  /** @param call the call that a step is; null where it is an await */
+  private make(step: Step, call: CallObject | null): Answer | NotAwaited | Promise<Answer> {
+    if (!call) return this.answer(this.started(String(step.of)));
     const { async } = step;
     if (async !== undefined && this.pending.size >= ASYNC_MAX) {
       throw Refused.tooMany('calls of this batch under way', ASYNC_MAX);
     }
-    const isCall = async === undefined && step.expect === undefined && !Array.isArray(step);
-    const started = this.host.start(checkCall(isCall ? step : callOf(step)), this.reqId);
+    const started = this.host.start(call, this.reqId);
     if (async === undefined) return this.answer(started);
     this.pending.set(async, started);
     return { async, invalidations: started.delivered() };
@@ -72,8 +87,17 @@ export class BatchRun {
   }
 }
 
-function parse(line: string): Step {
-  const value = parseLine(line);
+function stepOf(value: unknown): Step {
   if (typeof value === 'object' && value !== null) return value as Step;
   throw Refused.badRequest('the line is not a JSON object');
+}
+
+function isCall({ call }: Step): boolean {
+  return call !== 'await';
+}
+
+/** The call of a step, without what only a step has. */
+function callFrom(step: Step): unknown {
+  const isPlain = step.async === undefined && step.expect === undefined && !Array.isArray(step);
+  return isPlain ? step : callOf(step);
 }

@@ -2,6 +2,7 @@ import type { CallObject } from '../../schemas/calls.ts';
 import type { Snapshot } from '../../schemas/snapshot.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { PageBudget } from '../kernel/page-store.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import type { ListOf } from '../kernel/vfio/container.ts';
 import type { CallTask, StartedCall } from '../machine/call-task.ts';
@@ -49,6 +50,8 @@ interface HostOptions {
   readonly onPanic: (reason: PanicReason) => 'process' | 'rig';
   /** Bytes that the journals and traces of all hosts may take together. */
   readonly budget?: Budget;
+  /** Pages with contents of their own that the processes of all hosts may have together. */
+  readonly pages?: PageBudget;
   /** Told, after it was logged, when a listener has thrown. */
   readonly onListenerFailure?: () => void;
   /** Told what happens, to count it. */
@@ -143,6 +146,7 @@ export class Host {
       ...(webhooks ? { refusesWebhook: (url: string) => webhooks.refuses(url) } : {}),
       delay: delays ? wait : undefined,
       pauses: pauses ? new Turn() : undefined,
+      pages: this.options.pages,
       realMemory: realMemory
         ? (pid, id) => {
             const memory: RealMemory | null = RealMemory.of(pid, (fact) => trace.learnt(memory!, id(), fact));
@@ -195,7 +199,11 @@ export class Host {
    */
   restore(snapshot: Snapshot, where: string): void {
     const next = this.make(generationOfSnapshot(snapshot, where), false);
-    restoreSnapshot(next.machine, snapshot, where);
+    try {
+      restoreSnapshot(next.machine, snapshot, where);
+    } catch (error) {
+      throw forget(next, error);
+    }
     this.replace(next, 'reset to a snapshot', 'the host was restored from a snapshot');
   }
 
@@ -206,9 +214,13 @@ export class Host {
    */
   async restoreInTurns(snapshot: Snapshot, where: string, work: Turns): Promise<void> {
     const next = this.make(generationOfSnapshot(snapshot, where), false);
-    await work.do(restoreSteps(next.machine, snapshot, where));
-    if (this.closed !== null)
-      throw new Refused('abandoned', `the rig was being restored when ${this.closed}`);
+    try {
+      await work.do(restoreSteps(next.machine, snapshot, where));
+      if (this.closed !== null)
+        throw new Refused('abandoned', `the rig was being restored when ${this.closed}`);
+    } catch (error) {
+      throw forget(next, error);
+    }
     this.replace(next, 'reset to a snapshot', 'the host was restored from a snapshot');
   }
 
@@ -306,6 +318,13 @@ function end({ machine, journal, memories, budget }: Current, reason: string, wh
   journal.end(reason);
   for (const memory of memories) memory.close();
   budget.close();
+  machine.kernel.pages.close();
+}
+
+/** A machine that could not be made goes, with what it has taken. */
+function forget(next: Current, error: unknown): unknown {
+  end(next, 'refused', 'the snapshot was refused');
+  return error;
 }
 
 /** A fault's delay, by the clock. */

@@ -86,6 +86,10 @@ export class RealMemory implements ProcessMemory {
 
   faultToWrite(): void {}
 
+  noRoomFor(): null {
+    return null;
+  }
+
   /** The areas that have a page in [from, to), lowest first. */
   private areas(from: number, to: number): Area[] {
     if (this.closed) return [];

@@ -157,8 +157,8 @@ export interface MdevDriver {
   state?(most: number): object;
   /** The fields of its state that expectations tell, where they are not those of `state`. */
   observed?(): object;
-  /** Sets the driver's own state, of a fresh driver, from a snapshot that has been checked. */
-  restore?(state: never): void;
+  /** Sets the driver's own state, of a fresh driver, from a snapshot that has been checked; may stop now and then. */
+  restore?(state: never): Generator<void, void> | void;
   /** A lock of the driver's own. */
   readonly ownLock?: Lock;
   /** resume-callbacks: nothing is held any more; true where something may have been. */

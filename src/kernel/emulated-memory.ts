@@ -27,12 +27,14 @@ export class EmulatedMemory implements ProcessMemory {
   /**
    * @param maxResidentPages pages that may have contents other than one repeated byte
    * @param maxRegions regions it may have
+   * @param all what the memories of a host may have together
    */
   constructor(
     private readonly maxResidentPages: number,
     private readonly maxRegions: number,
+    private readonly all: PageBudget | null = null,
   ) {
-    this.budget = new PageBudget(maxResidentPages);
+    this.budget = new PageBudget(maxResidentPages, all);
     this.anonymous = new PageStore(this.budget);
   }
 
@@ -60,22 +62,34 @@ export class EmulatedMemory implements ProcessMemory {
     return new PageStore(this.budget, background);
   }
 
-  /** dup_mm: what a child of a fork has: copies, and the same where memory is shared. */
-  fork(): EmulatedMemory {
-    const child = new EmulatedMemory(this.maxResidentPages, this.maxRegions);
+  /** Whether a copy of it has room beside it. */
+  get fitsTwice(): boolean {
+    return this.all?.has(this.budget.used) ?? true;
+  }
+
+  /** dup_mm: what a child of a fork has: copies, and the same where memory is shared. Stops now and then. */
+  *fork(): Generator<void, EmulatedMemory> {
+    const child = new EmulatedMemory(this.maxResidentPages, this.maxRegions, this.all);
     child.everything = this.everything;
+    yield* this.anonymous.copy(child.budget, child.anonymous);
     const copies = new Map<PageStore, PageStore>([[this.anonymous, child.anonymous]]);
-    for (const [page, content] of this.anonymous.resident()) {
-      child.anonymous.set(page, typeof content === 'number' ? content : content.slice());
-    }
-    child.areas = this.areas.map((region) => {
-      if (region.isShared) return region;
+    for (const region of this.areas) {
       const { store } = region;
-      const copy = copies.get(store) ?? store.copy(child.budget);
-      copies.set(store, copy);
-      return { ...region, store: copy };
-    });
+      if (region.isShared) child.areas.push(region);
+      else {
+        const copy = copies.get(store) ?? (yield* store.copy(child.budget));
+        copies.set(store, copy);
+        child.areas.push({ ...region, store: copy });
+      }
+    }
     return child;
+  }
+
+  /** Nobody can reach it any more: its pages count no longer, but for those that others may share. */
+  release(): void {
+    const mine = new Set([this.anonymous]);
+    for (const { store, isShared } of this.areas) if (!isShared) mine.add(store);
+    for (const store of mine) store.clear();
   }
 
   /**
@@ -211,8 +225,18 @@ export class EmulatedMemory implements ProcessMemory {
     return out;
   }
 
+  noRoomFor(address: bigint, length: number): Errno | null {
+    const pages = Math.ceil((offsetInPage(address) + length) / PAGE_SIZE);
+    if (this.budget.has(pages)) return null;
+    let more = 0;
+    this.eachPage(address, length, ({ store, page }) => {
+      if (!store.has(page)) more++;
+    });
+    return this.budget.has(more) ? null : 'ENOMEM';
+  }
+
   write(address: bigint, data: Uint8Array): Errno | null {
-    if (!this.hasRoom(address, data.length)) return 'ENOMEM';
+    if (this.noRoomFor(address, data.length)) return 'ENOMEM';
     this.eachPage(address, data.length, ({ store, page, offset, count, done }) => {
       store.own(page).set(data.subarray(done, done + count), offset);
     });
@@ -220,7 +244,7 @@ export class EmulatedMemory implements ProcessMemory {
   }
 
   fill(address: bigint, length: number, byte: number): Errno | null {
-    if (!this.hasRoom(address, length)) return 'ENOMEM';
+    if (this.noRoomFor(address, length)) return 'ENOMEM';
     this.eachPage(address, length, ({ store, page, offset, count }) => {
       if (count < PAGE_SIZE) store.own(page).fill(byte, offset, offset + count);
       else store.set(page, byte);
@@ -322,16 +346,6 @@ export class EmulatedMemory implements ProcessMemory {
       found += count(this.areas[at]!, from, to);
     }
     return found;
-  }
-
-  private hasRoom(address: bigint, length: number): boolean {
-    const pages = Math.ceil((offsetInPage(address) + length) / PAGE_SIZE);
-    if (this.budget.used + pages <= this.budget.most) return true;
-    let room = this.budget.most - this.budget.used;
-    this.eachPage(address, length, ({ store, page }) => {
-      if (!store.has(page)) room--;
-    });
-    return room >= 0;
   }
 
   /** The pieces of a range, page by page, each with the store it is in and its place there. */

@@ -11,6 +11,7 @@ import { type GuestId, ownGuestId } from './guest.ts';
 import type { IommuHardware } from './iommu/hardware.ts';
 import type { ProcessMemory } from './memory.ts';
 import { Mm } from './mm.ts';
+import { PageBudget } from './page-store.ts';
 import { type MappingOwner, Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
 import { PROPOSALS } from './splats.ts';
@@ -26,6 +27,8 @@ export interface KernelLimits {
   readonly dirtyBitmapBytes: number;
   /** Pages of a process's memory with contents of their own. */
   readonly residentPages: number;
+  /** The same of all processes of a host, and of the memory of devices. */
+  readonly rigPages: number;
   /** References to pages that drivers hold, over all containers. */
   readonly pins: number;
   /** Memory regions of one process. */
@@ -77,6 +80,8 @@ export class Kernel {
   readonly modelHosts = new Map<string, object>();
   /** References to pages that drivers hold, over all containers. */
   readonly references: { count: number } = { count: 0 };
+  /** Pages with contents of their own. */
+  readonly pages: PageBudget;
   /** Devices made so far: the next one's number. */
   deviceCount = 0;
   /** Calls made so far. */
@@ -85,10 +90,13 @@ export class Kernel {
   processCount = 0;
   mmCount = 0;
 
+  /** @param allPages the pages with contents that all hosts may have together */
   constructor(
     readonly gen: Generation,
     readonly limits: KernelLimits,
+    allPages: PageBudget | null = null,
   ) {
+    this.pages = new PageBudget(limits.rigPages, allPages);
     this.createProcess('p0');
   }
 
@@ -105,7 +113,7 @@ export class Kernel {
   }
 
   newMemory(): EmulatedMemory {
-    return new EmulatedMemory(this.limits.residentPages, this.limits.regions);
+    return new EmulatedMemory(this.limits.residentPages, this.limits.regions, this.pages);
   }
 
   newMm(memory: ProcessMemory): Mm {

@@ -27,6 +27,9 @@ export interface ProcessMemory {
   /** A page fault that writes to the pages [page, page+count), which are accessible: none is the zero page any more. */
   faultToWrite(page: number, count: number): void;
 
+  /** Why a range cannot be written to, however short the pieces: ENOMEM as of write. */
+  noRoomFor(address: bigint, length: number): Errno | null;
+
   /** Copies bytes out. The range must be accessible. */
   read(address: bigint, length: number): Uint8Array;
 

@@ -101,6 +101,11 @@ export class Mm {
     return this.memory.read(address, length);
   }
 
+  /** Why a range cannot be written to, as ProcessMemory says. */
+  noRoomFor(address: bigint, length: number): Errno | null {
+    return this.memory.noRoomFor(address, length);
+  }
+
   /** Copies bytes in; refused as ProcessMemory says. */
   write(address: bigint, data: Uint8Array): Errno | null {
     this.faultToWrite(address, data.length);

@@ -2,6 +2,7 @@ import type { RegionKind } from '../../schemas/kinds.ts';
 import type { EmulatedMemory } from './emulated-memory.ts';
 import type { Errno } from './errno.ts';
 import type { OpenFile } from './files.ts';
+import type { Kernel } from './kernel.ts';
 import { PROT_WRITE } from './memory.ts';
 import { HUGE_PAGES, isNeverWritten } from './memory-region.ts';
 import { BAR_PAGES } from './mm.ts';
@@ -55,7 +56,13 @@ export function* mmap(
     const bar = mapBar(task, process, args);
     if (typeof bar === 'string') return bar;
     const base = first - pageOf(args.offset);
-    errno = memory.map(start, size, { ...region, bar, store: barOf(bar.device), base, isShared: true });
+    errno = memory.map(start, size, {
+      ...region,
+      bar,
+      store: barOf(task.kernel, bar.device),
+      base,
+      isShared: true,
+    });
     if (!errno && !before.has(bar.file)) bar.file.users++;
   } else if (kind === 'shared') {
     errno = memory.map(start, size, { ...region, store: memory.newStore(), base: first, isShared: true });
@@ -91,8 +98,8 @@ function mapBar(task: Task, process: Process, { device, offset, size }: MmapArgs
 }
 
 /** The contents of a device's BAR 0. */
-export function barOf(device: Device): PageStore {
-  device.bar ??= new PageStore(new PageBudget(BAR_PAGES));
+export function barOf({ pages }: Kernel, device: Device): PageStore {
+  device.bar ??= new PageStore(new PageBudget(BAR_PAGES, pages));
   return device.bar;
 }
 

@@ -3,12 +3,40 @@ import { PAGE_SIZE } from './pages.ts';
 /** How many pages with contents of their own memory may have; whoever shares it counts as one. */
 export class PageBudget {
   used = 0;
+  private closed = false;
 
-  constructor(readonly most: number) {}
+  /**
+   * @param most pages
+   * @param all what everybody may have together
+   */
+  constructor(
+    readonly most: number,
+    private readonly all: PageBudget | null = null,
+  ) {}
+
+  /** Whether so many pages more fit. */
+  has(pages: number): boolean {
+    return this.used + pages <= this.most && (this.all?.has(pages) ?? true);
+  }
+
+  take(pages: number): void {
+    if (this.closed) return;
+    this.used += pages;
+    this.all?.take(pages);
+  }
+
+  /** Nothing is counted any more, and all is given back: what was counted goes. */
+  close(): void {
+    this.take(-this.used);
+    this.closed = true;
+  }
 }
 
 /** The contents of a page: the byte it is full of, or 4096 bytes of its own. */
 export type PageContent = Uint8Array | number;
+
+/** Pages that are copied between two stops. */
+const COPIED = 256;
 
 /** The contents of memory, sparse: a page that is absent is full of the background. */
 export class PageStore {
@@ -20,11 +48,21 @@ export class PageStore {
     readonly background: number = 0,
   ) {}
 
-  /** A copy, for a child of a fork: at the cost of another budget, whatever it allows. */
-  copy(budget: PageBudget): PageStore {
-    const store = new PageStore(budget, this.background);
+  /** Pages with contents of their own. */
+  get size(): number {
+    return this.contents.size;
+  }
+
+  /**
+   * A copy, for a child of a fork: at the cost of another budget, whatever it allows. Stops now and then.
+   *
+   * @param store what becomes the copy; by default a new one
+   */
+  *copy(budget: PageBudget, store = new PageStore(budget, this.background)): Generator<void, PageStore> {
+    let copied = 0;
     for (const [page, content] of this.contents) {
       store.set(page, typeof content === 'number' ? content : content.slice());
+      if (++copied % COPIED === 0) yield;
     }
     return store;
   }
@@ -56,12 +94,18 @@ export class PageStore {
       this.delete(page);
       return;
     }
-    if (!this.contents.has(page)) this.budget.used++;
+    if (!this.contents.has(page)) this.budget.take(1);
     this.contents.set(page, content);
   }
 
   delete(page: number): void {
-    if (this.contents.delete(page)) this.budget.used--;
+    if (this.contents.delete(page)) this.budget.take(-1);
+  }
+
+  /** Forgets every page. */
+  clear(): void {
+    this.budget.take(-this.contents.size);
+    this.contents.clear();
   }
 
   /** Forgets the pages [from, to). */

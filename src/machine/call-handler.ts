@@ -17,8 +17,11 @@ export abstract class LazyBody {
   /** What an expectation has of them, in little room, for as long as a journal or a trace keeps it; null: too much. */
   abstract kept(): CallBody | LazyBody | null;
 
-  /** The fields as JSON. A call that is made often writes them itself: that takes a third of the time. */
-  text(): string {
+  /**
+   * The fields as JSON; null where they may be long. A call that is made often writes them itself: that takes a third
+   * of the time.
+   */
+  text(): string | null {
     return JSON.stringify(this.fields());
   }
 }

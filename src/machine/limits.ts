@@ -20,6 +20,7 @@ export const MACHINE_LIMITS: MachineLimits = {
   devices: 4096,
   regions: 4096,
   residentPages: 65536,
+  rigPages: 131_072,
   dirtyBitmapBytes: 512 * 1024 * 1024,
   pins: 4 * 1024 * 1024,
   faults: 256,

@@ -4,6 +4,7 @@ import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ProcessMemory } from '../kernel/memory.ts';
+import type { PageBudget } from '../kernel/page-store.ts';
 import type { Process } from '../kernel/process.ts';
 import type { Pauses } from '../kernel/scheduler.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
@@ -48,6 +49,8 @@ interface MachineOptions {
   readonly realMemory?: ((pid: number, id: () => string) => ProcessMemory | null) | undefined;
   /** Makes the faults wait that delay a call. */
   readonly delay?: Delay | undefined;
+  /** The pages with contents of their own that all machines may have together. */
+  readonly pages?: PageBudget | undefined;
   /** Makes long work of the kernel pause; without it every call runs as far as it can before start() returns. */
   readonly pauses?: Pauses | undefined;
 }
@@ -81,7 +84,7 @@ export class Machine {
     this.policy = { panicOnWarn: false, panicOnOops: false, ...options.policy };
     this.listeners = listenersOf(options.listeners ?? []);
     this.faults = new Faults(limits.faults);
-    this.kernel = new Kernel(gen, limits);
+    this.kernel = new Kernel(gen, limits, options.pages);
     this.ids = new Ids(this.kernel);
     this.kernel.scheduler.pauses = options.pauses ?? null;
     this.turns = new TurnQueue(this.kernel);

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox';
+import { type TSchema, Type } from '@sinclair/typebox';
 import {
   CALL_NAMES,
   type CallName,
@@ -16,7 +16,7 @@ import { hostCalls } from './calls/host.ts';
 import { processCalls } from './calls/process.ts';
 import type { Machine } from './machine.ts';
 import { Refused } from './refused.ts';
-import { predicate, validator } from './validate.ts';
+import { checkSteps, predicate, validator } from './validate.ts';
 
 const HANDLERS: CallHandlers<Exclude<CallName, Convenience>> = {
   ...hostCalls,
@@ -38,6 +38,8 @@ export class KnownCall {
   readonly isConvenience: boolean;
   /** Throws a Refused that names the value and the rule where a value is not its arguments. */
   readonly checkArgs: (args: unknown, where: string) => void;
+  /** What its arguments are. */
+  readonly args: TSchema;
   /** Whether a value is the call in full: its name, its object's id, and every argument. */
   readonly isWhole: (call: CallObject) => boolean;
   private readonly handler: CallHandler<CallName> | null;
@@ -51,6 +53,7 @@ export class KnownCall {
     this.handler = (HANDLERS as Partial<Record<CallName, CallHandler<CallName>>>)[name] ?? null;
     const target = on === 'host' ? {} : { [on]: Id };
     const properties = { call: Type.Literal(name), ...target, ...args.properties };
+    this.args = args;
     this.checkArgs = validator(args);
     this.isWhole = predicate(closedObject(properties));
   }
@@ -94,6 +97,9 @@ export function knownCall(name: unknown): KnownCall | undefined {
   return TABLE.get(name as string);
 }
 
+/** Characters of the longest name of a call that a message repeats. */
+const NAME_MAX = 200;
+
 const checkId = validator(Id);
 
 /**
@@ -103,14 +109,39 @@ const checkId = validator(Id);
  * @throws Refused that names the value and the rule
  */
 export function checkCall(value: unknown): CallObject {
+  const [call, known] = named(value);
+  if (!known.isWhole(call)) refuseParts(known, call);
+  return call;
+}
+
+/** The same of a large one, stopping now and then. */
+export function* checkCallSteps(value: unknown): Generator<void, CallObject> {
+  const [call, { name, on, args }] = named(value);
+  const { call: _call, ...given } = call;
+  if (on !== 'host') {
+    checkId(given[on], `${name}/${on}`);
+    delete given[on];
+  }
+  const refused = yield* checkSteps(args, given, name);
+  if (refused) throw refused;
+  return call;
+}
+
+function named(value: unknown): [CallObject, KnownCall] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw Refused.badRequest('a call must be a JSON object');
   }
   const call = value as CallObject;
   const known = knownCall(call.call);
-  if (!known) throw Refused.badRequest(`call ${JSON.stringify(call.call)} is not a call of this host`);
-  if (!known.isWhole(call)) refuseParts(known, call);
-  return call;
+  if (known) return [call, known];
+  throw Refused.badRequest(`call ${shown(call.call)} is not a call of this host`);
+}
+
+/** As much of a name as a message repeats. */
+function shown(name: unknown): string {
+  return typeof name === 'string' && name.length > NAME_MAX
+    ? `"${name.slice(0, NAME_MAX)}…"`
+    : JSON.stringify(name);
 }
 
 /** Says what is wrong with a call, part by part. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { KERNEL_EFFECTS } from '../../schemas/answers.ts';
 import { DRIVER_EFFECTS, DRIVER_EXPECTED, DRIVER_OBSERVED } from '../../schemas/drivers/index.ts';
+import { Base64Bytes } from '../json/base64.ts';
 import { comparableEffects } from './compare-effects.ts';
 import type { Expectation, Observation } from './scenario.ts';
 
@@ -61,7 +62,10 @@ class Fnv {
 
 /** The hash of the bytes that an answer carries. */
 export function hashOf({ hash, body }: Observation): string {
-  return hash ?? fnv1a64(Buffer.from(String(body.data ?? ''), 'base64'));
+  const { data } = body;
+  return (
+    hash ?? fnv1a64(data instanceof Base64Bytes ? data.bytes : Buffer.from(String(data ?? ''), 'base64'))
+  );
 }
 
 /** Fields of an answer that an expectation has as they are. */

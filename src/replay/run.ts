@@ -1,4 +1,5 @@
 import { SLEEP_MAX_MS } from '../../schemas/calls/host.ts';
+import { Base64Bytes } from '../json/base64.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { StartedCall } from '../machine/call-task.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -9,9 +10,6 @@ import { fnvOf } from './compare.ts';
 import { deviceStates, modelStates } from './devices.ts';
 import { expectationOf, nothingShown, observationOf, type Shown } from './observe.ts';
 import { callOf, type Expectation, type Observation, type Scenario, type Step } from './scenario.ts';
-
-/** Characters of an answer's `data` from which on it is hashed in pieces. */
-const MUCH = 128 * 1024;
 
 /** A call that was started, and how much of it has been looked at. */
 interface Looked {
@@ -84,11 +82,7 @@ export class ScenarioRun {
   private *seen(looked: Looked, step: Step): Generator<void, Observation> {
     const seen = this.look(looked, step);
     const { data } = seen.body;
-    if (typeof data !== 'string' || data.length < MUCH) return seen;
-    yield;
-    const bytes = Buffer.from(data, 'base64');
-    yield;
-    seen.hash = yield* fnvOf(bytes);
+    if (data instanceof Base64Bytes) seen.hash = yield* fnvOf(data.bytes);
     return seen;
   }
 

@@ -1,15 +1,11 @@
-import { MODELS, modelOf } from '../drivers/index.ts';
+import { modelOf } from '../drivers/index.ts';
 import type { MdevDriver } from '../kernel/driver.ts';
 import { canonical } from '../kernel/saved/canonical.ts';
 import { wrong } from '../kernel/saved/checks.ts';
 import { each } from '../kernel/saved/each.ts';
 import type { ListOf } from '../kernel/vfio/container.ts';
 import { Refused } from '../machine/refused.ts';
-import { validator } from '../machine/validate.ts';
-
-const CHECKS = new Map(
-  MODELS.flatMap(({ type, schemas }) => (schemas.state ? [[type, validator(schemas.state)]] : [])),
-);
+import { checkSteps } from '../machine/validate.ts';
 
 /**
  * What a driver remembers; null where that is nothing.
@@ -37,21 +33,28 @@ export function tooManyPins(where: string, count: number, limit: number): Refuse
 }
 
 /**
- * Makes a fresh driver remember, after checking what.
+ * Makes a fresh driver remember, after checking what; stops now and then.
  *
  * @param limit the most pins it may believe in
  */
-export function restoreDriver(driver: MdevDriver, state: unknown, limit: number, where: string): void {
+export function* restoreDriver(
+  driver: MdevDriver,
+  state: unknown,
+  limit: number,
+  where: string,
+): Generator<void, void> {
   const model = modelOf(driver);
-  const check = model && CHECKS.get(model.type);
-  if (!check || !driver.restore) {
+  const schema = model?.schemas.state;
+  if (!schema || !driver.restore) {
     if (state !== null) throw wrong(where, 'must be null: the driver has no state');
     return;
   }
-  check(state, where);
+  const refused = yield* checkSteps(schema, state, where);
+  if (refused) throw refused;
   const wrongState = model.checkState?.(driver, state as never);
   if (wrongState) throw wrong(`${where}/${wrongState.field}`, wrongState.rule);
   const held = model.pinsOf?.(state as never);
   if (held && held.count > limit) throw tooManyPins(`${where}/${held.field}`, held.count, limit);
-  driver.restore(state as never);
+  yield;
+  yield* driver.restore(state as never) ?? [];
 }

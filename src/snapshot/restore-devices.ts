@@ -21,7 +21,11 @@ import { restoreDriver } from './drivers.ts';
  *
  * @returns the groups by id; those in a container are not in it yet
  */
-export function restoreDevices(machine: Machine, state: SnapshotState, where: string): Map<string, Group> {
+export function* restoreDevices(
+  machine: Machine,
+  state: SnapshotState,
+  where: string,
+): Generator<void, Map<string, Group>> {
   const { kernel } = machine;
   kernel.deviceCount = state.next.deviceNumber;
   const saved = new Map(state.groups.map((group, i) => [group.group, { group, at: `${where}/groups/${i}` }]));
@@ -48,7 +52,7 @@ export function restoreDevices(machine: Machine, state: SnapshotState, where: st
     if (!fits || (alone && group.devices.length > 0)) {
       throw wrong(`${at}/group`, `is "${device.group}", which has no place for it`);
     }
-    restoreWithDriver(machine, device, group, at);
+    yield* restoreWithDriver(machine, device, group, at);
   }
   restoreGone(kernel, state, saved, groups, where);
   for (const { group, at } of saved.values()) {
@@ -77,7 +81,12 @@ function checkNumbers(devices: readonly { number: number }[], count: number, whe
 }
 
 /** A device with its driver. */
-function restoreWithDriver(machine: Machine, saved: SavedDevice, group: Group, where: string): void {
+function* restoreWithDriver(
+  machine: Machine,
+  saved: SavedDevice,
+  group: Group,
+  where: string,
+): Generator<void, void> {
   const config = saved.driver;
   if ((config !== null) !== (saved.kind === 'mdev')) {
     throw wrong(`${where}/driver`, 'must be there for an mdev, and null for any other device');
@@ -97,10 +106,11 @@ function restoreWithDriver(machine: Machine, saved: SavedDevice, group: Group, w
   const { kernel } = machine;
   const driver = createDriver(kernel, config ?? undefined, saved.device);
   if (typeof driver === 'string') throw wrong(`${where}/driver`, `is refused with ${driver}`);
-  restoreDriver(driver, saved.driverState, kernel.limits.pins, `${where}/driverState`);
+  yield* restoreDriver(driver, saved.driverState, kernel.limits.pins, `${where}/driverState`);
   if (driver.ownLock) restoreLock(kernel, driver.ownLock, saved.driverLock, `${where}/driverLock`);
   else if (saved.driverLock) throw wrong(`${where}/driverLock`, 'must be null: the driver has no lock');
   restoreDevice(kernel, saved, driver, group);
+  yield;
 }
 
 /** The IOMMU of a group; a group without one does not look at it. */

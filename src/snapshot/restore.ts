@@ -64,7 +64,7 @@ function* restoreState(machine: Machine, state: SnapshotState, at: string): Gene
   restoreFaults(machine.faults, state, at);
   restoreProcesses(machine.kernel, state, at);
   restoreModelHosts(machine.kernel, state.models);
-  const groups = restoreDevices(machine, state, at);
+  const groups = yield* restoreDevices(machine, state, at);
   const files = new RestoredFiles(machine.kernel, groups, state, at);
   yield* restoreMemories(machine.kernel, state, files, at);
   checkDifferent(
@@ -82,7 +82,7 @@ function* restoreState(machine: Machine, state: SnapshotState, at: string): Gene
   yield;
   settleModels(machine.kernel, `${at}/models`);
   yield;
-  checkLockedPages(machine.kernel, `${at}/processes`);
+  yield* checkLockedPages(machine.kernel, `${at}/processes`);
   // Tasks of the calls that hang were made as well.
   machine.kernel.callCount = state.next.call ?? 0;
 }

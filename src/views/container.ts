@@ -23,30 +23,35 @@ export function describeContainer({ id, process, open, groups, view }: Container
   };
 }
 
-/** Its mappings as lists show them, by IOVA. */
-export function* mappingsOf({ view }: Container): Generator<MappingView> {
-  if (!view) return;
-  for (const { iova, size, vaddr, prot, vaddrInvalid, iommuMapped, closed, pinned } of view.mappings()) {
-    yield {
-      iova: hex(iova),
-      size: hex(size),
-      vaddr: hex(vaddr),
-      prot: flagNames(prot, PROT_FLAGS),
-      vaddrInvalid,
-      iommuMapped,
-      ...(closed ? { closed } : {}),
-      pins: pinned,
-    };
-  }
+/** So many of its mappings behind the first ones, by IOVA, as lists show them; stops now and then. */
+export function* mappingsOf(
+  { view }: Container,
+  skip: number,
+  count: number,
+): Generator<void, MappingView[]> {
+  if (!view) return [];
+  const page = yield* view.mappingPage(skip, count);
+  return page.map(({ iova, size, vaddr, prot, vaddrInvalid, iommuMapped, closed, pinned }) => ({
+    iova: hex(iova),
+    size: hex(size),
+    vaddr: hex(vaddr),
+    prot: flagNames(prot, PROT_FLAGS),
+    vaddrInvalid,
+    iommuMapped,
+    ...(closed ? { closed } : {}),
+    pins: pinned,
+  }));
 }
 
-/** Its pins as lists show them, by IOVA. */
-export function* pinsOf({ view }: Container): Generator<PinView> {
-  if (!view) return;
-  for (const { pins } of view.mappings()) {
-    for (const { iova, npage, pfn, refCount, devices } of pins()) {
-      const pages = npage === undefined ? {} : { npage };
-      yield { iova: hex(iova), ...pages, pfn: `0x${pfn.toString(16)}`, refCount, devices: [...devices] };
-    }
-  }
+/** The same of its pins. */
+export function* pinsOf({ view }: Container, skip: number, count: number): Generator<void, PinView[]> {
+  if (!view) return [];
+  const page = yield* view.pinPage(skip, count);
+  return page.map(({ iova, npage, pfn, refCount, devices }) => ({
+    iova: hex(iova),
+    ...(npage === undefined ? {} : { npage }),
+    pfn: `0x${pfn.toString(16)}`,
+    refCount,
+    devices: [...devices],
+  }));
 }

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isTooDeep, JsonError, jsonPieces, parseSteps } from '../../src/json.ts';
+import { Base64Bytes } from '../../src/json/base64.ts';
+import { isTooDeep, JsonError } from '../../src/json/depth.ts';
+import { parseSteps } from '../../src/json/parse.ts';
+import { isSmall, jsonPieces, LongList } from '../../src/json/pieces.ts';
 import { atOnce } from '../../src/turns.ts';
 import { fuzz } from '../harness/fuzz.ts';
 
@@ -85,4 +88,52 @@ test('an object with more fields than anything here has is refused, before it ta
   const text = (fields: number) => `{${Array.from({ length: fields }, (_, i) => `"f${i}":0`).join(',')}}`;
   expect(Object.keys(parsed(text(10_000)) as object)).toHaveLength(10_000);
   expect(() => parsed(text(10_001))).toThrow('more than 10000 fields');
+});
+
+test('a text that comes in parts is parsed as the whole, wherever it is cut', () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 4 }), fc.array(fc.integer({ min: 1, max: 9 })), (value, sizes) => {
+      const text = JSON.stringify(value, null, sizes.length % 2);
+      const parts: string[] = [];
+      for (let at = 0, i = 0; at < text.length; i++) {
+        const size = sizes.length === 0 ? 3 : sizes[i % sizes.length]!;
+        parts.push(text.slice(at, at + size));
+        at += size;
+      }
+      expect(atOnce(parseSteps(parts))).toEqual(JSON.parse(text));
+    }),
+    fuzz('json in parts', 500),
+  );
+});
+
+test.each([
+  ['escapes at every place', '\\"\u00e9\ud83d\ude00'.repeat(30_000)],
+  ['backslashes alone', '\\'.repeat(100_001)],
+  ['characters of two halves', '\u{1f600}'.repeat(50_001)],
+])('a long string is parsed and written in pieces: %s', (_, text) => {
+  expect(parsed(JSON.stringify({ text }))).toEqual({ text });
+  const pieces = [...jsonPieces({ text })];
+  expect(JSON.parse(pieces.join(''))).toEqual({ text });
+  expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(256 * 1024);
+});
+
+test('what a piece may not have in it is refused, be it a key alone', () => {
+  const refused = { pattern: /"bad"\s*:/, why: 'has what is bad' };
+  for (const text of ['{"bad":1}', `{"a":[{"b":1,"bad" :2}]}`, `{"bad":"${'x'.repeat(100_000)}"}`]) {
+    expect(() => atOnce(parseSteps(text, { refused })), text.slice(0, 30)).toThrow('has what is bad');
+  }
+});
+
+test('bytes and lists that are much are written in pieces, and are what JSON.stringify makes of them', () => {
+  const bytes = new Uint8Array(1_000_001).map((_, i) => i * 7);
+  const value = { data: new Base64Bytes(bytes), list: new LongList(() => new Set([1, 2, [3]])) };
+  const pieces = [...jsonPieces(value)];
+  expect(pieces.join('')).toBe(JSON.stringify(value));
+  expect(Buffer.from(JSON.parse(pieces.join('')).data, 'base64').equals(Buffer.from(bytes))).toBe(true);
+  expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(128 * 1024);
+  expect([isSmall(value), isSmall({ text: 'x'.repeat(200_000) }), isSmall({ a: [1, 'x'] })]).toEqual([
+    false,
+    false,
+    true,
+  ]);
 });

@@ -119,3 +119,37 @@ test('whoever holds a machine sees it stay as it is; calls go on afterwards', ()
   release();
   expect(map.answer!.end.how).toBe('returned');
 });
+
+const MIB = 1024 * 1024;
+const BYTES = Buffer.alloc(5 * MIB + 3, 'abcdefg').toString('base64');
+
+test.each([
+  ['write-memory', { call: 'write-memory', process: 'p0', vaddr: 4095, data: BYTES }],
+  ['fill-memory', { call: 'fill-memory', process: 'p0', vaddr: 1, length: 5 * MIB, byte: 7 }],
+  ['read-memory', { call: 'read-memory', process: 'p0', vaddr: 5, length: 5 * MIB }],
+  ['dma-rw that reads', { call: 'dma-rw', device: 'd0', iova: 5, write: false, length: 5 * MIB }],
+  ['dma-rw that writes', { call: 'dma-rw', device: 'd0', iova: 3, write: true, data: BYTES }],
+  ['fork-process', { call: 'fork-process', process: 'p0', child: 'p1' }],
+] as [string, CallObject][])('%s of much memory pauses and comes to the same', (_, call) => {
+  const machineWithMemory = (pauses?: typeof ALWAYS) => {
+    const machine = new Machine(LINUX, MACHINE_LIMITS, { pauses });
+    for (const step of [
+      { call: 'open-container', container: 'c0' },
+      { call: 'create-device', device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'unpin-range' } },
+      { call: 'attach', device: 'd0', container: 'c0' },
+      { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 6 * MIB, flags: 3 },
+      { call: 'write-memory', process: 'p0', vaddr: 0, data: BYTES },
+    ]) {
+      machine.start(step);
+      through(machine);
+    }
+    return machine;
+  };
+  const plain = machineWithMemory();
+  const paused = machineWithMemory(ALWAYS);
+  const expected = plain.start(call);
+  const started = paused.start(call);
+  expect(through(paused)).toBeGreaterThan(3);
+  expect(JSON.stringify(toReply(started.answer!))).toBe(JSON.stringify(toReply(expected.answer!)));
+  expect(dumpKernel(paused.kernel)).toEqual(dumpKernel(plain.kernel));
+});

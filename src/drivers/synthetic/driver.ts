@@ -35,11 +35,14 @@ export class SyntheticDriver implements MdevDriver {
     return { callbacks, holding, held, pinnedKeys: this.pins.count, pins };
   }
 
-  restore(state: SyntheticState): void {
+  *restore(state: SyntheticState): Generator<void, void> {
     this.callbacks = state.callbacks;
     this.holding = state.holding;
     this.held = state.held;
-    for (const { iova, times } of state.pins) this.pins.add(BigInt(iova), times);
+    for (const [i, { iova, times }] of state.pins.entries()) {
+      this.pins.add(BigInt(iova), times);
+      if (i % 1024 === 1023) yield;
+    }
   }
 
   /** set-driver: behaves differently from now on; its pins and the number of callbacks seen stay. */

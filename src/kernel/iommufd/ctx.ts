@@ -102,6 +102,6 @@ export class IommufdCtx implements IommuAccess {
     const attached = this.devices.get(device);
     if (!attached)
       return task.refuse('EINVAL', `${device.id} is behind the IOMMU and has no access to the IOAS`);
-    return iommufdAccessRw(task, attached, iova, access);
+    return yield* iommufdAccessRw(task, attached, iova, access);
   }
 }

@@ -1,9 +1,9 @@
 import type { DmaAccess } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
-import { addressOf, hex, offsetInPage, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
+import { addressOf, COPIED_AT_ONCE, hex, offsetInPage, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import type { Task } from '../task.ts';
+import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import type { IommufdAccess } from './access.ts';
 import type { Ioas } from './ioas.ts';
 
@@ -15,12 +15,12 @@ import type { Ioas } from './ioas.ts';
  *   unmap has closed; EPERM where the mapping is not readable, or not writable for a write; EFAULT where the memory
  *   is not there. What was copied before the error stays
  */
-export function iommufdAccessRw(
+export function* iommufdAccessRw(
   task: Task,
   access: IommufdAccess,
   iova: bigint,
   rw: DmaAccess,
-): Errno | Uint8Array {
+): KernelStep<Errno | Uint8Array> {
   const length = 'write' in rw ? rw.write.length : rw.read;
   if (iova + BigInt(length) > TOP) {
     return task.refuse('EOVERFLOW', `${length} bytes from iova ${hex(iova)} are beyond 2^64`);
@@ -34,6 +34,7 @@ export function iommufdAccessRw(
     const count = rwInArea(task, ioas, iova + BigInt(done), rw, out, done);
     if (typeof count !== 'number') return count;
     done += count;
+    if (length > COPIED_AT_ONCE) yield RESCHED;
   }
   return out;
 }
@@ -62,7 +63,8 @@ function rwInArea(
   const { process, mm } = areas.pages(slot).owner;
   if (!mm.alive) return task.refuse('EFAULT', `the memory of ${process.id}, which made the mapping, is gone`);
   const left = (write ? rw.write.length : rw.read) - done;
-  const count = Math.min(left, (areas.lastPage[slot]! + 1 - page) * PAGE_SIZE - offset);
+  const inArea = (areas.lastPage[slot]! + 1 - page) * PAGE_SIZE - offset;
+  const count = Math.min(left, inArea, COPIED_AT_ONCE);
   const vaddr = addressOf(areas.vaddrOf(slot, page), offset);
   const reached = mm.accessibleBytes(vaddr, count, write ? PROT_WRITE : PROT_READ | PROT_WRITE);
   if (write) {

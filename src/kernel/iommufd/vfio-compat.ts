@@ -247,7 +247,7 @@ export class CompatContainer extends Container {
     return areas ? Array.from(areas.inOrder(), (slot) => areas.pages(slot).owner) : [];
   }
 
-  chargedPages(): ReadonlyMap<Mm, number> {
+  *chargedPages(): Generator<void, ReadonlyMap<Mm, number>> {
     return new Map();
   }
 

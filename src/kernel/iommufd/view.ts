@@ -1,7 +1,7 @@
 import type { Kernel } from '../kernel.ts';
 import { addressOf } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import type { IommuView, MappingView, PinView } from '../vfio/iommu-view.ts';
+import { type IommuView, type MappingView, type PinView, pageOf } from '../vfio/iommu-view.ts';
 import { accessesOf } from './access-shadow.ts';
 import { pagesIn } from './access-table.ts';
 import type { Ioas } from './ioas.ts';
@@ -36,30 +36,47 @@ export class IoasView implements IommuView {
   }
 
   *mappings(): Generator<MappingView, void, void> {
+    for (const slot of this.ioas.areas.inOrder()) yield this.mapping(slot);
+  }
+
+  mappingPage(skip: number, count: number): Generator<void, MappingView[]> {
+    return pageOf(this.ioas.areas.inOrder(), skip, count, (slot) => this.mapping(slot));
+  }
+
+  pinPage(skip: number, count: number): Generator<void, PinView[]> {
+    const show = ([slot, access]: [number, number]) => describeAccess(this.kernel, this.ioas, slot, access);
+    return pageOf(this.allPins(), skip, count, show);
+  }
+
+  private *allPins(): Generator<[slot: number, access: number], void, void> {
+    for (const slot of this.ioas.areas.inOrder()) {
+      for (const access of accessesOf(this.ioas, slot)) yield [slot, access];
+    }
+  }
+
+  private mapping(slot: number): MappingView {
     const { areas, accesses, hasDomain } = this.ioas;
-    const pinnedIn = (slot: number) => {
+    const pinnedIn = () => {
       let pages = 0;
       for (const access of accessesOf(this.ioas, slot))
         pages += accesses.last[access]! - accesses.start[access]! + 1;
       return pages;
     };
-    for (const slot of areas.inOrder()) {
-      yield {
-        iova: areas.iova(slot),
-        size: areas.length(slot),
-        vaddr: addressOf(areas.vaddrPage[slot]!, areas.vaddrOffset[slot]!),
-        prot: areas.prot[slot]!,
-        owner: this.ioas.areas.pages(slot).owner.process,
-        vaddrInvalid: false,
-        iommuMapped: hasDomain,
-        closed: areas.preventAccess(slot),
-        get pinned() {
-          return pinnedIn(slot);
-        },
-        pins: () => this.pinsOf(slot),
-        lockedPages: () => this.lockedPages(slot),
-      };
-    }
+    return {
+      iova: areas.iova(slot),
+      size: areas.length(slot),
+      vaddr: addressOf(areas.vaddrPage[slot]!, areas.vaddrOffset[slot]!),
+      prot: areas.prot[slot]!,
+      owner: areas.pages(slot).owner.process,
+      vaddrInvalid: false,
+      iommuMapped: hasDomain,
+      closed: areas.preventAccess(slot),
+      get pinned() {
+        return pinnedIn();
+      },
+      pins: () => this.pinsOf(slot),
+      lockedPages: () => this.lockedPages(slot),
+    };
   }
 
   /** Every page of a mapping in a domain, otherwise those that are pinned, each once. */

@@ -24,6 +24,12 @@ export class NoIommu implements IommuOps {
       devices: [],
       wedgedBy: null,
       mappings: () => [],
+      *mappingPage() {
+        return [];
+      },
+      *pinPage() {
+        return [];
+      },
       chargedAt: () => null,
     };
   }
@@ -66,7 +72,7 @@ export class NoIommu implements IommuOps {
   save(): SavedIommu | null {
     return null;
   }
-  chargedPages(): Map<Mm, number> {
+  *chargedPages(): Generator<void, Map<Mm, number>> {
     return new Map();
   }
   holders(): Set<number> {

@@ -6,10 +6,11 @@ import { wrong } from './checks.ts';
  * Checks that each process has at least as many pages locked as the mappings and pins of its containers say. It may
  * have more: kernels leak (a mapping that ends at 2^64, a pin left in a mapping that went).
  */
-export function checkLockedPages({ processes, containers }: Kernel, where: string): void {
+export function* checkLockedPages({ processes, containers }: Kernel, where: string): Generator<void, void> {
   const charged = new Map<Mm, number>();
   for (const container of containers.values()) {
-    for (const [mm, pages] of container.chargedPages()) charged.set(mm, (charged.get(mm) ?? 0) + pages);
+    const pagesOf = yield* container.chargedPages();
+    for (const [mm, pages] of pagesOf) charged.set(mm, (charged.get(mm) ?? 0) + pages);
   }
   for (const [i, process] of [...processes.values()].entries()) {
     const pages = charged.get(process.mm) ?? 0;

@@ -90,7 +90,7 @@ export function* restoreStores(
 ): Generator<void, PageStore[]> {
   const stores: PageStore[] = [];
   for (const [i, { background, contents }] of saved.entries()) {
-    const store = new PageStore(new PageBudget(kernel.limits.residentPages), background);
+    const store = new PageStore(new PageBudget(kernel.limits.residentPages, kernel.pages), background);
     const set = (page: number, content: PageContent) => store.set(page, content);
     yield* restoreContents(kernel, contents, set, `${where}/${i}/contents`);
     stores.push(store);
@@ -147,7 +147,7 @@ function regionOf(
     const file = files.ofNumber(saved.file, `${at}/file`);
     if (!held.has(file)) file.users++;
     held.add(file);
-    return { ...region, base, bar: { device, file }, store: barOf(device), isShared: true };
+    return { ...region, base, bar: { device, file }, store: barOf(kernel, device), isShared: true };
   }
   if (saved.store === undefined) {
     if (kind !== 'anonymous' && kind !== 'hugetlb') throw wrong(at, `is of kind "${kind}", but has no store`);
@@ -185,6 +185,12 @@ function* restoreContents(
     const bytes = typeof content === 'number' ? content : Buffer.from(content, 'base64');
     if (typeof bytes !== 'number' && bytes.length !== PAGE_SIZE) {
       throw wrong(`${where}/${i}/content`, `has ${bytes.length} bytes, but must have ${PAGE_SIZE}`);
+    }
+    if (!kernel.pages.has(1)) {
+      throw new WrongState(
+        `${where} has more pages than this host keeps with contents: ${kernel.pages.most}`,
+        true,
+      );
     }
     if (i % 256 === 0) yield;
     // A copy of its own: a small Buffer shares its memory with others.

@@ -2,9 +2,9 @@ import { IOMMU_READ, IOMMU_WRITE } from '../../../schemas/uapi.ts';
 import type { DmaAccess } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
-import { addressOf, hex, offsetInPage, PAGE_SIZE, pageOf, TOP, wrapPage } from '../pages.ts';
+import { addressOf, COPIED_AT_ONCE, hex, offsetInPage, PAGE_SIZE, pageOf, TOP, wrapPage } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
-import type { KernelStep, Task } from '../task.ts';
+import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
 import { noMapping } from './no-mapping.ts';
@@ -35,12 +35,18 @@ export function* dmaRw(
       return errno;
     }
   }
-  const result = doRw(task, iommu, device, iova, access);
+  const result = yield* doRw(task, iommu, device, iova, access);
   task.unlock(iommu.lock);
   return result;
 }
 
-function doRw(task: Task, iommu: Iommu, device: Device, iova: bigint, access: DmaAccess): Errno | Uint8Array {
+function* doRw(
+  task: Task,
+  iommu: Iommu,
+  device: Device,
+  iova: bigint,
+  access: DmaAccess,
+): KernelStep<Errno | Uint8Array> {
   if (iommu.vaddrInvalidCount > 0 && iommu.gen.type1.vaddrExcludesMdevs) {
     task.warn('W15', { device: device.id, iova });
     return task.refuse('EBUSY', iommu.whyInvalid);
@@ -54,6 +60,7 @@ function doRw(task: Task, iommu: Iommu, device: Device, iova: bigint, access: Dm
     const count = rwChunk(task, iommu, (iova + BigInt(done)) % TOP, access, out, done);
     if (typeof count !== 'number') return count;
     done += count;
+    if (length > COPIED_AT_ONCE) yield RESCHED;
   }
   return out;
 }
@@ -89,7 +96,7 @@ function rwChunk(
   }
   const left = (write ? access.write.length : access.read) - done;
   const inMapping = (mappings.iova[slot]! + mappings.size[slot]! - page) * PAGE_SIZE - offset;
-  const count = Math.min(left, inMapping);
+  const count = Math.min(left, inMapping, COPIED_AT_ONCE);
   const vaddr = addressOf(wrapPage(mappings.vaddr[slot]! + (page - mappings.iova[slot]!)), offset);
   const reachable = mm.accessibleBytes(vaddr, count, write ? PROT_WRITE : PROT_READ | PROT_WRITE);
   if (write) {

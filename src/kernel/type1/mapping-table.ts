@@ -6,7 +6,7 @@ const VADDR_INVALID = 2;
 const LOCK_CAP = 4;
 
 /** A mapping as a snapshot has it, in pages. */
-interface MappingFields {
+export interface MappingFields {
   readonly iova: number;
   readonly size: number;
   readonly vaddr: number;

@@ -5,7 +5,7 @@ import { isBarFrame, ZERO_PFN } from '../mm.ts';
 import { offsetInPage, pageOf, TOP_PAGE } from '../pages.ts';
 import { STOLEN_MAX } from '../pin-shadow.ts';
 import { NIL, type TreeShape } from '../rb-links.ts';
-import { checkAscending, checkDifferent, WrongState, wrong } from '../saved/checks.ts';
+import { checkDifferent, WrongState, wrong } from '../saved/checks.ts';
 import { checkDeviceNumber, countHolders } from '../saved/holders.ts';
 import { restoreLock } from '../saved/lock.ts';
 import { restoreOwner } from '../saved/owner.ts';
@@ -14,6 +14,7 @@ import type { Container } from '../vfio/container.ts';
 import type { Group } from '../vfio/group.ts';
 import type { Iommu } from './iommu.ts';
 import { MAPPINGS_MAX } from './map-dma.ts';
+import type { MappingFields } from './mapping-table.ts';
 import { reservedNow } from './saved.ts';
 import { Type1 } from './type1.ts';
 
@@ -42,7 +43,7 @@ export function* restoreType1(
   if (saved.dirtyTracking && !iommu.v2) throw wrong(`${where}/dirtyTracking`, 'is true, but type is 1');
   restoreDeviceList(kernel, iommu, container, saved.deviceList, `${where}/deviceList`);
   restoreStolen(kernel, iommu, saved, `${where}/stolen`);
-  restoreMappings(iommu, saved, `${where}/mappings`);
+  yield* restoreMappings(iommu, saved, `${where}/mappings`);
   for (const [i, mapping] of saved.mappings.entries()) {
     const at = `${where}/mappings/${i}`;
     yield* restorePins(kernel, iommu, i + 1, mapping.pins, `${at}/pins`);
@@ -110,28 +111,24 @@ function restoreStolen(kernel: Kernel, iommu: Iommu, { stolen }: SavedIommu, whe
 }
 
 /** In order, apart from each other but for what a mapping that ends at 2^64 hides, and a valid tree. */
-function restoreMappings(
+function* restoreMappings(
   iommu: Iommu,
   { mappings, overlapPossible, dmaAvail }: SavedIommu,
   where: string,
-): void {
+): Generator<void, void> {
   if (mappings.length > MAPPINGS_MAX) throw wrong(where, `has more than ${MAPPINGS_MAX} items`);
   if (mappings.length + dmaAvail > ENTRIES_MAX) {
     throw wrong(where, `and dmaAvail are more than ${ENTRIES_MAX} together, the highest dma_entry_limit`);
   }
-  const fields = mappings.map(({ iova, size, vaddr, prot, vaddrInvalid, lockCap }) => ({
-    iova: pageOf(BigInt(iova)),
-    size: pageOf(BigInt(size)),
-    vaddr: pageOf(BigInt(vaddr)),
-    prot,
-    iommuMapped: iommu.hasDomain,
-    vaddrInvalid,
-    lockCap,
-  }));
+  const fields: MappingFields[] = [];
   let last = 0;
   let end = 0;
-  for (const [i, { iova, size, vaddrInvalid }] of fields.entries()) {
-    const { iova: start } = mappings[i]!;
+  for (const [i, { iova: start, size: bytes, vaddr, prot, vaddrInvalid, lockCap }] of mappings.entries()) {
+    const iova = pageOf(BigInt(start));
+    const size = pageOf(BigInt(bytes));
+    const iommuMapped = iommu.hasDomain;
+    fields.push({ iova, size, vaddr: pageOf(BigInt(vaddr)), prot, iommuMapped, vaddrInvalid, lockCap });
+    if (i % 512 === 511) yield;
     if (iova + size > TOP_PAGE) throw wrong(`${where}/${i}/size`, `reaches beyond 2^64 from iova ${start}`);
     if (iova < last) throw wrong(`${where}/${i}/iova`, `is ${start}, below the one before it`);
     if (!overlapPossible && iova < end) {
@@ -144,11 +141,15 @@ function restoreMappings(
     last = iova;
     end = Math.max(end, iova + size);
   }
-  iommu.mappings.restore(fields, shapeOf(mappings, where));
+  yield;
+  const shape = shapeOf(mappings, where);
+  yield;
+  iommu.mappings.restore(fields, shape);
   for (const [i, { owner, reservedPages }] of mappings.entries()) {
     const slot = i + 1;
     iommu.setOwner(slot, restoreOwner(iommu.kernel, owner, iommu.owner, `${where}/${i}/owner`));
     iommu.setReservedPages(slot, reservedPages ?? reservedNow(iommu, slot));
+    if (i % 512 === 511) yield;
   }
 }
 
@@ -173,14 +174,15 @@ function* restorePins(
   const { mappings, pins } = iommu;
   const { mm } = iommu.ownerOf(slot);
   if (!iommu.v2) throw wrong(where, 'must be empty: type 1 cannot pin');
-  const keys = saved.map(({ iova }) => BigInt(iova));
-  checkAscending(keys, where);
   const firstFrame = mm.pfnOf(0);
   const start = mappings.iova[slot]!;
   const end = start + mappings.size[slot]!;
   let root: number = NIL;
+  let before = -1n;
   for (const [i, { iova, pfn, holders }] of saved.entries()) {
-    const key = keys[i]!;
+    const key = BigInt(iova);
+    if (key <= before) throw wrong(`${where}/${i}`, 'must come after the one before it');
+    before = key;
     const page = pageOf(key);
     const offset = offsetInPage(key);
     const frame = Number(pfn);
@@ -200,9 +202,9 @@ function* restorePins(
     }
     if (i % 512 === 511) yield;
     countHolders(kernel, holders, 0, `${where}/${i}/holders`);
-    const before = pins.count;
+    const had = pins.count;
     root = pins.add(root, page, offset, frame, holders[0]![0]);
-    pins.restoreHolders(before + 1, new Map(holders));
+    pins.restoreHolders(had + 1, new Map(holders));
   }
   mappings.pins[slot] = root;
   mappings.pinCount[slot] = saved.length;

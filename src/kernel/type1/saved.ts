@@ -91,18 +91,31 @@ export function holdersIn({ shadow, mappings, pins }: Iommu): Set<number> {
   return numbers;
 }
 
-/** Pages that mappings in a domain and pins elsewhere are charged for. */
-export function chargedPages(iommu: Iommu): Map<Mm, number> {
-  const { mappings } = iommu;
+/** Pages that mappings in a domain and pins elsewhere are charged for; stops now and then. */
+export function* chargedPages(iommu: Iommu): Generator<void, Map<Mm, number>> {
+  const { mappings, pins } = iommu;
   const charged = new Map<Mm, number>();
+  let work = 0;
   for (const slot of mappings.inOrder()) {
+    if (++work % WORK_MAX === 0) yield;
     // One that ends at 2^64, where ends wrap, may be in the domain without a charge (late-pci-top).
     if (mappings.end(slot) === 0) continue;
     const { mm } = iommu.ownerOf(slot);
-    charged.set(mm, (charged.get(mm) ?? 0) + iommu.chargedBy(slot));
+    let pages = 0;
+    if (mappings.iommuMapped(slot)) pages = mappings.size[slot]! - iommu.reservedPagesOf(slot);
+    else if (mappings.pins[slot] !== NIL) {
+      for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
+        if (!iommu.isReserved(pins.pfn[pin]!)) pages++;
+        if (++work % WORK_MAX === 0) yield;
+      }
+    }
+    charged.set(mm, (charged.get(mm) ?? 0) + pages);
   }
   return charged;
 }
+
+/** Mappings and pins that are looked at between two stops. */
+const WORK_MAX = 1024;
 
 /**
  * Checks that an open device that listens is called. Only a task that hangs on its way leaves one out of the list, and

@@ -89,7 +89,7 @@ export class Type1 extends Iommu implements IommuOps {
   holders(): Set<number> {
     return holdersIn(this);
   }
-  chargedPages(): Map<Mm, number> {
+  chargedPages(): Generator<void, Map<Mm, number>> {
     return chargedPages(this);
   }
   checkRestored(device: Device, where: string): void {

@@ -1,7 +1,7 @@
 import { addressOf } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { SplatEvent } from '../splats.ts';
-import type { IommuView, MappingView, PinView } from '../vfio/iommu-view.ts';
+import { type IommuView, type MappingView, type PinView, pageOf } from '../vfio/iommu-view.ts';
 import type { Iommu } from './iommu.ts';
 import { describePin } from './leftover-pins.ts';
 import { UNMAP_ATTEMPTS } from './unmap-dma.ts';
@@ -39,22 +39,41 @@ export class Type1View implements IommuView {
   }
 
   *mappings(): Generator<MappingView, void, void> {
+    for (const slot of this.iommu.mappings.inOrder()) yield this.mapping(slot);
+  }
+
+  mappingPage(skip: number, count: number): Generator<void, MappingView[]> {
+    return pageOf(this.iommu.mappings.inOrder(), skip, count, (slot) => this.mapping(slot));
+  }
+
+  private mapping(slot: number): MappingView {
     const { mappings } = this.iommu;
-    for (const slot of mappings.inOrder()) {
-      yield {
-        iova: addressOf(mappings.iova[slot]!),
-        size: addressOf(mappings.size[slot]!),
-        vaddr: addressOf(mappings.vaddr[slot]!),
-        prot: mappings.prot[slot]!,
-        owner: this.iommu.ownerOf(slot).process,
-        vaddrInvalid: mappings.vaddrInvalid(slot),
-        iommuMapped: mappings.iommuMapped(slot),
-        closed: false,
-        pinned: mappings.pinCount[slot]!,
-        pins: () => this.pinsOf(slot),
-        lockedPages: () => this.iommu.chargedBy(slot),
-      };
+    return {
+      iova: addressOf(mappings.iova[slot]!),
+      size: addressOf(mappings.size[slot]!),
+      vaddr: addressOf(mappings.vaddr[slot]!),
+      prot: mappings.prot[slot]!,
+      owner: this.iommu.ownerOf(slot).process,
+      vaddrInvalid: mappings.vaddrInvalid(slot),
+      iommuMapped: mappings.iommuMapped(slot),
+      closed: false,
+      pinned: mappings.pinCount[slot]!,
+      pins: () => this.pinsOf(slot),
+      lockedPages: () => this.iommu.chargedBy(slot),
+    };
+  }
+
+  *pinPage(skip: number, count: number): Generator<void, PinView[]> {
+    const { iommu } = this;
+    const { mappings } = iommu;
+    let first = mappings.lowerBound(0);
+    let left = skip;
+    for (let passed = 1; first !== NIL && left >= mappings.pinCount[first]!; passed++) {
+      left -= mappings.pinCount[first]!;
+      first = mappings.next(first);
+      if (passed % PASSED === 0) yield;
     }
+    return yield* pageOf(pinsFrom(iommu, first), left, count, (pin) => describePin(iommu, pin));
   }
 
   chargedAt(start: number, end: number): string | null {
@@ -86,4 +105,12 @@ export class Type1View implements IommuView {
     const { iommu } = this;
     for (const pin of iommu.pins.nodesOf(iommu.mappings.pins[slot]!)) yield describePin(iommu, pin);
   }
+}
+
+/** Mappings that are passed over between two stops. */
+const PASSED = 4096;
+
+/** The pins of a mapping and of those behind it. */
+function* pinsFrom({ mappings, pins }: Iommu, first: number): Generator<number, void, void> {
+  for (let slot = first; slot !== NIL; slot = mappings.next(slot)) yield* pins.nodesOf(mappings.pins[slot]!);
 }

@@ -271,8 +271,8 @@ export class ClassicContainer extends Container {
     return this.iommu?.owners?.() ?? [];
   }
 
-  chargedPages(): ReadonlyMap<Mm, number> {
-    return this.iommu?.chargedPages() ?? new Map();
+  *chargedPages(): Generator<void, ReadonlyMap<Mm, number>> {
+    return this.iommu ? yield* this.iommu.chargedPages() : new Map();
   }
 
   get hasDirtyScope(): boolean {

@@ -122,8 +122,8 @@ export abstract class Container {
   abstract holders(): Set<number>;
   /** Whose its mappings are, once or more often each. */
   abstract owners(): Iterable<MappingOwner>;
-  /** Pages that its mappings and pins have charged to the locked_vm of each memory, at least. */
-  abstract chargedPages(): ReadonlyMap<Mm, number>;
+  /** Pages that its mappings and pins have charged to the locked_vm of each memory, at least; stops now and then. */
+  abstract chargedPages(): Generator<void, ReadonlyMap<Mm, number>>;
   /** Whether its groups say that only pins make their pages dirty. */
   abstract readonly hasDirtyScope: boolean;
 

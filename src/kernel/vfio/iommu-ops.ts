@@ -111,7 +111,7 @@ export interface IommuOps extends IommuAccess {
   /** Numbers of the devices that hold pins, or believe they do. */
   holders(): Set<number>;
   /** Pages that its mappings and pins have charged to its process's locked_vm. */
-  chargedPages(): ReadonlyMap<Mm, number>;
+  chargedPages(): Generator<void, ReadonlyMap<Mm, number>>;
   /** Checks an open device against the restored instance. Throws WrongState. */
   checkRestored(device: Device, where: string): void;
   /** Throws Wedged where detaching a group, or changing the list of devices, would wait for ever. */

@@ -56,9 +56,33 @@ export interface IommuView {
   readonly wedgedBy: SplatEvent | null;
   /** Lowest IOVA first. */
   mappings(): Iterable<MappingView>;
+  /** So many of the mappings behind the first `skip` ones, stopping now and then. */
+  mappingPage(skip: number, count: number): Generator<void, MappingView[]>;
+  /** The same of all their pins. */
+  pinPage(skip: number, count: number): Generator<void, PinView[]>;
   /**
    * A mapping that has charged some of the pages [start, end) of its process, for a domain or for pins, as `iova+size`;
    * null where none of the first ones has.
    */
   chargedAt(start: number, end: number): string | null;
+}
+
+/** Items that are passed over between two stops. */
+const PASSED = 4096;
+
+/** So many items behind the first `skip` ones, as they are shown, stopping now and then. */
+export function* pageOf<T, V>(
+  items: Iterable<T>,
+  skip: number,
+  count: number,
+  show: (item: T) => V,
+): Generator<void, V[]> {
+  const page: V[] = [];
+  let passed = 0;
+  for (const item of items) {
+    if (page.length >= count) break;
+    if (passed >= skip) page.push(show(item));
+    if (++passed % PASSED === 0) yield;
+  }
+  return page;
 }

@@ -5,6 +5,8 @@ import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
 } from '../../../schemas/uapi.ts';
 import { flagWord, IOMMU_TYPES, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/values.ts';
+import { base64 } from '../../json/base64.ts';
+import { LongList } from '../../json/pieces.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { addressOf, hex, hexAddress } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
@@ -107,9 +109,9 @@ class UnmapDma extends DirectCall<UnmapDmaResult> {
     return { size: hex(size), ...(bitmap && bitmapBody(bitmap, this.mostBytes)), invalidations: [] };
   }
 
-  override text(): string {
+  override text(): string | null {
     const { size, bitmap } = this.result!;
-    return bitmap ? super.text() : `{"size":"${hex(size)}","invalidations":[]}`;
+    return bitmap ? null : `{"size":"${hex(size)}","invalidations":[]}`;
   }
 }
 
@@ -129,13 +131,20 @@ function infoBody({ pageSizes, dmaAvail, migration, iovaRanges }: IommuInfo): Ca
 
 /** The dirty pages: as ranges, and one by one and as a bitmap while that is small. */
 function bitmapBody(bitmap: UserBitmap, mostBytes: number): CallBody {
-  const ranges = [...bitmap.ranges()];
-  const pages = pagesIn(ranges);
+  const few = fewRanges(bitmap);
+  const pages = few && pagesIn(few);
   return {
-    dirtyRanges: ranges,
+    dirtyRanges: few ?? new LongList(() => bitmap.ranges()),
     ...(pages && { dirtyPages: pages }),
-    ...(bitmap.size <= mostBytes && { bitmap: Buffer.from(bitmap.bytes()).toString('base64') }),
+    ...(bitmap.size <= mostBytes && { bitmap: base64(bitmap.bytes()) }),
   };
+}
+
+/** All ranges; null above as many as an answer lists pages. */
+function fewRanges(bitmap: UserBitmap): [first: number, count: number][] | null {
+  const ranges: [number, number][] = [];
+  for (const range of bitmap.ranges()) if (ranges.push(range) > LISTED_DIRTY_PAGES) return null;
+  return ranges;
 }
 
 /** The pages of ranges one by one; null above those that an answer lists. */

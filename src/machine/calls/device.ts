@@ -6,6 +6,7 @@ import { ExternalDriver } from '../../drivers/external/driver.ts';
 import { shownUrl } from '../../drivers/external/redact.ts';
 import { createDriver } from '../../drivers/index.ts';
 import { SyntheticDriver } from '../../drivers/synthetic/driver.ts';
+import { base64 } from '../../json/base64.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import type { GuestId } from '../../kernel/guest.ts';
@@ -39,6 +40,7 @@ import { callbackReturn } from '../callback-return.ts';
 import { iommuOf } from '../iommu.ts';
 import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
+import { decoded } from './bytes.ts';
 
 /** The driver's probe of a device that was made; one that fails unmakes it. */
 function* probe(task: Task, device: Device): KernelStep<Errno | null> {
@@ -75,21 +77,27 @@ function* setGuest(task: Task, device: Device, guest: GuestId | null): KernelSte
 }
 
 /** The access a dma-rw asks for; which arguments go together no schema can say. */
-function accessOf(args: CallArgs<'dma-rw'>): DmaAccess {
+function accessOf(args: CallArgs<'dma-rw'>): () => KernelStep<DmaAccess> {
   const { write, length, data, fill } = args;
   const wrong = (rule: string) => Refused.badRequest(`body of dma-rw: ${rule}`);
   if (!write) {
     if (data !== undefined || fill !== undefined) throw wrong('"data" and "fill" are for a write');
     if (length === undefined) throw wrong('a read needs "length"');
-    return { read: length };
+    return function* () {
+      return { read: length };
+    };
   }
   if (data !== undefined) {
     if (length !== undefined || fill !== undefined) throw wrong('"data" excludes "length" and "fill"');
-    return { write: Buffer.from(data, 'base64') };
+    return function* () {
+      return { write: yield* decoded(data) };
+    };
   }
   if (fill === undefined || length === undefined)
     throw wrong('a write needs "data", or "fill" with "length"');
-  return { write: new Uint8Array(length).fill(fill) };
+  return function* () {
+    return { write: new Uint8Array(length).fill(fill) };
+  };
 }
 
 /** vfio_pin_pages, made by the device's driver. */
@@ -329,9 +337,9 @@ export const deviceCalls: CallHandlers<keyof typeof entries> = {
     const access = accessOf(args);
     return function* (task) {
       if (args.context === 'kthread') task.process = null;
-      const result = yield* vfioDmaRw(task, device, address(args.iova), access);
+      const result = yield* vfioDmaRw(task, device, address(args.iova), yield* access());
       if (typeof result === 'string') return result;
-      return args.write ? {} : { data: Buffer.from(result).toString('base64') };
+      return args.write ? {} : { data: base64(result) };
     };
   },
   'set-driver': (_m, device, args) => {

@@ -2,6 +2,7 @@ import type { processCalls as entries } from '../../../schemas/calls/process.ts'
 import type { CallArgs } from '../../../schemas/calls.ts';
 import type { RegionKind } from '../../../schemas/kinds.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
+import { base64 } from '../../json/base64.ts';
 import type { EmulatedMemory } from '../../kernel/emulated-memory.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { PROT_READ, PROT_WRITE } from '../../kernel/memory.ts';
@@ -9,9 +10,10 @@ import { mmap, munmap } from '../../kernel/mmap.ts';
 import { hex, TOP } from '../../kernel/pages.ts';
 import type { Process } from '../../kernel/process.ts';
 import { exec, exit, fork } from '../../kernel/process-life.ts';
-import type { Task } from '../../kernel/task.ts';
+import type { KernelStep, Task } from '../../kernel/task.ts';
 import { address, type CallHandlers, type CallResult, idTaken, NOTHING, ok } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
+import { decoded, inPieces } from './bytes.ts';
 
 /** Calls on the memory of a process: what its own code would do. */
 export const processCalls: CallHandlers<keyof typeof entries> = {
@@ -83,8 +85,15 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       let id = '';
       const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
       if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
+      if (!memory && !parent.emulated!.fitsTwice) {
+        return task.refuse(
+          'ENOMEM',
+          `this host keeps no more pages with contents than it has: a copy of those of "${parent.id}" has no room`,
+        );
+      }
       id = m.ids.take('process', args.child);
-      return { process: fork(task, parent, id, memory).id };
+      const child = yield* fork(task, parent, id, memory);
+      return { process: child.id };
     };
   },
   'exec-process': (m, process, args) => {
@@ -120,25 +129,33 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
   },
   'fill-memory': (_m, process, args) => {
     return function* (task) {
+      const { length, byte } = args;
       const vaddr = address(args.vaddr);
-      if (!reaches(process, vaddr, args.length, PROT_WRITE)) return notThere(task, vaddr, args.length);
-      return written(task, vaddr, process.mm.fill(vaddr, args.length, args.byte));
+      return yield* write(task, process, vaddr, length, (at, _done, count) =>
+        process.mm.fill(at, count, byte),
+      );
     };
   },
   'write-memory': (_m, process, args) => {
     return function* (task) {
       const vaddr = address(args.vaddr);
-      const data = Buffer.from(args.data, 'base64');
-      if (!reaches(process, vaddr, data.length, PROT_WRITE)) return notThere(task, vaddr, data.length);
-      return written(task, vaddr, process.mm.write(vaddr, data));
+      const data = yield* decoded(args.data);
+      return yield* write(task, process, vaddr, data.length, (at, done, count) =>
+        process.mm.write(at, data.subarray(done, done + count)),
+      );
     };
   },
   'read-memory': (_m, process, args) => {
     return function* (task) {
+      const { length } = args;
       const vaddr = address(args.vaddr);
-      if (!reaches(process, vaddr, args.length, PROT_READ | PROT_WRITE))
-        return notThere(task, vaddr, args.length);
-      return { data: Buffer.from(process.mm.read(vaddr, args.length)).toString('base64') };
+      if (!reaches(process, vaddr, length, PROT_READ | PROT_WRITE)) return notThere(task, vaddr, length);
+      const data = new Uint8Array(length);
+      yield* inPieces(vaddr, length, (at, done, count) => {
+        data.set(process.mm.read(at, count), done);
+        return null;
+      });
+      return { data: base64(data) };
     };
   },
 };
@@ -186,7 +203,16 @@ function notThere(task: Task, vaddr: bigint, length: number): Errno {
   );
 }
 
-function written(task: Task, vaddr: bigint, errno: Errno | null): CallResult {
+/** Writes to a range of memory a piece at a time, all of it or nothing. */
+function* write(
+  task: Task,
+  process: Process,
+  vaddr: bigint,
+  length: number,
+  piece: (vaddr: bigint, at: number, length: number) => Errno | null,
+): KernelStep<CallResult> {
+  if (!reaches(process, vaddr, length, PROT_WRITE)) return notThere(task, vaddr, length);
+  const errno = process.mm.noRoomFor(vaddr, length) ?? (yield* inPieces(vaddr, length, piece));
   if (!errno) return NOTHING;
   return task.refuse(
     errno,

@@ -1,0 +1,39 @@
+import { Readable } from 'node:stream';
+import { Turns } from '../src/turns.ts';
+
+/** Characters that go out at a time. */
+const PIECE = 64 * 1024;
+
+/** What is held for streams that go out. */
+const held = new WeakMap<Readable, number>();
+
+/**
+ * A text that goes out in pieces, in turns: it is never one text, however long.
+ *
+ * @param bytes that are held for it until it has gone out
+ */
+export function inTurns(pieces: Iterable<string>, bytes: number): Readable {
+  const stream = Readable.from(joined(pieces, new Turns()), { objectMode: false });
+  held.set(stream, bytes);
+  return stream;
+}
+
+/** Bytes that are held for what is sent, until its client has taken it. */
+export function bytesOfAnswer(payload: unknown): number {
+  if (payload instanceof Readable) return held.get(payload) ?? 0;
+  return typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
+}
+
+/** Pieces joined to some that are worth a write; whoever takes them has a pause where one is due. */
+export async function* joined(pieces: Iterable<string>, work: Turns): AsyncGenerator<string> {
+  let due = '';
+  work.begin();
+  for (const piece of pieces) {
+    due += piece;
+    if (due.length < PIECE && !work.isOver) continue;
+    yield due;
+    due = '';
+    if (work.isOver) await work.next();
+  }
+  if (due !== '') yield due;
+}

@@ -1,0 +1,27 @@
+/** Bytes from which on they are written piece by piece. */
+const MUCH = 64 * 1024;
+
+/** Bytes of a piece: a multiple of 3, so that its text is whole. */
+const PIECE = 48 * 1024;
+
+const textOf = (bytes: Uint8Array) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
+
+/** Many bytes of an answer. As one text they would be gone through several times, each time in one go. */
+export class Base64Bytes {
+  constructor(readonly bytes: Uint8Array) {}
+
+  *pieces(): Generator<string, void> {
+    const { bytes } = this;
+    for (let at = 0; at < bytes.length; at += PIECE) yield textOf(bytes.subarray(at, at + PIECE));
+  }
+
+  toJSON(): string {
+    return textOf(this.bytes);
+  }
+}
+
+/** Bytes in base64: as text, or, where they are many, as what is written as that. */
+export function base64(bytes: Uint8Array): string | Base64Bytes {
+  return bytes.length < MUCH ? textOf(bytes) : new Base64Bytes(bytes);
+}

@@ -1,0 +1,29 @@
+import type { Generation } from '../kernel/generations/index.ts';
+import type { PageBudget } from '../kernel/page-store.ts';
+import { Turn } from '../turns.ts';
+import type { MachineLimits } from './limits.ts';
+import { Machine } from './machine.ts';
+
+/** Machines that traces are run on, one after the other: what one has taken is given back when the next is made. */
+export class Scratch {
+  private last: Machine | null = null;
+
+  constructor(
+    private readonly limits: MachineLimits,
+    private readonly pages: PageBudget,
+  ) {}
+
+  /** A fresh machine; the one before it is used no more. */
+  machine(gen: Generation): Machine {
+    this.close();
+    // Whoever runs it drives it from pause to pause.
+    this.last = new Machine(gen, this.limits, { pauses: new Turn(false), pages: this.pages });
+    return this.last;
+  }
+
+  /** The last machine is used no more. */
+  close(): void {
+    this.last?.kernel.pages.close();
+    this.last = null;
+  }
+}

@@ -1,0 +1,102 @@
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { fewAtATime } from '../../routes/connections.ts';
+import { type HttpRig, startRig } from '../harness/http-rig.ts';
+import { synthetic } from '../harness/test-rig.ts';
+
+let rig: HttpRig | null = null;
+afterEach(async () => {
+  await rig?.close();
+  rig = null;
+});
+
+async function listening(config = {}): Promise<HttpRig> {
+  rig = await startRig({ logLevel: 'silent', ...config });
+  await rig.listen();
+  return rig;
+}
+
+/** Sends requests in one go, and gives back what has come when `until` says that it is all. */
+function send(port: number, text: string, until: (answer: string) => boolean): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1');
+    let answer = '';
+    socket.on('data', (data) => {
+      answer += data.toString('latin1');
+      if (!until(answer)) return;
+      socket.destroy();
+      resolve(answer);
+    });
+    socket.on('error', reject);
+    socket.write(text);
+  });
+}
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
+
+test('three thousand requests in one go are all answered, in order', async () => {
+  const server = await listening();
+  const paths = Array.from({ length: 3000 }, (_, i) => `/v1/containers/c${i}`);
+  const last = '"c2999"';
+  const answer = await send(server.port, paths.map(get).join(''), (text) =>
+    text.includes(last.replaceAll('"', '\\"')),
+  );
+  const named = [...answer.matchAll(/\\"(c\d+)\\"/g)].map(([, id]) => `/v1/containers/${id}`);
+  expect([...new Set(named)]).toEqual(paths);
+});
+
+test('of one connection few requests are under way at once, no more is read while many wait, and others have their turn', async () => {
+  const begun: EventEmitter[] = [];
+  const handle = fewAtATime((_request, response) => void begun.push(response));
+  const reads: string[] = [];
+  const socket = {
+    destroyed: false,
+    pause: () => reads.push('pause'),
+    resume: () => reads.push('resume'),
+  } as unknown as Socket;
+  for (let i = 0; i < 200; i++) {
+    handle({ socket } as IncomingMessage, new EventEmitter() as ServerResponse);
+  }
+  expect(begun).toHaveLength(16);
+  expect(reads.at(-1)).toBe('pause');
+  for (let done = 0; done < 200; done++) {
+    while (begun.length <= done) await turn();
+    expect(begun.length - done).toBeLessThanOrEqual(16);
+    begun[done]!.emit('close');
+  }
+  expect(reads.at(-1)).toBe('resume');
+});
+
+test('a call that waits for another on the same connection does not wait in vain', async () => {
+  const server = await listening();
+  await server.pinned(synthetic('unpin-range', { holdCallbacks: true }));
+  const post = (path: string, body: string) =>
+    `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const both = `${post('/v1/containers/c0/unmap-dma', '{"iova":"0x10000","size":"0x10000"}')}${post('/v1/devices/d0/resume-callbacks', '{}')}`;
+  const answer = await send(server.port, both, (text) => text.split('HTTP/1.1 200').length > 2);
+  expect(answer).toContain('"invalidations":[{"device":"d0"');
+});
+
+test('a client that reads nothing of a long answer is let go, and meanwhile the next requests are refused in words', async () => {
+  const server = await listening({ writeSeconds: 1, answerBytes: 1024 * 1024 });
+  const body = '{"vaddr":"0x0","length":16777216}';
+  const socket = connect(server.port, '127.0.0.1');
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.on('error', () => {});
+  socket.pause();
+  socket.write(
+    `POST /v1/processes/p0/read-memory HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  while (server.service.answers.used === 0) await turn();
+  const refused = await fetch(`${server.url}/v1`);
+  expect(refused.status).toBe(429);
+  expect(((await refused.json()) as { detail: string }).detail).toContain('1048576 bytes');
+  expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  while (server.service.answers.used > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  expect((await fetch(`${server.url}/v1`)).status).toBe(200);
+  socket.destroy();
+  await closed;
+});
