@@ -148,10 +148,12 @@ class Pieces {
     const all: unknown[] = [];
     for (;;) {
       const { end, closed } = this.cut(depth, CLOSE_ARRAY);
-      if (end > this.at) for (const item of this.parsed('[', end, ']') as unknown[]) all.push(item);
-      else if (!closed) all.push(yield* this.value(depth));
+      if (end > this.at) {
+        for (const item of this.parsed('[', end, ']') as unknown[]) all.push(item);
+        this.at = end;
+      } else if (!closed) all.push(yield* this.value(depth));
       if (all.length > ITEMS_MAX) throw new JsonError(`has a list with more than ${ITEMS_MAX} items`);
-      if (yield* this.goesOn(Math.max(end, this.at), closed, CLOSE_ARRAY)) return all;
+      if (yield* this.goesOn(closed, CLOSE_ARRAY)) return all;
       yield;
     }
   }
@@ -168,6 +170,7 @@ class Pieces {
       if (end > this.at) {
         const part = this.parsed('{', end, '}') as Record<string, unknown>;
         for (const key of Object.keys(part)) set(key, part[key]);
+        this.at = end;
       } else if (!closed) {
         yield* this.space();
         if (this.text.charCodeAt(this.at) !== QUOTE) throw this.unexpected();
@@ -178,7 +181,7 @@ class Pieces {
         this.refuse(`${JSON.stringify(key)}:`);
         set(key, yield* this.value(depth));
       }
-      if (yield* this.goesOn(Math.max(end, this.at), closed, CLOSE_OBJECT)) return all;
+      if (yield* this.goesOn(closed, CLOSE_OBJECT)) return all;
       yield;
     }
   }
@@ -196,8 +199,7 @@ class Pieces {
   }
 
   /** Goes on behind what was taken; whether the object or array is over. */
-  private *goesOn(from: number, closed: boolean, close: number): Generator<void, boolean> {
-    this.at = from;
+  private *goesOn(closed: boolean, close: number): Generator<void, boolean> {
     yield* this.space();
     const code = this.text.charCodeAt(this.at);
     if (code === close) {

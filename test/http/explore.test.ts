@@ -27,6 +27,8 @@ test('a search that nobody waits for is an operation, and cancelled with it: its
   expect(status).toBe(202);
   const url = `operations/${body.operation}`;
   expect((await ok(rig.get(url))).done).toBe(false);
+  // It begins in turns as well.
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
   expect((await rig.del(url)).status).toBe(204);
   const { done, answer } = await ok(rig.get(`${url}?wait=1`));
   expect([done, answer.status, answer.body.ended]).toEqual([true, 200, 'stopped']);

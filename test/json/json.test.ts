@@ -106,6 +106,17 @@ test('a text that comes in parts is parsed as the whole, wherever it is cut', ()
   );
 });
 
+test('so is a long one, whose items lie deep and reach over its parts', () => {
+  const value = { a: { b: [{ c: LONG }, LONG, 'x'.repeat(100_000), { d: [[LONG]] }] } };
+  const text = JSON.stringify(value);
+  for (const size of [1000, 32 * 1024, 64 * 1024 + 1]) {
+    const parts = Array.from({ length: Math.ceil(text.length / size) }, (_, i) =>
+      text.slice(i * size, (i + 1) * size),
+    );
+    expect(atOnce(parseSteps(parts, { values: Number.POSITIVE_INFINITY }))).toEqual(value);
+  }
+});
+
 test.each([
   ['escapes at every place', '\\"\u00e9\ud83d\ude00'.repeat(30_000)],
   ['backslashes alone', '\\'.repeat(100_001)],

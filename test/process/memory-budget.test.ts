@@ -19,10 +19,17 @@ test('the processes of a rig have a budget together: past it ENOMEM in words, an
   rig = await startRig({ logLevel: 'silent', rigMemory: 64 * PAGE });
   await ok(rig.post('processes', { process: 'p1' }));
   await ok(write('p0', 40));
-  expectProblem(await write('p1', 40), { status: 409, detail: ['ENOMEM', 'no more pages'] });
+  expectProblem(await write('p1', 40), {
+    status: 409,
+    slug: 'enomem',
+    errno: 'ENOMEM',
+    detail: ['no more pages'],
+  });
   await ok(write('p1', 24));
   expectProblem(await rig.post('processes/p0/fork-process', { child: 'p2' }), {
     status: 409,
+    slug: 'enomem',
+    errno: 'ENOMEM',
     detail: ['a copy of those of "p0"'],
   });
   await ok(rig.post('processes/p0/exit-process'));
@@ -33,7 +40,7 @@ test('all rigs have a budget together, and a reset gives back what a rig had', a
   rig = await startRig({ logLevel: 'silent', totalMemory: 64 * PAGE });
   const other = { 'x-rig': 'other' };
   await ok(write('p0', 40));
-  expectProblem(await write('p0', 40, other), { status: 409 });
+  expectProblem(await write('p0', 40, other), { status: 409, slug: 'enomem', errno: 'ENOMEM' });
   const steps = [
     { call: 'write-memory', process: 'p0', vaddr: '0x0', data: Buffer.alloc(MIB, 'x').toString('base64') },
   ];
