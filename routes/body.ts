@@ -1,6 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { FastifyRequest } from 'fastify';
 import { Turns } from '../src/turns.ts';
+import { headerOf } from './headers.ts';
 
 /** A body that is longer than its route takes. */
 class BodyTooLong extends Error {
@@ -42,7 +43,7 @@ export async function bodyOf(
   body: AsyncIterable<Buffer>,
 ): Promise<string | LongBody> {
   const limit = request.routeOptions.bodyLimit ?? 0;
-  if (Number(request.headers['content-length'] ?? 0) > limit) throw new BodyTooLong();
+  if (Number(headerOf(request, 'content-length') ?? 0) > limit) throw new BodyTooLong();
   const turns = new Turns();
   const chunks: Buffer[] = [];
   let bytes = 0;
