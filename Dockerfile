@@ -25,18 +25,7 @@ LABEL org.opencontainers.image.title="vfio-host" \
       org.opencontainers.image.description="An HTTP microservice that emulates a Linux VFIO host" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}"
-# Limits with which 256 MB are enough, whatever is asked of it: see docs/limits.md. With more memory they may be raised.
 ENV NODE_ENV=production \
-    NODE_OPTIONS="--max-old-space-size=128 --max-semi-space-size=4" \
-    BODY_LIMIT=16777216 \
-    REPLAY_BODY_LIMIT=16777216 \
-    BODY_BYTES=25165824 \
-    MAX_VALUES=1500000 \
-    ANSWER_BYTES=16777216 \
-    TOTAL_MEMORY=33554432 \
-    RIG_MEMORY=33554432 \
-    TOTAL_BYTES=25165824 \
-    RIG_BYTES=25165824 \
     HOST=0.0.0.0 \
     PORT=8080
 WORKDIR /app

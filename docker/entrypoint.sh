@@ -2,6 +2,16 @@
 # What is a program is run; anything else is said to vfio-host: `docker run IMAGE --kernel 7.2`, `docker run IMAGE replay
 # FILE`, `docker run IMAGE vfio-host --help`, `docker run -it IMAGE sh`.
 set -eu
+# In a container of less than 1 GiB the limits are those with which 256 MB are enough, whatever is asked of it: docs/limits.md.
+# What is set already stays.
+memory=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || echo max)
+if [ "$memory" != max ] && [ "$memory" -lt 1073741824 ]; then
+  export NODE_OPTIONS="${NODE_OPTIONS:---max-old-space-size=128 --max-semi-space-size=4}"
+  export BODY_LIMIT="${BODY_LIMIT:-16777216}" REPLAY_BODY_LIMIT="${REPLAY_BODY_LIMIT:-16777216}"
+  export BODY_BYTES="${BODY_BYTES:-25165824}" MAX_VALUES="${MAX_VALUES:-1500000}" ANSWER_BYTES="${ANSWER_BYTES:-16777216}"
+  export TOTAL_MEMORY="${TOTAL_MEMORY:-33554432}" RIG_MEMORY="${RIG_MEMORY:-33554432}"
+  export TOTAL_BYTES="${TOTAL_BYTES:-25165824}" RIG_BYTES="${RIG_BYTES:-25165824}"
+fi
 if [ $# -eq 0 ] || [ "${1#-}" != "$1" ] || ! command -v "$1" >/dev/null; then
   set -- vfio-host "$@"
 fi

@@ -61,6 +61,25 @@ test('the image runs other programs as they are', () => {
   expect(entered('sh', '-c', 'echo $0', 'mine')).toBe('mine');
 });
 
+/** A variable as the program of the image gets it, in a container of so many bytes of memory. */
+function variable(name: string, memory: string, env: Record<string, string> = {}): string {
+  const tell = (file: string, script: string) =>
+    writeFileSync(join(folder, file), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  tell('vfio-host', `echo "$${name}"`);
+  tell('cat', `echo ${memory}`);
+  const path = `${folder}:${process.env.PATH}`;
+  const options = { env: { ...env, PATH: path }, encoding: 'utf8' as const };
+  return execFileSync('sh', [root('docker/entrypoint.sh')], options).trim();
+}
+
+test('a container of 256 MB has lower limits, one of more or without a bound the usual ones', () => {
+  expect(variable('BODY_LIMIT', '268435456')).toBe('16777216');
+  expect(variable('NODE_OPTIONS', '268435456')).toContain('--max-old-space-size=128');
+  expect(variable('BODY_LIMIT', '268435456', { BODY_LIMIT: '1000' })).toBe('1000');
+  expect(variable('BODY_LIMIT', '2147483648')).toBe('');
+  expect(variable('BODY_LIMIT', 'max')).toBe('');
+});
+
 test('the image has the entrypoint, and the program on its path', () => {
   const dockerfile = text('Dockerfile');
   expect(dockerfile).toMatch(/^ENTRYPOINT \["vfio-host-entrypoint"\]\nCMD \["vfio-host"\]$/m);
