@@ -120,10 +120,12 @@ export function closeUnread(server: Server, seconds: number): void {
       progress.since = now;
     }
   };
-  const timer = setInterval(look, Math.min(seconds * 250, 5000)).unref();
+  server.on('listening', () => {
+    const timer = setInterval(look, Math.min(seconds * 250, 5000)).unref();
+    server.once('close', () => clearInterval(timer));
+  });
   server.on('connection', (socket) => {
     connections.set(socket, { taken: 0, since: performance.now() });
     socket.once('close', () => connections.delete(socket));
   });
-  server.once('close', () => clearInterval(timer));
 }
