@@ -1,10 +1,12 @@
 import type { Static } from '@sinclair/typebox';
+import { callbackCalls } from './calls/callbacks.ts';
 import { containerCalls } from './calls/container.ts';
 import { conveniences } from './calls/conveniences.ts';
 import { deviceCalls } from './calls/device.ts';
 import { driverCalls } from './calls/driver.ts';
 import type { CallEntry, CallTarget, RestRequest } from './calls/entry.ts';
 import { hostCalls } from './calls/host.ts';
+import { pinCalls } from './calls/pins.ts';
 import { processCalls } from './calls/process.ts';
 import { ioctl } from './calls/stacks.ts';
 
@@ -16,6 +18,8 @@ export const CALLS = {
   ...containerCalls,
   ...conveniences,
   ...deviceCalls,
+  ...pinCalls,
+  ...callbackCalls,
   ...driverCalls,
   ...hostCalls,
 };

@@ -2,6 +2,7 @@ import { type Static, type TObject, type TProperties, Type } from '@sinclair/typ
 import { containerCalls } from './calls/container.ts';
 import { deviceCalls } from './calls/device.ts';
 import { hostCalls } from './calls/host.ts';
+import { pinCalls } from './calls/pins.ts';
 import { processCalls } from './calls/process.ts';
 import { TraceSchema } from './scenario.ts';
 import { closedObject, Guest, Id } from './values.ts';
@@ -34,7 +35,7 @@ const Container = made(containerCalls['open-container'], {
 const Device = made(deviceCalls['create-device'], {
   container: Type.Optional(Id),
   guest: Type.Optional(Guest),
-  pins: listOf(deviceCalls['pin-pages'].args, 'pins'),
+  pins: listOf(pinCalls['pin-pages'].args, 'pins'),
 });
 
 /**

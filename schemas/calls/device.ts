@@ -1,27 +1,12 @@
 import { Type } from '@sinclair/typebox';
 import { Count } from '../answers.ts';
-import { CallbackReturnFields } from '../drivers/external.ts';
 import { Driver } from '../drivers/index.ts';
-import { synthetic } from '../drivers/synthetic.ts';
 import { IommuArgument } from '../iommu.ts';
 import { Binding, DeviceKind } from '../kinds.ts';
-import {
-  Address64,
-  Base64,
-  Byte,
-  FlagWord,
-  GroupId,
-  Guest,
-  Hex,
-  Id,
-  Int32,
-  Length,
-  oneOf,
-  PROT_FLAGS,
-} from '../values.ts';
+import { GroupId, Guest, Id, oneOf } from '../values.ts';
 import { DeviceFields } from '../views.ts';
 import { call } from './entry.ts';
-import { driverThread, ioctl, release } from './stacks.ts';
+import { ioctl, release } from './stacks.ts';
 
 /** Calls on a device and its group. */
 export const deviceCalls = {
@@ -116,54 +101,5 @@ export const deviceCalls = {
     on: 'device',
     alsoGone: true,
     stack: release('vfio_iommu_type1_detach_group', 'vfio_device_fops_release'),
-  }),
-  'pin-pages': call({
-    about:
-      'vfio_pin_pages, as a driver makes it: pins `npage` pages from `iova` on, wherever a mapping has them.',
-    on: 'device',
-    by: 'driver',
-    args: { iova: Address64, npage: Int32, prot: FlagWord(PROT_FLAGS) },
-    answer: { pinned: Count, pages: Type.Array(Type.Object({ iova: Hex, pfn: Hex })) },
-    stack: driverThread('vfio_pin_pages'),
-  }),
-  'unpin-pages': call({
-    about: 'vfio_unpin_pages, as a driver makes it: gives `npage` pages from `iova` on back.',
-    on: 'device',
-    by: 'driver',
-    args: { iova: Address64, npage: Int32 },
-    answer: { unpinned: Type.Optional(Type.Integer({ description: 'on 5.10: the pages walked' })) },
-    stack: driverThread('vfio_unpin_pages'),
-  }),
-  'dma-rw': call({
-    about: 'vfio_dma_rw, as a driver makes it: copies from or to the memory behind an IOVA, without a pin.',
-    on: 'device',
-    by: 'driver',
-    args: {
-      iova: Address64,
-      write: Type.Boolean(),
-      length: Type.Optional(Length),
-      data: Type.Optional(Base64),
-      fill: Type.Optional(Byte),
-      context: Type.Optional(oneOf('process', 'kthread')),
-    },
-    answer: { data: Type.Optional(Type.String()) },
-    stack: driverThread('vfio_dma_rw'),
-  }),
-  'set-driver': call({
-    about: 'Changes how a synthetic driver behaves while it runs.',
-    on: 'device',
-    args: { driver: synthetic.config },
-    answer: { driver: synthetic.config },
-  }),
-  'resume-callbacks': call({
-    about: 'Lets a held callback of a synthetic driver go on, and holds no more.',
-    on: 'device',
-    by: 'driver',
-  }),
-  'complete-callback': call({
-    about: 'Lets the callback that a `manual` driver (or a webhook) is in return, with what it returns.',
-    on: 'device',
-    by: 'driver',
-    args: CallbackReturnFields,
   }),
 };

@@ -9,10 +9,12 @@ import {
 } from '../../schemas/calls.ts';
 import { closedObject, Id } from '../../schemas/values.ts';
 import type { CallHandler, CallHandlers, PreparedCall, Targets } from './call-handler.ts';
+import { callbackCalls } from './calls/callbacks.ts';
 import { containerCalls } from './calls/container.ts';
 import { deviceCalls } from './calls/device.ts';
 import { driverCalls } from './calls/driver.ts';
 import { hostCalls } from './calls/host.ts';
+import { pinCalls } from './calls/pins.ts';
 import { processCalls } from './calls/process.ts';
 import type { Machine } from './machine.ts';
 import { Refused } from './refused.ts';
@@ -23,6 +25,8 @@ const HANDLERS: CallHandlers<Exclude<CallName, Convenience>> = {
   ...processCalls,
   ...containerCalls,
   ...deviceCalls,
+  ...pinCalls,
+  ...callbackCalls,
   ...driverCalls,
 };
 

@@ -157,12 +157,17 @@ function pagesIn(ranges: readonly (readonly [first: number, count: number])[]): 
   return pages;
 }
 
-function dirtyCall(m: Machine, container: Container, flags: number, range: DirtyRange | null): PreparedCall {
+function dirtyCall(
+  machine: Machine,
+  container: Container,
+  flags: number,
+  range: DirtyRange | null,
+): PreparedCall {
   return function* (task) {
     const result = yield* dirtyPages(task, container, flags, range);
     return typeof result === 'string' || result === null
       ? ok(result)
-      : bitmapBody(result, m.limits.bitmapBytes);
+      : bitmapBody(result, machine.limits.bitmapBytes);
   };
 }
 
@@ -174,67 +179,68 @@ function bitmapOf(pageSize: string | number, bitmapSize: string | number | undef
 
 /** Calls on a container: the ioctls of /dev/vfio/vfio. */
 export const containerCalls: CallHandlers<keyof typeof entries> = {
-  'open-container': (m, _host, args) => {
-    const process = m.process(args.process ?? 'p0');
-    const { containers } = m.kernel;
-    if (containers.size >= m.limits.containers) {
-      throw Refused.tooMany('containers', m.limits.containers);
+  'open-container': (machine, _host, args) => {
+    const process = machine.process(args.process ?? 'p0');
+    const { containers } = machine.kernel;
+    if (containers.size >= machine.limits.containers) {
+      throw Refused.tooMany('containers', machine.limits.containers);
     }
     return function* (task) {
       const { container: asked } = args;
       if (asked !== undefined && containers.has(asked)) return idTaken(task, 'container', asked);
-      const container = m.kernel.openContainer(m.ids.take('container', asked), process);
+      const container = machine.kernel.openContainer(machine.ids.take('container', asked), process);
       return { container: container.id, process: process.id };
     };
   },
-  'close-container': (_m, container) => {
+  'close-container': (_machine, container) => {
     return function* (task) {
       return ok(yield* closeContainer(task, container));
     };
   },
-  'set-iommu': (_m, container, args) => {
+  'set-iommu': (_machine, container, args) => {
     const type =
       args.type in IOMMU_TYPES ? IOMMU_TYPES[args.type as keyof typeof IOMMU_TYPES] : Number(args.type);
     return function* (task) {
       return ok(yield* setIommu(task, container, type));
     };
   },
-  'check-extension': (_m, container, args) => {
+  'check-extension': (_machine, container, args) => {
     return function* (task) {
       const value = yield* checkExtension(task, container, Number(args.extension));
       return typeof value === 'string' ? value : { value };
     };
   },
-  'iommu-info': (_m, container) => {
+  'iommu-info': (_machine, container) => {
     return function* (task) {
       const info = yield* getInfo(task, container);
       return typeof info === 'string' ? info : infoBody(info);
     };
   },
-  'map-dma': (_m, container, args) => {
+  'map-dma': (_machine, container, args) => {
     const iova = address(args.iova);
     const size = address(args.size);
     const flags = flagWord(args.flags, MAP_FLAGS);
     const mapArgs = { iova, vaddr: address(args.vaddr), size, flags };
     return new MapDma(container, mapArgs);
   },
-  'unmap-dma': (m, container, args) => {
+  'unmap-dma': (machine, container, args) => {
     const iova = address(args.iova);
     const size = address(args.size);
     const flags = flagWord(args.flags ?? 0, UNMAP_FLAGS);
     const range = { iova, size, flags };
     const unmapArgs =
       args.pageSize === undefined ? range : { ...range, ...bitmapOf(args.pageSize, args.bitmapSize) };
-    return new UnmapDma(container, unmapArgs, m.limits.bitmapBytes);
+    return new UnmapDma(container, unmapArgs, machine.limits.bitmapBytes);
   },
-  'dirty-start': (m, container) => dirtyCall(m, container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, null),
-  'dirty-stop': (m, container) => dirtyCall(m, container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, null),
-  'dirty-get': (m, container, args) => {
-    return dirtyCall(m, container, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, {
+  'dirty-start': (machine, container) =>
+    dirtyCall(machine, container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, null),
+  'dirty-stop': (machine, container) => dirtyCall(machine, container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, null),
+  'dirty-get': (machine, container, args) => {
+    return dirtyCall(machine, container, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, {
       iova: address(args.iova),
       size: address(args.size),
       ...bitmapOf(args.pageSize, args.bitmapSize),
     });
   },
-  'dirty-flags': (m, container, args) => dirtyCall(m, container, args.flags, null),
+  'dirty-flags': (machine, container, args) => dirtyCall(machine, container, args.flags, null),
 };

@@ -14,21 +14,21 @@ export const driverCalls = Object.fromEntries(
 ) as CallHandlers<keyof DriverCalls | keyof DriverHostCalls>;
 
 function handlerOf(model: DriverModel, name: string, call: DriverCall): CallHandler<keyof DriverCalls> {
-  return (m, device, args) => {
+  return (machine, device, args) => {
     const driver = driverOf(device, model, name);
     refuseBroken(call.check?.(driver, args));
     const way = call.way(args);
     return function* (task) {
       if (way === 'file' && device.openCount === 0) return task.refuse('EBADF', 'the device is not open');
-      return yield* call.run(driver, m.kernel.driverApi(task, device), args);
+      return yield* call.run(driver, machine.kernel.driverApi(task, device), args);
     };
   };
 }
 
 /** A call on the host: it acts on what the devices of its model share. */
 function hostHandlerOf(model: DriverModel, call: HostCall): CallHandler<keyof DriverHostCalls> {
-  return (m, _host, args) => {
-    const { kernel } = m;
+  return (machine, _host, args) => {
+    const { kernel } = machine;
     const host = hostOf(kernel, model)!;
     refuseBroken(call.check?.(host, args));
     return (task) => call.run(host, kernel.driverTask(task, model.type), args);

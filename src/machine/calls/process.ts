@@ -17,25 +17,26 @@ import { decoded, inPieces } from './bytes.ts';
 
 /** Calls on the memory of a process: what its own code would do. */
 export const processCalls: CallHandlers<keyof typeof entries> = {
-  'create-process': (m, _host, args) => {
-    const { processes } = m.kernel;
-    if (processes.size >= m.limits.processes) throw Refused.tooMany('processes', m.limits.processes);
-    if (args.pid !== undefined) m.refuseRealMemory();
+  'create-process': (machine, _host, args) => {
+    const { processes } = machine.kernel;
+    if (processes.size >= machine.limits.processes)
+      throw Refused.tooMany('processes', machine.limits.processes);
+    if (args.pid !== undefined) machine.refuseRealMemory();
     return function* (task) {
       if (args.process !== undefined && processes.has(args.process))
         return idTaken(task, 'process', args.process);
       let id = '';
-      const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
+      const memory = args.pid === undefined ? undefined : machine.realMemory(args.pid, () => id);
       if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
-      id = m.ids.take('process', args.process);
-      return { process: m.kernel.createProcess(id, memory).id };
+      id = machine.ids.take('process', args.process);
+      return { process: machine.kernel.createProcess(id, memory).id };
     };
   },
-  'add-memory-region': (m, process, args) => {
+  'add-memory-region': (machine, process, args) => {
     const prot = flagWord(args.prot, PROT_FLAGS);
     const memory = memoryOf(process);
-    if (memory.regions.length >= m.limits.regions) {
-      throw Refused.tooMany('memory regions', m.limits.regions);
+    if (memory.regions.length >= machine.limits.regions) {
+      throw Refused.tooMany('memory regions', machine.limits.regions);
     }
     const kind = args.kind ?? 'anonymous';
     checkKind(kind, args);
@@ -46,7 +47,7 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       kind,
       openedForWrite: args.openedForWrite ?? false,
       isPrivate: args.private ?? false,
-      device: args.device === undefined ? null : m.device(args.device),
+      device: args.device === undefined ? null : machine.device(args.device),
       offset: address(args.offset ?? 0),
     };
     return function* (task) {
@@ -54,13 +55,13 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       return ok(yield* mmap(task, process, memory, mmapArgs));
     };
   },
-  'remove-memory-region': (_m, process, args) => {
+  'remove-memory-region': (_machine, process, args) => {
     const memory = memoryOf(process);
     return function* (task) {
       return ok(yield* munmap(task, memory, address(args.start), address(args.size)));
     };
   },
-  'protect-memory-region': (_m, process, args) => {
+  'protect-memory-region': (_machine, process, args) => {
     const prot = flagWord(args.prot, PROT_FLAGS);
     const memory = memoryOf(process);
     return function* (task) {
@@ -69,10 +70,11 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       return errno ? task.refuse(errno, PROTECT_REFUSED[errno] ?? errno) : NOTHING;
     };
   },
-  'fork-process': (m, parent, args) => {
-    const { processes } = m.kernel;
-    if (processes.size >= m.limits.processes) throw Refused.tooMany('processes', m.limits.processes);
-    if (args.pid !== undefined) m.refuseRealMemory();
+  'fork-process': (machine, parent, args) => {
+    const { processes } = machine.kernel;
+    if (processes.size >= machine.limits.processes)
+      throw Refused.tooMany('processes', machine.limits.processes);
+    if (args.pid !== undefined) machine.refuseRealMemory();
     else if (!parent.emulated) {
       throw Refused.badRequest(
         `body/pid is missing: process "${parent.id}" has the memory of a real process`,
@@ -83,7 +85,7 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
         return task.refuse('EEXIST', `there is a process "${args.child}"`);
       }
       let id = '';
-      const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => id);
+      const memory = args.pid === undefined ? undefined : machine.realMemory(args.pid, () => id);
       if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
       if (!memory && !parent.emulated!.fitsTwice) {
         return task.refuse(
@@ -91,26 +93,26 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
           `this host keeps no more pages with contents than it has: a copy of those of "${parent.id}" has no room`,
         );
       }
-      id = m.ids.take('process', args.child);
+      id = machine.ids.take('process', args.child);
       const child = yield* fork(task, parent, id, memory);
       return { process: child.id };
     };
   },
-  'exec-process': (m, process, args) => {
-    if (args.pid !== undefined) m.refuseRealMemory();
+  'exec-process': (machine, process, args) => {
+    if (args.pid !== undefined) machine.refuseRealMemory();
     return function* (task) {
-      const memory = args.pid === undefined ? undefined : m.realMemory(args.pid, () => process.id);
+      const memory = args.pid === undefined ? undefined : machine.realMemory(args.pid, () => process.id);
       if (memory === null) return task.refuse('ESRCH', noSuchPid(args.pid!));
       yield* exec(task, process, memory);
       return NOTHING;
     };
   },
-  'exit-process': (_m, process) =>
+  'exit-process': (_machine, process) =>
     function* (task) {
       yield* exit(task, process);
       return NOTHING;
     },
-  'set-capabilities': (_m, process, args) =>
+  'set-capabilities': (_machine, process, args) =>
     function* () {
       for (const [names, on] of [
         [args.drop, false],
@@ -121,13 +123,13 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       }
       return NOTHING;
     },
-  'set-memlock': (_m, process, args) => {
+  'set-memlock': (_machine, process, args) => {
     return function* () {
       process.setMemlock(args.bytes === 'unlimited' ? null : address(args.bytes));
       return {};
     };
   },
-  'fill-memory': (_m, process, args) => {
+  'fill-memory': (_machine, process, args) => {
     return function* (task) {
       const { length, byte } = args;
       const vaddr = address(args.vaddr);
@@ -136,7 +138,7 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       );
     };
   },
-  'write-memory': (_m, process, args) => {
+  'write-memory': (_machine, process, args) => {
     return function* (task) {
       const vaddr = address(args.vaddr);
       const data = yield* decoded(args.data);
@@ -145,7 +147,7 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       );
     };
   },
-  'read-memory': (_m, process, args) => {
+  'read-memory': (_machine, process, args) => {
     return function* (task) {
       const { length } = args;
       const vaddr = address(args.vaddr);
