@@ -936,7 +936,7 @@ class Operations:
         process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
-        """Lets the callback that a `manual` driver (or a webhook) is in return, with what it
+        """Completes the callback that a `manual` driver (or a webhook) is in, with what it
         returns.
         """
         return self.request(
@@ -1174,7 +1174,7 @@ class Operations:
         process: str = UNSET,
         respond_async: bool = False,
     ) -> Any:
-        """Lets a held callback of a synthetic driver go on, and holds no more."""
+        """Resumes a held callback of a synthetic driver, and holds no more."""
         return self.request(
             "POST",
             f"/v1/devices/{_part(device)}/resume-callbacks",
