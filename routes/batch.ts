@@ -79,8 +79,8 @@ class Answering {
       for await (const chunk of input) if (!this.over) yield* this.toLines(this.lines.take(String(chunk)));
       if (!this.over) yield* this.toLines(this.lines.end());
     } catch (error) {
-      // Its client has left in the middle: nobody reads on, and nothing has failed here.
-      if (input.errored) return;
+      // Its client has left in the middle: nobody reads on, and nothing has failed here. (A stop ends the input too.)
+      if (input.errored && !(error instanceof Refused)) return;
       // Stopped: the calls that were made are answered, the rest is not made.
       const line = this.failed(error);
       yield* typeof line === 'string' ? [line] : line;
