@@ -8,7 +8,8 @@ import type { Answer } from '../src/machine/answer.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
-import { errorReply, lineOf, refusalReply, replyLine } from './replies.ts';
+import { BodyTooLate, bodyInTime } from './body.ts';
+import { badHttp, errorReply, lineOf, refusalReply, replyLine } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { streamFor } from './work.ts';
@@ -45,9 +46,16 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
           throw Refused.badRequest(`the body must be calls, one a line, as ${NDJSON_TYPE}`);
         }
         const log = (err: unknown) => request.log.error({ err, reqId: request.id }, 'failed');
-        const { bodyLimit, maxBatchLines } = service.config;
+        const { bodyLimit, maxBatchLines, requestSeconds } = service.config;
         const run = new BatchRun(host, request.id, maxBatchLines);
-        const stream = streamFor(service, (work) => new Answering(run, bodyLimit, work, log).answers(input));
+        const chunks = bodyInTime(input.setEncoding('utf8'), requestSeconds);
+        const stream = streamFor(service, (work) =>
+          new Answering(run, bodyLimit, work, log).answers(input, chunks),
+        );
+        stream.once('end', () => {
+          // The rest of a batch that has ended early is not made, and its connection carries no other request.
+          if (!input.readableEnded) reply.raw.once('finish', () => request.raw.socket.destroySoon());
+        });
         return reply.type(NDJSON_TYPE).send(stream);
       },
     );
@@ -73,10 +81,9 @@ class Answering {
     this.lines = new Lines(limit);
   }
 
-  async *answers(input: Readable): AsyncGenerator<string> {
-    input.setEncoding('utf8');
+  async *answers(input: Readable, chunks: AsyncIterable<string>): AsyncGenerator<string> {
     try {
-      for await (const chunk of input) if (!this.over) yield* this.toLines(this.lines.take(String(chunk)));
+      for await (const chunk of chunks) if (!this.over) yield* this.toLines(this.lines.take(chunk));
       if (!this.over) yield* this.toLines(this.lines.end());
     } catch (error) {
       // Its client has left in the middle: nobody reads on, and nothing has failed here. (A stop ends the input too.)
@@ -145,6 +152,7 @@ class Answering {
   }
 
   private failed(error: unknown): Line {
+    if (error instanceof BodyTooLate) return lineOf(badHttp(408, error.message));
     if (!(error instanceof Refused)) this.log(error);
     return lineOf(errorReply(error));
   }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import type { FastifyRequest } from 'fastify';
 import { Turns } from '../src/turns.ts';
@@ -7,6 +8,9 @@ import { headerOf } from './headers.ts';
 class BodyTooLong extends Error {
   readonly statusCode = 413;
 }
+
+/** A body of which nothing more comes. */
+export class BodyTooLate extends Error {}
 
 /** Bytes from which on a body is read in turns. */
 const LONG = 256 * 1024;
@@ -56,4 +60,45 @@ export async function bodyOf(
   }
   if (bytes > LONG) return new LongBody(chunks);
   return (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8');
+}
+
+/**
+ * A body that is answered while it comes. Whoever stops reading it still has its connection to answer on.
+ *
+ * @param seconds how long each chunk of it may take to come
+ * @throws BodyTooLate where one takes longer
+ */
+export async function* bodyInTime(body: Readable, seconds: number): AsyncGenerator<string> {
+  const chunks = body.iterator({ destroyOnReturn: false });
+  try {
+    for (;;) {
+      const { done, value } = await within(seconds, chunks.next());
+      if (done) return;
+      yield String(value);
+    }
+  } finally {
+    void passOver(chunks);
+  }
+}
+
+/** What nobody reads: an answer would be lost with a connection that is closed before it is read. */
+async function passOver(chunks: AsyncIterable<unknown>): Promise<void> {
+  try {
+    for await (const _ of chunks);
+  } catch {
+    // Its client has left.
+  }
+}
+
+async function within<T>(seconds: number, due: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const why = `nothing more of the body has come for ${seconds} s, the limit here`;
+    timer = setTimeout(() => reject(new BodyTooLate(why)), seconds * 1000);
+  });
+  try {
+    return await Promise.race([due, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

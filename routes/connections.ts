@@ -1,6 +1,13 @@
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import {
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import { Turn } from '../src/turns.ts';
+import { badHttp } from './replies.ts';
 
 /** Requests of one connection that may be under way at once. */
 const UNDERWAY_MAX = 16;
@@ -8,12 +15,13 @@ const UNDERWAY_MAX = 16;
 /** Requests of one connection that may wait behind those: from then on no more of it is read. */
 const WAITING_MAX = 64;
 
+const lines = new WeakMap<Socket, Line>();
+
 /**
  * Requests that come on one connection, in turns and a few at a time: clients may send them without waiting for
  * answers. One that waits for another on the same connection does not wait in vain.
  */
 export function fewAtATime(handle: RequestListener): RequestListener {
-  const lines = new WeakMap<Socket, Line>();
   return (request, response) => {
     const { socket } = request;
     const line = lines.get(socket) ?? new Line(handle, socket);
@@ -22,14 +30,44 @@ export function fewAtATime(handle: RequestListener): RequestListener {
   };
 }
 
+/** What came on a connection is no request, or not a whole one in time: it is refused in its place, and nothing after it read. */
+export function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const line = lines.get(socket);
+  if (line) line.refuse(error);
+  else endWith(socket, error);
+}
+
+function endWith(socket: Socket, error: NodeJS.ErrnoException): void {
+  const { status, body } = badHttp(statusOf(error), error.message);
+  const text = `${JSON.stringify(body)}\n`;
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'content-type: application/problem+json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(text)}`,
+    'connection: close',
+  ];
+  if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${text}`);
+  socket.destroySoon();
+}
+
+function statusOf({ code }: NodeJS.ErrnoException): number {
+  if (isLate(code)) return 408;
+  return code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
+}
+
+const isLate = (code: string | undefined) => code === 'ERR_HTTP_REQUEST_TIMEOUT';
+
 /** The requests of one connection. */
 class Line {
   private readonly turn = new Turn();
   private waiting: [IncomingMessage, ServerResponse][] = [];
   /** Place of the first one of them that has not begun. */
   private first = 0;
-  private underway = 0;
+  private readonly underway = new Set<ServerResponse>();
   private goesOnLater = false;
+  private last: [IncomingMessage, ServerResponse] | null = null;
+  private broken: NodeJS.ErrnoException | null = null;
 
   constructor(
     private readonly handle: RequestListener,
@@ -37,7 +75,8 @@ class Line {
   ) {}
 
   add(request: IncomingMessage, response: ServerResponse): void {
-    if (this.length === 0 && this.underway === 0) this.begin(request, response);
+    this.last = [request, response];
+    if (this.length === 0 && this.underway.size === 0) this.begin(request, response);
     else {
       this.waiting.push([request, response]);
       this.goOn();
@@ -50,12 +89,38 @@ class Line {
   }
 
   private begin(request: IncomingMessage, response: ServerResponse): void {
-    this.underway++;
+    this.underway.add(response);
     response.once('close', () => {
-      this.underway--;
+      this.underway.delete(response);
       this.goOn();
+      this.endBroken();
     });
     this.handle(request, response);
+  }
+
+  /** Refuses the request that is coming in, or what comes in place of one. */
+  refuse(error: NodeJS.ErrnoException): void {
+    const { incoming } = this;
+    // Whoever answers while the request is still coming gives it its time.
+    if (isLate(error.code) && incoming?.headersSent && !incoming.writableEnded) return;
+    this.broken ??= error;
+    this.endBroken();
+  }
+
+  /** The refusal's turn is when those before it are answered. A request that has an answer, or a part of one, gets no other. */
+  private endBroken(): void {
+    const { broken, incoming, socket } = this;
+    if (!broken || socket.destroyed) return;
+    const isOwn = incoming !== null && (this.underway.has(incoming) || this.length > 0);
+    if (this.underway.size + this.length > (isOwn ? 1 : 0)) return;
+    if (incoming?.headersSent) socket.destroySoon();
+    else endWith(socket, broken);
+  }
+
+  /** The answer to a request that has not come whole. */
+  private get incoming(): ServerResponse | null {
+    const { last } = this;
+    return last && !last[0].complete ? last[1] : null;
   }
 
   /** Begins what may begin, as long as it is this turn. */
@@ -64,7 +129,7 @@ class Line {
     if (this.goesOnLater || this.length === 0) return;
     const wasFull = this.isFull;
     if (socket.destroyed) this.first = this.waiting.length;
-    while (this.length > 0 && this.underway < UNDERWAY_MAX) {
+    while (this.length > 0 && this.underway.size < UNDERWAY_MAX) {
       if (turn.isDue()) {
         this.goesOnLater = true;
         turn.later(() => {

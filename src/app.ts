@@ -12,7 +12,7 @@ import { AllowedMethods } from '../routes/allowed-methods.ts';
 import { batchRoutes } from '../routes/batch.ts';
 import { bodyOf, LongBody } from '../routes/body.ts';
 import { callRoutes } from '../routes/calls.ts';
-import { closeUnread, fewAtATime } from '../routes/connections.ts';
+import { closeUnread, fewAtATime, refuseBroken } from '../routes/connections.ts';
 import { documentationRoutes } from '../routes/documentation.ts';
 import { eventRoutes } from '../routes/events.ts';
 import { exploreRoutes } from '../routes/explore.ts';
@@ -78,6 +78,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimit,
     serverFactory: (handle) => serverFor(handle, config),
+    clientErrorHandler: refuseBroken,
     routerOptions: { maxParamLength: PARAM_MAX },
     // A path that cannot be decoded never reaches the error handler.
     frameworkErrors: (error, request, reply) => void send(request, reply, requestError(error, request)),
@@ -124,9 +125,13 @@ function sharedByRequests(log: FastifyBaseLogger): FastifyBaseLogger {
 
 /** A server with its limits. A host name may be of two addresses, with a server each. */
 function serverFor(handle: RequestListener, config: Config): Server {
-  const server = createServer(fewAtATime(handle));
+  const requestMs = config.requestSeconds * 1000;
+  const connectionsCheckingInterval = Math.min(requestMs / 4, 5000);
+  const server = createServer({ connectionsCheckingInterval }, fewAtATime(handle));
   server.maxConnections = config.maxConnections;
-  server.requestTimeout = config.requestSeconds * 1000;
+  server.requestTimeout = requestMs;
+  // Node takes the longer of the two for the whole request.
+  server.headersTimeout = requestMs;
   server.keepAliveTimeout = config.keepAliveSeconds * 1000;
   closeUnread(server, config.writeSeconds);
   return server;
@@ -271,7 +276,9 @@ function whyNoJson(body: string): string {
 function useProblems(app: FastifyInstance, allowed: AllowedMethods): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const known = error instanceof Refused ? errorReply(error) : requestError(error, request);
-    if (known.status >= 500 && !(error instanceof Refused)) {
+    // A client that leaves before its body is there is no failure.
+    const hasLeft = request.raw.destroyed && !request.raw.complete;
+    if (known.status >= 500 && !(error instanceof Refused) && !hasLeft) {
       request.log.error(
         { err: error, method: request.method, url: request.url, reqId: request.id },
         'failed',
