@@ -238,7 +238,7 @@ export class Service {
         processes: kernel.processes.size,
         containers: kernel.containers.size,
         devices: kernel.devices.size,
-        pendingCalls: kernel.scheduler.pending.length,
+        pendingCalls: machine.pendingCalls,
       },
       seq: journal.seq,
     };

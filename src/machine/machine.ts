@@ -308,6 +308,18 @@ export class Machine {
     }
   }
 
+  /** How many calls have not been answered and are not dead, wherever they wait. */
+  get pendingCalls(): number {
+    const { pending } = this.kernel.scheduler;
+    return pending.length + (this.isAtWork ? 1 : 0) + this.delayed.size + this.turns.length;
+  }
+
+  /** Whether a call pauses in the middle of its work. */
+  private get isAtWork(): boolean {
+    const { paused } = this.kernel.scheduler;
+    return paused !== null && !this.waiting.has(paused as CallTask);
+  }
+
   /** Calls that have not been answered and are not dead, and what each waits for, in words. */
   underway(): string[] {
     const waiting = this.kernel.scheduler.pending.map((task) => {
@@ -317,7 +329,7 @@ export class Machine {
     });
     const { paused } = this.kernel.scheduler;
     return [
-      ...(paused && !this.waiting.has(paused as CallTask) ? [`${paused.call} is at work`] : []),
+      ...(this.isAtWork ? [`${paused!.call} is at work`] : []),
       ...waiting,
       ...[...this.delayed.keys()].map(({ call }) => `${call} is delayed by a fault`),
       ...this.turns.calls.map((call) => `${call} waits for its turn`),

@@ -68,7 +68,7 @@ export class Rig {
 
   /** What `GET /v1/rigs` shows. */
   describe(now: number): RigView {
-    const { kernel, journal } = this.host;
+    const { kernel, machine, journal } = this.host;
     return {
       rig: this.name,
       kernel: kernel.gen.version,
@@ -76,7 +76,7 @@ export class Rig {
       containers: kernel.containers.size,
       wedged: [...kernel.containers.values()].filter(({ view }) => view?.wedgedBy).length,
       devices: kernel.devices.size,
-      pendingCalls: kernel.scheduler.pending.length,
+      pendingCalls: machine.pendingCalls,
       seq: journal.seq,
       idleSeconds: Math.floor((now - this.lastUsed) / 1000),
     };
