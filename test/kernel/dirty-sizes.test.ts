@@ -63,7 +63,9 @@ describe.for(['5.10', '6.1', '6.12', '7.2'])('dirty bitmaps on %s', (version) =>
 
   test('all of a mapping of 256 GiB behind an IOMMU is one range', () => {
     const rig = rigAfter(version, [...CONTAINER, ...opened('d0', 3, null), at(2 ** 32, TIB / 4), START]);
-    expect(rig.ask(get(2 ** 32, TIB / 4)).body).toEqual({
+    // A long bitmap is made text as it goes out.
+    const { body } = rig.ask(get(2 ** 32, TIB / 4));
+    expect(JSON.parse(JSON.stringify(body))).toEqual({
       dirtyRanges: [[0, TIB / 4 / PAGE]],
       bitmap: expect.any(String),
     });
