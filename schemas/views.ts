@@ -218,7 +218,9 @@ export const RigView = Type.Object(
     taint: Type.Array(Type.String()),
     containers: Count,
     devices: Count,
-    pendingCalls: Count,
+    pendingCalls: Type.Integer({
+      description: 'calls that have not been answered, those that a fault delays too',
+    }),
     wedged: Type.Integer({ description: 'containers with a lock that is held for ever' }),
     seq: Type.Integer({ description: 'newest of its journal' }),
     idleSeconds: Count,

@@ -26,7 +26,7 @@ const GAUGES: Readonly<Record<string, { help: string; of: (rig: Rig) => number }
   },
   pending_calls: {
     help: 'Calls under way: they wait for a lock or a callback. Over all rigs.',
-    of: ({ host }) => host.machine.pendingCalls,
+    of: ({ host }) => host.kernel.scheduler.pending.length,
   },
   delayed_calls: {
     help: 'Calls that a fault delays. Over all rigs.',

@@ -23,6 +23,9 @@ const LONG_BODY_MS = 120_000;
 /** How often the service is looked at before its silence counts. */
 const LOOKS_MAX = 12;
 
+/** Characters of a request that an error repeats. */
+const TOLD_MAX = 20_000;
+
 /** Slow requests that are told of. */
 const SLOWEST = 5;
 
@@ -43,6 +46,14 @@ export interface FuzzReport {
 interface Answer {
   status: number;
   text: string;
+  /** Where there is no answer so far: what is still waited for. */
+  late?: Late;
+}
+
+interface Late {
+  /** Resolves when an answer has come after all. */
+  readonly answered: Promise<void>;
+  leave(): void;
 }
 
 /** Attacks a service on 127.0.0.1 as several clients, each with a rig of its own. */
@@ -119,8 +130,8 @@ export class Fuzzer {
       `${attack.method} ${attack.path} ${JSON.stringify(attack.headers)} ${attack.body?.slice(0, 2000) ?? ''}`,
       answer,
     );
-    const { status, text } = answer;
-    if (status === WAITS) return this.waits(rig, own);
+    const { status, text, late } = answer;
+    if (late) return this.waits(rig, own, late).finally(late.leave);
     // A rig whose kernel has panicked begins anew.
     if (status === 503) await this.begin(rig);
     if (before === null || !REFUSED.includes(status) || text.includes('"errno"')) return;
@@ -134,8 +145,8 @@ export class Fuzzer {
     }
   }
 
-  /** A call may wait as long as its driver does; its client has left, and the rig's end ends it. A search takes its time. */
-  private async waits(rig: string, attack: Attack): Promise<void> {
+  /** A call may wait as long as its driver does, or a fault delays it: the rig's end ends it. A search takes its time. */
+  private async waits(rig: string, attack: Attack, { answered }: Late): Promise<void> {
     if (LONG.test(attack.path)) return;
     for (let tries = 0; tries < LOOKS_MAX; tries++) {
       const { status, text } = await this.send({
@@ -147,10 +158,16 @@ export class Fuzzer {
       // On a machine with other work everybody waits.
       if (status !== 200) continue;
       const { counts } = JSON.parse(text) as { counts: { pendingCalls: number } };
-      if (counts.pendingCalls === 0) throw new Error(`no answer, and no call is under way: ${shown(attack)}`);
-      return this.begin(rig);
+      if (counts.pendingCalls > 0) return this.begin(rig);
+      // It may have been answered while this was asked.
+      if (await inTime(answered)) return;
+      throw new Error(`no answer, and no call is under way: ${this.told(rig, attack)}`);
     }
-    throw new Error(`no answer for ${(LOOKS_MAX * ANSWER_MS) / 1000} s, after ${shown(attack)}`);
+    throw new Error(`no answer for ${(LOOKS_MAX * ANSWER_MS) / 1000} s, after ${this.told(rig, attack)}`);
+  }
+
+  private told(rig: string, attack: Attack): string {
+    return `seed ${this.seed}, rig ${rig}, request ${this.report.requests}: ${JSON.stringify(attack).slice(0, TOLD_MAX)}`;
   }
 
   /** The state of a rig; null while calls are under way. */
@@ -200,8 +217,14 @@ export class Fuzzer {
   private exchange({ method, path, headers, body }: Attack): Promise<Answer> {
     this.report.requests++;
     return new Promise((resolve, reject) => {
-      const failed = (error: Error) =>
-        reject(new Error(`${method} ${path} ${JSON.stringify(headers)}: ${error.message}`));
+      const failed = (error: Error) => {
+        const sent = JSON.stringify({ method, path, headers, body }).slice(0, TOLD_MAX);
+        reject(new Error(`seed ${this.seed}, request ${this.report.requests}: ${error.message}: ${sent}`));
+      };
+      let ended = () => {};
+      const answered = new Promise<void>((ends) => {
+        ended = ends;
+      });
       const options = {
         host: '127.0.0.1',
         port: this.port,
@@ -223,14 +246,14 @@ export class Fuzzer {
           path.startsWith('/v1/events');
         // A stream of events has no end of its own.
         if (isStream) setTimeout(() => response.destroy(), 20);
-        response.on('close', () =>
-          resolve({ status: response.statusCode!, text: Buffer.concat(chunks).toString() }),
-        );
+        response.on('close', () => {
+          ended();
+          resolve({ status: response.statusCode!, text: Buffer.concat(chunks).toString() });
+        });
         response.on('error', () => {});
       });
       sent.on('timeout', () => {
-        resolve({ status: WAITS, text: '' });
-        sent.destroy();
+        resolve({ status: WAITS, text: '', late: { answered, leave: () => sent.destroy() } });
       });
       sent.on('error', (error: NodeJS.ErrnoException) => {
         // A body that is not read any more, on a connection that is closed for it.
@@ -241,6 +264,17 @@ export class Fuzzer {
       else sent.end(body);
     });
   }
+}
+
+/** Whether something happens before it counts as silence. */
+function inTime(answered: Promise<void>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), ANSWER_MS);
+    void answered.then(() => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
 }
 
 /** Where two texts part, and how each goes on. */

@@ -60,6 +60,22 @@ test('delayMs: calls made meanwhile come first', async () => {
   expect((await unmap(0)).body.size).toBe('0x1000');
 });
 
+test('a delayed call of a batch is a call under way, until its rig ends', async () => {
+  await fault({ on: 'map-dma', nth: 1, delayMs: 60_000 });
+  const late = rig.app.inject({
+    method: 'POST',
+    url: '/v1/batch',
+    headers: { 'content-type': 'application/x-ndjson' },
+    payload: '{"call":"map-dma","container":"c0","iova":0,"vaddr":0,"size":4096,"flags":3}\n',
+  });
+  await rig.http('GET', '/v1/events?kind=fault&wait=1');
+  expect((await rig.http('GET', '/v1')).body.counts).toMatchObject({ pendingCalls: 1 });
+  expect((await rig.http('GET', '/v1/rigs')).body).toMatchObject({ rigs: [{ pendingCalls: 1 }] });
+  await rig.http('POST', '/v1/reset');
+  expect(JSON.parse((await late).body)).toMatchObject({ status: 503 });
+  expect((await rig.http('GET', '/v1')).body.counts).toMatchObject({ pendingCalls: 0 });
+});
+
 test('a delayed call is answered 503 when the rig is reset', async () => {
   await fault({ on: 'map-dma', nth: 1, delayMs: 60_000 });
   const late = map(0);
