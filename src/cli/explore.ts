@@ -9,11 +9,12 @@ import { ParallelSearch } from '../explore/threads.ts';
 import { traceOf } from '../explore/trace.ts';
 import { Visited } from '../explore/visited.ts';
 import { Turns } from '../turns.ts';
-import { FileError, refuseUnwritable } from '../whole-file.ts';
+import { FileError } from '../whole-file.ts';
 import type { Command, Output } from './command.ts';
 import { EXIT_UNAVAILABLE } from './exit.ts';
 import { countOf, EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
 import { writeTraces } from './reports.ts';
+import { refuseUnwritable } from './unwritable.ts';
 import { counted } from './usage.ts';
 
 const HELP = `usage: vfio-host explore --driver SPEC… [--kernel VERSION] [--goal GOAL] [options]

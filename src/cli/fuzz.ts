@@ -2,11 +2,11 @@ import { parseArguments, UsageError } from '../arguments.ts';
 import { Fuzzing } from '../explore/fuzzing.ts';
 import { DEFAULTS, sceneOfRequest } from '../explore/request.ts';
 import { Turns } from '../turns.ts';
-import { refuseUnwritable } from '../whole-file.ts';
 import type { Command, Output } from './command.ts';
 import { EXIT_UNAVAILABLE } from './exit.ts';
 import { EXPLORE_OPTIONS, refusedAsUsage, requestOf, SCENE_HELP } from './explore-options.ts';
 import { writeTraces } from './reports.ts';
+import { refuseUnwritable } from './unwritable.ts';
 import { counted } from './usage.ts';
 
 const HELP = `usage: vfio-host fuzz --driver SPEC… [--kernel VERSION] [--goal GOAL] [--seed N] [options]

@@ -3,11 +3,11 @@ import { GOAL_HELP } from '../explore/goals.ts';
 import { Minimizing } from '../explore/minimize.ts';
 import { readTraces } from '../trace-files/traces.ts';
 import { atOnce } from '../turns.ts';
-import { refuseUnwritable } from '../whole-file.ts';
 import type { Command } from './command.ts';
 import { EXIT_UNAVAILABLE } from './exit.ts';
 import { countOf, goalOf, refusedAsUsage } from './explore-options.ts';
 import { writeTraces } from './reports.ts';
+import { refuseUnwritable } from './unwritable.ts';
 import { counted, generationNamed, parseTraceCommand } from './usage.ts';
 
 /** How long it may take unless somebody says otherwise, seconds. */

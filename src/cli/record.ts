@@ -2,9 +2,9 @@ import { parseArguments, UsageError } from '../arguments.ts';
 import { KERNEL_VERSIONS } from '../kernel/generations/index.ts';
 import { record } from '../record/record.ts';
 import { LibraryError } from '../run/library.ts';
-import { refuseUnwritable } from '../whole-file.ts';
 import type { Command } from './command.ts';
 import { EXIT_UNAVAILABLE } from './exit.ts';
+import { refuseUnwritable } from './unwritable.ts';
 import { generationNamed } from './usage.ts';
 
 /** Where the trace goes unless somebody says otherwise. */

@@ -19,7 +19,16 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('a writer that SIGKILL ends on the way leaves the old file or the new one, whole', async () => {
-  const options = ['--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--noCheck'];
+  const options = [
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+    '--types',
+    'node',
+    '--noCheck',
+    '--rewriteRelativeImportExtensions',
+  ];
   execFileSync('node_modules/.bin/tsc', [
     'src/whole-file.ts',
     '--outDir',
@@ -38,9 +47,10 @@ test('a writer that SIGKILL ends on the way leaves the old file or the new one, 
     const watcher = watch(folder);
     const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'ignore' });
     // It writes now; after how many events it ends differs from kill to kill.
-    for (let event = 0; event <= kill; event++) await once(watcher, 'change');
+    const ended = once(child, 'close');
+    for (let event = 0; event <= kill; event++) await Promise.race([once(watcher, 'change'), ended]);
     child.kill('SIGKILL');
-    await once(child, 'close');
+    expect(await ended, 'the writer ends by being killed alone').toEqual([null, 'SIGKILL']);
     watcher.close();
     const text = readFileSync(path, 'latin1');
     expect(text.length).toBe(SIZE);
