@@ -5,6 +5,7 @@ import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
 import type { Splat, SplatDetails } from './splats.ts';
 import type { KernelStep } from './task.ts';
+import type { ListOf } from './vfio/container.ts';
 import type { Device } from './vfio/device.ts';
 
 /** What a driver's code can do within the running task, whichever of its devices it does it for. */
@@ -153,8 +154,12 @@ export interface MdevDriver {
   readonly config?: { readonly type: string; readonly bugOnInvalidation?: boolean };
   /** What may be shown of the configuration, where that is not all of it. */
   describe?(): object;
-  /** The driver's own state as plain JSON; at most `most` items of each list (Infinity: for a dump). */
-  state?(most: number): object;
+  /**
+   * The driver's own state as plain JSON; at most `most` items of each list (Infinity: for a dump).
+   *
+   * @param list makes its long lists: arrays unless it is given
+   */
+  state?(most: number, list?: ListOf): object;
   /** The fields of its state that expectations tell, where they are not those of `state`. */
   observed?(): object;
   /** Sets the driver's own state, of a fresh driver, from a snapshot that has been checked; may stop now and then. */

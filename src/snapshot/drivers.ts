@@ -14,17 +14,21 @@ import { checkSteps } from '../machine/validate.ts';
  */
 export function saveDriver(driver: MdevDriver, list: ListOf): object | null {
   const model = modelOf(driver);
-  const shown = model?.schemas.state ? driver.state?.(Number.POSITIVE_INFINITY) : null;
+  const shown = model?.schemas.state ? driver.state?.(Number.POSITIVE_INFINITY, asItIs) : null;
   if (!shown) return null;
   const derived = model?.derived ?? [];
   const fields = Object.entries(shown).filter(([field]) => !derived.includes(field));
   fields.sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(
-    fields.map(([field, value]) => [
-      field,
-      Array.isArray(value) ? list(each(value, canonical)) : canonical(value),
-    ]),
+    fields.map(([field, value]) => [field, isList(value) ? list(each(value, canonical)) : canonical(value)]),
   );
+}
+
+/** A list whose items are made when somebody takes them. */
+const asItIs = <T>(items: Iterable<T>) => items as T[];
+
+function isList(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value;
 }
 
 /** More pins than a machine holds. No call could have made them. */

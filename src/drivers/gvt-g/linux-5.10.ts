@@ -5,6 +5,7 @@ import type { Errno } from '../../kernel/errno.ts';
 import type { GuestId } from '../../kernel/guest.ts';
 import { addressOf } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
+import type { ListOf } from '../../kernel/vfio/container.ts';
 import { UNPINNED_NOTHING } from './splats.ts';
 import { Vgpu } from './vgpu.ts';
 
@@ -102,9 +103,9 @@ export class Vgpu510 extends Vgpu {
     }
   }
 
-  override state(most: number): object {
+  override state(most: number, list?: ListOf): object {
     const { hasGroup, release } = this;
-    return { ...super.state(most), ...(hasGroup && !release ? {} : { hasGroup, release }) };
+    return { ...super.state(most, list), ...(hasGroup && !release ? {} : { hasGroup, release }) };
   }
 
   override restore(state: GvtGState): void {

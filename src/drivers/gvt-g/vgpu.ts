@@ -5,8 +5,10 @@ import type { Errno } from '../../kernel/errno.ts';
 import type { GuestId } from '../../kernel/guest.ts';
 import { Lock } from '../../kernel/lock.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
+import { each, upTo } from '../../kernel/saved/each.ts';
 import { type KernelStep, RESCHED } from '../../kernel/task.ts';
 import { treeOf } from '../../kernel/tree-shape.ts';
+import type { ListOf } from '../../kernel/vfio/container.ts';
 import { Gtt } from './gtt.ts';
 import type { Gvt } from './gvt.ts';
 import { type GuestPage, PageTree } from './page-tree.ts';
@@ -248,18 +250,24 @@ export abstract class Vgpu implements MdevDriver {
     this.gvt.attached.delete(this);
   }
 
-  state(most: number): object {
-    const cache: object[] = [];
-    for (const { page } of this.gfnCache.inOrder()) if (cache.length < most) cache.push(shown(page));
-    const dmaAddrs: object[] = [];
-    for (const { page, depth, red } of this.dmaAddrCache.inOrder()) {
-      if (dmaAddrs.length < most) dmaAddrs.push({ gfn: frame(page.gfn), depth, red });
-    }
-    const gtt: object[] = [];
-    for (const { gfn, size, pfn, times } of this.gtt.all()) {
-      if (gtt.length < most) gtt.push({ gfn: frame(gfn), size, dmaAddr: hexAddress(pfn), times });
-    }
-    return { guest: this.guest, entries: this.gfnCache.count, cache, dmaAddrs, gtt };
+  state(most: number, list: ListOf = (items) => [...items]): object {
+    const listed = <A, B>(items: Iterable<A>, shows: (item: A) => B) => list(each(upTo(items, most), shows));
+    return {
+      guest: this.guest,
+      entries: this.gfnCache.count,
+      cache: listed(this.gfnCache.inOrder(), ({ page }) => shown(page)),
+      dmaAddrs: listed(this.dmaAddrCache.inOrder(), ({ page, depth, red }) => ({
+        gfn: frame(page.gfn),
+        depth,
+        red,
+      })),
+      gtt: listed(this.gtt.all(), ({ gfn, size, pfn, times }) => ({
+        gfn: frame(gfn),
+        size,
+        dmaAddr: hexAddress(pfn),
+        times,
+      })),
+    };
   }
 
   restore(state: GvtGState): void {

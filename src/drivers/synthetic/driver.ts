@@ -2,7 +2,9 @@ import type { SyntheticConfig, SyntheticState } from '../../../schemas/drivers/s
 import type { DriverApi, MdevDriver, PinResult, UnpinResult } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { hex, PAGE_SIZE, TOP } from '../../kernel/pages.ts';
+import { each, upTo } from '../../kernel/saved/each.ts';
 import { type KernelStep, RESCHED } from '../../kernel/task.ts';
+import type { ListOf } from '../../kernel/vfio/container.ts';
 import { OwnPins } from './own-pins.ts';
 
 const PAGE = BigInt(PAGE_SIZE);
@@ -25,12 +27,8 @@ export class SyntheticDriver implements MdevDriver {
     return this.config.onDmaUnmap !== 'no-callback';
   }
 
-  state(most: number): object {
-    const pins: { iova: string; times: number }[] = [];
-    for (const [iova, times] of this.pins.entries()) {
-      if (pins.length >= most) break;
-      pins.push({ iova: hex(iova), times });
-    }
+  state(most: number, list: ListOf = (items) => [...items]): object {
+    const pins = list(each(upTo(this.pins.entries(), most), ([iova, times]) => ({ iova: hex(iova), times })));
     const { callbacks, holding, held } = this;
     return { callbacks, holding, held, pinnedKeys: this.pins.count, pins };
   }

@@ -2,3 +2,12 @@
 export function* each<A, B>(items: Iterable<A>, make: (item: A) => B): Generator<B, void, void> {
   for (const item of items) yield make(item);
 }
+
+/** The first `most` items. */
+export function* upTo<T>(items: Iterable<T>, most: number): Generator<T, void, void> {
+  let left = most;
+  for (const item of items) {
+    if (left-- <= 0) return;
+    yield item;
+  }
+}
