@@ -1,3 +1,5 @@
+import { Fnv } from './fnv.ts';
+
 /** Bytes from which on they are written piece by piece. */
 const MUCH = 64 * 1024;
 
@@ -9,7 +11,25 @@ const textOf = (bytes: Uint8Array) =>
 
 /** Many bytes of an answer. As one text they would be gone through several times, each time in one go. */
 export class Base64Bytes {
+  private made: string | null = null;
+
   constructor(readonly bytes: Uint8Array) {}
+
+  /** The recordings' hash of the bytes. */
+  get hash(): string {
+    this.made ??= new Fnv().take(this.bytes).value;
+    return this.made;
+  }
+
+  /** Works the hash out, stopping now and then. */
+  *hashing(): Generator<void, void> {
+    const hash = new Fnv();
+    for (let at = 0; at < this.bytes.length; at += MUCH) {
+      hash.take(this.bytes.subarray(at, at + MUCH));
+      yield;
+    }
+    this.made = hash.value;
+  }
 
   *pieces(): Generator<string, void> {
     const { bytes } = this;

@@ -2,70 +2,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { KERNEL_EFFECTS } from '../../schemas/answers.ts';
 import { DRIVER_EFFECTS, DRIVER_EXPECTED, DRIVER_OBSERVED } from '../../schemas/drivers/index.ts';
 import { Base64Bytes } from '../json/base64.ts';
+import { Fnv } from '../json/fnv.ts';
 import { comparableEffects } from './compare-effects.ts';
 import type { Expectation, Observation } from './scenario.ts';
 
-/**
- * Where the recordings' hash starts: the decimal offset basis of FNV-1a without its last digit. Their
- * `fnv1a64` is FNV-1a in everything else (hand-rw-basic: sixteen bytes 0x41 give 0x255f0a2bb8269fd3).
- */
-const FNV_OFFSET = 1469598103934665603n;
-
-/** The recordings' hash of bytes, as `0x…`. */
-function fnv1a64(bytes: Uint8Array): string {
-  return new Fnv().take(bytes).value;
-}
-
-/** Bytes that are hashed between two stops. */
-const HASHED = 64 * 1024;
-
-/** The same of many bytes, stopping now and then. */
-export function* fnvOf(bytes: Uint8Array): Generator<void, string> {
-  const hash = new Fnv();
-  for (let at = 0; at < bytes.length; at += HASHED) {
-    hash.take(bytes.subarray(at, at + HASHED));
-    yield;
-  }
-  return hash.value;
-}
-
-class Fnv {
-  // In four 16-bit limbs; the prime is 2^40 + 0x1b3.
-  private a = Number(FNV_OFFSET & 0xffffn);
-  private b = Number((FNV_OFFSET >> 16n) & 0xffffn);
-  private c = Number((FNV_OFFSET >> 32n) & 0xffffn);
-  private d = Number(FNV_OFFSET >> 48n);
-
-  take(bytes: Uint8Array): this {
-    let { a, b, c, d } = this;
-    for (const byte of bytes) {
-      a ^= byte;
-      const low = a * 0x1b3;
-      const second = b * 0x1b3 + (low >>> 16);
-      const third = c * 0x1b3 + (second >>> 16) + (a << 8);
-      const fourth = d * 0x1b3 + Math.floor(third / 0x10000) + (b << 8);
-      a = low & 0xffff;
-      b = second & 0xffff;
-      c = third & 0xffff;
-      d = fourth & 0xffff;
-    }
-    Object.assign(this, { a, b, c, d });
-    return this;
-  }
-
-  get value(): string {
-    const { a, b, c, d } = this;
-    const hash = (BigInt(d) << 48n) | (BigInt(c) << 32n) | (BigInt(b) << 16n) | BigInt(a);
-    return `0x${hash.toString(16)}`;
-  }
-}
-
 /** The hash of the bytes that an answer carries. */
-export function hashOf({ hash, body }: Observation): string {
-  const { data } = body;
-  return (
-    hash ?? fnv1a64(data instanceof Base64Bytes ? data.bytes : Buffer.from(String(data ?? ''), 'base64'))
-  );
+export function hashOf({ body: { data } }: Observation): string {
+  if (data instanceof Base64Bytes) return data.hash;
+  return new Fnv().take(Buffer.from(String(data ?? ''), 'base64')).value;
 }
 
 /** Fields of an answer that an expectation has as they are. */

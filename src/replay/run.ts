@@ -1,12 +1,10 @@
 import { SLEEP_MAX_MS } from '../../schemas/calls/host.ts';
-import { Base64Bytes } from '../json/base64.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { StartedCall } from '../machine/call-task.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkCall } from '../machine/table.ts';
 import { atOnce } from '../turns.ts';
-import { fnvOf } from './compare.ts';
 import { deviceStates, modelStates } from './devices.ts';
 import { expectationOf, nothingShown, observationOf, type Shown } from './observe.ts';
 import { callOf, type Expectation, type Observation, type Scenario, type Step } from './scenario.ts';
@@ -46,19 +44,19 @@ export class ScenarioRun {
         yield* this.toItsEnd();
         if (!awaited.started.answer) yield* this.releaseHeld();
       } else if (!awaited.started.answer) yield* this.passTime(step.timeoutMs);
-      return { ...(yield* this.seen(awaited, step)), hangs: false };
+      return { ...this.look(awaited, step), hangs: false };
     }
     const looked: Looked = { started: this.start(step, index), shown: nothingShown() };
     yield* this.toItsEnd();
     if (step.async !== undefined) {
       this.pending.set(step.async, looked);
-      return { ...(yield* this.seen(looked, step)), hangs: false };
+      return { ...this.look(looked, step), hangs: false };
     }
-    if (looked.started.answer) return { ...(yield* this.seen(looked, step)), hangs: false };
+    if (looked.started.answer) return { ...this.look(looked, step), hangs: false };
     yield* this.releaseHeld();
     const both = [...this.pending.values(), looked];
     const hangs = both.every(({ started }) => isDeadlocked(started));
-    return { ...(yield* this.seen(looked, step)), hangs };
+    return { ...this.look(looked, step), hangs };
   }
 
   /** Work of the kernel that pauses goes on to its end. */
@@ -77,13 +75,6 @@ export class ScenarioRun {
       machine.start({ call: 'resume-callbacks', device: callback.device });
       yield* this.toItsEnd();
     }
-  }
-
-  private *seen(looked: Looked, step: Step): Generator<void, Observation> {
-    const seen = this.look(looked, step);
-    const { data } = seen.body;
-    if (data instanceof Base64Bytes) seen.hash = yield* fnvOf(data.bytes);
-    return seen;
   }
 
   /** Gives up whatever is still under way. */

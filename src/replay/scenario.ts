@@ -24,8 +24,6 @@ export interface Observation {
   pending: boolean;
   /** Fields of the answer. */
   body: Record<string, unknown>;
-  /** The recordings' hash of its `data`, where that was so much that it was worked out on the way. */
-  hash?: string;
   /** Callbacks since the call started, or since it was last looked at. */
   invalidations: unknown[];
   log: unknown[];

@@ -1,3 +1,4 @@
+import { Base64Bytes, base64 } from '../../json/base64.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { COPIED_AT_ONCE } from '../../kernel/pages.ts';
 import { type KernelStep, RESCHED } from '../../kernel/task.ts';
@@ -26,4 +27,11 @@ export function* inPieces(
     if (length > COPIED_AT_ONCE) yield RESCHED;
   }
   return null;
+}
+
+/** Bytes as an answer has them. The hash that a trace tells of them is worked out here, where there may be pauses. */
+export function* dataOf(bytes: Uint8Array): KernelStep<string | Base64Bytes> {
+  const data = base64(bytes);
+  if (data instanceof Base64Bytes) for (const _ of data.hashing()) yield RESCHED;
+  return data;
 }

@@ -1,7 +1,6 @@
 import type { pinCalls as entries } from '../../../schemas/calls/pins.ts';
 import type { CallArgs } from '../../../schemas/calls.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
-import { base64 } from '../../json/base64.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../../kernel/driver.ts';
 import { hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
@@ -16,7 +15,7 @@ import {
   NOTHING,
 } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
-import { decoded } from './bytes.ts';
+import { dataOf, decoded } from './bytes.ts';
 
 /** Calls that an mdev’s driver makes into VFIO. */
 export const pinCalls: CallHandlers<keyof typeof entries> = {
@@ -35,7 +34,7 @@ export const pinCalls: CallHandlers<keyof typeof entries> = {
       if (args.context === 'kthread') task.process = null;
       const result = yield* vfioDmaRw(task, device, address(args.iova), yield* access());
       if (typeof result === 'string') return result;
-      return args.write ? {} : { data: base64(result) };
+      return args.write ? {} : { data: yield* dataOf(result) };
     };
   },
 };

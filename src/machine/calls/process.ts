@@ -2,7 +2,6 @@ import type { processCalls as entries } from '../../../schemas/calls/process.ts'
 import type { CallArgs } from '../../../schemas/calls.ts';
 import type { RegionKind } from '../../../schemas/kinds.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
-import { base64 } from '../../json/base64.ts';
 import type { EmulatedMemory } from '../../kernel/emulated-memory.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import { PROT_READ, PROT_WRITE } from '../../kernel/memory.ts';
@@ -13,7 +12,7 @@ import { exec, exit, fork } from '../../kernel/process-life.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import { address, type CallHandlers, type CallResult, idTaken, NOTHING, ok } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
-import { decoded, inPieces } from './bytes.ts';
+import { dataOf, decoded, inPieces } from './bytes.ts';
 
 /** Calls on the memory of a process: what its own code would do. */
 export const processCalls: CallHandlers<keyof typeof entries> = {
@@ -157,7 +156,7 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
         data.set(process.mm.read(at, count), done);
         return null;
       });
-      return { data: base64(data) };
+      return { data: yield* dataOf(data) };
     };
   },
 };
