@@ -52,6 +52,7 @@ export function reportDeadlock(cycle: readonly Task[]): SplatEvent {
     entry,
     details: {},
     callback: null,
+    report: null,
     tasks: cycle,
   };
   for (const task of cycle) task.noteSplat(event);

@@ -76,7 +76,15 @@ function report(
   details: SplatDetails,
   logged = true,
 ): SplatEvent {
-  const event: SplatEvent = { id, function: name, module, entry, details, callback: task.inDmaUnmap };
+  const event: SplatEvent = {
+    id,
+    function: name,
+    module,
+    entry,
+    details,
+    callback: task.inDmaUnmap,
+    report: null,
+  };
   if (logged) task.noteSplat(event);
   task.onSplat(event);
   return event;

@@ -25,7 +25,8 @@ interface PinReport {
 
 /** A splat in the form of a report. */
 export function splatReport(event: SplatEvent): SplatReport {
-  return { ...event.entry, ...splatDetails(event) };
+  event.report ??= { ...event.entry, ...splatDetails(event) };
+  return event.report;
 }
 
 /** What a splat was about, beyond what the kernel prints. */
@@ -63,5 +64,13 @@ export function eventOfReport(report: SplatReport): SplatEvent {
       })),
     }),
   };
-  return { id: '', function: '', module: '', entry: entry as LogEntry, details, callback: null };
+  return {
+    id: '',
+    function: '',
+    module: '',
+    entry: entry as LogEntry,
+    details,
+    callback: null,
+    report: null,
+  };
 }

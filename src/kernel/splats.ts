@@ -1,4 +1,5 @@
 import { IOMMUFD_SPLATS } from './iommufd/splats.ts';
+import type { SplatReport } from './splat-report.ts';
 import type { Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
 
@@ -93,6 +94,8 @@ export interface SplatEvent {
   readonly callback: Device | null;
   /** The tasks of a DEADLOCK, in the order of its entry. */
   readonly tasks?: readonly Task[];
+  /** What splatReport made of it, once somebody has asked: journal, trace and answer share it. */
+  report: SplatReport | null;
 }
 
 /**

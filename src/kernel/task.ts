@@ -29,6 +29,9 @@ export const RESCHED = { resched: true } as const;
 /** Work between two looks at whether others are to have their turn: pages, mappings or pins. */
 const WORK_MAX = 1024;
 
+/** What is printed is work as well: console, log and journal have it. */
+const PRINT_WORK = 64;
+
 /** A kernel operation that may stop on its way. Built-in drivers run inside it; it is resumed with no value. */
 export type KernelStep<T> = Generator<Suspension, T, void>;
 
@@ -112,6 +115,7 @@ export class Task {
     return this.printed;
   }
   noteSplat(event: SplatEvent): void {
+    this.work += PRINT_WORK;
     if (this.printed === NONE) this.printed = [event];
     else this.printed.push(event);
   }

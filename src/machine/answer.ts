@@ -72,6 +72,8 @@ const NONE: readonly never[] = [];
 /** What an ended task is answered. Its parts are made when somebody looks: most of them nobody does. */
 export class TaskAnswer implements Answer {
   private shownEnd: AnswerEnd | null = null;
+  private shownLog: readonly LogEntry[] | null = null;
+  private shownSplats: readonly SplatReport[] | null = null;
 
   constructor(
     private readonly task: Task & { callbacks(): readonly InvalidationEntry[] },
@@ -95,12 +97,16 @@ export class TaskAnswer implements Answer {
 
   get log(): readonly LogEntry[] {
     const { splats } = this.task;
-    return splats.length === 0 ? NONE : splats.map((event) => event.entry);
+    if (splats.length === 0) return NONE;
+    this.shownLog ??= splats.map((event) => event.entry);
+    return this.shownLog;
   }
 
   get splats(): readonly SplatReport[] {
     const { splats } = this.task;
-    return splats.length === 0 ? NONE : splats.filter(isAboutSomething).map(splatReport);
+    if (splats.length === 0) return NONE;
+    this.shownSplats ??= splats.filter(isAboutSomething).map(splatReport);
+    return this.shownSplats;
   }
 
   get invalidations(): readonly InvalidationEntry[] {

@@ -173,3 +173,26 @@ test.each([
   bytes[0] = original;
   expect(hash).toBe(new Base64Bytes(bytes).hash);
 });
+
+test('a close that warns for each of its mappings pauses often', () => {
+  const machine = new Machine(LINUX, MACHINE_LIMITS, { pauses: ALWAYS });
+  for (const call of [
+    { call: 'open-container', container: 'c0' },
+    { call: 'create-device', device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'ignore' } },
+    { call: 'attach', device: 'd0', container: 'c0' },
+  ]) {
+    machine.start(call);
+  }
+  for (let iova = 0; iova < MAPPINGS * PAGE; iova += PAGE) {
+    machine.start({ call: 'map-dma', container: 'c0', iova, vaddr: iova, size: PAGE, flags: 3 });
+    machine.start({ call: 'pin-pages', device: 'd0', iova, npage: 1, prot: 3 });
+  }
+  machine.start({ call: 'close-device', device: 'd0' });
+  through(machine);
+  const { answer } = machine.start({ call: 'unset-container', device: 'd0' });
+  expect(answer).toBeNull();
+  const started = machine.start({ call: 'open-container', container: 'c1' });
+  const pauses = through(machine);
+  expect(started.answer!.end.how).toBe('returned');
+  expect(pauses).toBeGreaterThan(MAPPINGS / 50);
+});
