@@ -1,12 +1,11 @@
 import type { HostView } from '../schemas/views.ts';
+import { Budget } from './budget.ts';
 import { type Config, hostLimits } from './config.ts';
 import type { Work } from './explore/work.ts';
-import { Budget } from './host/budget.ts';
 import { Host, type PanicReason } from './host/host.ts';
 import type { HostLogger } from './host/kernel-log.ts';
 import { Works } from './host/works.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
-import { PageBudget } from './kernel/page-store.ts';
 import { PAGE_SIZE } from './kernel/pages.ts';
 import { Refused } from './machine/refused.ts';
 import { Scratch } from './machine/scratch.ts';
@@ -56,7 +55,7 @@ export class Service {
   /** Bytes of request bodies under way. */
   readonly bodies: Budget;
   /** Pages of processes that have contents of their own. */
-  private readonly pages: PageBudget;
+  private readonly pages: Budget;
   /** Bytes of answers that are made, and that their clients have not taken. */
   readonly answers: Budget;
   private readonly webhooks: WebhookCaller;
@@ -73,7 +72,7 @@ export class Service {
     this.logBudget = new Budget(config.totalBytes);
     this.bodies = new Budget(config.bodyBytes);
     this.answers = new Budget(config.answerBytes);
-    this.pages = new PageBudget(Math.floor(config.totalMemory / PAGE_SIZE));
+    this.pages = new Budget(Math.floor(config.totalMemory / PAGE_SIZE));
     this.works = new Works(config.maxWorks, config.workSeconds);
     const idleMs = config.rigIdleSeconds * 1000;
     this.metrics = new Metrics(() => this.rigs.list(), {

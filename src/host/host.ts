@@ -1,8 +1,8 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Snapshot } from '../../schemas/snapshot.ts';
+import { Budget } from '../budget.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { PageBudget } from '../kernel/page-store.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import type { ListOf } from '../kernel/vfio/container.ts';
 import type { CallTask, StartedCall } from '../machine/call-task.ts';
@@ -13,7 +13,6 @@ import { generationOfSnapshot, restoreSnapshot, restoreSteps } from '../snapshot
 import { takeSnapshot } from '../snapshot/take.ts';
 import { Turn, type Turns } from '../turns.ts';
 import type { WebhookCaller } from '../webhook/caller.ts';
-import { Budget } from './budget.ts';
 import { Console } from './dmesg.ts';
 import { Findings } from './findings.ts';
 import { guarded } from './guarded.ts';
@@ -51,7 +50,7 @@ interface HostOptions {
   /** Bytes that the journals and traces of all hosts may take together. */
   readonly budget?: Budget;
   /** Pages with contents of their own that the processes of all hosts may have together. */
-  readonly pages?: PageBudget;
+  readonly pages?: Budget;
   /** Told, after it was logged, when a listener has thrown. */
   readonly onListenerFailure?: () => void;
   /** Told what happens, to count it. */

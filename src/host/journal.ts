@@ -1,5 +1,5 @@
 import type { EventPage, JournalEvent } from '../../schemas/events.ts';
-import { Budget } from './budget.ts';
+import { Budget } from '../budget.ts';
 import { bytesOf, CallRecord } from './call-record.ts';
 
 /** An entry as it is made: a field without a value is one that is not there. */

@@ -1,5 +1,6 @@
 import type { CallObject } from '../../schemas/calls.ts';
 import { DRIVER_EFFECTS } from '../../schemas/drivers/index.ts';
+import { Budget } from '../budget.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { CallTask } from '../machine/call-task.ts';
@@ -15,7 +16,6 @@ import {
   type Shown,
 } from '../replay/observe.ts';
 import type { Expectation, Scenario, Step } from '../replay/scenario.ts';
-import { Budget } from './budget.ts';
 import { bytesOf, CallRecord } from './call-record.ts';
 import { recordOf } from './journal-writer.ts';
 import { MemorySteps } from './memory-steps.ts';

@@ -1,9 +1,10 @@
+import { Budget } from '../budget.ts';
 import type { Errno } from './errno.ts';
 import type { OpenFile } from './files.ts';
 import { PROT_WRITE, type ProcessMemory } from './memory.ts';
 import { allows, endOf, HUGE_PAGES, type MemoryRegion, overlap, part, zeroPagesIn } from './memory-region.ts';
 import { barFrame } from './mm.ts';
-import { PageBudget, type PageContent, PageStore } from './page-store.ts';
+import { type PageContent, PageStore } from './page-store.ts';
 import { isPageAligned, offsetInPage, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from './pages.ts';
 
 /** What a region is to be; its contents are anonymous memory's unless given. */
@@ -20,7 +21,7 @@ export class EmulatedMemory implements ProcessMemory {
   private areas: MemoryRegion[] = [];
   /** No region was ever made or taken away: every address is valid. */
   private everything = true;
-  private readonly budget: PageBudget;
+  private readonly budget: Budget;
   /** Contents of anonymous memory, by page of the address space. */
   private readonly anonymous: PageStore;
 
@@ -32,9 +33,9 @@ export class EmulatedMemory implements ProcessMemory {
   constructor(
     private readonly maxResidentPages: number,
     private readonly maxRegions: number,
-    private readonly all: PageBudget | null = null,
+    private readonly all: Budget | null = null,
   ) {
-    this.budget = new PageBudget(maxResidentPages, all);
+    this.budget = new Budget(maxResidentPages, all);
     this.anonymous = new PageStore(this.budget);
   }
 

@@ -1,4 +1,5 @@
 import type { DeviceKind } from '../../schemas/kinds.ts';
+import { Budget } from '../budget.ts';
 import type { DriverApi, DriverTask, MdevDriver, NotifyResult } from './driver.ts';
 import { moduleOf, TaskDriverApi, TaskDriverTask } from './driver-api.ts';
 import { DriverOps } from './driver-ops.ts';
@@ -11,7 +12,6 @@ import { type GuestId, ownGuestId } from './guest.ts';
 import type { IommuHardware } from './iommu/hardware.ts';
 import type { ProcessMemory } from './memory.ts';
 import { Mm } from './mm.ts';
-import { PageBudget } from './page-store.ts';
 import { type MappingOwner, Process } from './process.ts';
 import { Scheduler } from './scheduler.ts';
 import { PROPOSALS } from './splats.ts';
@@ -81,7 +81,7 @@ export class Kernel {
   /** References to pages that drivers hold, over all containers. */
   readonly references: { count: number } = { count: 0 };
   /** Pages with contents of their own. */
-  readonly pages: PageBudget;
+  readonly pages: Budget;
   /** Devices made so far: the next one's number. */
   deviceCount = 0;
   /** Calls made so far. */
@@ -94,9 +94,9 @@ export class Kernel {
   constructor(
     readonly gen: Generation,
     readonly limits: KernelLimits,
-    allPages: PageBudget | null = null,
+    allPages: Budget | null = null,
   ) {
-    this.pages = new PageBudget(limits.rigPages, allPages);
+    this.pages = new Budget(limits.rigPages, allPages);
     this.createProcess('p0');
   }
 

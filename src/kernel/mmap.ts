@@ -1,4 +1,5 @@
 import type { RegionKind } from '../../schemas/kinds.ts';
+import { Budget } from '../budget.ts';
 import type { EmulatedMemory } from './emulated-memory.ts';
 import type { Errno } from './errno.ts';
 import type { OpenFile } from './files.ts';
@@ -6,7 +7,7 @@ import type { Kernel } from './kernel.ts';
 import { PROT_WRITE } from './memory.ts';
 import { HUGE_PAGES, isNeverWritten } from './memory-region.ts';
 import { BAR_PAGES } from './mm.ts';
-import { PageBudget, PageStore } from './page-store.ts';
+import { PageStore } from './page-store.ts';
 import { offsetInPage, PAGE_SIZE, pageOf } from './pages.ts';
 import type { Process } from './process.ts';
 import type { KernelStep, Task } from './task.ts';
@@ -99,7 +100,7 @@ function mapBar(task: Task, process: Process, { device, offset, size }: MmapArgs
 
 /** The contents of a device's BAR 0. */
 export function barOf({ pages }: Kernel, device: Device): PageStore {
-  device.bar ??= new PageStore(new PageBudget(BAR_PAGES, pages));
+  device.bar ??= new PageStore(new Budget(BAR_PAGES, pages));
   return device.bar;
 }
 

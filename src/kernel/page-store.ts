@@ -1,36 +1,5 @@
+import type { Budget } from '../budget.ts';
 import { PAGE_SIZE } from './pages.ts';
-
-/** How many pages with contents of their own memory may have; whoever shares it counts as one. */
-export class PageBudget {
-  used = 0;
-  private closed = false;
-
-  /**
-   * @param most pages
-   * @param all what everybody may have together
-   */
-  constructor(
-    readonly most: number,
-    private readonly all: PageBudget | null = null,
-  ) {}
-
-  /** Whether so many pages more fit. */
-  has(pages: number): boolean {
-    return this.used + pages <= this.most && (this.all?.has(pages) ?? true);
-  }
-
-  take(pages: number): void {
-    if (this.closed) return;
-    this.used += pages;
-    this.all?.take(pages);
-  }
-
-  /** Nothing is counted any more, and all is given back: what was counted goes. */
-  close(): void {
-    this.take(-this.used);
-    this.closed = true;
-  }
-}
 
 /** The contents of a page: the byte it is full of, or 4096 bytes of its own. */
 export type PageContent = Uint8Array | number;
@@ -42,9 +11,12 @@ const COPIED = 256;
 export class PageStore {
   private readonly contents = new Map<number, PageContent>();
 
-  /** @param background byte of every page that nobody wrote */
+  /**
+   * @param budget pages with contents of their own
+   * @param background byte of every page that nobody wrote
+   */
   constructor(
-    private readonly budget: PageBudget,
+    private readonly budget: Budget,
     readonly background: number = 0,
   ) {}
 
@@ -58,7 +30,7 @@ export class PageStore {
    *
    * @param store what becomes the copy; by default a new one
    */
-  *copy(budget: PageBudget, store = new PageStore(budget, this.background)): Generator<void, PageStore> {
+  *copy(budget: Budget, store = new PageStore(budget, this.background)): Generator<void, PageStore> {
     let copied = 0;
     for (const [page, content] of this.contents) {
       store.set(page, typeof content === 'number' ? content : content.slice());
@@ -99,12 +71,12 @@ export class PageStore {
   }
 
   delete(page: number): void {
-    if (this.contents.delete(page)) this.budget.take(-1);
+    if (this.contents.delete(page)) this.budget.give(1);
   }
 
   /** Forgets every page. */
   clear(): void {
-    this.budget.take(-this.contents.size);
+    this.budget.give(this.contents.size);
     this.contents.clear();
   }
 

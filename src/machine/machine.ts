@@ -1,10 +1,10 @@
 import type { CallObject, Convenience } from '../../schemas/calls.ts';
+import type { Budget } from '../budget.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ProcessMemory } from '../kernel/memory.ts';
-import type { PageBudget } from '../kernel/page-store.ts';
 import type { Process } from '../kernel/process.ts';
 import type { Pauses } from '../kernel/scheduler.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
@@ -50,7 +50,7 @@ interface MachineOptions {
   /** Makes the faults wait that delay a call. */
   readonly delay?: Delay | undefined;
   /** The pages with contents of their own that all machines may have together. */
-  readonly pages?: PageBudget | undefined;
+  readonly pages?: Budget | undefined;
   /** Makes long work of the kernel pause; without it every call runs as far as it can before start() returns. */
   readonly pauses?: Pauses | undefined;
 }

@@ -1,5 +1,5 @@
+import type { Budget } from '../budget.ts';
 import type { Generation } from '../kernel/generations/index.ts';
-import type { PageBudget } from '../kernel/page-store.ts';
 import { Turn } from '../turns.ts';
 import type { MachineLimits } from './limits.ts';
 import { Machine } from './machine.ts';
@@ -10,7 +10,7 @@ export class Scratch {
 
   constructor(
     private readonly limits: MachineLimits,
-    private readonly pages: PageBudget,
+    private readonly pages: Budget,
   ) {}
 
   /** A fresh machine; the one before it is used no more. */

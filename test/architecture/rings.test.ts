@@ -6,7 +6,15 @@ import { type Source, sources } from './sources.ts';
  * docs/ARCHITECTURE.md draws them.
  */
 const RINGS: readonly (readonly string[])[] = [
-  ['src/arguments.ts', 'src/deadline.ts', 'src/json', 'src/turns.ts', 'src/version.ts', 'src/whole-file.ts'],
+  [
+    'src/arguments.ts',
+    'src/budget.ts',
+    'src/deadline.ts',
+    'src/json',
+    'src/turns.ts',
+    'src/version.ts',
+    'src/whole-file.ts',
+  ],
   ['schemas'],
   ['src/kernel'],
   ['src/drivers'],

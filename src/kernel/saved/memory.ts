@@ -1,11 +1,12 @@
 import type { RegionKind } from '../../../schemas/kinds.ts';
 import type { SavedProcess, SavedRegion, SavedStore } from '../../../schemas/snapshot/process.ts';
+import { Budget } from '../../budget.ts';
 import type { EmulatedMemory } from '../emulated-memory.ts';
 import type { OpenFile } from '../files.ts';
 import type { Kernel } from '../kernel.ts';
 import { isNeverWritten, type MemoryRegion, regionBytes } from '../memory-region.ts';
 import { barOf } from '../mmap.ts';
-import { PageBudget, type PageContent, PageStore } from '../page-store.ts';
+import { type PageContent, PageStore } from '../page-store.ts';
 import { addressOf, hex, hexAddress, PAGE_SIZE, pageOf } from '../pages.ts';
 import type { ListOf } from '../vfio/container.ts';
 import { checkAscending, WrongState, wrong } from './checks.ts';
@@ -90,7 +91,7 @@ export function* restoreStores(
 ): Generator<void, PageStore[]> {
   const stores: PageStore[] = [];
   for (const [i, { background, contents }] of saved.entries()) {
-    const store = new PageStore(new PageBudget(kernel.limits.residentPages, kernel.pages), background);
+    const store = new PageStore(new Budget(kernel.limits.residentPages, kernel.pages), background);
     const set = (page: number, content: PageContent) => store.set(page, content);
     yield* restoreContents(kernel, contents, set, `${where}/${i}/contents`);
     stores.push(store);

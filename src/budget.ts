@@ -1,10 +1,10 @@
-/** Bytes that may be taken, within what everybody may take together. */
+/** Bytes or pages, as whoever makes it counts, that may be taken, within what everybody may take together. */
 export class Budget {
   used = 0;
   private closed = false;
 
   /**
-   * @param most bytes
+   * @param most how many
    * @param all of everybody
    */
   constructor(
@@ -12,9 +12,9 @@ export class Budget {
     private readonly all: Budget | null = null,
   ) {}
 
-  /** Whether so many bytes more fit. */
-  has(bytes: number): boolean {
-    return this.used + bytes <= this.most && (this.all?.has(bytes) ?? true);
+  /** Whether so many more fit. */
+  has(count: number): boolean {
+    return this.used + count <= this.most && (this.all?.has(count) ?? true);
   }
 
   /** Whether more is taken than may be. */
@@ -22,14 +22,14 @@ export class Budget {
     return !this.has(0);
   }
 
-  take(bytes: number): void {
+  take(count: number): void {
     if (this.closed) return;
-    this.used += bytes;
-    this.all?.take(bytes);
+    this.used += count;
+    this.all?.take(count);
   }
 
-  give(bytes: number): void {
-    this.take(-bytes);
+  give(count: number): void {
+    this.take(-count);
   }
 
   /** Nothing is counted any more, and all is given back: what was counted goes. */
