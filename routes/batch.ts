@@ -9,7 +9,8 @@ import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
 import { BodyTooLate, bodyInTime } from './body.ts';
-import { badHttp, errorReply, lineOf, refusalReply, replyLine } from './replies.ts';
+import { lineOf, PIECE } from './pieces.ts';
+import { badHttp, errorReply, refusalReply, replyLine } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { streamFor } from './work.ts';
@@ -61,9 +62,6 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
     );
   });
 }
-
-/** Characters that go out at a time. */
-const PIECE = 64 * 1024;
 
 /** A line of the answer, or its pieces. */
 type Line = string | Iterable<string>;

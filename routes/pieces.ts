@@ -1,8 +1,19 @@
 import { Readable } from 'node:stream';
+import { isSmall, jsonPieces } from '../src/json/pieces.ts';
 import { Turns } from '../src/turns.ts';
 
 /** Characters that go out at a time. */
-const PIECE = 64 * 1024;
+export const PIECE = 64 * 1024;
+
+/** JSON as a line, so that a terminal's prompt does not stand behind it; a long one in pieces. */
+export function lineOf(data: unknown): string | Iterable<string> {
+  return isSmall(data) ? `${JSON.stringify(data)}\n` : longLine(data);
+}
+
+function* longLine(data: unknown): Generator<string, void> {
+  yield* jsonPieces(data);
+  yield '\n';
+}
 
 /** What is held for streams that go out. */
 const held = new WeakMap<Readable, number>();

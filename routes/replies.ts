@@ -1,8 +1,8 @@
-import { isSmall, jsonPieces } from '../src/json/pieces.ts';
 import { ERRNO, type Errno } from '../src/kernel/errno.ts';
 import { type Answer, bodyOf, plainText, sideEffects } from '../src/machine/answer.ts';
 import { type RefusalKind, type RefusalSlug, Refused } from '../src/machine/refused.ts';
 import type { SetupRefused } from '../src/setup/run.ts';
+import { lineOf } from './pieces.ts';
 
 /** An HTTP status and a JSON body; a problem's body is `application/problem+json`. */
 export interface Reply {
@@ -114,16 +114,6 @@ export function toReply(answer: Answer): Reply {
 export function replyLine(answer: Answer): string | Iterable<string> {
   const text = plainText(answer);
   return text === null ? lineOf(toReply(answer)) : `{"status":200,"body":${text}}\n`;
-}
-
-/** A reply as a line; a long one in pieces. */
-export function lineOf(reply: Reply): string | Iterable<string> {
-  return isSmall(reply) ? `${JSON.stringify(reply)}\n` : longLine(reply);
-}
-
-function* longLine(reply: Reply): Generator<string, void> {
-  yield* jsonPieces(reply);
-  yield '\n';
 }
 
 function errnoFields(errno: Errno, call: string) {

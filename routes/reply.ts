@@ -3,11 +3,10 @@ import { Problem } from '../schemas/answers.ts';
 import { isCallName, restOf } from '../schemas/calls.ts';
 import type { Operations } from '../src/host/operations.ts';
 import { Base64Bytes } from '../src/json/base64.ts';
-import { isSmall, jsonPieces } from '../src/json/pieces.ts';
 import { type Answer, plainText } from '../src/machine/answer.ts';
 import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
 import { headerOf } from './headers.ts';
-import { inTurns } from './pieces.ts';
+import { inTurns, lineOf } from './pieces.ts';
 import { type Reply, toReply } from './replies.ts';
 
 /** The `4xx` response of a route's schema. */
@@ -21,13 +20,11 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 /** Bytes of an item of a long list. */
 const ITEM_BYTES = 200;
 
-/** JSON as answers have it: each ends its line, so that a terminal's prompt does not stand behind it. */
-const jsonLine = (data: unknown): string => `${JSON.stringify(data)}\n`;
-
-/** The same of an answer of any length: a long one goes out in pieces, in turns, and is never one text. */
+/** An answer as JSON: a long one goes out in pieces, in turns, and is never one text. */
 export function jsonReply(data: unknown): string {
+  const line = lineOf(data);
   // What is sent may be a stream as well; the types of Fastify do not say so of a serializer.
-  return isSmall(data) ? jsonLine(data) : (inTurns(linePieces(data), bytesOf(data)) as never);
+  return typeof line === 'string' ? line : (inTurns(line, bytesOf(data)) as never);
 }
 
 /** Bytes that a long answer holds, about: a list's items are small. */
@@ -37,11 +34,6 @@ function bytesOf(data: unknown): number {
   if (Array.isArray(data)) return data.length * ITEM_BYTES;
   if (typeof data !== 'object' || data === null) return 0;
   return Object.values(data).reduce((sum, value) => sum + bytesOf(value), 0);
-}
-
-function* linePieces(data: unknown): Generator<string, void> {
-  yield* jsonPieces(data);
-  yield '\n';
 }
 
 /** Sends a reply; a problem with its media type and the request's id. */

@@ -5,7 +5,7 @@ export const DEPTH_MAX = 100;
 export class JsonError extends Error {}
 
 export const QUOTE = 0x22;
-export const BACKSLASH = 0x5c;
+const BACKSLASH = 0x5c;
 export const OPEN_ARRAY = 0x5b;
 export const CLOSE_ARRAY = 0x5d;
 export const OPEN_OBJECT = 0x7b;
@@ -36,9 +36,14 @@ export function tooDeep(): JsonError {
 /** The place behind the string that begins at a quotation mark; the text's end where it does not end. */
 export function endOfString(text: string, from: number): number {
   for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let slashes = 0;
-    while (text.charCodeAt(at - 1 - slashes) === BACKSLASH) slashes++;
-    if (slashes % 2 === 0) return at + 1;
+    if (!isEscaped(text, at, from + 1)) return at + 1;
   }
   return text.length;
+}
+
+/** Whether an odd number of backslashes is before a character of a string that begins at `from`. */
+export function isEscaped(text: string, at: number, from: number): boolean {
+  let slashes = 0;
+  while (at - 1 - slashes >= from && text.charCodeAt(at - 1 - slashes) === BACKSLASH) slashes++;
+  return slashes % 2 === 1;
 }

@@ -1,9 +1,9 @@
 import {
-  BACKSLASH,
   CLOSE_ARRAY,
   CLOSE_OBJECT,
   DEPTH_MAX,
   endOfString,
+  isEscaped,
   JsonError,
   OPEN_ARRAY,
   OPEN_OBJECT,
@@ -261,13 +261,6 @@ class Pieces {
 
 function isSpace(code: number): boolean {
   return code === 0x20 || (code >= 0x09 && code <= 0x0d && code !== 0x0b && code !== 0x0c);
-}
-
-/** Whether an odd number of backslashes is before a character of a string that begins at `from`. */
-function isEscaped(text: string, at: number, from: number): boolean {
-  let slashes = 0;
-  while (at - 1 - slashes >= from && text.charCodeAt(at - 1 - slashes) === BACKSLASH) slashes++;
-  return slashes % 2 === 1;
 }
 
 /** How far a text may be cut off within a string: before an escape that may not be whole. */
