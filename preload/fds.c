@@ -1,9 +1,8 @@
-/* What happens to files without a call on them: messages, munmap, fork, exit. */
+/* What happens to files without a call on them: messages, munmap, fork. */
 #include "shim.h"
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 /* Descriptors that came with a message. */
 static void take_received(struct msghdr *message)
@@ -96,22 +95,4 @@ static void in_child(void)
 __attribute__((constructor)) static void watch_forks(void)
 {
 	pthread_atfork(before_fork, in_parent, in_child);
-}
-
-/* The end of the program, as exit and a return from main come to it; after the program's own last functions. */
-__attribute__((destructor)) static void end(void)
-{
-	files_exit();
-}
-
-HOOK void __attribute__((noreturn)) _exit(int code)
-{
-	files_exit();
-	syscall(SYS_exit_group, code);
-	__builtin_unreachable();
-}
-
-HOOK void __attribute__((noreturn)) _Exit(int code)
-{
-	_exit(code);
 }

@@ -162,7 +162,6 @@ const char *actor_of(const struct vfile *file, char *json);
 void fd_received(int fd);
 void files_before_exec(void);
 void files_exec_failed(void);
-void files_exit(void);
 void files_killed(const char *process);
 void files_in_child(bool known);
 bool files_known_to_service(void);

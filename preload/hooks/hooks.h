@@ -45,5 +45,7 @@ bool fd_is_internal(int fd);
 void fd_closed(int fd);
 /* `to` is a duplicate of `from` now, whatever it was before. */
 void fd_copied(int from, int to);
+/* The process ends, and what it had open is closed. */
+void files_exit(void);
 
 #endif

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FDS 65536
@@ -152,21 +151,9 @@ __attribute__((constructor)) static void begin(void)
 }
 
 /* The process ends, and what it had open is closed. */
-__attribute__((destructor)) static void end(void)
+void files_exit(void)
 {
 	if (had && getpid() == owner)
 		line("{\"e\":\"exit\"}");
 	had = false;
-}
-
-HOOK void __attribute__((noreturn)) _exit(int code)
-{
-	end();
-	syscall(SYS_exit_group, code);
-	__builtin_unreachable();
-}
-
-HOOK void __attribute__((noreturn)) _Exit(int code)
-{
-	_exit(code);
 }
