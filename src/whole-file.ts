@@ -28,7 +28,7 @@ function write(path: string, content: string | Uint8Array): void {
     writeFileSync(path, content);
     return;
   }
-  const unfinished = `${path}.${process.pid}.unfinished`;
+  const unfinished = unfinishedOf(path);
   try {
     writeFileSync(unfinished, content);
     renameSync(unfinished, path);
@@ -36,4 +36,9 @@ function write(path: string, content: string | Uint8Array): void {
     rmSync(unfinished, { force: true });
     throw error;
   }
+}
+
+/** Where a file is written before it is put in its place. */
+export function unfinishedOf(path: string): string {
+  return `${path}.${process.pid}.unfinished`;
 }

@@ -1,6 +1,6 @@
 import { lstatSync, rmSync, writeFileSync } from 'node:fs';
 import { UsageError } from '../arguments.ts';
-import { FileError } from '../whole-file.ts';
+import { FileError, unfinishedOf } from '../whole-file.ts';
 
 /**
  * Makes sure before the work that its result can be written; nothing is changed.
@@ -21,7 +21,7 @@ function tryOut(path: string): void {
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there?.isDirectory()) throw new Error('EISDIR: it is a folder');
   if (there?.isFile() === false) return;
-  const tried = `${path}.${process.pid}.unfinished`;
+  const tried = unfinishedOf(path);
   writeFileSync(tried, '');
   rmSync(tried);
 }
