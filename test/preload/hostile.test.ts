@@ -4,6 +4,10 @@ import { compile, HAS_COMPILER, prepared, runIn, stillOpen } from './programs.ts
 
 const SLOW_MS = 60_000;
 
+/** Without the calls that are not known of a file: of any words, and in a race for a file's number, they are ENOTTY. */
+const unexpected = (stderr: string) =>
+  stderr.split('\n').filter((line) => !/ is not known of a .* answered ENOTTY$/.test(line));
+
 /** What each part of hostile.c prints. */
 const PARTS: Record<string, string[]> = {
   closes: ['before 4096', 'after-close 4096', 'after-closefrom 4096', 'after-dup2 4096'],
@@ -24,7 +28,7 @@ describe.skipIf(!HAS_COMPILER)('a program that does what few do', () => {
 
   test.each(Object.entries(PARTS))('%s', { timeout: SLOW_MS }, async (part, lines) => {
     const { code, stdout, stderr } = await runIn(rig, hostile, part);
-    expect(stderr).toBe('');
+    expect(part === 'races' ? unexpected(stderr) : stderr.split('\n')).toEqual(['']);
     expect(stdout.trimEnd().split('\n')).toEqual(lines);
     expect(code).toBe(0);
     expect(await stillOpen(rig)).toEqual([]);
@@ -38,8 +42,7 @@ describe.skipIf(!HAS_COMPILER)('a program that does what few do', () => {
     },
     async (n) => {
       const { code, stdout, stderr } = await runIn(rig, hostile, 'fuzz', String(n));
-      const said = stderr.split('\n').filter((line) => !/ is not known of a .* answered ENOTTY$/.test(line));
-      expect(said).toEqual(['']);
+      expect(unexpected(stderr)).toEqual(['']);
       expect(stdout).toBe('calls 1\ncontainer 0\nstatus 0\n');
       expect(code).toBe(0);
       expect(await stillOpen(rig)).toEqual([]);
