@@ -22,12 +22,10 @@
 /* Makes a call in the name of who has the file; `args` are its arguments. */
 static int post(struct vfile *file, const char *call, const char *args, struct reply *reply)
 {
-	char path[160], json[512], actor[ACTOR_SIZE];
+	char all[512], actor[ACTOR_SIZE];
 
-	snprintf(json, sizeof(json), "{%s%s}", args, actor_of(file, actor));
-
-	snprintf(path, sizeof(path), "/v1/containers/%s/%s", file->shared->id, call);
-	http_call(reply, "POST", path, json);
+	snprintf(all, sizeof(all), "%s%s", args, actor_of(file, actor));
+	http_call_on(reply, "container", file->shared->id, call, all);
 	return settle(reply);
 }
 

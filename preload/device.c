@@ -12,11 +12,10 @@
 /* Makes a call on a device of the service in the name of who has the file. `more` are its arguments, each with a comma before it. */
 int device_post(const struct vfile *file, const char *device, const char *call, const char *more, struct reply *reply)
 {
-	char path[160], json[512];
+	char args[512];
 
-	snprintf(path, sizeof(path), "/v1/devices/%s/%s", device, call);
-	snprintf(json, sizeof(json), "{\"process\":\"%s\"%s}", file_holder(file), more);
-	http_call(reply, "POST", path, json);
+	snprintf(args, sizeof(args), "\"process\":\"%s\"%s", file_holder(file), more);
+	http_call_on(reply, "device", device, call, args);
 	return settle(reply);
 }
 

@@ -28,7 +28,7 @@ static int get_status(struct vfile *file, uint64_t arg)
 static int set_container(struct vfile *file, uint64_t arg)
 {
 	struct reply reply;
-	char json[192], path[160];
+	char args[192];
 	int fd;
 
 	if (from_user(&fd, arg, sizeof(fd)))
@@ -48,10 +48,9 @@ static int set_container(struct vfile *file, uint64_t arg)
 	/* Where they are not in the same name one of them came in a message: whoever has the group makes the call. */
 	bool same = !strcmp(file_holder(container), file_holder(file));
 
-	snprintf(json, sizeof(json), "{\"container\":\"%s\"%s%s%s}", container->shared->id, same ? ",\"process\":\"" : "",
+	snprintf(args, sizeof(args), "\"container\":\"%s\"%s%s%s", container->shared->id, same ? ",\"process\":\"" : "",
 		 same ? file_holder(file) : "", same ? "\"" : "");
-	snprintf(path, sizeof(path), "/v1/devices/%s/set-container", file->shared->id);
-	http_call(&reply, "POST", path, json);
+	http_call_on(&reply, "device", file->shared->id, "set-container", args);
 	int result = settle(&reply);
 
 	reply_end(&reply);

@@ -1,174 +1,8 @@
-/*
- * HTTP/1.1 to the service, over a Unix or a TCP socket. Connections are kept and shared by the threads: one takes
- * a free one, or opens another; a forked child opens its own.
- */
-#include "shim.h"
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <sys/resource.h>
+/* HTTP/1.1: requests, and their answers. */
+#include "http.h"
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#define CONNECTIONS 64
-#define BUFFER 65536
 #define REQUEST 16384
-
-struct connection {
-	int fd; /* -1: closed */
-	bool taken;
-	char *buffer;
-	size_t size;
-};
-
-static struct connection pool[CONNECTIONS] = { [0 ... CONNECTIONS - 1] = { .fd = -1 } };
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
-static char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-static char host[256], port[16], headers[512];
-
-/*
- * Where the service is: unix:PATH, or http://HOST:PORT.
- *
- * false where it is neither.
- */
-bool http_configure(const char *url, const char *rig)
-{
-	char token[300] = "", named[128] = "";
-	const char *secret = setting("VFIO_HOST_TOKEN");
-
-	if (!strncmp(url, "unix:", 5)) {
-		if (strlen(url + 5) >= sizeof(socket_path))
-			return false;
-		strcpy(socket_path, url + 5);
-		strcpy(host, "localhost");
-	} else if (!strncmp(url, "http://", 7)) {
-		size_t length = strcspn(url + 7, ":/");
-
-		if (length == 0 || length >= sizeof(host))
-			return false;
-		memcpy(host, url + 7, length);
-		snprintf(port, sizeof(port), "%d", url[7 + length] == ':' ? atoi(url + 8 + length) : 80);
-	} else {
-		return false;
-	}
-	if (*rig)
-		snprintf(named, sizeof(named), "X-Rig: %s\r\n", rig);
-	if (secret)
-		snprintf(token, sizeof(token), "Authorization: Bearer %s\r\n", secret);
-	snprintf(headers, sizeof(headers), "Host: %s%s%s\r\n%s%s", host, *port ? ":" : "", port, named, token);
-	return true;
-}
-
-/* A descriptor out of the way of those the program gets: programs count on small numbers, or close what they know. */
-int move_high(int fd)
-{
-	struct rlimit limit;
-	int from = 900, moved;
-
-	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur > 256)
-		from = limit.rlim_cur > 65536 ? 65000 : (int)limit.rlim_cur - 160;
-	moved = REAL(fcntl)(fd, F_DUPFD_CLOEXEC, from);
-	if (moved < 0)
-		return fd;
-	REAL(close)(fd);
-	return moved;
-}
-
-static int dial_unix(void)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(to.sun_path, socket_path);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to))) {
-		REAL(close)(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static int dial_tcp(void)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found, *at;
-	int fd = -1, one = 1;
-
-	if (getaddrinfo(host, port, &hints, &found))
-		return -1;
-	for (at = found; at && fd < 0; at = at->ai_next) {
-		fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen)) {
-			REAL(close)(fd);
-			fd = -1;
-		}
-	}
-	freeaddrinfo(found);
-	if (fd >= 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	return fd;
-}
-
-static bool dial(struct connection *c)
-{
-	c->fd = *socket_path ? dial_unix() : dial_tcp();
-	if (c->fd >= 0)
-		c->fd = move_high(c->fd);
-	return c->fd >= 0;
-}
-
-static void hang_up(struct connection *c)
-{
-	if (c->fd >= 0)
-		REAL(close)(c->fd);
-	c->fd = -1;
-}
-
-/* A connection that no other thread uses: an open one first. */
-static struct connection *take(void)
-{
-	struct connection *found = NULL;
-
-	pthread_mutex_lock(&lock);
-	while (!found) {
-		for (int i = 0; i < CONNECTIONS; i++) {
-			if (pool[i].taken)
-				continue;
-			if (!found || (found->fd < 0 && pool[i].fd >= 0))
-				found = &pool[i];
-			if (found->fd >= 0)
-				break;
-		}
-		if (!found)
-			pthread_cond_wait(&freed, &lock);
-	}
-	found->taken = true;
-	pthread_mutex_unlock(&lock);
-	return found;
-}
-
-static bool send_all(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = send(fd, text, size, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text += n;
-		size -= n;
-	}
-	return true;
-}
-
-/* The value of a header; NULL where there is none before `end`. */
-static const char *header(const char *head, const char *end, const char *name)
-{
-	const char *at = strcasestr(head, name);
-
-	return at && at < end ? at + strlen(name) : NULL;
-}
 
 /* Receives one response whole. */
 static bool receive(struct connection *c, struct reply *reply)
@@ -179,14 +13,10 @@ static bool receive(struct connection *c, struct reply *reply)
 	for (;;) {
 		if (have + 1 >= c->size) {
 			size_t offset = end ? end - c->buffer : 0;
-			char *bigger = realloc(c->buffer, c->size ? c->size * 2 : BUFFER);
 
-			if (!bigger)
+			if (!make_room(c))
 				return false;
-			c->buffer = bigger;
-			c->size = c->size ? c->size * 2 : BUFFER;
-			if (end)
-				end = bigger + offset;
+			end = end ? c->buffer + offset : NULL;
 			continue;
 		}
 		ssize_t n = recv(c->fd, c->buffer + have, c->size - 1 - have, 0);
@@ -226,7 +56,7 @@ static size_t write_request(char *request, const char *method, const char *path,
 	*at++ = ' ';
 	at = stpcpy(at, path);
 	at = stpcpy(at, " HTTP/1.1\r\n");
-	at = stpcpy(at, headers);
+	at = stpcpy(at, http_headers);
 	if (json)
 		at = stpcpy(at, "Content-Type: application/json\r\n");
 	if (json || *method != 'G')
@@ -238,64 +68,60 @@ static size_t write_request(char *request, const char *method, const char *path,
 }
 
 /*
- * Makes a request and waits for its response, as long as it takes: a call that waits in the kernel waits here.
- * The program cannot go on without its kernel: where there is no answer it ends (exit code 69, EX_UNAVAILABLE).
+ * Makes a request and waits for its response, as long as it takes: a call that waits in the kernel waits here. Without one the
+ * program ends.
  */
 void http_call(struct reply *reply, const char *method, const char *path, const char *json)
 {
-	struct connection *c = take();
-	char request[REQUEST];
+	struct connection *c = take_connection(false);
+	char request[REQUEST], to[192];
 	int kept = errno;
 	size_t size = write_request(request, method, path, json);
 
-	reply->connection = c;
 	for (bool fresh = false; !fresh;) {
+		if (c->batch)
+			stream_end(c);
 		/* A connection that was idle may have been closed meanwhile; nothing of the request was read then. */
 		fresh = c->fd < 0;
-		if (fresh && !dial(c))
-			break;
+		if (fresh && !dial(c)) {
+			/* Where the program has used up its descriptors there is a connection already. */
+			struct connection *open = errno == EMFILE || errno == ENFILE ? swap_for_open(c) : NULL;
+
+			if (!open)
+				break;
+			c = open;
+			fresh = false;
+			continue;
+		}
+		reply->connection = c;
 		if (send_all(c->fd, request, size) && receive(c, reply)) {
 			errno = kept;
 			return;
 		}
 		hang_up(c);
 	}
-	say("no answer to %s %s from %s%s%s: %s", method, path, *socket_path ? socket_path : host, *port ? ":" : "",
-	    port, strerror(errno));
-	REAL(_exit)(69);
+	snprintf(to, sizeof(to), "%s %s", method, path);
+	no_answer(to);
+}
+
+/*
+ * Makes a call on a container or a device (`on`): in a batch that goes on, or where there is none as a request of its own. `args` are
+ * its arguments, as the fields of a JSON object.
+ */
+void http_call_on(struct reply *reply, const char *on, const char *id, const char *call, const char *args)
+{
+	char path[192], json[CALL_SIZE];
+
+	if (stream_call(reply, on, id, call, args))
+		return;
+	snprintf(path, sizeof(path), "/v1/%ss/%s/%s", on, id, call);
+	snprintf(json, sizeof(json), "{%s}", args);
+	http_call(reply, "POST", path, json);
 }
 
 /* Gives the connection back, where there was a call; the reply's body is gone. */
 void reply_end(struct reply *reply)
 {
-	struct connection *c = reply->connection;
-
-	if (!c)
-		return;
-	pthread_mutex_lock(&lock);
-	c->taken = false;
-	pthread_cond_signal(&freed);
-	pthread_mutex_unlock(&lock);
-}
-
-bool http_owns(int fd)
-{
-	for (int i = 0; i < CONNECTIONS; i++)
-		if (pool[i].fd == fd)
-			return fd >= 0;
-	return false;
-}
-
-void http_before_fork(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-void http_after_fork(bool child)
-{
-	for (int i = 0; child && i < CONNECTIONS; i++) {
-		hang_up(&pool[i]);
-		pool[i].taken = false;
-	}
-	pthread_mutex_unlock(&lock);
+	if (reply->connection)
+		give_connection(reply->connection);
 }

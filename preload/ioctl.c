@@ -95,12 +95,17 @@ int on_ioctl(int fd, unsigned long request, uint64_t arg)
 
 	if (!file)
 		return REAL(ioctl)(fd, request, arg);
+	/* A thread is not cancelled in an ioctl, whatever we do meanwhile. */
+	int cancel;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	/* The kernel's handlers take 32 bits of it. */
 	const char *name = ioctl_name(file->shared->kind, request);
 	int result = dispatch(file, request, arg), error = errno;
 
 	account(name ? name : "other ioctls", result < 0 ? error : 0);
 	file_put(file);
+	pthread_setcancelstate(cancel, NULL);
 	errno = error;
 	return result;
 }

@@ -81,7 +81,7 @@ void shim_start(void);
 void shim_start_quietly(void);
 const char *setting(const char *name);
 
-/* http.c */
+/* http.c, connection.c */
 struct reply {
 	int status;
 	char *body; /* ends with NUL; the connection's own, until reply_end */
@@ -89,6 +89,9 @@ struct reply {
 };
 bool http_configure(const char *url, const char *rig);
 void http_call(struct reply *reply, const char *method, const char *path, const char *json);
+/* Longest call, with its arguments. */
+#define CALL_SIZE 768
+void http_call_on(struct reply *reply, const char *on, const char *id, const char *call, const char *args);
 void reply_end(struct reply *reply);
 bool http_owns(int fd);
 void http_before_fork(void);

@@ -10,7 +10,7 @@ import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
 import { BodyTooLate, bodyInTime } from './body.ts';
 import { lineOf, PIECE } from './pieces.ts';
-import { badHttp, errorReply, refusalReply, replyLine } from './replies.ts';
+import { badHttp, errorReply, type Reply, refusalReply, replyLine } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { streamFor } from './work.ts';
@@ -33,7 +33,7 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
           operationId: 'batch',
           summary: 'calls as NDJSON, answered as NDJSON, streamed, in order',
           description:
-            'Each line is a call with its arguments and, where it is made on something, that thing’s id. The answers come in the order of the calls, one a line, while later calls are still being sent. A call with `async: NAME` is not waited for; `{"call": "await", "of": NAME}` is its answer.',
+            'Each line is a call with its arguments and, where it is made on something, that thing’s id. The answers come in the order of the calls, one a line, while later calls are still being sent. A call with `async: NAME` is not waited for; `{"call": "await", "of": NAME}` is its answer. A batch that the service ends (nothing more came in time, it has too many lines, the service stops) says so in its last line, which has `ended: true`: every line before that has its answer, and no call of a line that has none was made.',
           response: {
             200: { description: 'the answers', content: { [NDJSON_TYPE]: ndjsonOf(BatchAnswer) } },
             '4xx': PROBLEM_RESPONSE,
@@ -41,17 +41,17 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
         },
       },
       (request, reply) => {
-        const { host } = rigOf(service, request);
+        const rig = rigOf(service, request);
         const input = request.body as Readable | undefined;
         if (!(input instanceof Readable)) {
           throw Refused.badRequest(`the body must be calls, one a line, as ${NDJSON_TYPE}`);
         }
         const log = (err: unknown) => request.log.error({ err, reqId: request.id }, 'failed');
         const { bodyLimit, maxBatchLines, requestSeconds } = service.config;
-        const run = new BatchRun(host, request.id, maxBatchLines);
+        const run = new BatchRun(rig.host, request.id, maxBatchLines);
         const chunks = bodyInTime(input.setEncoding('utf8'), requestSeconds);
         const stream = streamFor(service, (work) =>
-          new Answering(run, bodyLimit, work, log).answers(input, chunks),
+          new Answering(run, bodyLimit, work, log).answers(input, chunks, () => service.rigs.used(rig)),
         );
         stream.once('end', () => {
           // The rest of a batch that has ended early is not made, and its connection carries no other request.
@@ -79,16 +79,20 @@ class Answering {
     this.lines = new Lines(limit);
   }
 
-  async *answers(input: Readable, chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  /** @param came is called whenever something of the batch has come */
+  async *answers(input: Readable, chunks: AsyncIterable<string>, came: () => void): AsyncGenerator<string> {
     try {
-      for await (const chunk of chunks) if (!this.over) yield* this.toLines(this.lines.take(chunk));
+      for await (const chunk of chunks) {
+        came();
+        this.work.begin();
+        if (!this.over) yield* this.toLines(this.lines.take(chunk));
+      }
       if (!this.over) yield* this.toLines(this.lines.end());
     } catch (error) {
       // Its client has left in the middle: nobody reads on, and nothing has failed here. (A stop ends the input too.)
       if (input.errored && !(error instanceof Refused)) return;
       // Stopped: the calls that were made are answered, the rest is not made.
-      const line = this.failed(error);
-      yield* typeof line === 'string' ? [line] : line;
+      yield `${JSON.stringify({ ...this.failure(error), ended: true })}\n`;
     }
   }
 
@@ -149,9 +153,15 @@ class Answering {
     }
   }
 
+  /** Where the batch is over, there is no room for the call. */
   private failed(error: unknown): Line {
-    if (error instanceof BodyTooLate) return lineOf(badHttp(408, error.message));
+    const reply = this.failure(error);
+    return lineOf(this.over ? { ...reply, ended: true } : reply);
+  }
+
+  private failure(error: unknown): Reply {
+    if (error instanceof BodyTooLate) return badHttp(408, error.message);
     if (!(error instanceof Refused)) this.log(error);
-    return lineOf(errorReply(error));
+    return errorReply(error);
   }
 }

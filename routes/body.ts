@@ -70,13 +70,24 @@ export async function bodyOf(
  */
 export async function* bodyInTime(body: Readable, seconds: number): AsyncGenerator<string> {
   const chunks = body.iterator({ destroyOnReturn: false });
+  let late: ((why: BodyTooLate) => void) | null = null;
+  const timer = setTimeout(() => {
+    late?.(new BodyTooLate(`nothing more of the body has come for ${seconds} s, the limit here`));
+  }, seconds * 1000);
   try {
     for (;;) {
-      const { done, value } = await within(seconds, chunks.next());
+      timer.refresh();
+      const { done, value } = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
+        late = reject;
+        chunks.next().then(resolve, reject);
+      });
+      // While it is answered nothing is waited for.
+      late = null;
       if (done) return;
       yield String(value);
     }
   } finally {
+    clearTimeout(timer);
     void passOver(chunks);
   }
 }
@@ -87,18 +98,5 @@ async function passOver(chunks: AsyncIterable<unknown>): Promise<void> {
     for await (const _ of chunks);
   } catch {
     // Its client has left.
-  }
-}
-
-async function within<T>(seconds: number, due: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    const why = `nothing more of the body has come for ${seconds} s, the limit here`;
-    timer = setTimeout(() => reject(new BodyTooLate(why)), seconds * 1000);
-  });
-  try {
-    return await Promise.race([due, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -21,6 +21,11 @@ export const BatchAnswer = Type.Object(
   {
     status: Type.Integer({ description: 'the HTTP status the call would have been answered with' }),
     body: Type.Object({}, { additionalProperties: true, description: 'its answer, or a problem' }),
+    ended: Type.Optional(
+      Type.Literal(true, {
+        description: 'in the last line of a batch that the service ends: it is no call’s answer',
+      }),
+    ),
   },
   { title: 'BatchAnswer' },
 );

@@ -43,6 +43,11 @@ export class Rigs {
     return rig;
   }
 
+  /** More of a request that began earlier has come. */
+  used(rig: Rig): void {
+    rig.lastUsed = this.clock();
+  }
+
   /** Drops a rig; calls under way in it are answered with a problem. */
   drop(name: string): void {
     const rig = this.byName.get(name);

@@ -196,6 +196,7 @@ test('a batch of which nothing more comes in time is told so in a last line, and
   const [first, last] = answer!.body.trimEnd().split('\n');
   expect(`${first}\n`).toBe(ANSWER);
   expect(JSON.parse(last!)).toMatchObject({
+    ended: true,
     status: 408,
     body: { detail: 'nothing more of the body has come for 1 s, the limit here' },
   });

@@ -166,3 +166,30 @@ test('a client that leaves in the middle of its batch is no failure of the servi
     await loud.close();
   }
 });
+
+test('a batch with too many lines says in its last answer that it has ended, and the rest is not made', async () => {
+  await rig.start({ maxBatchLines: 2 });
+  await ok(rig.post('containers', { container: 'c0' }));
+  const made = '{"call":"create-process","process":"late"}';
+  const [one, two, last, ...more] = await inject(`${LINE}\n{"call":"none"}\n${made}\n${made}\n`);
+  expect(one).toEqual(ANSWER);
+  expect(two).toEqual({ status: 400, body: expect.anything() });
+  expect(last).toMatchObject({
+    ended: true,
+    status: 413,
+    body: { detail: expect.stringContaining('2 lines') },
+  });
+  expect(more).toEqual([]);
+  expect((await rig.get('processes')).body.processes).toHaveLength(1);
+});
+
+test('a batch that goes on for long keeps its rig from being dropped as idle', async () => {
+  const { req, next } = await open();
+  req.write(`${LINE}\n`);
+  expect(await next()).toEqual(ANSWER);
+  const used = rig.service.rigOf(undefined, false);
+  used.lastUsed = 0;
+  req.end(`${LINE}\n`);
+  expect(await next()).toEqual(ANSWER);
+  expect(used.lastUsed).toBeGreaterThan(0);
+});
