@@ -38,28 +38,77 @@ export class LongBody {
 const EMPTY = Buffer.alloc(0);
 
 /**
- * Reads a body: a short one as its text.
+ * Reads a body: a short one as its text. It is listened to, because going through it as an iterator takes longer than all
+ * that is done with a short one.
  *
- * @throws BodyTooLong where it is longer than its route takes
+ * @param done is told a BodyTooLong where it is longer than its route takes
  */
-export async function bodyOf(
+export function readBody(
   request: FastifyRequest,
-  body: AsyncIterable<Buffer>,
-): Promise<string | LongBody> {
+  body: Readable,
+  done: (error: Error | null, body?: string | LongBody) => void,
+): void {
   const limit = request.routeOptions.bodyLimit ?? 0;
-  if (Number(headerOf(request, 'content-length') ?? 0) > limit) throw new BodyTooLong();
-  const turns = new Turns();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > limit) throw new BodyTooLong();
-    chunks.push(chunk);
-    // Whoever sends much is read no faster than others have their turn.
-    if (bytes > LONG && turns.isOver) await turns.next();
+  if (Number(headerOf(request, 'content-length') ?? 0) > limit) {
+    done(new BodyTooLong());
+    return;
   }
-  if (bytes > LONG) return new LongBody(chunks);
-  return (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8');
+  const reader = new BodyReader(body, limit, done);
+  body.on('data', (chunk: Buffer) => reader.add(chunk));
+  body.on('end', () => reader.end());
+  body.on('error', (error) => reader.fail(error));
+}
+
+/** A body as it comes. */
+class BodyReader {
+  private readonly chunks: Buffer[] = [];
+  private bytes = 0;
+  private hasEnded = false;
+  private turns: Turns | null = null;
+
+  constructor(
+    private readonly body: Readable,
+    private readonly limit: number,
+    private readonly done: (error: Error | null, body?: string | LongBody) => void,
+  ) {}
+
+  add(chunk: Buffer): void {
+    if (this.hasEnded) return;
+    this.bytes += chunk.length;
+    if (this.bytes > this.limit) {
+      this.fail(new BodyTooLong());
+      return;
+    }
+    this.chunks.push(chunk);
+    if (this.bytes > LONG) this.giveWay();
+  }
+
+  /** Whoever sends much is read no faster than others have their turn. */
+  private giveWay(): void {
+    this.turns ??= new Turns();
+    if (!this.turns.isOver) return;
+    this.body.pause();
+    this.turns.next().then(
+      () => this.body.resume(),
+      (error) => this.fail(error),
+    );
+  }
+
+  end(): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    const { chunks, bytes } = this;
+    if (bytes > LONG) this.done(null, new LongBody(chunks));
+    else this.done(null, (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8'));
+  }
+
+  /** Nothing more of it is taken. */
+  fail(error: Error): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.body.pause();
+    this.done(error);
+  }
 }
 
 /**

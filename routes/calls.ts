@@ -18,12 +18,16 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
     const { method, url, status } = restOf(call);
     const { about, on: target, args, answer, of } = callEntry(call);
     const takesBody = method === 'POST';
+    const callOf = ({ params }: FastifyRequest, args: unknown) =>
+      target === 'host'
+        ? { call, ...(args as object) }
+        : { call, [target]: (params as Record<string, string>)[target], ...(args as object) };
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       // What came with a DELETE no schema of the route has checked: its arguments are in the query.
       if (!takesBody) refuseBody(request.body);
       const rig = rigOf(service, request);
       const started = rig.host.start(
-        { call, ...(request.params as object), ...((takesBody ? request.body : request.query) as object) },
+        callOf(request, takesBody ? request.body : request.query),
         request.id,
         prefersAsync(request),
       );

@@ -75,12 +75,30 @@ class Line {
   ) {}
 
   add(request: IncomingMessage, response: ServerResponse): void {
+    const before = this.last?.[1];
     this.last = [request, response];
-    if (this.length === 0 && this.underway.size === 0) this.begin(request, response);
-    else {
-      this.waiting.push([request, response]);
-      this.goOn();
+    if (this.length === 0 && this.underway.size === 0 && (!before || before.closed)) {
+      this.handle(request, response);
+      return;
     }
+    // Where others wait, the one before is one of them.
+    if (this.length === 0) this.hear(before);
+    this.waiting.push([request, response]);
+    this.goOn();
+  }
+
+  /**
+   * The end of an answer matters to those that wait for it alone: of requests that come one after the other, which are
+   * nearly all, nobody hears of it.
+   */
+  private hear(response: ServerResponse | undefined): void {
+    if (!response || response.closed || this.underway.has(response)) return;
+    this.underway.add(response);
+    response.once('close', () => {
+      this.underway.delete(response);
+      this.goOn();
+      this.endBroken();
+    });
   }
 
   /** How many wait. */
@@ -89,12 +107,7 @@ class Line {
   }
 
   private begin(request: IncomingMessage, response: ServerResponse): void {
-    this.underway.add(response);
-    response.once('close', () => {
-      this.underway.delete(response);
-      this.goOn();
-      this.endBroken();
-    });
+    this.hear(response);
     this.handle(request, response);
   }
 
@@ -104,6 +117,7 @@ class Line {
     // Whoever answers while the request is still coming gives it its time.
     if (isLate(error.code) && incoming?.headersSent && !incoming.writableEnded) return;
     this.broken ??= error;
+    if (this.length === 0) this.hear(this.last?.[1]);
     this.endBroken();
   }
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { type Static, Type } from '@sinclair/typebox';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { ScenarioSchema, TraceSchema } from '../schemas/scenario.ts';
 import { closedObject, NDJSON_TYPE, ndjsonOf, oneOf } from '../schemas/values.ts';
 import { ReplayView } from '../schemas/views.ts';
@@ -15,7 +15,7 @@ import { replaySteps } from '../src/replay/replay.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
-import { bodyOf, type LongBody } from './body.ts';
+import { type LongBody, readBody } from './body.ts';
 import { errorReply } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
@@ -30,8 +30,10 @@ const TraceQuery = closedObject({
 /** The calls so far as a trace, and traces replayed. */
 export function traceRoutes(app: FastifyInstance, service: Service): void {
   app.register(async (scope) => {
-    scope.addContentTypeParser(NDJSON_TYPE, async (request: FastifyRequest, payload: Readable) => {
-      return new Traces(await bodyOf(request, payload));
+    scope.addContentTypeParser(NDJSON_TYPE, (request, payload, done) => {
+      readBody(request, payload as Readable, (error, body = '') =>
+        done(error, error ? undefined : new Traces(body)),
+      );
     });
     routes(scope, service);
   });

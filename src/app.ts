@@ -10,18 +10,18 @@ import Fastify, {
 } from 'fastify';
 import { AllowedMethods } from '../routes/allowed-methods.ts';
 import { batchRoutes } from '../routes/batch.ts';
-import { bodyOf, LongBody } from '../routes/body.ts';
+import { LongBody, readBody } from '../routes/body.ts';
+import { boundBytes } from '../routes/bounds.ts';
 import { callRoutes } from '../routes/calls.ts';
 import { closeUnread, fewAtATime, refuseBroken } from '../routes/connections.ts';
 import { documentationRoutes } from '../routes/documentation.ts';
 import { eventRoutes } from '../routes/events.ts';
 import { exploreRoutes } from '../routes/explore.ts';
 import { guard } from '../routes/guard.ts';
-import { headerOf, wellFormed } from '../routes/headers.ts';
+import { wellFormed } from '../routes/headers.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { metricsRoutes } from '../routes/metrics.ts';
-import { bytesOfAnswer } from '../routes/pieces.ts';
 import { badHttp, errorReply, noSuchRoute, wrongMethod } from '../routes/replies.ts';
 import { jsonReply, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
@@ -50,12 +50,6 @@ declare module 'fastify' {
     describes?: object;
   }
 }
-
-/** Bytes of a body from which on it counts: smaller ones come and go within a turn. */
-const COUNTED_BODY = 64 * 1024;
-
-/** Bytes of an answer from which on it counts. */
-const COUNTED_ANSWER = 16 * 1024;
 
 /** What no body may have. */
 const PROTOTYPES = {
@@ -93,8 +87,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   guard(app, { host, allowedHosts: allowedHosts(config), authToken: config.authToken });
   useStrictValidation(app);
   useStrictJson(app, config);
-  boundAnswers(app, service);
-  boundBodies(app, service);
+  boundBytes(app, service);
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     // An absent body is an empty object; one that is there comes in its place.
@@ -157,45 +150,6 @@ export function addRoutes(app: FastifyInstance, service: Service): void {
   uiRoutes(app, service);
 }
 
-/** Answers are counted as long as their clients have not taken them. */
-function boundAnswers(app: FastifyInstance, { answers }: Service): void {
-  app.addHook('onRequest', (request, _reply, done) => {
-    if (!answers.isOver || !request.url.startsWith('/v1')) return done();
-    done(
-      new Refused('too-many', `answers of more than ${answers.most} bytes are under way, which nobody reads`),
-    );
-  });
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    const bytes = bytesOfAnswer(payload);
-    if (bytes >= COUNTED_ANSWER) {
-      answers.take(bytes);
-      reply.raw.once('close', () => answers.give(bytes));
-    }
-    done();
-  });
-}
-
-/** Bodies are counted before they are read, by the length they announce; one that announces none as the longest. */
-function boundBodies(app: FastifyInstance, { bodies }: Service): void {
-  app.addHook('onRequest', (request, reply, done) => {
-    const unknown = headerOf(request, 'transfer-encoding') ? Number.POSITIVE_INFINITY : 0;
-    const announced = Number(headerOf(request, 'content-length') ?? unknown);
-    if (announced < COUNTED_BODY) return done();
-    const { bodyLimit = 0 } = request.routeOptions;
-    const bytes = Math.min(announced, bodyLimit);
-    // A batch is read line by line.
-    if (bytes < COUNTED_BODY || bodyLimit === Number.MAX_SAFE_INTEGER) return done();
-    if (!bodies.has(bytes)) {
-      return done(
-        new Refused('too-many', `the request bodies under way would be more than ${bodies.most} bytes`),
-      );
-    }
-    bodies.take(bytes);
-    reply.raw.once('close', () => bodies.give(bytes));
-    done();
-  });
-}
-
 /** Bodies so long that they are checked in turns. */
 const longBodies = new WeakSet<object>();
 
@@ -234,16 +188,17 @@ function useNoQuery(app: FastifyInstance): void {
 function useStrictJson(app: FastifyInstance, { maxValues }: Config): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
-  app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: Readable) => {
-    const body = await bodyOf(request, payload);
-    if (body instanceof LongBody) return parseLong(body, maxValues);
-    if (body === '') return {};
-    if (isTooDeep(body)) throw Refused.badRequest(`body ${TOO_DEEP}`);
-    return new Promise((resolve, reject) => {
-      // Answers by its callback.
-      void parse(request, body, (error, value) => {
-        if (error) reject(Refused.badRequest(`body ${whyNoJson(body)}`));
-        else resolve(value);
+  app.addContentTypeParser('application/json', (request, payload, done) => {
+    readBody(request, payload as Readable, (error, body = '') => {
+      if (error) return done(error);
+      if (body instanceof LongBody) {
+        return void parseLong(body, maxValues).then((value) => done(null, value), done);
+      }
+      if (body === '') return done(null, {});
+      if (isTooDeep(body)) return done(Refused.badRequest(`body ${TOO_DEEP}`));
+      void parse(request, body, (broken, value) => {
+        if (broken) done(Refused.badRequest(`body ${whyNoJson(body)}`));
+        else done(null, value);
       });
     });
   });
