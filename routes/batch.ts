@@ -54,8 +54,9 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
           new Answering(run, bodyLimit, work, log).answers(input, chunks, () => service.rigs.used(rig)),
         );
         stream.once('end', () => {
-          // The rest of a batch that has ended early is not made, and its connection carries no other request.
-          if (!input.readableEnded) reply.raw.once('finish', () => request.raw.socket.destroySoon());
+          // The rest of a batch that has ended early is not made, and its connection carries no other request. What is
+          // injected has none.
+          if (!input.readableEnded) reply.raw.once('finish', () => request.raw.socket.destroySoon?.());
         });
         return reply.type(NDJSON_TYPE).send(stream);
       },
