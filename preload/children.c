@@ -13,11 +13,15 @@ static bool path_of(pid_t pid, char *path)
 	return shim.root && snprintf(path, PATH_MAX, "%s/processes/%d", shim.root, (int)pid) < PATH_MAX;
 }
 
-/* The service knows this process by that name. */
-void child_known(const char *name)
+/* Where a child has its file as long as nobody knows its pid. */
+static bool path_of_spawned(const char *name, char *path)
 {
-	char path[PATH_MAX];
-	int fd = path_of(own_pid, path) ? REAL(open)(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+	return shim.root && snprintf(path, PATH_MAX, "%s/processes/of-%s", shim.root, name) < PATH_MAX;
+}
+
+static void write_name(const char *path, const char *name)
+{
+	int fd = REAL(open)(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return;
@@ -27,41 +31,82 @@ void child_known(const char *name)
 	REAL(close)(fd);
 }
 
-/* The service is told of this process's end by itself. */
-void child_ends(void)
+/* The name that a process's file has, into `name` (ID_SIZE bytes), where there is one. */
+static bool read_name(const char *path, char *name)
+{
+	int fd = REAL(open)(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : REAL(read)(fd, name, ID_SIZE - 1);
+
+	if (fd >= 0)
+		REAL(close)(fd);
+	if (n > 0)
+		name[n] = 0;
+	return n > 0;
+}
+
+/* The service knows a process by that name. */
+void child_known(pid_t pid, const char *name)
 {
 	char path[PATH_MAX];
 
-	if (path_of(own_pid, path))
+	if (path_of(pid, path))
+		write_name(path, name);
+}
+
+/* A child of this name is about to be made by posix_spawn, which tells its pid when it is another program already. */
+void child_spawns(const char *name)
+{
+	char path[PATH_MAX];
+
+	if (path_of_spawned(name, path))
+		write_name(path, name);
+}
+
+/* Its pid is known, or 0: there is no child. Where it has been faster than its parent its file is its own by now. */
+void child_spawned(const char *name, pid_t pid)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	if (!path_of_spawned(name, from))
+		return;
+	if (!pid)
+		unlink(from);
+	else if (path_of(pid, to))
+		rename(from, to);
+}
+
+/* Whether this process is the child of that name: its parent has handed this name on to one. */
+bool child_is(const char *name)
+{
+	char from[PATH_MAX], to[PATH_MAX], known[ID_SIZE];
+
+	if (!path_of_spawned(name, from) || !path_of(own_pid, to))
+		return false;
+	return !rename(from, to) || (read_name(to, known) && !strcmp(known, name));
+}
+
+/* The service is told of a process's end by itself. */
+void child_ends(pid_t pid)
+{
+	char path[PATH_MAX];
+
+	if (path_of(pid, path))
 		unlink(path);
 }
 
 /* A child has been waited for. */
 static void reaped(pid_t pid, int signal)
 {
-	char path[PATH_MAX], name[ID_SIZE] = "", body[32] = "{}";
-	int kept = errno, fd = -1;
+	char path[PATH_MAX], name[ID_SIZE];
+	int kept = errno;
 
 	if (pid <= 0 || getpid() != own_pid)
 		return;
 	shim_start_quietly();
-	if (shim.on && path_of(pid, path))
-		fd = REAL(open)(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		ssize_t n = REAL(read)(fd, name, sizeof(name) - 1);
-
-		REAL(close)(fd);
-		/* Of several who wait for it one tells. */
-		if (n > 0 && !unlink(path)) {
-			struct reply reply;
-
-			if (signal)
-				snprintf(body, sizeof(body), "{\"signal\":%d}", signal);
-			snprintf(path, sizeof(path), "/v1/processes/%s/exit-process", name);
-			http_call(&reply, "POST", path, body);
-			reply_end(&reply);
-			files_killed(name);
-		}
+	/* Of several who wait for it one tells. */
+	if (shim.on && path_of(pid, path) && read_name(path, name) && !unlink(path)) {
+		process_ended(name, signal);
+		files_killed(name);
 	}
 	errno = kept;
 }

@@ -1,7 +1,6 @@
 /* exec: the program that comes takes over what stays open, and what the environment says of the service. */
 #include "shim.h"
 #include <alloca.h>
-#include <spawn.h>
 
 extern char **environ;
 
@@ -9,7 +8,6 @@ extern char **environ;
 static const char *const KEPT[] = { "LD_PRELOAD",	"VFIO_HOST_URL",     "VFIO_HOST_RIG",	  "VFIO_HOST_ROOT", "VFIO_HOST_RECORD",
 				    "VFIO_HOST_WEDGED", "VFIO_HOST_MEMLOCK", "VFIO_HOST_PROCESS", "VFIO_HOST_TOKEN" };
 #define KEPT_COUNT (sizeof(KEPT) / sizeof(KEPT[0]))
-#define TAG "VFIO_HOST_PROCESS_PID="
 
 static bool has(char *const *envp, const char *name)
 {
@@ -39,7 +37,7 @@ static size_t size_of(const char *name)
 }
 
 /* Bytes that with_ours needs at most. */
-static size_t size_with_ours(char *const *envp)
+size_t size_with_ours(char *const *envp)
 {
 	size_t size = (length_of(envp) + KEPT_COUNT + 2) * sizeof(char *) + TAG_SIZE;
 
@@ -48,8 +46,8 @@ static size_t size_with_ours(char *const *envp)
 	return size;
 }
 
-/* An environment with what the shim needs, where a program made one without it. */
-static char **with_ours(char *const *envp, void *room)
+/* An environment with what the shim needs, where a program made one without it, and a tag of process_tag. */
+char **with_ours(char *const *envp, const char *tag, void *room)
 {
 	char **out = room, *text = (char *)(out + length_of(envp) + KEPT_COUNT + 2);
 	size_t n = 0;
@@ -63,36 +61,74 @@ static char **with_ours(char *const *envp, void *room)
 		out[n++] = text;
 		text += sprintf(text, "%s=%s", KEPT[i], setting(KEPT[i])) + 1;
 	}
-	if (process_tag(text))
-		out[n++] = text;
+	if (*tag)
+		out[n++] = strcpy(text, tag);
 	out[n] = NULL;
 	return out;
 }
 
-#define WITH_OURS(envp) with_ours(envp, alloca(size_with_ours(envp)))
+/* A process on its way into another program. */
+struct leaving {
+	char tag[TAG_SIZE];
+	char child[ID_SIZE]; /* after a vfork: its name in the service, where it is told; else "" */
+};
+
+/*
+ * The child of a vfork has its parent's memory, our tables among it, and descriptors of its own. The service is told of it now: what
+ * it has done since is no more than a program may do between the two.
+ */
+static void before_exec(struct leaving *l, const char *path)
+{
+	pid_t pid = getpid();
+
+	*l->tag = *l->child = 0;
+	if (pid == own_pid)
+		process_tag(l->tag);
+	else if (own_pid && (!path || REAL(access)(path, X_OK) == 0) && files_given(pid, l->child)) {
+		process_tag_child(l->tag, pid, l->child);
+		child_known(pid, l->child);
+	}
+	probes_cloexec(false);
+}
+
+static int exec_failed(const struct leaving *l)
+{
+	int kept = errno;
+
+	probes_cloexec(true);
+	if (*l->child) {
+		child_ends(getpid());
+		files_taken_back(l->child);
+	}
+	errno = kept;
+	return -1;
+}
 
 HOOK int execve(const char *path, char *const argv[], char *const envp[])
 {
-	files_before_exec();
-	REAL(execve)(path, argv, WITH_OURS(envp));
-	files_exec_failed();
-	return -1;
+	struct leaving l;
+
+	before_exec(&l, path);
+	REAL(execve)(path, argv, WITH_OURS(envp, l.tag));
+	return exec_failed(&l);
 }
 
 HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	files_before_exec();
-	REAL(execvpe)(file, argv, WITH_OURS(envp));
-	files_exec_failed();
-	return -1;
+	struct leaving l;
+
+	before_exec(&l, NULL);
+	REAL(execvpe)(file, argv, WITH_OURS(envp, l.tag));
+	return exec_failed(&l);
 }
 
 HOOK int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	files_before_exec();
-	REAL(fexecve)(fd, argv, WITH_OURS(envp));
-	files_exec_failed();
-	return -1;
+	struct leaving l;
+
+	before_exec(&l, NULL);
+	REAL(fexecve)(fd, argv, WITH_OURS(envp, l.tag));
+	return exec_failed(&l);
 }
 
 HOOK int execv(const char *path, char *const argv[])
@@ -152,16 +188,4 @@ HOOK int execle(const char *path, const char *arg, ...)
 	envp = va_arg(args, char **);
 	va_end(args);
 	return execve(path, argv, envp);
-}
-
-HOOK int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
-		     char *const argv[], char *const envp[])
-{
-	return REAL(posix_spawn)(pid, path, actions, attributes, argv, WITH_OURS(envp));
-}
-
-HOOK int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
-		      char *const argv[], char *const envp[])
-{
-	return REAL(posix_spawnp)(pid, file, actions, attributes, argv, WITH_OURS(envp));
 }

@@ -22,7 +22,8 @@ _Static_assert(sizeof(struct shared) <= SHARED_SIZE, "it is mapped as a whole");
 
 static unsigned serials;
 
-static void close_in_service(struct shared *shared, const char *process)
+/* Closes a file of a process. */
+void close_in_service(const struct shared *shared, const char *process)
 {
 	struct reply reply;
 	char path[240], body[ID_SIZE + 16];
@@ -85,11 +86,8 @@ static bool nobody_else_has(const struct vfile *file)
 }
 
 /* The service knows that a process has a file. */
-void file_take(struct vfile *file, const char *process)
+void file_given(struct shared *shared, const char *process)
 {
-	struct shared *shared = file->shared;
-
-	snprintf(file->holder, ID_SIZE, "%s", process);
 	__atomic_add_fetch(&shared->holders, 1, __ATOMIC_SEQ_CST);
 	for (struct holder *h = shared->holder; h < shared->holder + HOLDERS; h++) {
 		uint32_t unused = 0;
@@ -100,6 +98,13 @@ void file_take(struct vfile *file, const char *process)
 		__atomic_store_n(&h->state, 2, __ATOMIC_SEQ_CST);
 		break;
 	}
+}
+
+/* The service knows that this process has a file. */
+void file_take(struct vfile *file, const char *process)
+{
+	snprintf(file->holder, ID_SIZE, "%s", process);
+	file_given(file->shared, process);
 }
 
 static struct holder *find_holder(const struct shared *shared, const char *process)

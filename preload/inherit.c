@@ -28,26 +28,13 @@ void fd_received(int fd)
 }
 
 /* An exec closes descriptors that the kernel tells nobody of: the probes of this process's files go along, and the program after it looks. */
-static void probes_cloexec(bool on)
+void probes_cloexec(bool on)
 {
 	pthread_mutex_lock(&files_lock);
 	for (struct vfile *file = files; file; file = file->next)
 		if (*file->holder)
 			REAL(fcntl)(file->probe, F_SETFD, on ? FD_CLOEXEC : 0);
 	pthread_mutex_unlock(&files_lock);
-}
-
-void files_before_exec(void)
-{
-	probes_cloexec(false);
-}
-
-void files_exec_failed(void)
-{
-	int kept = errno;
-
-	probes_cloexec(true);
-	errno = kept;
 }
 
 /* The descriptors of this process, in order; -1 behind the last. */
@@ -81,6 +68,50 @@ static void take_probe(int fd)
 	REAL(close)(fd);
 }
 
+/* A file as the service shows it among those of a process. */
+static bool named(const char *file, struct shared *found)
+{
+	char group[ID_SIZE];
+
+	memset(found, 0, sizeof(*found));
+	if (json_string(json_get(file, "container"), found->id, ID_SIZE))
+		found->kind = CONTAINER;
+	else if (json_string(json_get(file, "device"), found->id, ID_SIZE))
+		found->kind = DEVICE;
+	else if (json_string(json_get(file, "group"), group, ID_SIZE) && device_of_group(atoi(group + 1), found))
+		found->kind = GROUP;
+	return found->kind != 0;
+}
+
+/* Whether this process has it. */
+static bool has(const struct shared *wanted)
+{
+	for (struct vfile *file = files; file; file = file->next) {
+		if (file->shared->kind != wanted->kind)
+			continue;
+		if (wanted->kind == GROUP ? file->shared->group == wanted->group : !strcmp(file->shared->id, wanted->id))
+			return true;
+	}
+	return false;
+}
+
+/* After an exec: closes what it has by the service alone, where somebody closed even the probes, as a file action does. */
+static void close_unseen(void)
+{
+	struct shared found;
+	struct reply reply;
+	char path[160];
+
+	if (!process_is_own())
+		return;
+	snprintf(path, sizeof(path), "/v1/processes/%s", current_process());
+	http_call(&reply, "GET", path, NULL);
+	for (const char *at = json_first(json_get(reply.body, "files")); at; at = json_next(at))
+		if (named(at, &found) && !has(&found))
+			close_in_service(&found, current_process());
+	reply_end(&reply);
+}
+
 /* The constructor: after an exec, takes over what is still open, and closes what the exec closed. */
 __attribute__((constructor)) static void files_after_exec(void)
 {
@@ -103,6 +134,7 @@ __attribute__((constructor)) static void files_after_exec(void)
 	closedir(folder);
 	for (int i = 0; i < n; i++)
 		take_probe(probes[i]);
+	close_unseen();
 }
 
 /* Takes the mappings of our memfds away, as an exit does before it closes files. */
@@ -186,6 +218,29 @@ void files_in_child(bool known)
 		else
 			file->holder[0] = 0;
 	}
+}
+
+/*
+ * A child has what this process has, and is another program at once; its name into `child` (ID_SIZE bytes). `pid`: whose memory it
+ * has so far. false where this process has nothing that the service knows.
+ */
+bool files_given(pid_t pid, char *child)
+{
+	pthread_mutex_lock(&files_lock);
+	bool known = files_known_to_service() && process_spawns(pid, child);
+
+	for (struct vfile *file = files; known && file; file = file->next)
+		if (*file->holder)
+			file_given(file->shared, child);
+	pthread_mutex_unlock(&files_lock);
+	return known;
+}
+
+/* It has not become one. */
+void files_taken_back(const char *child)
+{
+	process_ended(child, 0);
+	files_killed(child);
 }
 
 /* A process that had files was killed, and the service has closed them. */

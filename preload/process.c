@@ -34,24 +34,27 @@ static void name_of_program(char *name, size_t size)
 		strcpy(name, "program");
 }
 
-/* The process's number on this machine as a field with a comma before it, where the service reaches its memory. */
-static const char *pid_field(char *json, size_t size)
+/* The number of a process on this machine as a field with a comma before it, where the service reaches its memory. */
+static const char *pid_field(char *json, size_t size, pid_t pid)
 {
 	*json = 0;
 	if (kernel_has_real_memory())
-		snprintf(json, size, ",\"pid\":%d", (int)getpid());
+		snprintf(json, size, ",\"pid\":%d", (int)pid);
 	return json;
 }
 
-/* Makes a process, named as the program is, with a number where there is one of that name; a child of `parent`, if given. */
-static bool make(const char *parent)
+/*
+ * Makes a process, named as the program is, with a number where there is one of that name; a child of `parent`, if given. `made_as`
+ * (ID_SIZE bytes) takes its name.
+ */
+static bool make(const char *parent, pid_t pid_of_memory, char *made_as)
 {
 	char name[32], pid[32], path[160], body[160];
 	int error = EEXIST;
 	bool made = false;
 
 	name_of_program(name, sizeof(name));
-	pid_field(pid, sizeof(pid));
+	pid_field(pid, sizeof(pid), pid_of_memory);
 	strcpy(path, "/v1/processes");
 	if (parent)
 		snprintf(path, sizeof(path), "/v1/processes/%s/fork-process", parent);
@@ -65,13 +68,20 @@ static bool make(const char *parent)
 		http_call(&reply, "POST", path, body);
 		made = reply.status < 300;
 		if (made)
-			json_string(json_get(reply.body, "process"), process, sizeof(process));
+			json_string(json_get(reply.body, "process"), made_as, ID_SIZE);
 		error = json_u64(json_get(reply.body, "errnoNumber"));
 		reply_end(&reply);
 	}
-	if (made)
-		child_known(process);
 	return made;
+}
+
+/* The same, of this process. */
+static bool make_own(const char *parent)
+{
+	if (!make(parent, own_pid, process))
+		return false;
+	child_known(own_pid, process);
+	return true;
 }
 
 static void limit_memlock(void)
@@ -98,7 +108,7 @@ static void begin(void)
 		snprintf(process, sizeof(process), "%s", given);
 		return;
 	}
-	is_own = make(NULL);
+	is_own = make_own(NULL);
 	if (is_own) {
 		limit_memlock();
 		return;
@@ -140,37 +150,58 @@ bool process_forked(bool tell)
 	strcpy(parent, process);
 	if (names > 0)
 		names--;
-	is_own = tell && make(parent);
+	is_own = tell && make_own(parent);
 	/* What it was told to be, all its children are. */
 	if (!is_own && !setting("VFIO_HOST_PROCESS"))
 		process[0] = 0;
 	return is_own;
 }
 
-/* The process ends: what it has open is closed as the kernel does it. */
-void process_exits(void)
+/*
+ * A child that is another program at once (posix_spawn, or vfork and exec): makes it a child of this process in the service. `pid` is
+ * whose memory it has so far, `child` (ID_SIZE bytes) takes its name.
+ */
+bool process_spawns(pid_t pid, char *child)
+{
+	return make(process, pid, child);
+}
+
+/* A process that the service knows has ended, of a signal where that is not 0: what it has open is closed as the kernel does it. */
+void process_ended(const char *name, int signal)
 {
 	struct reply reply;
-	char path[160];
+	char path[160], body[32] = "{}";
 
+	if (signal)
+		snprintf(body, sizeof(body), "{\"signal\":%d}", signal);
+	snprintf(path, sizeof(path), "/v1/processes/%s/exit-process", name);
+	http_call(&reply, "POST", path, body);
+	reply_end(&reply);
+}
+
+/* This process ends. */
+void process_exits(void)
+{
 	if (!is_own)
 		return;
-	snprintf(path, sizeof(path), "/v1/processes/%s/exit-process", process);
 	is_own = false;
-	child_ends();
-	http_call(&reply, "POST", path, "{}");
-	settle(&reply);
-	reply_end(&reply);
+	child_ends(own_pid);
+	process_ended(process, 0);
 	process[0] = 0;
 }
 
-/* What the program after an exec is told of the process that it is in the service; false where it is none. */
-bool process_tag(char *tag)
+/* What the program after an exec is told of the process that it is in the service; nothing where it is none. */
+void process_tag(char *tag)
 {
-	if (!is_own)
-		return false;
-	snprintf(tag, TAG_SIZE, "VFIO_HOST_PROCESS_PID=%d:%s", (int)own_pid, process);
-	return true;
+	*tag = 0;
+	if (is_own)
+		snprintf(tag, TAG_SIZE, TAG "%d:%s", (int)own_pid, process);
+}
+
+/* The same of a child; its pid is 0 where it is not known yet. */
+void process_tag_child(char *tag, pid_t pid, const char *child)
+{
+	snprintf(tag, TAG_SIZE, TAG "%d:%s", (int)pid, child);
 }
 
 /* After an exec: the process goes on, with other memory. */
@@ -179,16 +210,16 @@ __attribute__((constructor(102))) static void process_after_exec(void)
 	const char *tag = setting("VFIO_HOST_PROCESS_PID");
 	struct reply reply;
 	char path[160], pid[32], body[64];
-	int n = 0;
+	int pid_told, n = 0;
 
 	own_pid = getpid();
-	if (!tag || atoi(tag) != own_pid || sscanf(tag, "%*d:%n", &n) < 0 || !n)
+	if (!tag || sscanf(tag, "%d:%n", &pid_told, &n) < 1 || !n || (pid_told && pid_told != own_pid))
 		return;
 	shim_start();
-	if (!shim.on)
+	if (!shim.on || (!pid_told && !child_is(tag + n)))
 		return;
 	snprintf(process, sizeof(process), "%s", tag + n);
-	pid_field(pid, sizeof(pid));
+	pid_field(pid, sizeof(pid), own_pid);
 	snprintf(body, sizeof(body), "{%s}", *pid ? pid + 1 : "");
 	snprintf(path, sizeof(path), "/v1/processes/%s/exec-process", process);
 	http_call(&reply, "POST", path, body);

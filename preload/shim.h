@@ -6,6 +6,7 @@
 #define VFIO_HOST_SHIM_H
 
 #include "hooks/hooks.h"
+#include <alloca.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -123,13 +124,25 @@ const char *current_process(void);
 bool process_is_own(void);
 void process_count_child(void);
 bool process_forked(bool tell);
+bool process_spawns(pid_t pid, char *child);
+void process_ended(const char *name, int signal);
 void process_exits(void);
+#define TAG "VFIO_HOST_PROCESS_PID="
 #define TAG_SIZE (ID_SIZE + 48)
-bool process_tag(char *tag);
+void process_tag(char *tag);
+void process_tag_child(char *tag, pid_t pid, const char *child);
 
 /* children.c: who is told of the end of processes that are killed */
-void child_known(const char *name);
-void child_ends(void);
+void child_known(pid_t pid, const char *name);
+void child_spawns(const char *name);
+void child_spawned(const char *name, pid_t pid);
+bool child_is(const char *name);
+void child_ends(pid_t pid);
+
+/* exec.c: an environment with what the shim needs; `room` has as many bytes as it needs at most. */
+size_t size_with_ours(char *const *envp);
+char **with_ours(char *const *envp, const char *tag, void *room);
+#define WITH_OURS(envp, tag) with_ours(envp, tag, alloca(size_with_ours(envp)))
 
 /* table.c: which descriptor is which open file */
 extern struct vfile *files;
@@ -149,6 +162,8 @@ bool file_is_same(int a, int b);
 bool is_memfd_of_ours(int fd);
 bool file_is_left(struct vfile *file);
 void file_take(struct vfile *file, const char *process);
+void file_given(struct shared *shared, const char *process);
+void close_in_service(const struct shared *shared, const char *process);
 bool file_drop(struct shared *shared, const char *process);
 bool file_has(const struct shared *shared, const char *process);
 const char *file_holder(const struct vfile *file);
@@ -163,8 +178,9 @@ const char *actor_of(const struct vfile *file, char *json);
 
 /* inherit.c: what comes from elsewhere, and goes there */
 void fd_received(int fd);
-void files_before_exec(void);
-void files_exec_failed(void);
+bool files_given(pid_t pid, char *child);
+void files_taken_back(const char *child);
+void probes_cloexec(bool on);
 void files_killed(const char *process);
 void files_in_child(bool known);
 bool files_known_to_service(void);
