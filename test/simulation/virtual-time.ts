@@ -10,6 +10,7 @@ class Timer {
     public due: number,
     /** Among those due at the same time the first made comes first. */
     public order: number,
+    private readonly again: (timer: Timer) => void,
   ) {}
 
   ref(): this {
@@ -20,6 +21,11 @@ class Timer {
   }
   hasRef(): boolean {
     return true;
+  }
+  /** It begins anew, also where it has fired. */
+  refresh(): this {
+    this.again(this);
+    return this;
   }
 }
 
@@ -109,7 +115,11 @@ export class VirtualTime {
 
   private add(action: Action, args: readonly unknown[], ms: number, every: number | null): Timer {
     const after = every === null && this.firesAtOnce() ? 0 : Math.max(Number(ms) || 0, 0);
-    const timer = new Timer(action, args, every, this.now + after, this.made++);
+    const again = (timer: Timer) => {
+      timer.due = this.now + after;
+      this.timers.add(timer);
+    };
+    const timer = new Timer(action, args, every, this.now + after, this.made++, again);
     this.timers.add(timer);
     return timer;
   }
