@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import type { FastifyRequest } from 'fastify';
+import { type Line, Lines } from '../src/host/lines.ts';
+import type { Refused } from '../src/machine/refused.ts';
 import { Turns } from '../src/turns.ts';
 import { headerOf } from './headers.ts';
 
@@ -36,6 +38,18 @@ export class LongBody {
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/** A body of NDJSON. */
+export class NdjsonBody {
+  constructor(private readonly body: string | LongBody) {}
+
+  *lines(limit: number): Generator<Line | Refused> {
+    const lines = new Lines(limit);
+    for (const text of typeof this.body === 'string' ? [this.body] : this.body.texts())
+      yield* lines.take(text);
+    yield* lines.end();
+  }
+}
 
 /**
  * Reads a body: a short one as its text. It is listened to, because going through it as an iterator takes longer than all

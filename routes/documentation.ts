@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -38,8 +39,8 @@ export function documentationRoutes(app: FastifyInstance): void {
   const book = new Book();
   const hidden = { schema: { hide: true } };
   const named = { schema: { hide: true, params: Name } };
-  app.get('/openapi.json', hidden, (request, reply) =>
-    sendFile(request, reply, 'application/json; charset=utf-8', readFileSync(below('openapi.json'))),
+  app.get('/openapi.json', hidden, async (request, reply) =>
+    sendFile(request, reply, 'application/json; charset=utf-8', await readFile(below('openapi.json'))),
   );
   const chapter = async (request: FastifyRequest, reply: FastifyReply, name: string) => {
     const page = await book.page(name);
@@ -58,9 +59,11 @@ export function documentationRoutes(app: FastifyInstance): void {
   });
   app.get('/docs/api', hidden, (request, reply) => sendPage(request, reply, API_PAGE, VIEWER_POLICY));
   for (const name of VIEWER_FILES) {
-    app.get(`/docs/api/${name}`, hidden, (request, reply) => {
+    app.get(`/docs/api/${name}`, hidden, async (request, reply) => {
       const source = VIEWER.map((folder) => below(`${folder}${name}`)).find((file) => existsSync(file));
-      return source ? sendFile(request, reply, typeOf(name), readFileSync(source)) : missing(request, reply);
+      return source
+        ? sendFile(request, reply, typeOf(name), await readFile(source))
+        : missing(request, reply);
     });
   }
 }

@@ -1,14 +1,20 @@
+import type { Readable } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { BatchCall } from '../schemas/batch.ts';
 import { type RigSetup, SetupBody, SetupView } from '../schemas/setup.ts';
 import { NDJSON_TYPE, ndjsonOf } from '../schemas/values.ts';
+import { lineValue } from '../src/host/line-value.ts';
+import type { Line } from '../src/host/lines.ts';
 import type { Machine } from '../src/machine/machine.ts';
-import { scenarioOf } from '../src/replay/check.ts';
+import { Refused } from '../src/machine/refused.ts';
+import { longScenarioSteps, scenarioOf } from '../src/replay/check.ts';
+import type { Step } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
-import { stepsOf } from '../src/setup/calls-text.ts';
 import { SetupRefused, setUp, setUpInTurns, setUpTrace, setupView } from '../src/setup/run.ts';
 import { callsOf } from '../src/setup/steps.ts';
+import { Turns } from '../src/turns.ts';
+import { NdjsonBody, readBody } from './body.ts';
 import { setupReply } from './replies.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 import { rigOf } from './rig-of.ts';
@@ -16,18 +22,15 @@ import { rigOf } from './rig-of.ts';
 /** Makes the calls of what was sent on a fresh machine; how many there were. */
 type Fill = (machine: Machine, panicked: () => string | null, reqId: string) => Promise<number>;
 
-/** A body of NDJSON: a call a line. */
-class Batch {
-  constructor(readonly text: string) {}
-}
-
 /** `POST /v1/setup`: a rig as a whole, all or nothing. */
 export function setupRoutes(app: FastifyInstance, service: Service): void {
   app.register(async (scope) => {
-    scope.addContentTypeParser(NDJSON_TYPE, { parseAs: 'string' }, (_request, body, done) => {
-      done(null, new Batch(body as string));
+    scope.addContentTypeParser(NDJSON_TYPE, (request, payload, done) => {
+      readBody(request, payload as Readable, (error, body = '') =>
+        done(error, error ? undefined : new NdjsonBody(body)),
+      );
     });
-    scope.post<{ Body: SetupBody | Batch }>(
+    scope.post<{ Body: SetupBody | NdjsonBody }>(
       '/v1/setup',
       {
         bodyLimit: service.config.replayBodyLimit,
@@ -55,7 +58,7 @@ export function setupRoutes(app: FastifyInstance, service: Service): void {
       async (request, reply) => {
         const rig = rigOf(service, request);
         const { version } = rig.host.kernel.gen;
-        const { kernel = version, fill } = planOf(request.body, version);
+        const { kernel = version, fill } = planOf(request.body, version, service.config.replayBodyLimit);
         try {
           const made = await rig.setUp(service.generation(kernel), async (machine, panicked) => {
             const calls = await fill(machine, panicked, request.id);
@@ -71,10 +74,18 @@ export function setupRoutes(app: FastifyInstance, service: Service): void {
   });
 }
 
-function planOf(body: SetupBody | Batch, kernel: string): { kernel?: string | undefined; fill: Fill } {
-  if (body instanceof Batch) {
-    const steps = stepsOf(body.text);
-    return { fill: (machine) => setUpInTurns(setUpTrace(machine, steps, (index) => `line ${index + 1}`)) };
+function planOf(
+  body: SetupBody | NdjsonBody,
+  kernel: string,
+  limit: number,
+): { kernel?: string | undefined; fill: Fill } {
+  if (body instanceof NdjsonBody) {
+    return {
+      fill: async (machine) => {
+        const steps = await new Turns().do(stepsIn(body.lines(limit)));
+        return setUpInTurns(setUpTrace(machine, steps, (index) => `line ${index + 1}`));
+      },
+    };
   }
   if ('steps' in body || 'scenario' in body) {
     const trace = scenarioOf(body, kernel);
@@ -87,4 +98,15 @@ function planOf(body: SetupBody | Batch, kernel: string): { kernel?: string | un
     kernel: setup.kernel,
     fill: (machine, panicked, reqId) => setUpInTurns(setUp(machine, callsOf(setup), panicked, reqId)),
   };
+}
+
+/** The calls of a body, one a line, as the steps of a trace. */
+function* stepsIn(lines: Iterable<Line | Refused>): Generator<void, Step[]> {
+  const values: unknown[] = [];
+  for (const line of lines) {
+    if (line instanceof Refused) throw line;
+    values.push(yield* lineValue(line));
+    yield;
+  }
+  return (yield* longScenarioSteps({ steps: values })).steps;
 }

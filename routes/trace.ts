@@ -5,7 +5,7 @@ import { ScenarioSchema, TraceSchema } from '../schemas/scenario.ts';
 import { closedObject, NDJSON_TYPE, ndjsonOf, oneOf } from '../schemas/values.ts';
 import { ReplayView } from '../schemas/views.ts';
 import { lineValue } from '../src/host/line-value.ts';
-import { type Line, Lines } from '../src/host/lines.ts';
+import type { Line } from '../src/host/lines.ts';
 import { jsonPieces } from '../src/json/pieces.ts';
 import { Refused } from '../src/machine/refused.ts';
 import { checkSteps } from '../src/machine/validate.ts';
@@ -15,7 +15,7 @@ import { replaySteps } from '../src/replay/replay.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
-import { type LongBody, readBody } from './body.ts';
+import { NdjsonBody, readBody } from './body.ts';
 import { errorReply } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
@@ -32,7 +32,7 @@ export function traceRoutes(app: FastifyInstance, service: Service): void {
   app.register(async (scope) => {
     scope.addContentTypeParser(NDJSON_TYPE, (request, payload, done) => {
       readBody(request, payload as Readable, (error, body = '') =>
-        done(error, error ? undefined : new Traces(body)),
+        done(error, error ? undefined : new NdjsonBody(body)),
       );
     });
     routes(scope, service);
@@ -92,7 +92,7 @@ function routes(app: FastifyInstance, service: Service): void {
     (request, reply) => reply.type('text/plain; charset=utf-8').send(rigOf(service, request).host.dmesg()),
   );
 
-  app.post<{ Body: Static<typeof TraceSchema> | Traces }>(
+  app.post<{ Body: Static<typeof TraceSchema> | NdjsonBody }>(
     '/v1/replay',
     {
       bodyLimit: service.config.replayBodyLimit,
@@ -138,7 +138,7 @@ function routes(app: FastifyInstance, service: Service): void {
           scratch.close();
         }
       };
-      if (!(body instanceof Traces)) {
+      if (!(body instanceof NdjsonBody)) {
         const scenario = scenarioOf(body, rigOf(service, request).host.kernel.gen.version);
         return workFor(service, reply, (work) => run(work, scenario));
       }
@@ -168,17 +168,5 @@ async function replayLine(
     return await run(scenarioOf(value as Static<typeof TraceSchema>));
   } catch (error) {
     return { problem: errorReply(error).body };
-  }
-}
-
-/** A body of NDJSON. */
-class Traces {
-  constructor(private readonly body: string | LongBody) {}
-
-  *lines(limit: number): Generator<Line | Refused> {
-    const lines = new Lines(limit);
-    for (const text of typeof this.body === 'string' ? [this.body] : this.body.texts())
-      yield* lines.take(text);
-    yield* lines.end();
   }
 }

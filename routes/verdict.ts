@@ -3,16 +3,18 @@ import type { FastifyInstance } from 'fastify';
 import { Problem } from '../schemas/answers.ts';
 import { closedObject } from '../schemas/values.ts';
 import { VerdictsView, VerdictView } from '../schemas/verdict.ts';
+import type { Rig } from '../src/rig/rig.ts';
 import type { Service } from '../src/service.ts';
 import { EXPECT_RULE, Expected } from '../src/verdict/expectation.ts';
 import { junitXml } from '../src/verdict/junit.ts';
 import { suitesOf, summaryOf, textOf } from '../src/verdict/report.ts';
-import { verdictOf, verdictsOf } from '../src/verdict/verdict.ts';
+import { verdictSteps, verdictsOf } from '../src/verdict/verdict.ts';
 import { preferred } from './accept.ts';
 import { headerOf } from './headers.ts';
 import { notAsExpected } from './replies.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 import { rigOf } from './rig-of.ts';
+import { heldFor } from './work.ts';
 
 const Query = closedObject({
   expect: Type.Optional(
@@ -68,12 +70,16 @@ export function verdictRoutes(app: FastifyInstance, service: Service): void {
         },
       },
     },
-    (request, reply) => {
+    async (request, reply) => {
       const expected = Expected.parse(request.query.expect ?? '', 'querystring/expect');
-      const verdict: VerdictView | VerdictsView =
-        request.query.rigs === 'all'
-          ? verdictsOf(service.rigs.list(), expected)
-          : verdictOf(rigOf(service, request), expected);
+      const judge = (rig: Rig) =>
+        heldFor(service, reply, rig.host, (work) => work.do(verdictSteps(rig, expected)));
+      let verdict: VerdictView | VerdictsView;
+      if (request.query.rigs === 'all') {
+        const judged: VerdictView[] = [];
+        for (const rig of service.rigs.list()) judged.push(await judge(rig));
+        verdict = verdictsOf(judged, expected);
+      } else verdict = await judge(rigOf(service, request));
       const rigs = 'rigs' in verdict ? verdict.rigs : [verdict];
       const type = preferred(headerOf(request, 'accept'), TYPES);
       reply.header('cache-control', 'no-store').header('vary', 'accept');

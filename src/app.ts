@@ -38,7 +38,7 @@ import { allowedHosts, type Config } from './config.ts';
 import { isTooDeep, JsonError, TOO_DEEP } from './json/depth.ts';
 import { parseSteps, TooManyValues } from './json/parse.ts';
 import { Refused } from './machine/refused.ts';
-import { checker, checkSteps } from './machine/validate.ts';
+import { checker, checkSteps, isLargeSchema } from './machine/validate.ts';
 import type { Service } from './service.ts';
 import { Turns } from './turns.ts';
 
@@ -150,7 +150,7 @@ export function addRoutes(app: FastifyInstance, service: Service): void {
   uiRoutes(app, service);
 }
 
-/** Bodies so long that they are checked in turns. */
+/** Bodies so long that they are checked in turns, as those are that have a large schema. */
 const longBodies = new WeakSet<object>();
 
 async function checkLong(schema: TSchema, value: unknown, where: string): Promise<unknown> {
@@ -163,9 +163,10 @@ async function checkLong(schema: TSchema, value: unknown, where: string): Promis
 function useStrictValidation(app: FastifyInstance): void {
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     const check = checker(schema);
+    const inSteps = isLargeSchema(schema);
     const where = httpPart ?? 'request';
     return (value: unknown) => {
-      if (longBodies.has(value as object)) return checkLong(schema, value, where) as never;
+      if (inSteps || longBodies.has(value as object)) return checkLong(schema, value, where) as never;
       const error = check(value, where);
       return error ? { error } : { value };
     };

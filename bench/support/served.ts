@@ -59,11 +59,12 @@ async function main(name: keyof typeof SERVERS): Promise<void> {
   const stalls = new Stalls();
   let cpu = process.cpuUsage();
   let loop = performance.eventLoopUtilization();
-  process.on('message', (asked: Asked) => {
-    if (asked === 'watch') stalls.watch();
+  process.on('message', async (asked: Asked) => {
+    if (asked === 'watch') await stalls.watch();
+    const longest = asked === 'stall' ? await stalls.longest() : null;
     const { user, system } = process.cpuUsage(cpu);
     const { utilization } = performance.eventLoopUtilization(loop);
-    tell({ cpuUs: user + system, busy: utilization, stallMs: asked === 'stall' ? stalls.longest() : 0 });
+    tell({ cpuUs: user + system, busy: utilization, stallMs: longest?.ms ?? 0, gcMs: longest?.gcMs ?? 0 });
     cpu = process.cpuUsage();
     loop = performance.eventLoopUtilization();
   });

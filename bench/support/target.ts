@@ -13,6 +13,8 @@ export interface Told {
   busy: number;
   /** The longest that nothing else had a turn, milliseconds. */
   stallMs: number;
+  /** How much of that the engine collected garbage, milliseconds. */
+  gcMs: number;
 }
 
 /** A server in a process of its own. */
@@ -43,15 +45,31 @@ export class Target {
     body?: object | string,
     type = 'application/json',
   ): Promise<string> {
+    const { status, text } = await this.any(method, path, body, type);
+    if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 500)}`);
+    return text;
+  }
+
+  /** Makes a request that must be refused: answered with 4xx. */
+  async refused(method: string, path: string, body?: object | string | null, type?: string): Promise<void> {
+    const { status, text } = await this.any(method, path, body, type);
+    if (status < 400 || status >= 500) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 500)}`);
+  }
+
+  /** Makes a request, whatever it is answered. */
+  async any(
+    method: string,
+    path: string,
+    body?: object | string | null,
+    type = 'application/json',
+  ): Promise<{ status: number; text: string }> {
+    const hasBody = body !== undefined && body !== null;
     const response = await fetch(`http://127.0.0.1:${this.port}${path}`, {
       method,
-      headers: body === undefined ? {} : { 'content-type': type },
-      body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
+      headers: hasBody ? { 'content-type': type } : {},
+      body: hasBody ? (typeof body === 'string' ? body : JSON.stringify(body)) : null,
     });
-    const text = await response.text();
-    if (response.status >= 300)
-      throw new Error(`${method} ${path}: ${response.status} ${text.slice(0, 500)}`);
-    return text;
+    return { status: response.status, text: await response.text() };
   }
 
   /** Makes calls, one after the other, each of which must succeed. */

@@ -1,4 +1,5 @@
-import type { Token, Tokens } from 'marked';
+import type { Marked, Token, Tokens } from 'marked';
+import { Turns } from '../turns.ts';
 
 /** A chapter in the list of all. */
 export interface Entry {
@@ -46,11 +47,38 @@ ${entries.map((entry) => `<li><a href="${hrefOf(entry.name)}"${entry.name === na
 </ul>
 </nav>
 <main>
-${await marked.parse(markdown)}
+${await rendered(marked, markdown)}
 </main>
 </body>
 </html>
 `;
+}
+
+/** A chapter's text, rendered section by section, in turns. */
+async function rendered(marked: Marked, markdown: string): Promise<string> {
+  const turns = new Turns();
+  let html = '';
+  for (const section of sectionsOf(markdown)) {
+    await turns.next();
+    html += await marked.parse(section);
+  }
+  return html;
+}
+
+/** A chapter cut before its headings: nothing goes on over one but code between fences. */
+export function sectionsOf(markdown: string): string[] {
+  const sections: string[] = [];
+  let lines: string[] = [];
+  let isCode = false;
+  for (const line of markdown.split('\n')) {
+    if (line.startsWith('```')) isCode = !isCode;
+    if (!isCode && lines.length > 0 && /^#{1,6} /.test(line)) {
+      sections.push(lines.join('\n'));
+      lines = [];
+    }
+    lines.push(line);
+  }
+  return [...sections, lines.join('\n')];
 }
 
 /** The page of the HTTP API: a viewer of /openapi.json. */

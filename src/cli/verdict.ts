@@ -7,9 +7,10 @@ import { Refused } from '../machine/refused.ts';
 import { runScenario } from '../replay/run.ts';
 import type { Scenario } from '../replay/scenario.ts';
 import { readTraces } from '../trace-files/traces.ts';
+import { atOnce } from '../turns.ts';
 import { EXPECT_RULE, Expected } from '../verdict/expectation.ts';
 import { suitesOf, textOf } from '../verdict/report.ts';
-import { type Subject, verdictsOf } from '../verdict/verdict.ts';
+import { verdictSteps, verdictsOf } from '../verdict/verdict.ts';
 import { RunningService, URL_RULE } from './ask.ts';
 import type { Command, Output } from './command.ts';
 import { DIFFERENT, SAME } from './exit.ts';
@@ -64,7 +65,7 @@ async function verdictCommand(args: readonly string[], { out }: Output): Promise
   const expected = expectedOf(expect);
   const answer: VerdictView | VerdictsView =
     files.length > 0
-      ? verdictsOf(files.flatMap(readTraces).map(subjectOf(kernel)), expected)
+      ? verdictsOf(files.flatMap(readTraces).map(judgedBy(kernel, expected)), expected)
       : await ask(url, { rig, rigs, expect });
   const verdicts = 'rigs' in answer ? answer.rigs : [answer];
   writeJUnit(junit, () => suitesOf(verdicts));
@@ -81,14 +82,15 @@ function expectedOf(words: string): Expected {
   }
 }
 
-/** Runs a trace on a fresh machine: what it comes to is judged. */
-function subjectOf(kernel: string | undefined) {
-  return (trace: Scenario): Subject => {
+/** Runs a trace on a fresh machine, and judges what it comes to. */
+function judgedBy(kernel: string | undefined, expected: Expected) {
+  return (trace: Scenario): VerdictView => {
     const findings = new Findings();
     const gen = generationNamed(kernel ?? trace.kernel, kernel ? '--kernel:' : `${trace.id}: kernel`);
     const machine = new Machine(gen, undefined, { listeners: [findings] });
     runScenario(machine, trace);
-    return { name: trace.id, host: { machine, findings, panicked: null } };
+    const subject = { name: trace.id, host: { machine, findings, panicked: null } };
+    return atOnce(verdictSteps(subject, expected));
   };
 }
 

@@ -28,6 +28,7 @@ export class HeldNodes extends RbLinks {
 
   protected override release(slot: number): void {
     this.references.count -= this.refCount[slot]!;
+    this.refCount[slot] = 0;
     this.shared.delete(slot);
     super.release(slot);
   }
@@ -82,6 +83,20 @@ export class HeldNodes extends RbLinks {
     const [first] = holders.keys();
     this.holder[slot] = holders.size === 1 ? first! : SHARED;
     if (holders.size > 1) this.shared.set(slot, new Map(holders));
+  }
+
+  /** Numbers of the devices that hold any of the nodes. A million are gone through in one go. */
+  holders(): Set<number> {
+    const { refCount, holder, shared } = this;
+    const numbers = new Set<number>();
+    let last = SHARED;
+    for (let slot = 1; slot < holder.length; slot++) {
+      if (refCount[slot] === 0 || holder[slot] === last) continue;
+      last = holder[slot]!;
+      if (last !== SHARED) numbers.add(last);
+    }
+    for (const holders of shared.values()) for (const number of holders.keys()) numbers.add(number);
+    return numbers;
   }
 
   /** References by device number, earliest holder first. */

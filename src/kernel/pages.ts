@@ -10,7 +10,7 @@
 /** PAGE_SIZE, bytes. */
 export const PAGE_SIZE = 4096;
 /** Bytes of memory that are copied in one go: others have their turn after each piece of a longer copy. */
-export const COPIED_AT_ONCE = 1024 * 1024;
+export const COPIED_AT_ONCE = 256 * 1024;
 /** PAGE_SHIFT, bits. */
 const PAGE_SHIFT = 12n;
 /** Number of pages in the 64-bit address space: the page number of 2^64. */

@@ -116,11 +116,13 @@ export function predicate(schema: TSchema): (value: unknown) => boolean {
 /** A check against a schema that gives null, or a Refused naming the value and the rule. */
 export function checker(schema: TSchema): (value: unknown, where: string) => Refused | null {
   const holds = predicate(schema);
-  return (value, where) => {
-    if (holds(value)) return null;
-    const first = Value.Errors(schema, value).First();
-    return Refused.badRequest(first ? explain(first, where) : `${where} is not valid`);
-  };
+  return (value, where) => (holds(value) ? null : refusalOf(schema, value, where));
+}
+
+/** Why a value is not what a schema says. */
+function refusalOf(schema: TSchema, value: unknown, where: string): Refused {
+  const first = Value.Errors(schema, value).First();
+  return Refused.badRequest(first ? explain(first, where) : `${where} is not valid`);
 }
 
 /** A checker that throws what it finds. */
@@ -140,10 +142,39 @@ function checkerOf(schema: TSchema): ReturnType<typeof checker> {
   return known;
 }
 
-/** The same check of a large value, stopping now and then: its lists and objects are checked item by item. */
+/** Nodes of a schema that are compiled in one go. */
+const NODES_MAX = 400;
+
+const LARGE = new WeakMap<TSchema, boolean>();
+
+/** Whether a schema takes long to compile: then it is better checked in steps, which compile its parts apart. */
+export function isLargeSchema(schema: TSchema): boolean {
+  const known = LARGE.get(schema) ?? countNodes(schema, NODES_MAX) >= NODES_MAX;
+  LARGE.set(schema, known);
+  return known;
+}
+
+function countNodes(value: unknown, most: number): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 1;
+  for (const inner of Object.values(value)) {
+    count += countNodes(inner, most - count);
+    if (count >= most) return most;
+  }
+  return count;
+}
+
+/**
+ * The same check of a large value, or against a large schema, stopping now and then: its lists and objects are checked
+ * item by item.
+ */
 export function* checkSteps(schema: TSchema, value: unknown, where: string): Generator<void, Refused | null> {
-  if (isSmall(value)) return checkerOf(schema)(value, where);
+  const isLarge = isLargeSchema(schema);
+  if (!isLarge && isSmall(value)) return checkerOf(schema)(value, where);
   yield;
+  if (isLarge && (typeof value !== 'object' || value === null)) {
+    return Value.Check(schema, value) ? null : refusalOf(schema, value, where);
+  }
   if (typeof value === 'string' && schema[Kind] === BASE64) {
     if (yield* isBase64Steps(value)) return null;
     // Its beginning is all that the message shows; the asterisk is no character of base64.
@@ -166,16 +197,17 @@ export function* checkSteps(schema: TSchema, value: unknown, where: string): Gen
   if (schema.type !== 'object' || !schema.properties || Array.isArray(value))
     return checkerOf(schema)(value, where);
   const object = value as Record<string, unknown>;
+  const missing = schema.required?.find((key: string) => !Object.hasOwn(object, key));
+  if (missing !== undefined) return refusalOf(schema, value, where);
   for (const key in object) {
     if (schema.additionalProperties !== false || Object.hasOwn(schema.properties, key)) continue;
     return Refused.badRequest(`${where}/${key} is not a known field`);
   }
   for (const [key, property] of Object.entries(schema.properties as Record<string, TSchema>)) {
-    if (!Object.hasOwn(object, key) && !schema.required?.includes(key)) continue;
-    const refused = Object.hasOwn(object, key)
-      ? yield* checkSteps(property, object[key], `${where}/${key}`)
-      : checkerOf(property)(undefined, `${where}/${key}`);
+    if (!Object.hasOwn(object, key)) continue;
+    const refused = yield* checkSteps(property, object[key], `${where}/${key}`);
     if (refused) return refused;
+    if (isLarge) yield;
   }
   return null;
 }

@@ -1,6 +1,7 @@
 import { STEPS_MAX, TraceSchema } from '../../schemas/scenario.ts';
 import { DEFAULT_VERSION } from '../kernel/generations/index.ts';
-import { validator } from '../machine/validate.ts';
+import { checkSteps, validator } from '../machine/validate.ts';
+import { atOnce } from '../turns.ts';
 import type { Scenario, Step } from './scenario.ts';
 
 const check = validator(TraceSchema);
@@ -27,11 +28,24 @@ export function checkScenario(value: unknown): Scenario {
  * @throws Refused that names the value and the rule; a step by its place among those it was checked with
  */
 export function checkLongScenario(value: unknown): Scenario {
+  return atOnce(longScenarioSteps(value));
+}
+
+/** The same, stopping now and then. */
+export function* longScenarioSteps(value: unknown): Generator<void, Scenario> {
   const trace = value as { steps?: unknown } | null;
   const steps = trace?.steps;
-  if (!Array.isArray(steps) || steps.length <= STEPS_MAX) return checkScenario(value);
-  for (let at = 0; at < steps.length; at += STEPS_MAX) {
-    check({ ...trace, steps: steps.slice(at, at + STEPS_MAX) }, `scenario, steps from ${at} on`);
+  const parts = Array.isArray(steps) ? Math.ceil(steps.length / STEPS_MAX) : 1;
+  for (let part = 0; part < Math.max(parts, 1); part++) {
+    const at = part * STEPS_MAX;
+    const isAll = parts <= 1;
+    const some = isAll ? value : { ...trace, steps: (steps as unknown[]).slice(at, at + STEPS_MAX) };
+    const refused = yield* checkSteps(
+      TraceSchema,
+      some,
+      isAll ? 'scenario' : `scenario, steps from ${at} on`,
+    );
+    if (refused) throw refused;
   }
   return scenarioOf(value as TraceSchema);
 }

@@ -12,13 +12,11 @@ import { restoreContainer } from '../kernel/vfio/saved-container.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { restoreFaults } from '../machine/saved-faults.ts';
-import { validator } from '../machine/validate.ts';
+import { checkSteps } from '../machine/validate.ts';
 import { atOnce } from '../turns.ts';
 import { tooManyPins } from './drivers.ts';
 import { settleModels } from './models.ts';
 import { restoreDevices, settleDevices } from './restore-devices.ts';
-
-const check = validator(SnapshotSchema);
 
 /**
  * Checks the form of what claims to be a snapshot; restoreSnapshot checks what it says.
@@ -26,7 +24,8 @@ const check = validator(SnapshotSchema);
  * @throws Refused that names the value and the rule
  */
 export function checkSnapshot(value: unknown, where: string): Snapshot {
-  check(value, where);
+  const refused = atOnce(checkSteps(SnapshotSchema, value, where));
+  if (refused) throw refused;
   return value as Snapshot;
 }
 

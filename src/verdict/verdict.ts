@@ -6,7 +6,7 @@ import type { Machine } from '../machine/machine.ts';
 import type { Expected } from './expectation.ts';
 
 /** What a verdict is about: a machine, what it has met, and of what it may be dead. */
-export interface Subject {
+interface Subject {
   readonly name: string;
   readonly host: {
     readonly machine: Machine;
@@ -15,11 +15,14 @@ export interface Subject {
   };
 }
 
-/** What a rig has come to, and whether that is what was expected of it. */
-export function verdictOf({ name, host }: Subject, expected: Expected): VerdictView {
+/** What a rig has come to, and whether that is what was expected of it. Stops now and then: many pins are looked at. */
+export function* verdictSteps({ name, host }: Subject, expected: Expected): Generator<void, VerdictView> {
   const { machine, findings: met, panicked } = host;
   const { kernel } = machine;
-  const containers = [...kernel.containers.values()].map((container) => leftIn(kernel, container, expected));
+  const containers: Left[] = [];
+  for (const container of kernel.containers.values()) {
+    containers.push(yield* leftIn(kernel, container, expected));
+  }
   const splats = met.splats.filter(({ kind }) => !isPrinted(kind));
   const calls = machine.underway();
   const happened = new Set([...splats, ...met.advisories].map(({ kind }) => kind));
@@ -53,9 +56,8 @@ export function verdictOf({ name, host }: Subject, expected: Expected): VerdictV
   };
 }
 
-/** What several rigs have come to. What is expected is missing where it came in none of them. */
-export function verdictsOf(subjects: readonly Subject[], expected: Expected): VerdictsView {
-  const rigs = subjects.map((subject) => verdictOf(subject, expected));
+/** What several rigs have come to together. What is expected is missing where it came in none of them. */
+export function verdictsOf(rigs: readonly VerdictView[], expected: Expected): VerdictsView {
   const missing = expected.words.filter((word) => rigs.every((rig) => rig.missing.includes(word)));
   const judged = rigs.map((rig) => {
     const findings = rig.findings.filter(({ check, kind }) => check !== 'missing' || missing.includes(kind));
@@ -102,11 +104,11 @@ interface Left {
  * What is left in a container. Where it is wedged by a splat that is expected, so is all that nobody can take out of
  * it any more.
  */
-function leftIn(kernel: Kernel, container: Container, expected: Expected): Left {
+function* leftIn(kernel: Kernel, container: Container, expected: Expected): Generator<void, Left> {
   const { id, view } = container;
   if (!view) return { container: id, wedged: false, mappings: 0, pins: 0, leaked: 0, found: [] };
   const { wedgedBy, mappingCount: mappings, pinCount: pins } = view;
-  const leaked = leaksIn(kernel, container);
+  const leaked = yield* leaksIn(kernel, container);
   const leakedCount = sum([...leaked.values()]);
   const follows = wedgedBy !== null && (expected.has('wedged') || expected.has(wedgedBy.entry.kind));
   const found: FindingView[] = [];
@@ -124,13 +126,19 @@ function leftIn(kernel: Kernel, container: Container, expected: Expected): Left 
   return { container: id, wedged: wedgedBy !== null, mappings, pins, leaked: leakedCount, found };
 }
 
+/** Mappings and pins that are looked at in one go. */
+const PIECE = 256;
+
 /** References to pins whose device is closed or gone, by device. */
-function leaksIn(kernel: Kernel, container: Container): Map<string, number> {
+function* leaksIn(kernel: Kernel, container: Container): Generator<void, Map<string, number>> {
   const leaked = new Map<string, number>();
   const { view } = container;
   if (!view || view.pinCount === 0 || !mayLeak(kernel, container)) return leaked;
+  let looked = 0;
   for (const { pins } of view.mappings()) {
+    if (++looked % PIECE === 0) yield;
     for (const { devices: holders } of pins()) {
+      if (++looked % PIECE === 0) yield;
       for (const { device, count } of holders) {
         if ((kernel.devices.get(device)?.openCount ?? 0) > 0) continue;
         leaked.set(device, (leaked.get(device) ?? 0) + count);

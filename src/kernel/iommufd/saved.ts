@@ -52,12 +52,8 @@ function saveArea(ioas: Ioas, slot: number, usual: MappingOwner): SavedArea {
 }
 
 /** Numbers of the devices that hold pins of an IOAS, or believe they do. */
-export function holdersIn(ioas: Ioas): Set<number> {
-  const numbers = new Set(ioas.shadow.stolenPins().map(({ device }) => device));
-  for (const slot of ioas.areas.inOrder()) {
-    for (const access of accessesOf(ioas, slot)) {
-      for (const holder of ioas.accesses.holdersOf(access).keys()) numbers.add(holder);
-    }
-  }
+export function holdersIn({ shadow, accesses }: Ioas): Set<number> {
+  const numbers = accesses.holders();
+  for (const { device } of shadow.stolenPins()) numbers.add(device);
   return numbers;
 }

@@ -153,10 +153,14 @@ export class MappingTable extends RbLinks {
     return slot;
   }
 
-  /** Fills an empty, fresh table: mapping i, lowest first, gets slot i + 1, in a tree of exactly this shape. */
-  restore(fields: readonly MappingFields[], shape: TreeShape): void {
+  /**
+   * Fills an empty, fresh table, stopping now and then: mapping i, lowest first, gets slot i + 1, in a tree of exactly
+   * this shape.
+   */
+  *restore(fields: readonly MappingFields[], shape: TreeShape): Generator<void, void> {
     for (const one of fields) {
       const slot = this.allocate();
+      if (slot % 512 === 0) yield;
       this.iova[slot] = one.iova;
       this.size[slot] = one.size;
       this.vaddr[slot] = one.vaddr;
@@ -166,6 +170,7 @@ export class MappingTable extends RbLinks {
         (one.vaddrInvalid ? VADDR_INVALID : 0) |
         (one.lockCap ? LOCK_CAP : 0);
     }
+    yield;
     this.adopt(shape);
     this.root = shape.root;
   }

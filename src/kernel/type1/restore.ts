@@ -144,7 +144,8 @@ function* restoreMappings(
   yield;
   const shape = shapeOf(mappings, where);
   yield;
-  iommu.mappings.restore(fields, shape);
+  yield* iommu.mappings.restore(fields, shape);
+  yield;
   for (const [i, { owner, reservedPages }] of mappings.entries()) {
     const slot = i + 1;
     iommu.setOwner(slot, restoreOwner(iommu.kernel, owner, iommu.owner, `${where}/${i}/owner`));

@@ -81,13 +81,9 @@ function hexWord(low: number, high: number): string {
 }
 
 /** Numbers of the devices that hold pins, or believe they do. */
-export function holdersIn({ shadow, mappings, pins }: Iommu): Set<number> {
-  const numbers = new Set(shadow.stolenPins().map(({ device }) => device));
-  for (const slot of mappings.inOrder()) {
-    for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
-      for (const holder of pins.holdersOf(pin).keys()) numbers.add(holder);
-    }
-  }
+export function holdersIn({ shadow, pins }: Iommu): Set<number> {
+  const numbers = pins.holders();
+  for (const { device } of shadow.stolenPins()) numbers.add(device);
   return numbers;
 }
 

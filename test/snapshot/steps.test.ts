@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { SnapshotSchema } from '../../schemas/snapshot.ts';
+import { Findings } from '../../src/host/findings.ts';
+import { GENERATIONS, type Generation, LINUX_6_1 } from '../../src/kernel/generations/index.ts';
+import { MACHINE_LIMITS } from '../../src/machine/limits.ts';
+import { Machine } from '../../src/machine/machine.ts';
+import { checkSteps } from '../../src/machine/validate.ts';
+import { longScenarioSteps } from '../../src/replay/check.ts';
+import { comparisonSteps } from '../../src/replay/compare-kernels.ts';
+import { restoreSteps } from '../../src/snapshot/restore.ts';
+import { takeSnapshot } from '../../src/snapshot/take.ts';
+import { Expected } from '../../src/verdict/expectation.ts';
+import { verdictSteps } from '../../src/verdict/verdict.ts';
+
+const MAPPINGS = 4096;
+const PAGE = 4096;
+
+/** Where long work may stop: how often it did, and what it came to. */
+function through<T>(work: Generator<void, T>): { steps: number; value: T } {
+  for (let steps = 0; ; steps++) {
+    const { done, value } = work.next();
+    if (done) return { steps, value };
+  }
+}
+
+function full(): Machine {
+  const machine = new Machine(LINUX_6_1);
+  const calls = [
+    { call: 'open-container', container: 'c0' },
+    { call: 'create-device', device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'ignore' } },
+    { call: 'attach', device: 'd0', container: 'c0' },
+  ];
+  for (const call of calls) machine.start(call);
+  for (let iova = 0; iova < MAPPINGS * PAGE; iova += PAGE) {
+    machine.start({ call: 'map-dma', container: 'c0', iova, vaddr: iova, size: PAGE, flags: 3 });
+    machine.start({ call: 'pin-pages', device: 'd0', iova, npage: 1, prot: 3 });
+  }
+  return machine;
+}
+
+test('the mappings of a snapshot are restored a few hundred at a time', () => {
+  const snapshot = takeSnapshot(full(), false);
+  const { steps } = through(restoreSteps(new Machine(LINUX_6_1, MACHINE_LIMITS), snapshot, 'snapshot'));
+  // Their fields, the tree, their owners, their pins.
+  expect(steps).toBeGreaterThan(4 * (MAPPINGS / 512));
+});
+
+test('a verdict on pins that were left behind stops between them', () => {
+  const machine = full();
+  machine.start({ call: 'close-device', device: 'd0' });
+  const host = { machine, findings: new Findings(), panicked: null };
+  const { steps, value } = through(verdictSteps({ name: 'rig', host }, Expected.parse('', 'expect')));
+  expect(value.leakedPins).toBe(MAPPINGS);
+  expect(steps).toBeGreaterThan(MAPPINGS / 256);
+});
+
+test('the schema of a snapshot is compiled part by part', () => {
+  const snapshot = takeSnapshot(new Machine(LINUX_6_1), false);
+  const { steps, value: refused } = through(checkSteps(SnapshotSchema, snapshot, 'body'));
+  expect(refused).toBeNull();
+  expect(steps).toBeGreaterThan(10);
+});
+
+test('what is wrong with a snapshot is told in the order of its rules, whatever its size', () => {
+  const { state, ...rest } = takeSnapshot(new Machine(LINUX_6_1), false);
+  const why = (value: unknown) => through(checkSteps(SnapshotSchema, value, 'body')).value?.message;
+  expect(why(null)).toBe('body is null, but must be an object');
+  expect(why({ ...rest, more: 1 })).toBe('body/state is missing');
+  expect(why({ ...rest, state, more: 1 })).toBe('body/more is not a known field');
+  expect(why({ ...rest, state: { ...state, groups: 7 } })).toBe(
+    'body/state/groups is 7, but must be an array',
+  );
+});
+
+test('a comparison stops between the steps that it holds against each other', () => {
+  const count = 500;
+  const steps = Array.from({ length: count }, () => ({ call: 'open-container' }));
+  const kernels = GENERATIONS.filter(({ version }) => ['6.1', '6.12'].includes(version));
+  const machineOf = (gen: Generation) => new Machine(gen, { ...MACHINE_LIMITS, containers: count });
+  const compared = through(comparisonSteps({ id: 't', kernel: '6.1', steps }, kernels, machineOf));
+  expect(compared.value).toEqual([]);
+  // Two runs, their answers as a whole, and step by step.
+  expect(compared.steps).toBeGreaterThanOrEqual(4 * count);
+});
+
+test('a long trace is checked a few steps at a time', () => {
+  const steps = Array.from({ length: 10_000 }, () => ({ call: 'open-container' }));
+  expect(through(longScenarioSteps({ steps })).steps).toBeGreaterThan(steps.length / 128);
+});
