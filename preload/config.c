@@ -3,34 +3,6 @@
 
 struct shim shim;
 
-/* The variables as they were at the start: a program may have another environment meanwhile. */
-static const char *const NAMES[] = { "LD_PRELOAD",	"VFIO_HOST_URL",     "VFIO_HOST_RIG",	  "VFIO_HOST_ROOT",  "VFIO_HOST_RECORD",
-				     "VFIO_HOST_WEDGED", "VFIO_HOST_MEMLOCK", "VFIO_HOST_PROCESS", "VFIO_HOST_TOKEN", "VFIO_HOST_PROCESS_PID" };
-#define COUNT (sizeof(NAMES) / sizeof(NAMES[0]))
-static char *values[COUNT];
-
-__attribute__((constructor(101))) static void keep_environment(void)
-{
-	static bool kept;
-
-	for (size_t i = 0; !kept && i < COUNT; i++) {
-		const char *value = getenv(NAMES[i]);
-
-		values[i] = value && *value ? strdup(value) : NULL;
-	}
-	kept = true;
-}
-
-/* What a variable of ours said at the start; NULL where it said nothing. */
-const char *setting(const char *name)
-{
-	keep_environment();
-	for (size_t i = 0; i < COUNT; i++)
-		if (!strcmp(NAMES[i], name))
-			return values[i];
-	return NULL;
-}
-
 static void start(void)
 {
 	const char *url = setting("VFIO_HOST_URL"), *wedged = setting("VFIO_HOST_WEDGED");

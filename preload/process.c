@@ -190,24 +190,10 @@ void process_exits(void)
 	process[0] = 0;
 }
 
-/* What the program after an exec is told of the process that it is in the service; nothing where it is none. */
-void process_tag(char *tag)
-{
-	*tag = 0;
-	if (is_own)
-		snprintf(tag, TAG_SIZE, TAG "%d:%s", (int)own_pid, process);
-}
-
-/* The same of a child; its pid is 0 where it is not known yet. */
-void process_tag_child(char *tag, pid_t pid, const char *child)
-{
-	snprintf(tag, TAG_SIZE, TAG "%d:%s", (int)pid, child);
-}
-
 /* After an exec: the process goes on, with other memory. */
 __attribute__((constructor(102))) static void process_after_exec(void)
 {
-	const char *tag = setting("VFIO_HOST_PROCESS_PID");
+	const char *tag = told_by_tag();
 	struct reply reply;
 	char path[160], pid[32], body[64];
 	int pid_told, n = 0;

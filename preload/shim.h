@@ -6,7 +6,6 @@
 #define VFIO_HOST_SHIM_H
 
 #include "hooks/hooks.h"
-#include <alloca.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -80,7 +79,6 @@ extern struct shim {
 } shim;
 void shim_start(void);
 void shim_start_quietly(void);
-const char *setting(const char *name);
 
 /* http.c, connection.c */
 struct reply {
@@ -127,10 +125,6 @@ bool process_forked(bool tell);
 bool process_spawns(pid_t pid, char *child);
 void process_ended(const char *name, int signal);
 void process_exits(void);
-#define TAG "VFIO_HOST_PROCESS_PID="
-#define TAG_SIZE (ID_SIZE + 48)
-void process_tag(char *tag);
-void process_tag_child(char *tag, pid_t pid, const char *child);
 
 /* children.c: who is told of the end of processes that are killed */
 void child_known(pid_t pid, const char *name);
@@ -138,11 +132,6 @@ void child_spawns(const char *name);
 void child_spawned(const char *name, pid_t pid);
 bool child_is(const char *name);
 void child_ends(pid_t pid);
-
-/* exec.c: an environment with what the shim needs; `room` has as many bytes as it needs at most. */
-size_t size_with_ours(char *const *envp);
-char **with_ours(char *const *envp, const char *tag, void *room);
-#define WITH_OURS(envp, tag) with_ours(envp, tag, alloca(size_with_ours(envp)))
 
 /* table.c: which descriptor is which open file */
 extern struct vfile *files;

@@ -15,6 +15,7 @@
 #undef __GLIBC_USE_C23_STRTOL
 #define __GLIBC_USE_C23_STRTOL 0
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -45,7 +46,30 @@ bool fd_is_internal(int fd);
 void fd_closed(int fd);
 /* `to` is a duplicate of `from` now, whatever it was before. */
 void fd_copied(int from, int to);
+/*
+ * What a library tells itself in the program after an exec: the variable, how many bytes it has at most, and what it says, which on_exec
+ * and on_spawn write out; nothing: "".
+ */
+extern const char exec_tag[];
+size_t exec_tag_size(void);
+/* An exec is about to be made, of a file by this path where it is known; it may be that of a vfork's child. */
+void on_exec(const char *path, char *tag);
+/* It was not made; errno says why. */
+void on_exec_failed(const char *tag);
+/* A child is about to be made that is another program at once. */
+void on_spawn(char *tag);
+/* It is made, or where its pid is 0 it is not. */
+void on_spawned(const char *tag, pid_t pid);
+/* Whether the files of a child would be looked after. */
+bool spawn_matters(void);
 /* The process ends, and what it had open is closed. */
 void files_exit(void);
+
+/* environment.c */
+const char *setting(const char *name);
+const char *told_by_tag(void);
+size_t size_with_ours(char *const *envp, const char *tag);
+char **with_ours(char *const *envp, const char *tag, void *room);
+#define WITH_OURS(envp, tag) with_ours(envp, tag, alloca(size_with_ours(envp, tag)))
 
 #endif

@@ -3,6 +3,7 @@
  * forked that has some, and when one ends that had any.
  */
 #include "record.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static struct file files[FILES];
 static uint16_t of[FDS]; /* place in files plus one; 0: another file */
 static int count;
 /* Whose table it is: a child of vfork sees it and must not change it. */
-static int owner;
+int owner;
 /* Whether this process has had a file. */
 static bool had;
 
@@ -114,13 +115,80 @@ void fd_copied(int from, int to)
 	pthread_mutex_unlock(&lock);
 }
 
-static bool any_open(void)
+bool any_open(void)
 {
 	bool any = false;
 
 	for (int i = 0; i < FILES && !any; i++)
 		any = files[i].kind != NONE;
 	return any;
+}
+
+/* Bytes of one descriptor in what table_write writes, and of what is before the first. */
+#define ENTRY 48
+
+size_t table_size(void)
+{
+	size_t n = 1;
+
+	for (int fd = 0; fd < FDS; fd++)
+		n += of[fd] != 0;
+	return n * ENTRY;
+}
+
+/* Writes out which descriptor is what, in a text of `size` bytes that table_read reads in the program after an exec. */
+void table_write(char *text, size_t size)
+{
+	pthread_mutex_lock(&lock);
+	size_t n = snprintf(text, size, "%d", count);
+
+	for (int fd = 0; fd < FDS && n + ENTRY < size; fd++) {
+		const struct file *file = of[fd] ? &files[of[fd] - 1] : NULL;
+
+		if (file)
+			n += sprintf(text + n, ",%d=%d/%d.%d", fd, file->kind, file->pid, file->number);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* The place of a file, which it is given where it has none yet. */
+static int place_of(enum kind kind, int pid, int number)
+{
+	int free = -1;
+
+	for (int i = FILES - 1; i >= 0; i--) {
+		if (files[i].kind == NONE)
+			free = i;
+		else if (files[i].pid == pid && files[i].number == number)
+			return i;
+	}
+	if (free >= 0)
+		files[free] = (struct file){ kind, pid, number, 0 };
+	return free;
+}
+
+/* Takes over what an exec has left open, and writes down what it has closed. */
+void table_read(const char *text)
+{
+	int fd, kind, pid, number, n;
+
+	if (sscanf(text, "%d%n", &count, &n) < 1)
+		return;
+	had = true;
+	for (text += n; sscanf(text, ",%d=%d/%d.%d%n", &fd, &kind, &pid, &number, &n) == 4; text += n) {
+		int place = fd >= 0 && fd < FDS ? place_of(kind, pid, number) : -1;
+
+		if (place >= 0 && REAL(fcntl)(fd, F_GETFD) >= 0) {
+			of[fd] = place + 1;
+			files[place].fds++;
+		}
+	}
+	for (int i = 0; i < FILES; i++) {
+		if (files[i].kind == NONE || files[i].fds)
+			continue;
+		files[i].kind = NONE;
+		line("{\"e\":\"close\",\"file\":\"%d.%d\"}", files[i].pid, files[i].number);
+	}
 }
 
 static void before_fork(void)

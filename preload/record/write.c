@@ -4,28 +4,23 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 /* Appends a line, whole. The file is opened each time: a program may close descriptors that it does not know. */
-void line(const char *format, ...)
+static void append(int pid, const char *format, va_list args)
 {
 	static _Thread_local char text[16384];
-	const char *path = getenv("VFIO_HOST_RECORD");
+	const char *path = setting("VFIO_HOST_RECORD");
 	int kept = errno;
-	va_list args;
 
 	if (!path)
 		return;
-	va_start(args, format);
 	/* Each object begins with whose it is. */
-	int n = snprintf(text, sizeof(text), "{\"pid\":%d,", getpid());
+	int n = snprintf(text, sizeof(text), "{\"pid\":%d,", pid);
 
 	n += vsnprintf(text + n, sizeof(text) - 1 - n, format + 1, args);
-
-	va_end(args);
 	if (n > (int)sizeof(text) - 2)
 		n = sizeof(text) - 2;
 	text[n++] = '\n';
@@ -38,6 +33,25 @@ void line(const char *format, ...)
 		syscall(SYS_close, fd);
 	}
 	errno = kept;
+}
+
+void line(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	append(getpid(), format, args);
+	va_end(args);
+}
+
+/* The same, of another process than this one. */
+void line_of(int pid, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	append(pid, format, args);
+	va_end(args);
 }
 
 /* Reads the program's memory; false where there is none. */

@@ -1,5 +1,13 @@
 /** What the library wrote down: a file of /dev/vfio was opened or closed, or an ioctl was made on one. */
-export type RecordedEvent = OpenEvent | CloseEvent | IoctlEvent | OtherEvent | ForkEvent | ExitEvent;
+export type RecordedEvent =
+  | OpenEvent
+  | CloseEvent
+  | IoctlEvent
+  | OtherEvent
+  | ForkEvent
+  | SpawnedEvent
+  | ExecEvent
+  | ExitEvent;
 
 /** What all of them say. */
 interface OfProcess {
@@ -65,6 +73,17 @@ interface OtherEvent extends OfProcess {
 interface ForkEvent extends OfProcess {
   readonly e: 'fork';
   readonly parent: number;
+}
+
+/** The process was made by posix_spawn, and its fork was written down by another number than its pid. */
+interface SpawnedEvent extends OfProcess {
+  readonly e: 'spawned';
+  readonly as: number;
+}
+
+/** The process is another program; what that closed comes after it. */
+interface ExecEvent extends OfProcess {
+  readonly e: 'exec';
 }
 
 /** The process ends, which had opened files, or was forked from one that had. */

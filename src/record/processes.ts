@@ -30,6 +30,17 @@ export class Processes {
     this.open.set(child, new Set(this.open.get(parent)));
   }
 
+  /** A process is known by its pid now, and was by another number. */
+  renumber(from: number, to: number): void {
+    const id = this.ids.get(from);
+    const files = this.open.get(from);
+    if (id === undefined || files === undefined) return;
+    this.ids.delete(from);
+    this.open.delete(from);
+    this.ids.set(to, id);
+    this.open.set(to, files);
+  }
+
   /** The process ends; where it has nothing open nobody need be told. */
   exit(pid: number): void {
     const process = this.ids.get(pid);

@@ -66,11 +66,11 @@ export function translated(events: readonly RecordedEvent[]): {
   leftOut: ReadonlyMap<string, number>;
 } {
   const width = addressWidthIn(events);
-  const translation = new Translation((node) => devicesOf(node, width));
+  const limit = memlock();
+  const translation = new Translation((node) => devicesOf(node, width), limit);
   for (const event of events) translation.take(event);
   translation.end();
   const { steps, leftOut } = translation;
-  const limit = memlock();
   if (limit !== null) {
     steps.unshift({ call: 'set-memlock', process: 'p0', bytes: limit, expect: { errno: null } });
   }

@@ -45,8 +45,14 @@ export class Translation {
   /** Whose event is looked at. */
   private pid = 0;
 
-  /** @param devicesOf the devices of a group by its name below /dev/vfio */
-  constructor(private readonly devicesOf: (node: string) => readonly GroupDevice[]) {}
+  /**
+   * @param devicesOf the devices of a group by its name below /dev/vfio
+   * @param memlock how much memory processes may lock, bytes; null: all there is
+   */
+  constructor(
+    private readonly devicesOf: (node: string) => readonly GroupDevice[],
+    private readonly memlock: number | null,
+  ) {}
 
   take(event: RecordedEvent): void {
     this.pid = event.pid ?? 0;
@@ -67,12 +73,28 @@ export class Translation {
       case 'fork':
         this.processes.fork(event.parent, this.pid);
         return;
+      case 'spawned':
+        this.processes.renumber(event.as, this.pid);
+        return;
+      case 'exec':
+        this.exec();
+        return;
       case 'exit':
         this.processes.exit(this.pid);
         return;
       case 'other':
         this.leaveOut('ioctls of devices, and others that no trace has a call for');
     }
+  }
+
+  /** The new program's memory is not in the record, nor was the old one's: it is everywhere. Its capabilities stay. */
+  private exec(): void {
+    const process = this.processes.idOf(this.pid);
+    const memory = { process, start: '0x0', size: `0x${USER_END.toString(16)}`, prot: 3 };
+    this.add({ call: 'exec-process', process }, { errno: null });
+    this.add({ call: 'add-memory-region', ...memory }, { errno: null });
+    if (this.memlock === null) return;
+    this.add({ call: 'set-memlock', process, bytes: this.memlock }, { errno: null });
   }
 
   /** The program is gone: what had not returned never did. */

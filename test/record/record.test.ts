@@ -27,12 +27,15 @@ describe.skipIf(!HAS_COMPILER)(
     let program: Program;
     let folder: string;
     let asks: string;
+    let starts: string;
     beforeAll(() => {
       program = compile();
       folder = mkdtempSync(join(tmpdir(), 'vfio-host-record-test-'));
       mkdirSync(folder, { recursive: true });
       asks = join(folder, 'asks');
       execFileSync('cc', ['-O1', '-Wall', '-o', asks, join(HERE, 'asks.c')]);
+      starts = join(folder, 'starts');
+      execFileSync('cc', ['-O1', '-Wall', '-o', starts, join(HERE, 'starts.c')]);
     }, SLOW_MS);
     afterAll(() => {
       program.remove();
@@ -119,6 +122,89 @@ describe.skipIf(!HAS_COMPILER)(
         expect((await command('replay', trace)).stdout).toBe('1 of 1 trace as expected (29 steps)\n');
       },
     );
+
+    /** Records a program in a run; returns its exit code and the calls, each with its process where it is not the only one. */
+    async function recorded(...program_: string[]): Promise<{ code: number; calls: string[] }> {
+      const trace = join(folder, 'started.json');
+      const record = [process.execPath, program.main, 'record', '--kernel', '6.1', '--trace', trace, '--'];
+      const run = ['run', '--kernel', '6.1', '--device', 'vfio-pci', '--', ...record, ...program_];
+      const { code } = await command(...run);
+      const { steps } = JSON.parse(readFileSync(trace, 'utf8')) as {
+        steps: (Recorded & { process?: string })[];
+      };
+      expect((await command('replay', trace)).stdout).toMatch(/^1 of 1 trace as expected/);
+      const calls = steps.map(({ call, process: of }) => (of === undefined ? call : `${of} ${call}`));
+      return {
+        code,
+        calls: calls.filter((call) => !/create-device|set-memlock|memory-region/.test(call)),
+      };
+    }
+
+    test('files that were open before an exec are recorded after it', { timeout: SLOW_MS }, async () => {
+      const { code, calls } = await recorded(starts, 'exec', '/dev/vfio/0');
+      expect(code).toBe(5);
+      expect(calls).toEqual([
+        'open-container',
+        'open-group',
+        'open-container',
+        'p0 exec-process',
+        'close-container',
+        'set-container',
+        'set-iommu',
+        'map-dma',
+        'open-container',
+        'close-container',
+        'p0 exit-process',
+      ]);
+    });
+
+    test('a shell that opens files for a program it becomes is recorded, and the program', {
+      timeout: SLOW_MS,
+    }, async () => {
+      const script = `exec 3<>/dev/vfio/vfio 4<>/dev/vfio/0; exec ${starts} started 3 4`;
+      const { code, calls } = await recorded('sh', '-c', script);
+      expect(code).toBe(5);
+      expect(calls).toEqual([
+        'open-container',
+        'open-group',
+        'p0 exec-process',
+        'set-container',
+        'set-iommu',
+        'map-dma',
+        'open-container',
+        'close-container',
+        'p0 exit-process',
+      ]);
+    });
+
+    test.each(['vfork', 'spawn'])(
+      'what a child of %s does is recorded as its own',
+      {
+        timeout: SLOW_MS,
+      },
+      async (how) => {
+        const { code, calls } = await recorded(starts, how, '/dev/vfio/0');
+        expect(code).toBe(5);
+        const child = how === 'spawn' ? 'p2' : 'p1';
+        expect(calls).toEqual([
+          'open-container',
+          'open-group',
+          'open-container',
+          ...(how === 'spawn' ? ['p0 fork-process', 'p1 exit-process'] : []),
+          'p0 fork-process',
+          `${child} exec-process`,
+          `${child} close-container`,
+          `${child} set-container`,
+          `${child} set-iommu`,
+          `${child} map-dma`,
+          `${child} open-container`,
+          `${child} close-container`,
+          `${child} exit-process`,
+          'p0 unmap-dma',
+          'p0 exit-process',
+        ]);
+      },
+    );
   },
 );
 
@@ -171,6 +257,28 @@ test('a fork, what the child does, and the end of both are calls of two processe
     { call: 'create-process', process: 'p2' },
     { call: 'open-container', container: 'c1', process: 'p2' },
     { call: 'exit-process', process: 'p2' },
+  ]);
+});
+
+test('a program after an exec has other memory, and its process the number it has had', () => {
+  const { steps } = translated([
+    { pid: 7, e: 'open', node: 'vfio', file: '7.1', errno: 0 },
+    { pid: -700, e: 'fork', parent: 7 },
+    { pid: 7, e: 'close', file: '7.1' },
+    { pid: 9, e: 'spawned', as: -700 },
+    { pid: 9, e: 'exec' },
+    { pid: 9, e: 'close', file: '7.1' },
+    { pid: 9, e: 'exit' },
+  ]);
+  const calls = steps.map(({ expect: _expect, ...call }) => call);
+  expect(calls.filter(({ call }) => call !== 'set-memlock')).toEqual([
+    { call: 'open-container', container: 'c0' },
+    { call: 'fork-process', process: 'p0', child: 'p1' },
+    { call: 'close-container', container: 'c0', process: 'p0' },
+    { call: 'exec-process', process: 'p1' },
+    { call: 'add-memory-region', process: 'p1', start: '0x0', size: '0x7ffffffff000', prot: 3 },
+    { call: 'close-container', container: 'c0', process: 'p1' },
+    { call: 'exit-process', process: 'p1' },
   ]);
 });
 

@@ -1,35 +1,32 @@
 /* Programs that are started without a fork that tells us: posix_spawn, system, popen. */
-#include "shim.h"
+#include "hooks.h"
+#include <alloca.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 extern char **environ;
 
 typedef int spawn_function(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[],
 			   char *const[]);
 
-/* The child has what this process has, as after a fork, and its exec closes what the exec of a fork's child closes. */
 static int spawn(spawn_function *real, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		 const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-	char tag[TAG_SIZE] = "", child[ID_SIZE];
+	char *tag = alloca(exec_tag_size());
 	pid_t made = 0;
-	bool known = getpid() == own_pid && files_given(own_pid, child);
 
-	if (known) {
-		process_tag_child(tag, 0, child);
-		child_spawns(child);
-		probes_cloexec(false);
-	}
+	on_spawn(tag);
 	int error = real(&made, path, actions, attributes, argv, WITH_OURS(envp, tag));
 
-	if (known) {
-		probes_cloexec(true);
-		child_spawned(child, error ? 0 : made);
-		if (error)
-			files_taken_back(child);
-	}
+	on_spawned(tag, error ? 0 : made);
 	if (!error && pid)
 		*pid = made;
 	return error;
@@ -45,16 +42,6 @@ HOOK int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actio
 		      char *const argv[], char *const envp[])
 {
 	return spawn(REAL(posix_spawnp), pid, file, actions, attributes, argv, envp);
-}
-
-/* Whether a program that is started now has something of ours. */
-static bool matters(void)
-{
-	pthread_mutex_lock(&files_lock);
-	bool known = getpid() == own_pid && files_known_to_service();
-
-	pthread_mutex_unlock(&files_lock);
-	return known;
 }
 
 static int shell(pid_t *pid, const char *command, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes)
@@ -98,7 +85,7 @@ HOOK int system(const char *command)
 	int status = -1;
 	pid_t pid;
 
-	if (!command || !matters())
+	if (!command || !spawn_matters())
 		return REAL(system)(command);
 	ignore_signals();
 	sigemptyset(&blocked);
@@ -166,7 +153,7 @@ HOOK FILE *popen(const char *command, const char *mode)
 	bool reads = *mode == 'r', cloexec = strchr(mode, 'e') != NULL;
 	int ends[2];
 
-	if (!matters() || (*mode != 'r' && *mode != 'w') || strspn(mode, reads ? "re" : "we") != strlen(mode))
+	if (!spawn_matters() || (*mode != 'r' && *mode != 'w') || strspn(mode, reads ? "re" : "we") != strlen(mode))
 		return REAL(popen)(command, mode);
 	struct pipe_of *made = malloc(sizeof(*made));
 
