@@ -19,3 +19,6 @@ export type RegionKind = Static<typeof RegionKind>;
 /** Types of reserved regions of an IOMMU: identity mapped for firmware (RMRR), reserved, MSI, IOMMU_RESV_SW_MSI. */
 export const REGION_TYPES = ['direct', 'reserved', 'msi', 'software-msi'] as const;
 export type RegionType = (typeof REGION_TYPES)[number];
+
+/** Devices that were removed and are still known to calls, at most: of more the one that was removed first is forgotten. */
+export const GONE_MAX = 1024;

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { DRIVER_HOSTS } from './drivers/index.ts';
 import { FaultFields } from './faults.ts';
-import { DeviceKind } from './kinds.ts';
+import { DeviceKind, GONE_MAX } from './kinds.ts';
 import { Count, Entries, Hex64, integer, Number31, nullable, object } from './saved.ts';
 import { SavedFile, SavedProcess, SavedStore } from './snapshot/process.ts';
 import { SavedContainer, SavedDevice, SavedGroup } from './snapshot/vfio.ts';
@@ -81,9 +81,11 @@ const State = object({
   devices: Type.Array(SavedDevice),
   /** Devices that are gone but hold references, by number. */
   formerDevices: Type.Array(object({ number: Number31, device: Id })),
-  /** Devices that were removed while their group's file was open. */
+  /** Devices that were removed and are known, in the order in which they were; of a group that is not listed: its file is closed. */
   goneDevices: Type.Optional(
-    Type.Array(object({ number: Number31, device: Id, kind: DeviceKind, group: GroupId })),
+    Type.Array(object({ number: Number31, device: Id, kind: DeviceKind, group: GroupId }), {
+      maxItems: GONE_MAX,
+    }),
   ),
   /** What the devices of each driver model share, by its type. */
   models: object(DRIVER_HOSTS),

@@ -1,4 +1,4 @@
-import type { DeviceKind } from '../../schemas/kinds.ts';
+import { type DeviceKind, GONE_MAX } from '../../schemas/kinds.ts';
 import { Budget } from '../budget.ts';
 import type { DriverApi, DriverTask, MdevDriver, NotifyResult } from './driver.ts';
 import { moduleOf, TaskDriverApi, TaskDriverTask } from './driver-api.ts';
@@ -34,9 +34,6 @@ export interface KernelLimits {
   /** Memory regions of one process. */
   readonly regions: number;
 }
-
-/** Devices that are remembered after they are gone. */
-const GONE_KEPT = 1024;
 
 /** Default of the module parameter dma_entry_limit. */
 const DMA_ENTRY_LIMIT = 65535;
@@ -160,7 +157,7 @@ export class Kernel {
     this.devices.delete(id);
     this.gone.delete(id);
     this.gone.set(id, device);
-    if (this.gone.size > GONE_KEPT) this.gone.delete(this.gone.keys().next().value!);
+    if (this.gone.size > GONE_MAX) this.gone.delete(this.gone.keys().next().value!);
     group.devices.splice(group.devices.indexOf(device), 1);
   }
 

@@ -9,7 +9,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { checkAscending, checkDifferent, wrong } from '../kernel/saved/checks.ts';
 import { restoreLock } from '../kernel/saved/lock.ts';
 import { Device } from '../kernel/vfio/device.ts';
-import type { Group } from '../kernel/vfio/group.ts';
+import { Group } from '../kernel/vfio/group.ts';
 import { restoreDevice } from '../kernel/vfio/saved-device.ts';
 import { restoreGroup } from '../kernel/vfio/saved-group.ts';
 import { iommuOf } from '../machine/iommu.ts';
@@ -118,7 +118,7 @@ function hardwareOf({ iommu }: SavedGroup): IommuHardware {
   return iommu ? iommuOf(iommu) : DEFAULT_IOMMU;
 }
 
-/** Devices that are gone, whose group's file is still open. */
+/** Devices that are gone. Their group is listed where its file is still open; else it is as it was made. */
 function restoreGone(
   kernel: Kernel,
   { goneDevices = [] }: SnapshotState,
@@ -126,13 +126,26 @@ function restoreGone(
   groups: Map<string, Group>,
   where: string,
 ): void {
+  checkDifferent(
+    goneDevices.map(({ device }) => device),
+    `${where}/goneDevices`,
+  );
+  const closed = new Map<string, Group>();
   for (const [i, { number, device: id, kind, group: groupId }] of goneDevices.entries()) {
     const at = `${where}/goneDevices/${i}`;
+    if (number >= kernel.deviceCount) {
+      throw wrong(`${at}/number`, `is ${number}, but next/deviceNumber is ${kernel.deviceCount}`);
+    }
     const its = saved.get(groupId);
-    if (!its?.group.fileOpen)
-      throw wrong(`${at}/group`, `is "${groupId}", which is no group whose file is open`);
-    const group = groups.get(groupId) ?? restoreGroup(kernel, its.group, hardwareOf(its.group), its.at);
-    groups.set(groupId, group);
+    let group = its?.group.fileOpen ? groups.get(groupId) : closed.get(groupId);
+    if (!group && its?.group.fileOpen) {
+      group = restoreGroup(kernel, its.group, hardwareOf(its.group), its.at);
+      groups.set(groupId, group);
+    }
+    if (!group) {
+      group = new Group(groupId, kind === 'vfio-pci' ? DEFAULT_IOMMU : null, kind === 'noiommu');
+      closed.set(groupId, group);
+    }
     const device = new Device(id, number, kind, new VfioPciDriver(), group);
     group.devices.pop();
     device.unregistering = true;
@@ -169,9 +182,12 @@ export function settleDevices(
     if (!container) throw wrong(at, `is ${openCount}, but "${id}" is in no container with an iommu`);
     container.restoreOpenDevice(device, at);
   }
-  for (const [i, { group }] of state.groups.entries()) {
+  for (const [i, { group, fdOpen }] of state.groups.entries()) {
     const had = [...kernel.gone.values()].some((device) => device.group.id === group);
-    if (withDevice.has(group) || had || groups.get(group)!.container) continue;
-    throw wrong(`${where}/groups/${i}`, `is ${group}, which has neither a device nor a container`);
+    if (withDevice.has(group) || had || fdOpen || groups.get(group)!.container) continue;
+    throw wrong(
+      `${where}/groups/${i}`,
+      `is ${group}, which has neither a device nor a container, nor is its file open`,
+    );
   }
 }

@@ -59,6 +59,29 @@ describe.each(TYPE1_VERSIONS)('Linux %s', (version) => {
     ]);
   });
 
+  test('a device that is gone, of a group that is closed: its calls are answered as before', () => {
+    const calls = ['open-device', 'close-device', 'open-group', 'close-group', 'remove-device'];
+    goOn(
+      [...join('d0'), ...leave('d0')],
+      calls.map((call) => ({ call, device: 'd0' })),
+      version,
+    );
+  });
+
+  test('two devices of one name that are gone, the file of the first one’s group open: an exit closes it', () => {
+    const made = { call: 'create-device', device: 'd0', driver: ignore };
+    const gone = { call: 'remove-device', device: 'd0' };
+    const { state } = goOn(
+      [made, { call: 'open-group', device: 'd0' }, gone, made, gone],
+      [
+        { call: 'open-group', device: 'd0' },
+        { call: 'exit-process', process: 'p0' },
+      ],
+      version,
+    );
+    expect(state.processes[0].files).toHaveLength(2);
+  });
+
   test('the spare word behind a dirty bitmap', () => {
     const get = { call: 'dirty-get', container: 'c0', pageSize: PAGE };
     const { state } = goOn(

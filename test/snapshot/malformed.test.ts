@@ -113,8 +113,31 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
     'a group that nobody has',
     'is g6',
     (s) => {
+      s.groups.push({ ...s.groups[0], group: 'g6', fdOpen: false, pinnedPageDirtyScope: null });
+      s.next.group = 7;
+    },
+  ],
+  [
+    'an open group that nobody has',
+    'group "g6" do not agree',
+    (s) => {
       s.groups.push({ ...s.groups[0], group: 'g6', pinnedPageDirtyScope: null });
       s.next.group = 7;
+    },
+  ],
+  [
+    'a device that is gone twice',
+    '"d7" twice',
+    (s) => {
+      const gone = { number: 0, device: 'd7', kind: 'mdev', group: 'g5' };
+      s.goneDevices = [gone, gone];
+    },
+  ],
+  [
+    'a device that is gone, and was not made yet',
+    'goneDevices/0/number',
+    (s) => {
+      s.goneDevices = [{ number: 1000, device: 'd7', kind: 'mdev', group: 'g5' }];
     },
   ],
   ['an open group without its file', 'fileOpen', (s) => (s.groups[0].fileOpen = false)],

@@ -7,15 +7,15 @@ import { Container } from '../vfio/container.ts';
 import { releaseContainer } from '../vfio/container-file.ts';
 import { Device, releaseDevice } from '../vfio/device.ts';
 import { Group, releaseFile } from '../vfio/group.ts';
+import { groupsOf } from '../vfio/saved-group.ts';
 import { wrong } from './checks.ts';
 
 /** The open files of a host, in the order in which they are numbered. */
-export function openFiles({ containers, devices, gone }: Kernel): OpenFile[] {
-  const groups = new Set([...devices.values(), ...gone.values()].map(({ group }) => group));
-  for (const container of containers.values()) for (const group of container.groups) groups.add(group);
+export function openFiles(kernel: Kernel): OpenFile[] {
+  const { containers, devices } = kernel;
   return [
     ...sorted(containers.values()).flatMap(({ file }) => file ?? []),
-    ...sorted(groups).flatMap(({ file }) => file ?? []),
+    ...groupsOf(kernel).flatMap(({ file }) => file ?? []),
     ...sorted(devices.values()).flatMap(({ files }) => files),
   ];
 }

@@ -33,12 +33,14 @@ export function restoreDevice(kernel: Kernel, saved: SavedDevice, driver: MdevDr
   device.requests = saved.requests ?? null;
 }
 
-/** Devices that were removed while their group's file was open, by number. */
+/** Devices that were removed, and of which calls still know, in the order in which they were. */
 export function goneDevices(kernel: Kernel): NonNullable<SnapshotState['goneDevices']> {
-  return [...kernel.gone.values()]
-    .filter(({ group }) => group.fileOpen)
-    .sort((a, b) => a.number - b.number)
-    .map(({ id, number, kind, group }) => ({ number, device: id, kind, group: group.id }));
+  return [...kernel.gone.values()].map(({ id, number, kind, group }) => ({
+    number,
+    device: id,
+    kind,
+    group: group.id,
+  }));
 }
 
 /** Devices that were removed but left references behind, or believe they have some. */

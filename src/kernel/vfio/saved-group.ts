@@ -7,12 +7,18 @@ import { wrong } from '../saved/checks.ts';
 import { restoreLock, saveLock } from '../saved/lock.ts';
 import { Group } from './group.ts';
 
-/** The groups of devices, and those whose device is gone while a dead task keeps them in a container. */
+/**
+ * The groups of devices, and those whose device is gone while a dead task keeps them in a container or their file is
+ * open: a device of the same name may have come, and gone, since.
+ */
 export function groupsOf(kernel: Kernel): Group[] {
   const groups = new Set<Group>();
   for (const { group } of kernel.devices.values()) groups.add(group);
   for (const container of kernel.containers.values()) for (const group of container.groups) groups.add(group);
   for (const { group } of kernel.gone.values()) if (group.fileOpen) groups.add(group);
+  for (const { files } of kernel.processes.values()) {
+    for (const file of files.list()) if (file?.of instanceof Group) groups.add(file.of);
+  }
   return [...groups].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
