@@ -1,4 +1,5 @@
 import { RECORDED_VERSIONS, VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
+import { TRACE_LIMITS } from '../machine/limits.ts';
 import { Machine } from '../machine/machine.ts';
 import { compareKernels, type StepComparison } from '../replay/compare-kernels.ts';
 import type { Expectation, Scenario } from '../replay/scenario.ts';
@@ -43,7 +44,7 @@ export function compareCommand(args: readonly string[], out: (line: string) => v
   let differing = 0;
   const cases: JUnitCase[] = [];
   for (const scenario of files.flatMap(readTraces)) {
-    const steps = compareKernels(scenario, generations, (gen) => new Machine(gen));
+    const steps = compareKernels(scenario, generations, (gen) => new Machine(gen, TRACE_LIMITS));
     if (steps.length > 0) differing++;
     const lines: string[] = [];
     printComparison(scenario, steps, versions, (line) => lines.push(line));

@@ -1,5 +1,6 @@
 import type { DifferenceView } from '../../schemas/views.ts';
 import { VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
+import { TRACE_LIMITS } from '../machine/limits.ts';
 import { Machine } from '../machine/machine.ts';
 import { replay } from '../replay/replay.ts';
 import type { Scenario } from '../replay/scenario.ts';
@@ -85,7 +86,7 @@ export async function replayCommand(
 
 /** In this process. */
 const here: Replayer = async (scenario) =>
-  replay(new Machine(generationNamed(scenario.kernel, `${scenario.id}: kernel`)), scenario);
+  replay(new Machine(generationNamed(scenario.kernel, `${scenario.id}: kernel`), TRACE_LIMITS), scenario);
 
 /** On a running service. */
 function on(url: string): Replayer {

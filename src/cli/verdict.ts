@@ -2,6 +2,7 @@ import type { VerdictsView, VerdictView } from '../../schemas/verdict.ts';
 import { parseArguments, UsageError } from '../arguments.ts';
 import { Findings } from '../host/findings.ts';
 import { VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
+import { TRACE_LIMITS } from '../machine/limits.ts';
 import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { runScenario } from '../replay/run.ts';
@@ -87,7 +88,7 @@ function judgedBy(kernel: string | undefined, expected: Expected) {
   return (trace: Scenario): VerdictView => {
     const findings = new Findings();
     const gen = generationNamed(kernel ?? trace.kernel, kernel ? '--kernel:' : `${trace.id}: kernel`);
-    const machine = new Machine(gen, undefined, { listeners: [findings] });
+    const machine = new Machine(gen, TRACE_LIMITS, { listeners: [findings] });
     runScenario(machine, trace);
     const subject = { name: trace.id, host: { machine, findings, panicked: null } };
     return atOnce(verdictSteps(subject, expected));

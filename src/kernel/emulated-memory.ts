@@ -50,7 +50,9 @@ export class EmulatedMemory implements ProcessMemory {
 
   /** The files of the devices whose memory is mapped, lowest first. */
   deviceFiles(): Set<OpenFile> {
-    return new Set(this.areas.flatMap(({ bar }) => bar?.file ?? []));
+    const files = new Set<OpenFile>();
+    for (const { bar } of this.areas) if (bar) files.add(bar.file);
+    return files;
   }
 
   /** Leaves it without any memory (exec). */

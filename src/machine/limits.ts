@@ -27,3 +27,6 @@ export const MACHINE_LIMITS: MachineLimits = {
   bitmapBytes: 8 * 1024 * 1024,
   pendingCalls: 1024,
 };
+
+/** The same, of one that runs a trace from a file: a program that was recorded may have had so many regions (vm.max_map_count). */
+export const TRACE_LIMITS: MachineLimits = { ...MACHINE_LIMITS, regions: 65_530 };

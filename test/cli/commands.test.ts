@@ -57,6 +57,19 @@ test('replay with a difference: exit code 1, and the step, field and values', as
   ]);
 });
 
+test('a trace may have as many regions as a process that was recorded', async () => {
+  const steps = Array.from({ length: 4200 }, (_, i) => ({
+    call: 'add-memory-region',
+    process: 'p0',
+    start: `0x${(2 * i * 4096).toString(16)}`,
+    size: '0x1000',
+    prot: 3,
+    expect: { errno: null },
+  }));
+  const path = file('regions.json', JSON.stringify({ id: 'regions', kernel: '6.1', steps }));
+  expect(await replayCommand([path], () => {}, terminal(false).stream)).toBe(0);
+});
+
 test('replay against a running service', async () => {
   const rig = await startRig();
   await rig.listen();
