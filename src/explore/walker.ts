@@ -99,6 +99,7 @@ export class Walker {
         },
       ],
     });
+    this.machine.kernel.hasWords = false;
     for (const call of scene.setup) {
       const { answer } = this.machine.start(call);
       if (answer?.end.how !== 'returned' || typeof answer.end.value === 'string') {

@@ -1,7 +1,7 @@
 import { Fnv } from './fnv.ts';
 
 /** Bytes from which on they are written piece by piece. */
-const MUCH = 64 * 1024;
+export const MUCH = 64 * 1024;
 
 /** Bytes of a piece: a multiple of 3, so that its text is whole. */
 const PIECE = 48 * 1024;

@@ -49,8 +49,10 @@ const ADVISORIES_MAX = 64;
 
 /** Collects a call's advisories: the same kind about the same devices is one, with a count. */
 export class AdvisoryList {
-  /** Made with the first finding: most calls have none. */
-  private byKey: Map<string, Advisory> | null = null;
+  private readonly noted: Advisory[] = [];
+
+  /** @param hasWords whether somebody reads them */
+  constructor(private readonly hasWords: boolean) {}
 
   /** Notes one; returns it where it is new. */
   note(
@@ -59,27 +61,27 @@ export class AdvisoryList {
     iova: bigint,
     text: string | (() => string),
   ): Advisory | null {
-    const key = `${kind} ${devices.join(' ')}`;
-    this.byKey ??= new Map();
-    const known = this.byKey.get(key);
-    if (known) {
+    const { noted } = this;
+    for (const known of noted) {
+      if (known.kind !== kind || !areSame(known.devices, devices)) continue;
       known.count++;
       return null;
     }
-    if (this.byKey.size >= ADVISORIES_MAX) return null;
-    const advisory: Advisory = {
-      kind,
-      devices,
-      iova,
-      count: 1,
-      text: typeof text === 'string' ? text : text(),
-    };
-    this.byKey.set(key, advisory);
+    if (noted.length >= ADVISORIES_MAX) return null;
+    const words = !this.hasWords ? '' : typeof text === 'string' ? text : text();
+    const advisory: Advisory = { kind, devices, iova, count: 1, text: words };
+    noted.push(advisory);
     return advisory;
   }
 
   /** In the order in which they were first noted. */
   list(): Advisory[] {
-    return this.byKey ? [...this.byKey.values()] : [];
+    return this.noted.slice();
   }
+}
+
+function areSame(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

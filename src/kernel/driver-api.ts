@@ -16,8 +16,8 @@ import { pinKey, vfioDmaRw, vfioPinPages, vfioUnpinPages } from './vfio/vfio-mai
 export class TaskDriverTask implements DriverTask {
   constructor(
     protected readonly task: Task,
-    /** The driver's module, for what it prints. */
-    private readonly module: string,
+    /** The driver's type; of a vfio-pci device there is none. */
+    private readonly type: string | undefined,
     /** Whether a work does it. */
     private readonly worker: boolean = false,
   ) {}
@@ -27,10 +27,10 @@ export class TaskDriverTask implements DriverTask {
   }
 
   prWarn(text: string, details: SplatDetails = {}): void {
-    printDriver(this.task, this.module, text, details);
+    printDriver(this.task, moduleOf(this.type), text, details);
   }
 
-  refuse(errno: Errno, why: string): Errno {
+  refuse(errno: Errno, why: string | (() => string)): Errno {
     return this.task.refuse(errno, why);
   }
 
@@ -63,7 +63,7 @@ export class TaskDriverTask implements DriverTask {
   }
 
   inWorker(): DriverTask {
-    return new TaskDriverTask(this.task, this.module, true);
+    return new TaskDriverTask(this.task, this.type, true);
   }
 
   of(device: Device): DriverApi {
@@ -78,7 +78,7 @@ export class TaskDriverApi extends TaskDriverTask implements DriverApi {
     private readonly device: Device,
     worker = false,
   ) {
-    super(task, moduleOf(device.driver.config?.type), worker);
+    super(task, device.driver.config?.type, worker);
   }
 
   get guest(): GuestId | null {

@@ -15,7 +15,7 @@ export interface DriverTask {
   /** pr_warn of the driver's own code. */
   prWarn(text: string, details?: SplatDetails): void;
   /** Notes why a call is refused, in words, and returns the errno. */
-  refuse(errno: Errno, why: string): Errno;
+  refuse(errno: Errno, why: string | (() => string)): Errno;
   /** cond_resched: counts work; whether RESCHED is to be yielded. */
   worked(): boolean;
   /** mutex_lock, down_read, mutex_trylock and mutex_unlock of a lock of the driver's own. */

@@ -1,7 +1,7 @@
 import { type DeviceKind, GONE_MAX } from '../../schemas/kinds.ts';
 import { Budget } from '../budget.ts';
 import type { DriverApi, DriverTask, MdevDriver, NotifyResult } from './driver.ts';
-import { moduleOf, TaskDriverApi, TaskDriverTask } from './driver-api.ts';
+import { TaskDriverApi, TaskDriverTask } from './driver-api.ts';
 import { DriverOps } from './driver-ops.ts';
 import { EmulatedMemory } from './emulated-memory.ts';
 import { ENGINES } from './engines.ts';
@@ -58,6 +58,8 @@ export class Kernel {
   warnOnPinnedUnmap = false;
   /** Whether an unmap beside open devices that calls nobody back says why (NO_CALLBACK). */
   adviseNoCallback = false;
+  /** Whether it is put in words why a call is refused, and what a finding is about. Where nobody reads, it need not. */
+  hasWords = true;
   /** Fault injection: whether the next callback to a device returns without the driver having seen it. */
   dropsCallback: (device: Device) => boolean = () => false;
   /** Taint flags set so far: `W` after a warning, `D` after a BUG, `U` of a device without an IOMMU. */
@@ -208,7 +210,7 @@ export class Kernel {
 
   /** What a driver of a type can do within one task that is for no device. */
   driverTask(task: Task, type: string): DriverTask {
-    return new TaskDriverTask(task, moduleOf(type));
+    return new TaskDriverTask(task, type);
   }
 
   /** The driver API for one device within one task. */

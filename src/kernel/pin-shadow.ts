@@ -54,8 +54,7 @@ export class PinShadow {
   foreignUnpin(task: Task, device: Device, owner: number, page: number, offset: number, npage = 1): void {
     const name = task.kernel.deviceName(owner);
     if (this.stolen.size < STOLEN_MAX) this.stolen.add(stolenKey(owner, page, offset, npage));
-    const what = describe(page, offset, npage);
-    const text = `${device.id} unpinned ${what}, which only ${name} holds`;
+    const text = () => `${device.id} unpinned ${describe(page, offset, npage)}, which only ${name} holds`;
     task.advise('FOREIGN_UNPIN', [device.id, name], addressOf(page, offset), text);
   }
 
@@ -114,12 +113,14 @@ export class PinShadow {
     this.watches.delete(device.number);
     if (!watch || !left) return;
     const iova = addressOf(left.page, left.offset);
-    const key = hexAddress(left.page, left.offset);
-    const ignored = `${device.id} returned from dma_unmap of ${range()} with its pin at ${key} still there`;
-    task.advise('IGNORED_INVALIDATION', [device.id], iova, ignored);
+    const key = () => hexAddress(left.page, left.offset);
+    task.advise('IGNORED_INVALIDATION', [device.id], iova, () => {
+      return `${device.id} returned from dma_unmap of ${range()} with its pin at ${key()} still there`;
+    });
     if (watch.atStart === 0 || watch.elsewhere > 0) return;
-    const startOnly = `${device.id} unpinned only in the first page of ${range()}, but holds ${key}`;
-    task.advise('START_ONLY_CHECK', [device.id], iova, startOnly);
+    task.advise('START_ONLY_CHECK', [device.id], iova, () => {
+      return `${device.id} unpinned only in the first page of ${range()}, but holds ${key()}`;
+    });
   }
 
   /**
@@ -130,7 +131,7 @@ export class PinShadow {
   protected deviceClosed(task: Task, device: Device, first: PinKey | null, held: number): void {
     for (const key of this.stolen) if (key.startsWith(`${device.number} `)) this.stolen.delete(key);
     if (!first) return;
-    const text = `${device.id} was closed holding ${held} references to pages`;
+    const text = () => `${device.id} was closed holding ${held} references to pages`;
     task.advise('PIN_LEAKED_AT_CLOSE', [device.id], addressOf(first.page, first.offset), text);
   }
 }

@@ -7,15 +7,29 @@ import {
   type SplatDetails,
   type SplatEvent,
   type SplatId,
+  type SplatSites,
   type WarnEntry,
 } from './splats.ts';
 import { KernelBug, type Task } from './task.ts';
 
+/** Splats as kernels have them, by what a kernel has where. */
+const known = new WeakMap<SplatSites, Map<SplatId, Splat>>();
+
 /** A splat of the catalogue as the task's kernel has it. */
 export function splatOf({ kernel: { gen } }: Task, id: SplatId): Splat {
-  const site = gen.splats[id];
-  if (!site) throw new Error(`Linux ${gen.version} has no ${id}`);
-  return { id, ...SPLATS[id], ...site };
+  let splats = known.get(gen.splats);
+  if (!splats) {
+    splats = new Map();
+    known.set(gen.splats, splats);
+  }
+  let splat = splats.get(id);
+  if (!splat) {
+    const site = gen.splats[id];
+    if (!site) throw new Error(`Linux ${gen.version} has no ${id}`);
+    splat = { id, ...SPLATS[id], ...site };
+    splats.set(id, splat);
+  }
+  return splat;
 }
 
 /**

@@ -151,9 +151,9 @@ export class Task {
     return true;
   }
 
-  /** Refuses a call: notes why, in words, and returns the errno. */
-  refuse(errno: Errno, why: string): Errno {
-    this.why = why;
+  /** Refuses a call: notes why, in words, and returns the errno. Words that take work are made where somebody reads. */
+  refuse(errno: Errno, why: string | (() => string)): Errno {
+    if (this.kernel.hasWords) this.why = typeof why === 'string' ? why : why();
     return errno;
   }
 
@@ -225,7 +225,7 @@ export class Task {
 
   /** Notes a finding the kernel itself does not make; `iova` is the first it is about, bytes. Its words are made once. */
   advise(kind: AdvisoryKind, devices: readonly string[], iova: bigint, text: string | (() => string)): void {
-    this.findings ??= new AdvisoryList();
+    this.findings ??= new AdvisoryList(this.kernel.hasWords);
     const advisory = this.findings.note(kind, devices, iova, text);
     if (advisory) this.onAdvisory(advisory);
   }

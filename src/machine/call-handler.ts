@@ -45,17 +45,39 @@ export class SizeBody extends LazyBody {
 export type CallResult = Errno | CallBody | LazyBody;
 
 /**
- * A call that is ready to run and is its own answer: for the calls that are made most, one object and the kernel's own
- * generator is all there is of them.
+ * A call that is ready to run and has nothing to do beside the kernel's function: its generator is all there is of it. A
+ * generator function that is made for one call costs more than most calls do.
  */
-export abstract class DirectCall<T> extends LazyBody {
-  abstract run(task: Task): KernelStep<T>;
+export interface KernelCall<T> {
+  run(task: Task): KernelStep<T>;
   /** What the call answers, from what the kernel's function returned. */
+  answer(value: T): CallResult;
+}
+
+/** Such a call that is its own answer: for the calls that are made most. */
+export abstract class DirectCall<T> extends LazyBody implements KernelCall<T> {
+  abstract run(task: Task): KernelStep<T>;
   abstract answer(value: T): CallResult;
 }
 
+/** A function of the kernel on one object, which answers an errno or nothing. */
+export class ErrnoCall<T> implements KernelCall<Errno | null> {
+  constructor(
+    private readonly call: (task: Task, on: T) => KernelStep<Errno | null>,
+    private readonly on: T,
+  ) {}
+
+  run(task: Task): KernelStep<Errno | null> {
+    return this.call(task, this.on);
+  }
+
+  answer(errno: Errno | null): CallResult {
+    return ok(errno);
+  }
+}
+
 /** A call that has been looked up and checked, ready to run as a task. */
-export type PreparedCall = ((task: Task) => KernelStep<CallResult>) | DirectCall<unknown>;
+export type PreparedCall = ((task: Task) => KernelStep<CallResult>) | KernelCall<unknown>;
 
 /** What a call is made on; of a fault its id, of the host nothing. */
 export interface Targets {

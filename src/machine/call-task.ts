@@ -7,7 +7,7 @@ import type { LogEntry, SplatEvent } from '../kernel/splats.ts';
 import { type KernelStep, Task } from '../kernel/task.ts';
 import { namesActor } from './actor.ts';
 import { type Answer, type InvalidationEntry, invalidationEntry, TaskAnswer } from './answer.ts';
-import type { DirectCall, PreparedCall } from './call-handler.ts';
+import type { KernelCall, PreparedCall } from './call-handler.ts';
 import type { Machine } from './machine.ts';
 import type { KnownCall } from './table.ts';
 
@@ -51,7 +51,7 @@ export class CallTask extends Task implements StartedCall {
   /** How many of its callbacks the machine's listeners have been told of. */
   told = 0;
   /** What makes its answer from what the kernel's function returns, where that is not the answer itself. */
-  private direct: DirectCall<unknown> | null = null;
+  private direct: KernelCall<unknown> | null = null;
   /** When it began and ended, milliseconds. */
   private readonly began: number;
   private endedAt = 0;

@@ -103,6 +103,7 @@ export class Faults {
 
   /** Whether a callback to a device is dropped: it returns without having done anything. */
   drops(callback: string, device: string, container: string | undefined): boolean {
+    if (this.byId.size === 0) return false;
     let dropped = false;
     for (const state of this.byId.values()) {
       if (state.paused || !state.rule.dropCallback || !matches(state.rule, callback, { device, container }))

@@ -31,8 +31,8 @@ export function* unregisterNotifier(task: Task, iommu: Iommu, device: Device): K
 function* changeList(task: Task, iommu: Iommu, device: Device, change: () => void): KernelStep<void> {
   if (!device.driver.hasDmaUnmap) return;
   const nested = task.kernel.gen.type1.channel === 'device-list';
-  if (nested) yield* task.lock(iommu.lock);
-  yield* task.lockNested(iommu.deviceListLock);
+  if (nested && !task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
+  if (!task.tryLock(iommu.deviceListLock)) yield* task.lockNested(iommu.deviceListLock);
   change();
   task.unlock(iommu.deviceListLock);
   if (nested) task.unlock(iommu.lock);
@@ -49,7 +49,7 @@ export function* callDevices(
   deliver: (device: Device) => KernelStep<NotifyResult | void>,
 ): KernelStep<void> {
   const chain = task.kernel.gen.type1.channel === 'notifier-chain';
-  if (!chain) yield* task.lockNested(iommu.deviceListLock);
+  if (!chain && !task.tryLock(iommu.deviceListLock)) yield* task.lockNested(iommu.deviceListLock);
   task.unlock(iommu.lock);
   if (chain) yield* task.lockShared(iommu.deviceListLock);
   for (const device of iommu.deviceList) {
@@ -57,5 +57,5 @@ export function* callDevices(
     if (chain && (result === 'NOTIFY_BAD' || result === 'NOTIFY_STOP')) break;
   }
   task.unlock(iommu.deviceListLock);
-  yield* task.lock(iommu.lock);
+  if (!task.tryLock(iommu.lock)) yield* task.lock(iommu.lock);
 }

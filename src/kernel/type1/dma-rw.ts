@@ -7,7 +7,7 @@ import { NIL } from '../rb-links.ts';
 import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
-import { noMapping } from './no-mapping.ts';
+import { refuseUnmapped } from './no-mapping.ts';
 import { waitsForVaddr, waitValid } from './vaddr-wait.ts';
 
 /**
@@ -81,7 +81,7 @@ function rwChunk(
   const end = page + 1;
   const atTop = offset === PAGE_SIZE - 1;
   const slot = mappings.find(page, atTop ? mappings.wrapEnd(end) : end);
-  if (slot === NIL) return task.refuse('EINVAL', noMapping(iommu, page, offset));
+  if (slot === NIL) return refuseUnmapped(task, iommu, page, offset);
   const prot = mappings.prot[slot]!;
   if ((prot & IOMMU_READ) === 0) {
     return task.refuse('EPERM', `the mapping ${mappings.describe(slot)} is not readable`);

@@ -33,6 +33,8 @@ export function adviseLeft(
 
 /** After an unmap of the pages [start, end) that removed nothing: the mapping that it let be, or what was there once. */
 export function adviseNothingUnmapped(task: Task, iommu: Iommu, start: number, end: number): void {
+  // A finding of words alone.
+  if (!task.kernel.hasWords) return;
   const { mappings, container, v2 } = iommu;
   const overlapping = mappings.findFirst(start, mappings.wrapEnd(end));
   const iova = addressOf(start);

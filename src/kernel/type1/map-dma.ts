@@ -77,8 +77,7 @@ function checkRange(task: Task, { iova, vaddr, size }: MapDmaArgs): Errno | null
 function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   const { iova, vaddr, size, flags } = args;
   if (!isPageAligned(size) || !isPageAligned(iova) || !isPageAligned(vaddr)) {
-    const [name, value] = Object.entries({ size, iova, vaddr }).find(([, at]) => !isPageAligned(at))!;
-    return task.refuse('EINVAL', `${name} ${hex(value)} is not a multiple of 4096`);
+    return task.refuse('EINVAL', () => misaligned(args));
   }
   const { mappings } = iommu;
   const start = pageOf(iova);
@@ -88,10 +87,9 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   const existing = mappings.find(start, mappings.wrapEnd(start + pages));
   if (flags === VFIO_DMA_MAP_FLAG_VADDR) return updateVaddr(task, iommu, existing, start, pages, vaddrPage);
   if (existing !== NIL) {
-    return task.refuse(
-      'EEXIST',
-      `${hex(iova)}+${hex(size)} overlaps the mapping ${mappings.describe(existing)}`,
-    );
+    return task.refuse('EEXIST', () => {
+      return `${hex(iova)}+${hex(size)} overlaps the mapping ${mappings.describe(existing)}`;
+    });
   }
   if (iommu.dmaAvail === 0) return task.refuse('ENOSPC', entriesUsedUp(task, iommu));
   if (mappings.count >= MAPPINGS_MAX) {
@@ -113,6 +111,12 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   if (errno !== null) removeMapping(task, iommu, slot);
   else if (lost) task.adviseBug('top-of-address-space', iova);
   return errno;
+}
+
+/** Which argument is no multiple of a page, in words. */
+function misaligned({ iova, vaddr, size }: MapDmaArgs): string {
+  const [name, value] = Object.entries({ size, iova, vaddr }).find(([, at]) => !isPageAligned(at))!;
+  return `${name} ${hex(value)} is not a multiple of 4096`;
 }
 
 /** VFIO_DMA_MAP_FLAG_VADDR: gives a mapping whose vaddr was invalidated a new one. */

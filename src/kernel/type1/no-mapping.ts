@@ -1,5 +1,7 @@
+import type { Errno } from '../errno.ts';
 import { hexAddress } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
+import type { Task } from '../task.ts';
 import type { Iommu } from './iommu.ts';
 
 /** That no look-up finds a mapping at an IOVA, in words, with why: it is lost at 2^64, or which call removed it. */
@@ -15,4 +17,9 @@ export function noMapping(
   }
   const removed = container.history.removedIn(page, page + 1);
   return removed ? `${none}: ${removed}` : none;
+}
+
+/** EINVAL: no look-up finds a mapping there. */
+export function refuseUnmapped(task: Task, iommu: Iommu, page: number, offset: number): Errno {
+  return task.refuse('EINVAL', () => noMapping(iommu, page, offset));
 }

@@ -9,7 +9,7 @@ import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
-import { noMapping } from './no-mapping.ts';
+import { noMapping, refuseUnmapped } from './no-mapping.ts';
 import { waitsForVaddr, waitValid } from './vaddr-wait.ts';
 
 /**
@@ -77,7 +77,7 @@ function doPin(
     slot = findPage(iommu, last, page, offset);
     let errno: Errno | null = null;
     if (slot === NIL) {
-      errno = task.refuse('EINVAL', noMapping(iommu, page, offset));
+      errno = refuseUnmapped(task, iommu, page, offset);
     } else if ((mappings.prot[slot]! & prot) !== prot) {
       errno = task.refuse('EPERM', `prot ${prot} exceeds that of the mapping ${mappings.describe(slot)}`);
     } else {
@@ -225,8 +225,10 @@ export function* unpinPages(
   task.unlock(iommu.lock);
   if (unpinAnswers) {
     if (done > 0) return done;
-    const held = iommu.shadow.heldNear(iommu, device, firstPage);
-    return task.refuse('EINVAL', `${noMapping(iommu, firstPage, offset)}${held && `; ${held}`}`);
+    return task.refuse('EINVAL', () => {
+      const held = iommu.shadow.heldNear(iommu, device, firstPage);
+      return `${noMapping(iommu, firstPage, offset)}${held && `; ${held}`}`;
+    });
   }
   if (done !== npage) {
     iommu.shadow.unpinNotMapped(task, iommu, device, wrapPage(firstPage + done), offset);

@@ -47,7 +47,7 @@ function releaseDomainPages(iommu: Iommu, slot: number): number {
 
 /** Remembers that a mapping goes because of a call. */
 export function noteRemoval(task: Task, { mappings, container }: Iommu, slot: number): void {
-  container.history.noteRemoval(task, mappings.iova[slot]!, mappings.size[slot]!);
+  if (task.kernel.hasWords) container.history.noteRemoval(task, mappings.iova[slot]!, mappings.size[slot]!);
 }
 
 /** vfio_iommu_unmap_unpin_all: removes every mapping. */

@@ -15,7 +15,8 @@ export class Type1Shadow extends PinShadow {
       'MISALIGNED_PIN',
       [device.id],
       addressOf(page, offset),
-      `the pin at ${hexAddress(page, offset)} starts below the mapping ${iommu.mappings.describe(slot)} it lands in`,
+      () =>
+        `the pin at ${hexAddress(page, offset)} starts below the mapping ${iommu.mappings.describe(slot)} it lands in`,
     );
   }
 
@@ -44,7 +45,10 @@ export class Type1Shadow extends PinShadow {
   /** A callback has returned: what of the device's own is still there? `slot` is NIL when the mapping went. */
   *callbackEnds(task: Task, iommu: Iommu, device: Device, slot: number): KernelStep<void> {
     const root = slot === NIL ? NIL : iommu.mappings.pins[slot]!;
-    const left = root === NIL ? NIL : yield* firstHeld(task, iommu, device, root);
+    let left = root === NIL ? NIL : iommu.pins.first(root);
+    if (left !== NIL && iommu.pins.heldBy(left, device.number) === 0) {
+      left = yield* firstHeld(task, iommu, device, root);
+    }
     this.callbackEnded(task, device, keyOf(iommu, left), () => iommu.mappings.describe(slot));
   }
 

@@ -165,7 +165,7 @@ class Unmap {
       );
     }
     if (!isPageAligned(args.iova)) {
-      return task.refuse('EINVAL', `iova ${hex(args.iova)} is not a multiple of 4096`);
+      return task.refuse('EINVAL', () => `iova ${hex(args.iova)} is not a multiple of 4096`);
     }
     if (this.all) {
       if (args.iova !== 0n || args.size !== 0n) {
@@ -200,8 +200,10 @@ class Unmap {
   }
 
   private refuseBisected(slot: number): void {
-    const why = whyBisected(this.iommu, slot, this.startPage, this.endPage);
-    this.task.refuse('EINVAL', `${why}: type1v2 unmaps whole mappings only`);
+    this.task.refuse('EINVAL', () => {
+      const why = whyBisected(this.iommu, slot, this.startPage, this.endPage);
+      return `${why}: type1v2 unmaps whole mappings only`;
+    });
   }
 
   /**

@@ -146,7 +146,7 @@ export class ClassicContainer extends Container {
 
   /** vfio_group_detach_container: EBUSY while a device file is open. The last group takes the instance with it. */
   *detachGroup(task: Task, group: Group, released: boolean): KernelStep<Errno | null> {
-    if (!released && group.containerUsers !== 1) return task.refuse('EBUSY', heldOpenBy(group));
+    if (!released && group.containerUsers !== 1) return task.refuse('EBUSY', () => heldOpenBy(group));
     yield* task.lock(this.groupLock);
     const mappings = this.iommu?.view.mappingCount ?? 0;
     const last = this.groups.length === 1;
@@ -172,8 +172,8 @@ export class ClassicContainer extends Container {
     if (!this.open || mappings === 0) return;
     const [first] = this.iommu!.view.mappings();
     const devices = group.devices.map(({ id }) => id);
-    const went = `${counted(mappings, 'mapping')}, the first ${hex(first!.iova)}+${hex(first!.size)}`;
     task.advise('IOMMU_LOST', devices, first!.iova, () => {
+      const went = `${counted(mappings, 'mapping')}, the first ${hex(first!.iova)}+${hex(first!.size)}`;
       return `${namesOf(group)} was the last in container ${this.id}, which loses its IOMMU and with it ${went}`;
     });
   }

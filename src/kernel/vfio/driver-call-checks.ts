@@ -80,15 +80,15 @@ export function checkUnpin(task: Task, device: Device, npage: number): Errno | U
     task.warn(id, { device: device.id });
     return { why };
   };
-  const count = `npage ${npage} is not from 1 to ${task.kernel.gen.core.pinPagesMax}`;
+  const count = () => `npage ${npage} is not from 1 to ${task.kernel.gen.core.pinPagesMax}`;
   const bad = (npage === 0 && task.kernel.gen.core.pinPagesMax !== null) || countIsBad(task, npage);
-  if (bad && task.kernel.gen.core.unpinChecksCountFirst) return warn('C2', count);
+  if (bad && task.kernel.gen.core.unpinChecksCountFirst) return warn('C2', count());
   if (!mayCall(task, device, 'unpin')) {
-    const why = task.why!;
+    const why = task.why ?? '';
     return task.kernel.gen.core.driverCallsNeed === 'open-device' ? warn('C3', why) : { why };
   }
   if (task.kernel.gen.core.pinNeedsDmaUnmap && !device.driver.hasDmaUnmap) return warn('C10', NO_DMA_UNMAP);
-  return bad ? warn('C2', count) : null;
+  return bad ? warn('C2', count()) : null;
 }
 
 /** What vfio_dma_rw checks of a call of `length` bytes before type1 sees it; null lets it through. */

@@ -34,7 +34,9 @@ import {
   type CallHandlers,
   type CallResult,
   DirectCall,
+  ErrnoCall,
   idTaken,
+  type KernelCall,
   type LazyBody,
   ok,
   type PreparedCall,
@@ -163,12 +165,13 @@ function dirtyCall(
   flags: number,
   range: DirtyRange | null,
 ): PreparedCall {
-  return function* (task) {
-    const result = yield* dirtyPages(task, container, flags, range);
-    return typeof result === 'string' || result === null
-      ? ok(result)
-      : bitmapBody(result, machine.limits.bitmapBytes);
-  };
+  return {
+    run: (task) => dirtyPages(task, container, flags, range),
+    answer: (result: Errno | UserBitmap | null) =>
+      typeof result === 'string' || result === null
+        ? ok(result)
+        : bitmapBody(result, machine.limits.bitmapBytes),
+  } satisfies KernelCall<Errno | UserBitmap | null>;
 }
 
 /** The caller's bitmap (struct vfio_bitmap). */
@@ -193,16 +196,12 @@ export const containerCalls: CallHandlers<keyof typeof entries> = {
     };
   },
   'close-container': (_machine, container) => {
-    return function* (task) {
-      return ok(yield* closeContainer(task, container));
-    };
+    return new ErrnoCall(closeContainer, container);
   },
   'set-iommu': (_machine, container, args) => {
     const type =
       args.type in IOMMU_TYPES ? IOMMU_TYPES[args.type as keyof typeof IOMMU_TYPES] : Number(args.type);
-    return function* (task) {
-      return ok(yield* setIommu(task, container, type));
-    };
+    return new ErrnoCall((task, on: Container) => setIommu(task, on, type), container);
   },
   'check-extension': (_machine, container, args) => {
     return function* (task) {

@@ -17,7 +17,7 @@ import {
 } from '../../kernel/vfio/group.ts';
 import { removeDevice } from '../../kernel/vfio/remove-device.ts';
 import { describeDevice } from '../../views/device.ts';
-import { type CallHandlers, idTaken, NOTHING, ok, type PreparedCall } from '../call-handler.ts';
+import { type CallHandlers, ErrnoCall, idTaken, NOTHING } from '../call-handler.ts';
 import { iommuOf } from '../iommu.ts';
 import type { Machine } from '../machine.ts';
 import { Refused } from '../refused.ts';
@@ -31,14 +31,14 @@ function* probe(task: Task, device: Device): KernelStep<Errno | null> {
   return errno;
 }
 
-/** A call on a device's group that answers an errno or nothing. */
-function onGroup(
-  { group }: Device,
-  run: (group: Group, task: Task) => KernelStep<Errno | null>,
-): PreparedCall {
-  return function* (task) {
-    return ok(yield* run(group, task));
-  };
+function* openGroupFile(task: Task, group: Group): KernelStep<Errno | null> {
+  return openGroup(task, group);
+}
+
+/** With a guest that the device's group is given to first. */
+function* openForGuest(task: Task, device: Device, guest: GuestId | null): KernelStep<Errno | null> {
+  yield* setGuest(task, device, guest);
+  return yield* openDevice(task, device);
 }
 
 /** vfio_file_set_kvm; up to 5.19 an open device's driver is told (VFIO_GROUP_NOTIFY_SET_KVM). */
@@ -127,14 +127,10 @@ export const deviceCalls: CallHandlers<keyof typeof entries> = {
   },
   'bind-device': (_machine, device, args) => {
     checkPci(device, 'bind-device');
-    return function* (task) {
-      return ok(yield* bindDevice(task, device, args.to));
-    };
+    return new ErrnoCall((task, to: typeof args.to) => bindDevice(task, device, to), args.to);
   },
   'remove-device': (_machine, device, { ifOpen }) => {
-    return function* (task) {
-      return ok(yield* removeDevice(task, device, ifOpen === 'refuse'));
-    };
+    return new ErrnoCall((task, on: Device) => removeDevice(task, on, ifOpen === 'refuse'), device);
   },
   'set-memory-enable': (_machine, device, { on }) => {
     checkPci(device, 'set-memory-enable');
@@ -162,16 +158,13 @@ export const deviceCalls: CallHandlers<keyof typeof entries> = {
       return { value };
     };
   },
-  'open-group': (_machine, device) =>
-    onGroup(device, function* (group, task) {
-      return openGroup(task, group);
-    }),
-  'close-group': (_machine, device) => onGroup(device, (group, task) => closeGroup(task, group)),
+  'open-group': (_machine, { group }) => new ErrnoCall(openGroupFile, group),
+  'close-group': (_machine, { group }) => new ErrnoCall(closeGroup, group),
   'set-container': (machine, device, args) => {
     const container = machine.container(args.container);
-    return onGroup(device, (group, task) => setContainer(task, group, container));
+    return new ErrnoCall((task, group: Group) => setContainer(task, group, container), device.group);
   },
-  'unset-container': (_machine, device) => onGroup(device, (group, task) => unsetContainer(task, group)),
+  'unset-container': (_machine, { group }) => new ErrnoCall(unsetContainer, group),
   'group-status': (_machine, { group }) =>
     function* (task) {
       const value = yield* groupStatus(task, group);
@@ -183,14 +176,9 @@ export const deviceCalls: CallHandlers<keyof typeof entries> = {
       yield* setGuest(task, device, guest);
       return {};
     },
-  'open-device': (_machine, device, { guest }) =>
-    function* (task) {
-      if (guest !== undefined) yield* setGuest(task, device, guest);
-      return ok(yield* openDevice(task, device));
-    },
-  'close-device': (_machine, device) => {
-    return function* (task) {
-      return ok(yield* closeDevice(task, device));
-    };
+  'open-device': (_machine, device, { guest }) => {
+    if (guest === undefined) return new ErrnoCall(openDevice, device);
+    return new ErrnoCall((task, on: Device) => openForGuest(task, on, guest), device);
   },
+  'close-device': (_machine, device) => new ErrnoCall(closeDevice, device),
 };

@@ -1,8 +1,9 @@
 import type { DriverCalls, DriverHostCalls } from '../../../schemas/drivers/index.ts';
 import { hostOf, MODELS } from '../../drivers/index.ts';
-import type { Broken, DriverCall, DriverModel, HostCall } from '../../drivers/model.ts';
+import type { Broken, DriverAnswer, DriverCall, DriverModel, HostCall } from '../../drivers/model.ts';
+import type { KernelStep, Task } from '../../kernel/task.ts';
 import type { Device } from '../../kernel/vfio/device.ts';
-import type { CallHandler, CallHandlers } from '../call-handler.ts';
+import type { CallHandler, CallHandlers, KernelCall } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
 
 /** The calls of the driver models: what a guest or the hardware makes a driver do. */
@@ -18,11 +19,18 @@ function handlerOf(model: DriverModel, name: string, call: DriverCall): CallHand
     const driver = driverOf(device, model, name);
     refuseBroken(call.check?.(driver, args));
     const way = call.way(args);
-    return function* (task) {
-      if (way === 'file' && device.openCount === 0) return task.refuse('EBADF', 'the device is not open');
-      return yield* call.run(driver, machine.kernel.driverApi(task, device), args);
-    };
+    return {
+      run(task: Task) {
+        if (way === 'file' && device.openCount === 0) return notOpen(task);
+        return call.run(driver, machine.kernel.driverApi(task, device), args);
+      },
+      answer: (answer: DriverAnswer) => answer,
+    } satisfies KernelCall<DriverAnswer>;
   };
+}
+
+function* notOpen(task: Task): KernelStep<DriverAnswer> {
+  return task.refuse('EBADF', 'the device is not open');
 }
 
 /** A call on the host: it acts on what the devices of its model share. */

@@ -1,7 +1,9 @@
 import type { pinCalls as entries } from '../../../schemas/calls/pins.ts';
 import type { CallArgs } from '../../../schemas/calls.ts';
 import { flagWord, PROT_FLAGS } from '../../../schemas/values.ts';
+import { base64, MUCH } from '../../json/base64.ts';
 import type { DmaAccess, PinResult, UnpinResult } from '../../kernel/driver.ts';
+import type { Errno } from '../../kernel/errno.ts';
 import { hexAddress, offsetInPage, pageOf, wrapPage } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import type { Device } from '../../kernel/vfio/device.ts';
@@ -12,6 +14,8 @@ import {
   type CallHandlers,
   type CallResult,
   DirectCall,
+  type KernelCall,
+  LazyBody,
   NOTHING,
 } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
@@ -30,6 +34,7 @@ export const pinCalls: CallHandlers<keyof typeof entries> = {
   },
   'dma-rw': (_machine, device, args) => {
     const access = accessOf(args);
+    if (!args.write && args.length! < MUCH) return new ReadFew(device, address(args.iova), args);
     return function* (task) {
       if (args.context === 'kthread') task.process = null;
       const result = yield* vfioDmaRw(task, device, address(args.iova), yield* access());
@@ -38,6 +43,45 @@ export const pinCalls: CallHandlers<keyof typeof entries> = {
     };
   },
 };
+
+/** vfio_dma_rw that reads few bytes. */
+class ReadFew implements KernelCall<Errno | Uint8Array> {
+  private readonly access: DmaAccess;
+  private readonly isThread: boolean;
+
+  constructor(
+    private readonly device: Device,
+    private readonly iova: bigint,
+    { length, context }: CallArgs<'dma-rw'>,
+  ) {
+    this.access = { read: length! };
+    this.isThread = context === 'kthread';
+  }
+
+  run(task: Task): KernelStep<Errno | Uint8Array> {
+    if (this.isThread) task.process = null;
+    return vfioDmaRw(task, this.device, this.iova, this.access);
+  }
+
+  answer(result: Errno | Uint8Array): CallResult {
+    return typeof result === 'string' ? result : new DataBody(result);
+  }
+}
+
+/** Bytes that were read. */
+class DataBody extends LazyBody {
+  constructor(private readonly bytes: Uint8Array) {
+    super();
+  }
+
+  override fields(): CallBody {
+    return { data: base64(this.bytes) };
+  }
+
+  override kept(): null {
+    return null;
+  }
+}
 
 /** The access a dma-rw asks for; which arguments go together no schema can say. */
 function accessOf(args: CallArgs<'dma-rw'>): () => KernelStep<DmaAccess> {
