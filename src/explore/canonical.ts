@@ -2,7 +2,8 @@ import { PageTree } from '../drivers/gvt-g/page-tree.ts';
 import { SyntheticDriver } from '../drivers/synthetic/driver.ts';
 import { OwnPins } from '../drivers/synthetic/own-pins.ts';
 import { EmulatedMemory } from '../kernel/emulated-memory.ts';
-import { FileTable } from '../kernel/files.ts';
+import { FileTable, OpenFile } from '../kernel/files.ts';
+import type { HeldNodes } from '../kernel/held-nodes.ts';
 import { Ioas } from '../kernel/iommufd/ioas.ts';
 import type { IoptPages } from '../kernel/iommufd/iopt-pages.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -20,7 +21,17 @@ import { History } from '../kernel/vfio/history.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
 import { Faults } from '../machine/faults.ts';
 import { shapeOf } from './shapes.ts';
-import { type Content, DEVICE, type Handler, LIST, NO, OPAQUE, StateHash, YES } from './state-hash.ts';
+import {
+  type Content,
+  DEVICE,
+  fieldsOf,
+  type Handler,
+  LIST,
+  NO,
+  OPAQUE,
+  StateHash,
+  YES,
+} from './state-hash.ts';
 
 /** Fields of the kernel that say nothing of how it goes on: what was, and what only names things. */
 const NOT_STATE = new Set([
@@ -60,7 +71,20 @@ export class Canonical extends StateHash {
     super(kernel, outside);
   }
 
-  /** Everything: devices first. */
+  /** Devices with what is theirs, in their order; containers; processes. */
+  protected override first(): object[] {
+    const { kernel, order } = this;
+    const found = new Set<object>();
+    for (const id of order.idOf.keys()) {
+      const device = kernel.devices.get(id);
+      if (device) found.add(device).add(device.group).add(device.driver);
+    }
+    for (const container of kernel.containers.values()) found.add(container);
+    for (const process of kernel.processes.values()) found.add(process);
+    return [...found].filter((object) => this.isNumbered(object));
+  }
+
+  /** Everything else. */
   protected override root(): void {
     const { kernel, order } = this;
     for (const id of order.idOf.keys()) this.value(kernel.devices.get(id) ?? null);
@@ -69,11 +93,11 @@ export class Canonical extends StateHash {
     const values = read(kernel);
     for (let i = 0; i < keys.length; i++) {
       const value = values[i];
-      if (keys[i] === 'devices') continue;
-      if (NOT_STATE.has(keys[i]!)) this.leaveOut(value);
+      if (keys[i] === 'devices') this.partOf(kernel.devices);
+      else if (NOT_STATE.has(keys[i]!)) this.leaveOut(value);
       else if (keys[i] === 'fired') {
-        this.partOf(value as Set<string>);
-        this.value([...(value as Set<string>)].sort());
+        this.partOf(kernel.fired);
+        this.value([...kernel.fired].sort());
       } else this.value(value);
     }
     for (const one of this.beside) this.value(one);
@@ -89,7 +113,13 @@ export class Canonical extends StateHash {
     if (object instanceof Lock) return numbered(this.lock);
     if (object instanceof Iommu) return numbered(this.type1);
     if (object instanceof Ioas) return numbered(this.ioas);
-    if (object instanceof SyntheticDriver) return numbered(this.synthetic);
+    if (object instanceof SyntheticDriver) {
+      const rest = fieldsOf(object, ['callbacks']) as (driver: SyntheticDriver) => void;
+      return numbered((driver: SyntheticDriver) => {
+        rest.call(this, driver);
+        this.callbacks(driver);
+      });
+    }
     if (object instanceof OwnPins) return part(this.ownPins);
     if (object instanceof PageTree) return part(this.pageTree);
     if (object instanceof PinShadow) return part(this.shadow);
@@ -97,12 +127,17 @@ export class Canonical extends StateHash {
     if (object instanceof EmulatedMemory) return part(this.memory);
     if (object instanceof History) return part(this.history);
     if (object instanceof WaitQueue) return part(this.queue);
-    if (object instanceof FileTable) return part(this.isAboutFiles ? this.fields : this.opaque);
+    if (object instanceof FileTable) return part(this.isAboutFiles ? fieldsOf(object) : this.opaque);
     if (object instanceof Faults) return part(this.faults);
     if (object instanceof Scheduler || object === this.kernel) return part(this.opaque);
-    if (object instanceof Device || object instanceof Group) return numbered(this.named);
-    if (object instanceof Process || object instanceof Mm) return numbered(this.counted);
-    return object.constructor === Object ? part(this.fields) : numbered(this.fields);
+    // Each is in one list alone: of its device, or where its group or container has it.
+    if (object instanceof OpenFile && !this.isAboutFiles) return part(fieldsOf(object));
+    // Of devices and groups not what only names them.
+    if (object instanceof Device || object instanceof Group)
+      return numbered(fieldsOf(object, ['id', 'number']));
+    // Of processes and memories not which of all that there ever were they are.
+    if (object instanceof Process || object instanceof Mm) return numbered(fieldsOf(object, ['number']));
+    return object.constructor === Object ? part(this.plain) : numbered(fieldsOf(object));
   }
 
   /** Of what a rule has seen only what decides when it strikes. */
@@ -140,25 +175,14 @@ export class Canonical extends StateHash {
     this.hash.word(waiters.size);
   }
 
-  /** Of devices and groups not what only names them. */
-  private named(object: Device | Group): void {
-    const { keys, read } = shapeOf(object);
-    const values = read(object);
-    for (let i = 0; i < keys.length; i++) if (keys[i] !== 'id' && keys[i] !== 'number') this.value(values[i]);
-  }
-
-  /** Of processes and memories not which of all that there ever were they are. */
-  private counted(object: Process | Mm): void {
-    const { keys, read } = shapeOf(object);
-    const values = read(object);
-    for (let i = 0; i < keys.length; i++) if (keys[i] !== 'number') this.value(values[i]);
-  }
-
-  private fields(object: object): void {
-    const { keys, read } = shapeOf(object);
-    const values = read(object);
-    for (let i = 0; i < keys.length; i++) this.value(values[i]);
-    this.hash.word(keys.length);
+  /** The fields of an object that is of no class. */
+  private plain(object: Record<string, unknown>): void {
+    let count = 0;
+    for (const key in object) {
+      this.value(object[key]);
+      count++;
+    }
+    this.hash.word(count);
   }
 
   private lock(lock: Lock): void {
@@ -215,17 +239,18 @@ export class Canonical extends StateHash {
         hash.number(pins.page[pin]!);
         hash.word(pins.offset[pin]!);
         hash.number(pins.pfn[pin]!);
-        this.holders(pins.holdersOf(pin));
+        this.holders(pins, pin);
       }
       hash.word(LIST);
     }
   }
 
-  private holders(holders: ReadonlyMap<number, number>): void {
-    for (const [device, count] of holders) {
-      this.hash.word(DEVICE);
-      this.hash.word(this.order.placeOf[device]!);
-      this.hash.word(count);
+  private holders(nodes: HeldNodes, slot: number): void {
+    const { hash } = this;
+    for (const { device, count } of nodes.holderList(slot)) {
+      hash.word(DEVICE);
+      hash.word(this.order.placeOf[device]!);
+      hash.word(count);
     }
   }
 
@@ -262,24 +287,25 @@ export class Canonical extends StateHash {
     for (let at = accesses.first(pages.accesses); at !== NIL; at = accesses.next(at)) {
       hash.number(accesses.start[at]!);
       hash.number(accesses.last[at]!);
-      this.holders(accesses.holdersOf(at));
+      this.holders(accesses, at);
     }
   }
 
   /** How many callbacks it has had makes a difference only as long as it ignores them. */
-  private synthetic(driver: SyntheticDriver): void {
-    const { keys, read } = shapeOf(driver);
-    const values = read(driver);
-    for (let i = 0; i < keys.length; i++) {
-      if (keys[i] !== 'callbacks') this.value(values[i]);
-      else this.value(Math.min(values[i] as number, driver.config.ignoreFirst ?? 0));
-    }
+  private callbacks(driver: SyntheticDriver): void {
+    const { callbacks, config } = driver as unknown as {
+      callbacks: number;
+      config: SyntheticDriver['config'];
+    };
+    this.hash.number(Math.min(callbacks, config.ignoreFirst ?? 0));
   }
 
   private ownPins(pins: OwnPins): void {
-    for (const [iova, times] of pins.entries()) {
-      this.value(iova);
-      this.hash.word(times);
+    const { hash } = this;
+    for (let slot = pins.lowestSlot; slot !== NIL; slot = pins.next(slot)) {
+      hash.number(pins.page[slot]!);
+      hash.word(pins.offset[slot]!);
+      hash.word(pins.times[slot]!);
     }
   }
 

@@ -1,7 +1,11 @@
 import { type Finding, reaches } from './goals.ts';
+import type { Kept } from './place.ts';
 import type { Scene } from './scene.ts';
 import type { Visited } from './visited.ts';
 import { Walker } from './walker.ts';
+
+/** States that are kept as they were found, to be gone on from: some 500 bytes each. */
+const KEPT = 65_536;
 
 /** A finding, and the actions that lead to it: no shorter path of the scene's actions does. */
 export interface Hit {
@@ -16,6 +20,8 @@ export class Expander {
   readonly hits = new Map<Finding, Hit>();
   /** Actions taken. */
   transitions = 0;
+  /** By number, in the order in which they were found. */
+  private readonly kept = new Map<number, Kept>();
 
   /** @param goal what is looked for; null: every finding there is */
   constructor(
@@ -45,19 +51,38 @@ export class Expander {
   }
 
   private expandQuickly(state: number, isLast: boolean): boolean {
-    const { walker, visited, scene } = this;
-    walker.goTo(visited.pathTo(state));
+    const { walker, visited, scene, kept } = this;
+    const path = visited.pathTo(state);
+    const place = kept.get(state);
+    if (place) walker.goToKept(place, path);
+    else walker.goTo(path);
+    kept.delete(state);
     for (let action = 0; action < scene.actions.length; action++) {
       this.transitions++;
       if (!walker.take(action)) continue;
       if (walker.findings.length > 0 && this.note(state, action)) return true;
       if (!isLast && walker.hasChanged && !walker.findings.some(isFinal)) {
         const { low, high } = walker.fingerprint();
-        visited.add(low, high, state, action);
+        const found = visited.add(low, high, state, action);
+        if (found >= 0) this.keep(found);
       }
       walker.back();
     }
     return false;
+  }
+
+  private keep(state: number): void {
+    const { kept } = this;
+    const place = kept.size < KEPT ? this.walker.keep() : null;
+    if (place) kept.set(state, place);
+  }
+
+  /** Everything before a state has been gone on from, by whomever. */
+  forget(before: number): void {
+    for (const state of this.kept.keys()) {
+      if (state >= before) return;
+      this.kept.delete(state);
+    }
   }
 
   /** Notes what has been found for the first time, of a goal what reaches it; whether there was such. */

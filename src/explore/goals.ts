@@ -1,5 +1,5 @@
 import type { Advisory } from '../kernel/advisories.ts';
-import type { SplatEvent } from '../kernel/splats.ts';
+import type { LeftoverPin, SplatEvent } from '../kernel/splats.ts';
 import type { Task } from '../kernel/task.ts';
 
 /**
@@ -21,20 +21,37 @@ export function isGoal(text: string): boolean {
   return text === 'any' || /^(BUG_ON|WARN_ON|PRINTED|DEADLOCK|ADVISORY)(:[\w.+-]+)*$/.test(text);
 }
 
+/** Findings of one part after their kind. One that is met again is the same text, and is looked up as fast as an object. */
+const named = new Map<string, Map<string, Finding>>();
+
+function nameOf(kind: string, id: string): Finding {
+  let names = named.get(kind);
+  if (!names) {
+    names = new Map();
+    named.set(kind, names);
+  }
+  let name = names.get(id);
+  if (name === undefined) {
+    name = `${kind}:${id}`;
+    names.set(id, name);
+  }
+  return name;
+}
+
 /** What the kernel printed, as findings. */
 export function findingsOf(task: Task, { id, entry, details }: SplatEvent): Finding[] {
   switch (entry.kind) {
     case 'DEADLOCK':
       return [`DEADLOCK:${[...entry.tasks.map(({ call }) => call)].sort().join('+')}`];
     case 'BUG_ON':
-      return [`BUG_ON:${id}`, ...waysToB1(task, id, details.pins ?? []).map((way) => `BUG_ON:${id}:${way}`)];
+      return id === 'B1' ? waysToB1(task, details.pins ?? []) : [nameOf('BUG_ON', id)];
     case 'WARN_ON':
     case 'WARN_ON_ONCE':
-      return [`WARN_ON:${id}`];
+      return [nameOf('WARN_ON', id)];
     case 'PR_INFO':
       return [];
     default:
-      return [`PRINTED:${id}`];
+      return [nameOf('PRINTED', id)];
   }
 }
 
@@ -43,28 +60,25 @@ const NOT_OF_THE_STATE = new Set<Advisory['kind']>(['UNMAPPED_NOTHING']);
 
 /** An advisory as a finding; none where it is only a word to whoever forgot what he did. */
 export function adviceFound({ kind }: Advisory): Finding[] {
-  return NOT_OF_THE_STATE.has(kind) ? [] : [`ADVISORY:${kind}`];
+  return NOT_OF_THE_STATE.has(kind) ? [] : [nameOf('ADVISORY', kind)];
 }
 
 /**
- * How an unmap came to find a mapping pinned at its twelfth visit, where it is not that the holder of the pin was
- * told and kept it: `nobody-left`, no device is there to be told; `not-called`, somebody who holds it was never
- * told, because another one ended the chain.
+ * The BUG_ON of an unmap that found a mapping pinned at its twelfth visit, and how it came to that where it is not that
+ * the holder of the pin was told and kept it: `nobody-left`, no device is there to be told; `not-called`, somebody who
+ * holds it was never told, because another one ended the chain.
  */
-function waysToB1(
-  task: Task,
-  id: string,
-  pins: readonly { devices: readonly { device: string }[] }[],
-): string[] {
-  if (id !== 'B1') return [];
-  if (task.invalidations.length === 0) return ['nobody-left'];
-  const called = new Set(task.invalidations.map(({ device }) => device));
+function waysToB1(task: Task, pins: readonly LeftoverPin[]): Finding[] {
+  if (task.invalidations.length === 0) return [B1, `${B1}:nobody-left`];
   const { devices } = task.kernel;
-  const starved = pins
-    .flatMap((pin) => pin.devices)
-    .some(({ device }) => {
+  for (const pin of pins) {
+    for (const { device } of pin.devices) {
       const holder = devices.get(device);
-      return holder && holder.openCount > 0 && holder.driver.hasDmaUnmap && !called.has(device);
-    });
-  return starved ? ['not-called'] : [];
+      if (!holder || holder.openCount === 0 || !holder.driver.hasDmaUnmap) continue;
+      if (!task.invalidations.some((told) => told.device === device)) return [B1, `${B1}:not-called`];
+    }
+  }
+  return [B1];
 }
+
+const B1 = 'BUG_ON:B1';

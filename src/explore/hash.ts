@@ -25,6 +25,17 @@ export class Hash {
     if (high !== 0 && high !== -1) this.word(high ^ 0x5bd1e995);
   }
 
+  /** A whole number of any size. */
+  bigint(value: bigint): void {
+    if (value < 0n || value > WORD_MAX) {
+      this.text(value.toString(36));
+      return;
+    }
+    doubleWord[0] = value;
+    this.word(halves[0]!);
+    this.word(halves[1]! ^ 0x6a09e667);
+  }
+
   /** A text: the same words wherever it is met, in whatever thread. */
   text(value: string): void {
     let words = texts.get(value);
@@ -42,6 +53,10 @@ export class Hash {
     this.high = avalanche(this.high + this.low);
   }
 }
+
+const WORD_MAX = 2n ** 64n - 1n;
+const doubleWord = new BigUint64Array(1);
+const halves = new Int32Array(doubleWord.buffer);
 
 const texts = new Map<string, readonly [number, number]>();
 

@@ -11,6 +11,8 @@ export interface Kind {
   /** Whether it still holds that. */
   same(object: object, values: Values): boolean;
   write(object: object, values: Values): void;
+  /** How many of its values, the last ones, are copies of what is in it, and lead nowhere. */
+  readonly copies: number;
   /** What can be reached through it. */
   children(values: Values): Values;
   /**
@@ -40,6 +42,7 @@ const NONE: Values = [];
 
 /** An object of fields. */
 class FieldsKind implements Kind {
+  readonly copies = 0;
   readonly read: Shape['read'];
   readonly same: Shape['same'];
   readonly write: Shape['write'];
@@ -63,6 +66,7 @@ class FieldsKind implements Kind {
 
 /** What has members, whose number tells most changes. */
 abstract class MembersKind implements Kind {
+  readonly copies = 0;
   abstract read(object: object): Values;
   abstract same(object: object, values: Values): boolean;
   abstract write(object: object, values: Values): void;
@@ -143,6 +147,8 @@ class SetKind extends MembersKind {
 
 /** Typed arrays and buffers. */
 class BytesKind implements Kind {
+  readonly copies = 1;
+
   read(view: ArrayBufferView): Values {
     return [Buffer.from(bytesOf(view))];
   }
@@ -168,57 +174,56 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
   return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
 }
 
-type Column = Float64Array | Int32Array | Uint16Array | Uint8Array;
-/** The columns of a table and its other fields, by name; `used` tells how many slots ever were. */
-type Table = Record<string, unknown> & { used: number };
-
-/** A table of slots: its fields, the columns themselves among them; and at the end copies of what of those is in use. */
+/** A table of slots: its fields, the columns themselves among them; and at the end what of those is in use, in one list. */
 class TableKind implements Kind {
-  /** Which fields are columns, by place. */
-  private readonly columns: readonly number[];
-  private readonly usedAt: number;
+  readonly copies = 1;
+  readonly read: Shape['read'];
+  readonly same: Shape['same'];
+  readonly write: Shape['write'];
+  /** Whether the columns, which are the same as ever, hold the same. */
+  readonly sameColumns: (values: Values) => boolean;
 
+  /** Compiled, so that each column has code of its own: one that goes through columns of several types takes several times as long. */
   constructor(
     table: RbLinks,
     private readonly shape: Shape,
   ) {
-    this.columns = shape.read(table).flatMap((value, i) => (ArrayBuffer.isView(value) ? [i] : []));
-    this.usedAt = shape.keys.indexOf('used');
-  }
-
-  read(table: object): Values {
-    const values = this.shape.read(table);
-    const used = values[this.usedAt] as number;
+    const { keys } = shape;
+    const columns = shape.read(table).flatMap((value, i) => (ArrayBuffer.isView(value) ? [i] : []));
+    const used = `v[${keys.indexOf('used')}]`;
+    const each = (code: (a: string) => string) =>
+      columns.map((at, i) => `const a${i} = v[${at}]; ${code(`a${i}`)}`).join('\n');
+    const compile = (args: string, code: string) =>
+      new Function('shape', `return (${args}) => {${code}}`)(shape);
     // Slot 0 is nobody's.
-    values.push(used === 1 ? NONE : this.columns.map((at) => (values[at] as Column).slice(0, used)));
-    return values;
-  }
-
-  same(table: object, values: Values): boolean {
-    return this.shape.same(table, values) && this.sameColumns(values);
-  }
-
-  /** Whether the columns, which are the same as ever, hold the same. */
-  sameColumns(values: Values): boolean {
-    const copies = values[values.length - 1] as readonly Column[];
-    for (let i = 0; i < copies.length; i++) {
-      if (!startsWith(values[this.columns[i]!] as Column, copies[i]!)) return false;
-    }
-    return true;
-  }
-
-  write(table: object, values: Values): void {
-    const { used: since } = table as Table;
-    const used = values[this.usedAt] as number;
-    this.shape.write(table, values);
-    const copies = values[values.length - 1] as readonly Column[];
-    for (let i = 0; i < this.columns.length; i++) {
-      const column = values[this.columns[i]!] as Column;
-      const copy = copies[i];
-      if (copy) for (let slot = 0; slot < used; slot++) column[slot] = copy[slot]!;
-      // A slot that was never in use has clear links.
-      for (let slot = used; slot < since && slot < column.length; slot++) column[slot] = 0;
-    }
+    this.read = compile(
+      'o',
+      `const v = shape.read(o), used = ${used};
+      if (used === 1) { v.push([]); return v; }
+      const c = new Array(used * ${columns.length});
+      let p = 0;
+      ${each((a) => `for (let j = 0; j < used; j++) c[p++] = ${a}[j];`)}
+      v.push(c);
+      return v;`,
+    );
+    this.sameColumns = compile(
+      'v',
+      `const used = ${used}, c = v[${keys.length}];
+      if (used === 1) return true;
+      let p = 0;
+      ${each((a) => `for (let j = 0; j < used; j++) if (${a}[j] !== c[p++]) return false;`)}
+      return true;`,
+    );
+    // A slot that was never in use has clear links.
+    this.write = compile(
+      'o, v',
+      `const since = o.used, used = ${used}, c = v[${keys.length}];
+      shape.write(o, v);
+      let p = 0;
+      if (used > 1) {${each((a) => `for (let j = 0; j < used; j++) ${a}[j] = c[p++];`)}}
+      if (since > used) {${each((a) => `for (let j = used; j < since && j < ${a}.length; j++) ${a}[j] = 0;`)}}`,
+    );
+    this.same = (object, values) => shape.same(object, values) && this.sameColumns(values);
   }
 
   children(values: Values): Values {
@@ -229,11 +234,6 @@ class TableKind implements Kind {
     const fields = this.shape.keys.map((key, i) => `${o}[${JSON.stringify(key)}] !== ${v}[${i}]`);
     return `${fields.join(' || ')} || (${o}.used !== 1 && !${kind}.sameColumns(${v}))`;
   }
-}
-
-function startsWith(column: Column, copy: Column): boolean {
-  for (let i = 0; i < copy.length; i++) if (column[i] !== copy[i]) return false;
-  return true;
 }
 
 const ARRAY: Kind = new ArrayKind();

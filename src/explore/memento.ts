@@ -82,6 +82,16 @@ interface Later {
   readonly parent: number;
 }
 
+/** How one memento differs from another: what some of its objects hold, and those that it has besides. */
+export interface Difference {
+  readonly numbers: readonly number[];
+  readonly values: readonly Values[];
+  /** All that were not there from the beginning. */
+  readonly later: readonly Later[];
+  /** What those of them hold that the other has not. */
+  readonly added: readonly Values[];
+}
+
 /** Which objects have changed since: their numbers, those of later ones behind those of the graph. */
 export class Changes {
   count = 0;
@@ -102,41 +112,73 @@ export class Memento {
 
   /** Everything as it is. */
   static of(graph: Graph): Memento {
-    const values = graph.read();
-    return Memento.found(graph, values, [], [...values.keys()]);
+    return new Memento(graph, graph.read(), []);
   }
 
-  /** Everything as it is, where only what `changes` says is otherwise than here. */
-  next({ count, numbers }: Changes): Memento {
-    if (count === 0) return this;
-    const values = this.values.slice();
-    const changed = [...numbers.subarray(0, count)];
-    for (const number of changed) values[number] = this.kindAt(number).read(this.objectAt(number));
-    return Memento.found(this.graph, values, this.later, changed);
+  /** How everything differs from this, where only what `changes` says is otherwise. */
+  difference({ count, numbers }: Changes): Difference {
+    const changed: number[] = [];
+    const values: Values[] = [];
+    const through: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const number = numbers[i]!;
+      const kind = this.kindAt(number);
+      const now = kind.read(this.objectAt(number));
+      if (this.leadsElsewhere(now, this.values[number]!, now.length - kind.copies)) through.push(i);
+      changed.push(number);
+      values.push(now);
+    }
+    const added: Values[] = [];
+    const later = through.length === 0 ? this.later : this.found(changed, values, through, added);
+    return { numbers: changed, values, later, added };
   }
 
-  /** Adds what can be reached through some objects and is not there yet. */
-  private static found(
-    graph: Graph,
-    values: Values[],
-    later: readonly Later[],
+  /** The memento that differs from this by some differences, one after the other. */
+  with(differences: readonly Difference[]): Memento {
+    const all = this.values.slice();
+    let { later } = this;
+    for (const { numbers, values, added, later: its } of differences) {
+      for (let i = 0; i < numbers.length; i++) all[numbers[i]!] = values[i]!;
+      for (const one of added) all.push(one);
+      later = its;
+    }
+    return new Memento(this.graph, all, later);
+  }
+
+  /** Whether there are objects among the first values that were not there before, and may not be known. */
+  private leadsElsewhere(now: Values, before: Values, count: number): boolean {
+    const { graph } = this;
+    for (let i = 0; i < count; i++) {
+      const value = now[i];
+      if (typeof value !== 'object' || value === null || value === before[i]) continue;
+      if (!graph.numbers.has(value) && graph.isInside(value)) return true;
+    }
+    return false;
+  }
+
+  /** All later objects, those included that can be reached through some that have changed; `added` gets what they hold. */
+  private found(
+    numbers: readonly number[],
+    values: readonly Values[],
     through: readonly number[],
-  ): Memento {
-    const { length } = graph.objects;
-    const all = later.slice();
-    const isKnown = (child: object) => graph.numbers.has(child) || all.some(({ object }) => object === child);
-    const look = (number: number) => {
-      const kind = number < length ? graph.kinds[number]! : all[number - length]!.kind;
-      for (const child of kind.children(values[number]!)) {
-        if (!graph.isInside(child) || isKnown(child)) continue;
-        const found = { object: child, kind: kindOf(child), parent: number };
-        all.push(found);
-        values.push(found.kind.read(child));
+    added: Values[],
+  ): readonly Later[] {
+    const { graph } = this;
+    const later = this.later.slice();
+    const look = (kind: Kind, held: Values, parent: number) => {
+      for (const child of kind.children(held)) {
+        if (!graph.isInside(child) || graph.numbers.has(child)) continue;
+        if (later.some(({ object }) => object === child)) continue;
+        const its = kindOf(child);
+        later.push({ object: child, kind: its, parent });
+        added.push(its.read(child));
       }
     };
-    for (const number of through) look(number);
-    for (let i = later.length; i < all.length; i++) look(length + i);
-    return new Memento(graph, values, all.length === later.length ? later : all);
+    for (const i of through) look(this.kindAt(numbers[i]!), values[i]!, numbers[i]!);
+    for (let i = 0; i < added.length; i++) {
+      look(later[this.later.length + i]!.kind, added[i]!, this.values.length + i);
+    }
+    return added.length > 0 ? later : this.later;
   }
 
   /** Objects in it. */

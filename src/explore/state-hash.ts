@@ -1,6 +1,9 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
+import type { Form, Patch } from './form.ts';
+import { NOBODY, SHARED } from './form.ts';
 import { Hash } from './hash.ts';
+import { shapeOf } from './shapes.ts';
 
 /** What stands before each kind of value, so that no two values are the same words. */
 const NOTHING = 0x101;
@@ -13,12 +16,29 @@ export const LIST = 0x108;
 export const DEVICE = 0x109;
 export const OPAQUE = 0x10a;
 
-/** The number of what is no part of the state, and of what is part of several numbered objects. */
-export const NOBODY = -1;
-export const SHARED = -2;
+/** The number of the frame in which everything is that has none of its own. */
+const ROOT = 0;
 
 /** Puts what is in an object of one kind into the hash. */
 export type Content = (object: never) => void;
+
+/**
+ * Puts in the fields of objects of one make, but for some. Compiled, because it is done for most of what changes: what is
+ * no object is put in on the spot.
+ */
+export function fieldsOf(object: object, except: readonly string[] = []): Content {
+  const looks = shapeOf(object)
+    .keys.filter((key) => !except.includes(key))
+    .map(
+      (key) => `v = o[${JSON.stringify(key)}];
+if (typeof v === 'number') { h.word(${NUMBER}); h.number(v); }
+else if (v === null) h.word(${NOTHING});
+else if (v === true) h.word(${YES});
+else if (v === false) h.word(${NO});
+else this.value(v);`,
+    );
+  return new Function('o', `const h = this.hash; let v; ${looks.join('\n')}`) as Content;
+}
 
 /** How objects of one make are put in: those that are met by reference have a number each. */
 export interface Handler {
@@ -39,33 +59,6 @@ export class Order {
 }
 
 /**
- * What a canonical form is made of: numbered objects, each with a hash of its content. The form is their sum, so that
- * one that differs in what a few objects hold is had from theirs.
- */
-export class Form {
-  /** By object that was looked into: its number, or that of the one it is part of. */
-  readonly numbers: Map<object, number> = new Map();
-  readonly objects: object[] = [];
-  /** Which objects the content of each refers to. */
-  readonly references: number[][] = [];
-  low: number[] = [];
-  high: number[] = [];
-  /** Their sum. */
-  sumLow = 0;
-  sumHigh = 0;
-
-  /** The same objects, which refer to the same. */
-  constructor(like?: Form) {
-    if (!like) return;
-    this.numbers = like.numbers;
-    this.objects = like.objects;
-    this.references = like.references;
-    this.low = like.low.slice();
-    this.high = like.high.slice();
-  }
-}
-
-/**
  * The hash of a state: of every object by itself, with the numbers of those it refers to, in the order in which they are
  * met. What there is to be said of each kind of object, who extends this says.
  */
@@ -81,15 +74,16 @@ export abstract class StateHash {
   /** Numbers of the objects that have been met, or, of a form that is noted, are known. */
   private numbers = new Map<object, number>();
   private count = 0;
+  /** How many of them are numbered first, whoever refers to them. */
+  private fixed = 0;
   /** What is noted; null: nothing. */
   private form: Form | null = null;
+  private parts: Map<object, number> | null = null;
   /** The object whose content is put in. */
   private current = 0;
   private references: number[] = [];
   /** Whether objects must be known. */
   private isPatch = false;
-  /** Whether it is noted which objects are part of which. */
-  private isNoting = false;
   protected isAnother = false;
 
   /**
@@ -114,16 +108,24 @@ export abstract class StateHash {
     this.underway = underway;
     this.form = form;
     this.isPatch = false;
-    this.isNoting = form !== null;
+    this.parts = form ? form.parts : null;
     if (form) this.numbers = form.numbers;
     else this.numbers.clear();
-    this.count = 0;
+    this.count = ROOT + 1;
     this.low = 0;
     this.high = 0;
-    this.inOwnFrame(this.kernel, this.root, this.count++);
+    const fixed = this.first();
+    for (const object of fixed) this.numbers.set(object, this.count++);
+    this.fixed = fixed.length;
+    this.numbers.set(this.kernel, ROOT);
+    this.inOwnFrame(this.kernel, this.root, ROOT);
+    for (const [i, object] of fixed.entries()) {
+      this.inOwnFrame(object, this.handlerFor(object).content, ROOT + 1 + i);
+    }
     this.form = null;
     if (!form) return;
     this.numbers = new Map();
+    form.fixed = this.fixed;
     form.sumLow = this.low;
     form.sumHigh = this.high;
   }
@@ -131,19 +133,20 @@ export abstract class StateHash {
   /**
    * The same for a state that differs from a form's in what some of its objects hold.
    *
-   * @param noted what is taken down, a copy of the form
+   * @param noted takes down what is otherwise
    * @returns false where it differs in more, and has to be looked through as a whole
    */
-  patch(form: Form, order: Order, numbers: readonly number[], noted: Form | null = null): boolean {
+  patch(form: Form, order: Order, numbers: readonly number[], noted: Patch | null = null): boolean {
     const { hash } = this;
     this.order = order;
     this.isPatch = true;
-    this.isNoting = noted !== null;
-    this.isAnother = false;
+    this.parts = noted ? form.parts : null;
+    this.isAnother = numbers.includes(ROOT) && !isEqual(this.first(), form.objects.slice(1, 1 + form.fixed));
     this.low = form.sumLow;
     this.high = form.sumHigh;
     const own = this.numbers;
     this.numbers = form.numbers;
+    this.fixed = form.fixed;
     for (let i = 0; i < numbers.length && !this.isAnother; i++) {
       const number = numbers[i]!;
       const object = form.objects[number]!;
@@ -151,15 +154,15 @@ export abstract class StateHash {
       this.current = number;
       hash.begin();
       hash.word(number);
-      const content = number === 0 ? this.root : this.handlerFor(object).content;
+      const content = number === ROOT ? this.root : this.handlerFor(object).content;
       content.call(this, object as never);
       hash.end();
       this.isAnother ||= !isEqual(this.references, form.references[number]!);
       this.low = (this.low - form.low[number]! + hash.low) | 0;
       this.high = (this.high - form.high[number]! + hash.high) | 0;
       if (!noted) continue;
-      noted.low[number] = hash.low;
-      noted.high[number] = hash.high;
+      noted.low[i] = hash.low;
+      noted.high[i] = hash.high;
     }
     this.numbers = own;
     if (noted) {
@@ -171,18 +174,19 @@ export abstract class StateHash {
 
   /** What is no part of the state. */
   protected leaveOut(value: unknown): void {
-    if (this.form && typeof value === 'object' && value !== null && !this.numbers.has(value)) {
-      this.numbers.set(value, NOBODY);
-    }
+    const { form } = this;
+    if (!form || typeof value !== 'object' || value === null) return;
+    if (!form.numbers.has(value) && !form.parts.has(value)) form.parts.set(value, NOBODY);
   }
 
   /** Takes down that an object without a number is part of the one whose content is put in. */
   protected partOf(object: object): void {
-    if (!this.isNoting) return;
-    const before = this.numbers.get(object);
-    if (before === undefined || before === NOBODY) this.numbers.set(object, this.current);
+    const { parts } = this;
+    if (!parts) return;
+    const before = parts.get(object);
+    if (before === undefined || before === NOBODY) parts.set(object, this.current);
     else if (before !== this.current) {
-      this.numbers.set(object, SHARED);
+      parts.set(object, SHARED);
       this.isAnother = true;
     }
   }
@@ -221,7 +225,7 @@ export abstract class StateHash {
       }
       case 'bigint':
         hash.word(TEXT);
-        hash.text(value.toString(36));
+        hash.bigint(value);
         return;
       case 'object':
         if (value === null) hash.word(NOTHING);
@@ -237,6 +241,13 @@ export abstract class StateHash {
 
   private object(object: object): void {
     const { hash } = this;
+    const number = this.numbers.get(object);
+    if (number !== undefined) {
+      hash.word(OBJECT);
+      hash.word(number);
+      this.refersTo(number);
+      return;
+    }
     const constant = this.constants.get(object);
     if (constant !== undefined) {
       hash.word(OPAQUE);
@@ -244,11 +255,15 @@ export abstract class StateHash {
       return;
     }
     const { content, isNumbered } = this.handlerFor(object);
-    if (isNumbered) this.numbered(object, content);
+    if (isNumbered) this.met(object, content);
     else {
       this.partOf(object);
       content.call(this, object as never);
     }
+  }
+
+  protected isNumbered(object: object): boolean {
+    return !this.constants.has(object) && this.handlerFor(object).isNumbered;
   }
 
   private handlerFor(object: object): Handler {
@@ -260,16 +275,10 @@ export abstract class StateHash {
     return handler;
   }
 
-  /** Puts an object in by its number; the first time what is in it as well. */
-  private numbered(object: object, content: Content): void {
+  /** Puts an object that is met for the first time in by its number, and what is in it by itself. */
+  private met(object: object, content: Content): void {
     const { hash } = this;
-    const before = this.numbers.get(object);
     hash.word(OBJECT);
-    if (before !== undefined) {
-      hash.word(before);
-      this.refersTo(before);
-      return;
-    }
     if (this.isPatch) {
       this.isAnother = true;
       return;
@@ -284,16 +293,17 @@ export abstract class StateHash {
     hash.high = high;
   }
 
+  /** Who refers to what was numbered before it decides nothing about the numbers. */
   private refersTo(number: number): void {
-    if (this.form || this.isPatch) this.references.push(number);
+    if (number > this.fixed && number > this.current) this.references.push(number);
   }
 
   /** Puts in what is in an object, by itself. */
   private inOwnFrame(object: object, content: Content, number: number): void {
     const { hash, form, current, references } = this;
     this.current = number;
+    this.references = [];
     if (form) {
-      this.references = [];
       form.objects[number] = object;
       form.references[number] = this.references;
     }
@@ -339,6 +349,9 @@ export abstract class StateHash {
     for (let i = 0; i < numbers.length; i++) this.hash.number(numbers[i]!);
   }
 
+  /** The objects that are numbered first, in their order: what refers to one of them may come and go. */
+  protected abstract first(): object[];
+
   /** Everything that is state. */
   protected abstract root(): void;
 
@@ -346,7 +359,7 @@ export abstract class StateHash {
   protected abstract kindOf(object: object): Handler;
 }
 
-function isEqual(a: readonly number[], b: readonly number[]): boolean {
+function isEqual(a: readonly unknown[], b: readonly unknown[]): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;

@@ -4,46 +4,15 @@ import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { knownCall } from '../machine/table.ts';
 import { Canonical } from './canonical.ts';
+import { type Fingerprint, Fingerprints } from './fingerprints.ts';
 import { adviceFound, type Finding, findingsOf } from './goals.ts';
 import { Changes, Graph, Memento, reachableFrom } from './memento.ts';
+import { Kept, type Place, Rest } from './place.ts';
 import type { Action, Scene } from './scene.ts';
-import { Form, NOBODY, Order, SHARED } from './state-hash.ts';
+import { Order } from './state-hash.ts';
 
 /** Files of one device that are open at once at most: a second one may make a difference, a third makes none. */
 const FILES = 2;
-
-/** A place on the way to where the walker is: the state before an action, or the last one. */
-interface Place {
-  readonly memento: Memento;
-  /** Calls under way there, and how often each had gone on. */
-  readonly underway: readonly { readonly rest: Rest; readonly times: number }[];
-  /** The state's hash for each order of the devices: low half, high half. */
-  readonly hashes: readonly number[];
-  /** Its canonical form for each order of the devices; null where calls are under way, whose histories count. */
-  readonly forms: readonly PlacedForm[] | null;
-}
-
-/** A form, and by number in the memento of which of its objects each one is part. */
-interface PlacedForm {
-  readonly form: Form;
-  readonly owners: readonly number[];
-}
-
-/** The rest of a call on its way, which counts how often it goes on. */
-class Rest {
-  times = 0;
-
-  constructor(private readonly step: KernelStep<unknown>) {}
-
-  get [Symbol.toStringTag](): string {
-    return 'Generator';
-  }
-
-  next(): IteratorResult<unknown, unknown> {
-    this.times++;
-    return this.step.next();
-  }
-}
 
 /** What tells a call under way apart: the state it began in, for each order of the devices, and what was done since. */
 interface History {
@@ -57,36 +26,29 @@ interface Step {
   readonly device: string | null;
 }
 
-/** A hash of 64 bits in two halves. */
-interface Fingerprint {
-  low: number;
-  high: number;
-}
-
 /**
  * Goes from state to state of a scene, on one machine.
  *
- * A state is reached by going back to the last place that the way to it has in common with the way the walker has come,
- * and taking the rest anew. Going back writes the values that the machine's objects had there (a memento). Measured on
- * one driver, five calls from the start: 11 us with the call before it, against 146 us for a new machine that is led
- * along the whole way, and 508 us for a snapshot that is restored. A generator cannot be copied: to a place with calls
- * under way one goes back only as long as none of them has gone on; otherwise to one before it.
+ * A state is reached by writing the values that the machine's objects have in it (a memento), where it was kept when it
+ * was found; otherwise from the last place that the way to it has in common with the way the walker has come, by taking
+ * the rest anew. Measured on one driver, five calls from the start: 11 us with the call before it, against 146 us for a
+ * new machine that is led along the whole way, and 508 us for a snapshot that is restored. A generator cannot be copied:
+ * to a place with calls under way one goes back only as long as none of them has gone on; otherwise to one before it.
  */
 export class Walker {
   /** What the last action came to. */
   findings: Finding[] = [];
-  /** The state's canonical hash, once `fingerprint` has been asked for it. */
-  readonly at: Fingerprint = { low: 0, high: 0 };
   /** The machine it walks on: to look at. */
   readonly machine: Machine;
   private readonly histories = new Map<Task, History>();
   private readonly graph: Graph;
   private readonly canonical: Canonical;
-  private readonly orders: readonly Order[];
+  private readonly fingerprints: Fingerprints;
   private readonly steps: readonly Step[];
   private readonly mappingsAtMost: number;
   private readonly path: number[] = [];
-  private readonly places: Place[] = [];
+  /** On the way to where it is, that one included: null where it has not been. */
+  private readonly places: (Place | null)[] = [];
   /** What has changed since the last place. */
   private readonly changes = new Changes();
 
@@ -99,7 +61,6 @@ export class Walker {
         },
       ],
     });
-    this.machine.kernel.hasWords = false;
     for (const call of scene.setup) {
       const { answer } = this.machine.start(call);
       if (answer?.end.how !== 'returned' || typeof answer.end.value === 'string') {
@@ -107,13 +68,16 @@ export class Walker {
       }
     }
     const { kernel } = this.machine;
+    kernel.hasWords = false;
     const outside = this.whatNeverChanges();
     this.graph = new Graph({ machine: this.machine, histories: this.histories }, outside);
     this.canonical = new Canonical(kernel, outside, [this.machine.faults], scene.isAboutFiles);
-    this.orders = ordersOf(scene).map((ids) => new Order(kernel, ids));
+    const orders = ordersOf(scene).map((ids) => new Order(kernel, ids));
+    this.fingerprints = new Fingerprints(this.canonical, orders, (task, order) => this.underway(task, order));
     this.steps = stepsOf(scene.actions);
     this.mappingsAtMost = this.mappings + scene.mappings;
-    this.places.push(this.placeAt(Memento.of(this.graph), null));
+    const memento = Memento.of(this.graph);
+    this.places.push({ memento, known: this.fingerprints.first(memento), underway: [], kept: null });
   }
 
   /** Mappings of every container. */
@@ -141,9 +105,14 @@ export class Walker {
     return this.path.length;
   }
 
+  /** The last place. */
+  private get here(): Place {
+    return this.places[this.path.length]!;
+  }
+
   /** Objects that a memento of where it is holds. */
   get objects(): number {
-    return this.places.at(-1)!.memento.size;
+    return this.here.memento.size;
   }
 
   /** Goes to the state at the end of a path of actions, from which `take` can be called again and again. */
@@ -154,20 +123,64 @@ export class Walker {
     for (let i = shared; i < path.length; i++) {
       const action = path[i]!;
       this.take(action);
+      const kept = this.keep();
+      const place = kept ? this.placeOf(kept) : this.placeUnderway();
       this.path.push(action);
-      const last = this.places.at(-1)!;
-      this.places.push(this.placeAt(last.memento.next(this.changes), last));
+      this.places.push(place);
     }
   }
 
-  /** Goes back to a place on the way; false where calls that were under way there have gone on. */
+  /** Where the last action led, for `goToKept`; null where calls are under way. */
+  keep(): Kept | null {
+    if (this.isUnderway) return null;
+    const { here, changes } = this;
+    const difference = here.memento.difference(changes);
+    return new Kept(here.kept ?? here, difference, this.fingerprints.difference(here.known.forms, changes));
+  }
+
+  private placeOf(kept: Kept): Place {
+    const { from, mementos, knowns } = kept.whole();
+    const memento = from.memento.with(mementos);
+    return { memento, known: this.fingerprints.with(from.known, knowns, memento), underway: [], kept };
+  }
+
+  /** Where the last action led, with calls under way. */
+  private placeUnderway(): Place {
+    const { memento } = this.here;
+    return {
+      memento: memento.with([memento.difference(this.changes)]),
+      known: this.fingerprints.underwayAt(),
+      underway: [...this.histories.keys()].map(({ step }) => {
+        const rest = step as unknown as Rest;
+        return { rest, times: rest.times };
+      }),
+      kept: null,
+    };
+  }
+
+  /** Goes to a state that was kept, at the end of a path of actions. */
+  goToKept(kept: Kept, path: readonly number[]): void {
+    const place = this.placeOf(kept);
+    this.backTo(place);
+    this.path.length = 0;
+    this.path.push(...path);
+    this.places.length = 1;
+    while (this.places.length < path.length) this.places.push(null);
+    this.places.push(place);
+  }
+
+  private backTo({ memento }: Place): void {
+    memento.compare(this.changes);
+    memento.restore(this.changes);
+    this.changes.count = 0;
+  }
+
+  /** Goes back to a place on the way; false where it has not been, or calls that were under way there have gone on. */
   private goBackTo(depth: number): boolean {
     const place = this.places[depth];
-    if (!place) throw new Error(`there is no way back to depth ${depth}`);
-    if (place.underway.some(({ rest, times }) => rest.times !== times)) return false;
-    place.memento.compare(this.changes);
-    place.memento.restore(this.changes);
-    this.changes.count = 0;
+    if (place === undefined) throw new Error(`there is no way back to depth ${depth}`);
+    if (!place || place.underway.some(({ rest, times }) => rest.times !== times)) return false;
+    this.backTo(place);
     this.path.length = depth;
     this.places.length = depth + 1;
     return true;
@@ -175,8 +188,8 @@ export class Walker {
 
   /** Back to where the last `take` began. */
   back(): void {
-    const { path, places, changes } = this;
-    const { memento, underway } = places[path.length]!;
+    const { path, changes } = this;
+    const { memento, underway } = this.here;
     if (underway.length > 0) {
       if (!this.goBackTo(path.length)) this.goTo(path.slice());
       return;
@@ -203,7 +216,7 @@ export class Walker {
     } else if (pending.length >= this.scene.underway) return false;
     if (call.call === 'map-dma' && this.mappings >= this.mappingsAtMost) return false;
     if (call.call === 'open-device' && this.files(call.device as string) >= FILES) return false;
-    const place = this.places.at(-1)!;
+    const place = this.here;
     const { callCount } = kernel;
     try {
       this.machine.start(call);
@@ -225,7 +238,7 @@ export class Walker {
   }
 
   /** Keeps the histories of calls under way. */
-  private noteUnderway(number: number, { hashes }: Place): void {
+  private noteUnderway(number: number, { known: { hashes } }: Place): void {
     const { histories } = this;
     const pending = new Set(this.machine.kernel.scheduler.pending);
     for (const task of histories.keys()) if (!pending.has(task)) histories.delete(task);
@@ -245,54 +258,6 @@ export class Walker {
     return this.histories.size > 0;
   }
 
-  /** The place where it is. @param last the one before, from which `changes` tells the difference */
-  private placeAt(memento: Memento, last: Place | null): Place {
-    const underway = [...this.histories.keys()].map(({ step }) => {
-      const rest = step as unknown as Rest;
-      return { rest, times: rest.times };
-    });
-    const hashes: number[] = [];
-    const forms: PlacedForm[] = [];
-    for (const i of this.orders.keys()) {
-      if (underway.length > 0) this.hashFor(i);
-      else forms.push(this.formFor(i, memento, last));
-      hashes.push(this.canonical.low, this.canonical.high);
-    }
-    return { memento, underway, hashes, forms: underway.length > 0 ? null : forms };
-  }
-
-  /** The form of the state where it is. */
-  private formFor(i: number, memento: Memento, last: Place | null): PlacedForm {
-    const order = this.orders[i]!;
-    const placed = last?.forms?.[i];
-    const changed = placed ? this.changedIn(placed) : null;
-    if (placed && changed) {
-      const form = new Form(placed.form);
-      if (this.canonical.patch(placed.form, order, changed, form)) {
-        return { form, owners: ownersOf(form, memento, placed.owners) };
-      }
-    }
-    const form = new Form();
-    this.canonical.of(order, () => {}, form);
-    return { form, owners: ownersOf(form, memento) };
-  }
-
-  /** Which objects of a form hold something else; null where not they alone do. */
-  private changedIn({ owners }: PlacedForm): number[] | null {
-    const { count, numbers } = this.changes;
-    const changed: number[] = [];
-    for (let i = 0; i < count; i++) {
-      const owner = owners[numbers[i]!]!;
-      if (owner === SHARED) return null;
-      if (owner !== NOBODY && !changed.includes(owner)) changed.push(owner);
-    }
-    return changed;
-  }
-
-  private hashFor(i: number): void {
-    this.canonical.of(this.orders[i]!, (task) => this.underway(task, i));
-  }
-
   private underway(task: Task, order: number): void {
     const history = this.histories.get(task);
     if (!history) return;
@@ -305,32 +270,10 @@ export class Walker {
     }
   }
 
-  /** Works out the canonical hash of where it is: the least of those for each order of the devices that are alike. */
+  /** The canonical hash of where it is; good until the next one is asked for. */
   fingerprint(): Fingerprint {
-    const { at, orders, canonical } = this;
-    const { forms } = this.places.at(-1)!;
-    const isUnderway = this.histories.size > 0;
-    for (let i = 0; i < orders.length; i++) {
-      const placed = isUnderway ? undefined : forms?.[i];
-      const changed = placed ? this.changedIn(placed) : null;
-      if (!changed || !canonical.patch(placed!.form, orders[i]!, changed)) this.hashFor(i);
-      const { low, high } = canonical;
-      if (i > 0 && (high > at.high || (high === at.high && low >= at.low))) continue;
-      at.low = low;
-      at.high = high;
-    }
-    return at;
+    return this.fingerprints.least(this.isUnderway ? null : this.here.known.forms, this.changes);
   }
-}
-
-/** Of which objects of a form those of a memento are part; `known` of the first ones. */
-function ownersOf({ numbers }: Form, memento: Memento, known: readonly number[] = []): readonly number[] {
-  if (known.length === memento.size) return known;
-  const owners = known.slice();
-  for (let number = known.length; number < memento.size; number++) {
-    owners.push(numbers.get(memento.objectAt(number)) ?? owners[memento.parentOf(number)] ?? NOBODY);
-  }
-  return owners;
 }
 
 /** Actions by what they are: those of devices that are alike are the same on different devices. */

@@ -25,6 +25,7 @@ function share(expander: Expander, visited: Visited, control: Int32Array): Share
     if (Atomics.load(control, CONTROL.stop) === 1 || visited.isFull) break;
   }
   visited.dropSpare();
+  expander.forget(end);
   return { hits: [...expander.hits.values()] };
 }
 

@@ -191,6 +191,6 @@ export class TaskDriverApi extends TaskDriverTask implements DriverApi {
 }
 
 /** The module that a driver of a type is in; none is a vfio-pci device's. */
-export function moduleOf(type: string | undefined): string {
+function moduleOf(type: string | undefined): string {
   return type?.replaceAll('-', '_') ?? 'vfio_pci';
 }

@@ -105,6 +105,13 @@ export class HeldNodes extends RbLinks {
     return sole === SHARED ? this.shared.get(slot)! : new Map([[sole, total]]);
   }
 
+  /** The same as a list. */
+  holderList(slot: number): { device: number; count: number }[] {
+    const sole = this.holder[slot]!;
+    if (sole !== SHARED) return [{ device: sole, count: this.refCount[slot]! }];
+    return Array.from(this.shared.get(slot)!, ([device, count]) => ({ device, count }));
+  }
+
   /** References that `device` holds on a node. */
   heldBy(slot: number, device: number): number {
     const sole = this.holder[slot]!;

@@ -184,18 +184,20 @@ export class Kernel {
     return this.deviceNames.get(number)!;
   }
 
-  /** Runs the device's dma_unmap within the task; or the BUG_ON (P1) that its driver asked for. */
-  *dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
+  /**
+   * Begins the device's dma_unmap within the task (`inDmaUnmap`, until whoever called it says otherwise); or the BUG_ON
+   * (P1) that its driver asked for.
+   *
+   * @returns null where the driver has not seen it
+   */
+  dmaUnmap(task: Task, device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> | null {
     task.inDmaUnmap = device;
     if (device.driver.config?.bugOnInvalidation) {
       task.bug(PROPOSALS.P1, { device: device.id, iova, size: length });
     }
     if (device.driver.showsCalls) this.ops.note({ list: null, entry: {}, task, worker: false });
-    const result = this.dropsCallback(device)
-      ? undefined
-      : yield* device.driver.dmaUnmap(this.driverApi(task, device), iova, length);
-    task.inDmaUnmap = null;
-    return result;
+    if (this.dropsCallback(device)) return null;
+    return device.driver.dmaUnmap(this.driverApi(task, device), iova, length);
   }
 
   /** open_device and close_device of the device's driver, within the task. */

@@ -10,7 +10,7 @@ import {
   type SplatSites,
   type WarnEntry,
 } from './splats.ts';
-import { KernelBug, type Task } from './task.ts';
+import type { Task } from './task.ts';
 
 /** Splats as kernels have them, by what a kernel has where. */
 const known = new WeakMap<SplatSites, Map<SplatId, Splat>>();
@@ -50,10 +50,10 @@ export function warn(task: Task, splat: Splat, details: SplatDetails, caller?: s
   report(task, splat, entryOf(splat, splat.kind), details);
 }
 
-/** BUG_ON: kills the task, which keeps its locks. */
-export function bug(task: Task, splat: Splat, details: SplatDetails): never {
+/** BUG_ON. The task is to go on no more. */
+export function bugEvent(task: Task, splat: Splat, details: SplatDetails): SplatEvent {
   task.kernel.taint.add('D');
-  throw new KernelBug(report(task, splat, entryOf(splat, 'BUG_ON'), details));
+  return report(task, splat, entryOf(splat, 'BUG_ON'), details);
 }
 
 /** pr_warn of a limit in bytes. */

@@ -196,6 +196,8 @@ export class Scheduler {
         task.waitsFor = value.wait;
         value.wait.waiters.push({ task, shared: value.shared ?? false });
         this.breakCycle(task);
+      } else if ('bug' in value) {
+        this.die(task, { how: 'killed', splat: value.bug }, value.bug);
       } else if ('resched' in value) {
         throw new Error('RESCHED is one object');
       } else if ('sleep' in value) {

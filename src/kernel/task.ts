@@ -5,7 +5,7 @@ import type { Errno } from './errno.ts';
 import type { Kernel } from './kernel.ts';
 import { KERNEL_BUGS, KERNEL_BUGS_PAGE, type KernelBugId } from './kernel-bugs.ts';
 import { type Lock, Wedged } from './lock.ts';
-import { bug, prWarnLimit, splatOf, warn } from './printk.ts';
+import { bugEvent, prWarnLimit, splatOf, warn } from './printk.ts';
 import type { Process } from './process.ts';
 import type { Splat, SplatDetails, SplatEvent, SplatId } from './splats.ts';
 import type { Device } from './vfio/device.ts';
@@ -13,14 +13,15 @@ import type { WaitQueue } from './wait-queue.ts';
 
 /**
  * Where a kernel operation stops: at a lock somebody holds, in a callback to the outside, to sleep (milliseconds), at a
- * wait queue, until it is woken or the time is over (null: no time), or (`RESCHED`) to go on at once, unless others on
- * this thread are to have their turn.
+ * wait queue, until it is woken or the time is over (null: no time), at a BUG_ON for ever, or (`RESCHED`) to go on at
+ * once, unless others on this thread are to have their turn.
  */
 type Suspension =
   | { wait: Lock; shared?: boolean }
   | { callback: PendingCallback }
   | { sleep: number }
   | { until: WaitQueue; timeoutMs: number | null }
+  | { bug: SplatEvent }
   | typeof RESCHED;
 
 /** cond_resched, in the middle of long work: locks stay held. A task yields it where `worked` says so. */
@@ -215,7 +216,16 @@ export class Task {
 
   /** BUG_ON: kills the task, which keeps its locks. */
   bug(splat: SplatId | Splat, details: SplatDetails): never {
-    return bug(this, typeof splat === 'string' ? splatOf(this, splat) : splat, details);
+    throw new KernelBug(this.bugEvent(splat, details));
+  }
+
+  /** The same for a function that may stop: it yields this, and never goes on. An exception takes longer than a callback. */
+  bugStep(splat: SplatId, details: SplatDetails): Suspension {
+    return { bug: this.bugEvent(splat, details) };
+  }
+
+  private bugEvent(splat: SplatId | Splat, details: SplatDetails): SplatEvent {
+    return bugEvent(this, typeof splat === 'string' ? splatOf(this, splat) : splat, details);
   }
 
   /** pr_warn of a limit in bytes. */

@@ -112,7 +112,8 @@ export class SyntheticDriver implements MdevDriver {
       case 'no-callback':
         return;
       case 'unpin-range':
-        if (this.callbacks > (this.config.ignoreFirst ?? 0)) yield* this.unpinRange(api, iova, length);
+        if (this.callbacks <= (this.config.ignoreFirst ?? 0)) return;
+        if (this.pins.lowestIn(iova, length) !== null) yield* this.unpinRange(api, iova, length);
         return;
       case 'unpin-one': {
         const lowest = this.pins.lowestIn(iova, length);

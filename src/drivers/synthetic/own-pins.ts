@@ -7,9 +7,10 @@ import { growColumn, NIL, RbLinks } from '../../kernel/rb-links.ts';
  */
 export class OwnPins extends RbLinks {
   private root: number = NIL;
-  private page: Float64Array = new Float64Array(this.capacity);
-  private offset: Uint16Array = new Uint16Array(this.capacity);
-  private times: Int32Array = new Int32Array(this.capacity);
+  /** Page, offset in it (bytes) and count of an entry, by slot. */
+  page: Float64Array = new Float64Array(this.capacity);
+  offset: Uint16Array = new Uint16Array(this.capacity);
+  times: Int32Array = new Int32Array(this.capacity);
 
   protected override grow(capacity: number): void {
     super.grow(capacity);
@@ -62,15 +63,20 @@ export class OwnPins extends RbLinks {
     return key < iova + length ? key : null;
   }
 
+  /** The lowest entry, or NIL. */
+  get lowestSlot(): number {
+    return this.first(this.root);
+  }
+
   /** The lowest pin of all; null when there is none. */
   lowest(): bigint | null {
-    const slot = this.first(this.root);
+    const slot = this.lowestSlot;
     return slot === NIL ? null : this.keyOf(slot);
   }
 
   /** Every entry with its count, lowest first. */
   *entries(): Generator<[bigint, number], void, void> {
-    for (let slot = this.first(this.root); slot !== NIL; slot = this.next(slot)) {
+    for (let slot = this.lowestSlot; slot !== NIL; slot = this.next(slot)) {
       yield [this.keyOf(slot), this.times[slot]!];
     }
   }

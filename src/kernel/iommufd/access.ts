@@ -59,7 +59,9 @@ export function* iommufdAccessDestroy(task: Task, access: IommufdAccess): Kernel
   access.ioas = null;
   if (device.driver.hasDmaUnmap) {
     task.noteInvalidation({ device: device.id, iova: 0n, length: EVERYTHING, attempt: 1, round: 1 });
-    yield* task.kernel.dmaUnmap(task, device, 0n, EVERYTHING);
+    const running = task.kernel.dmaUnmap(task, device, 0n, EVERYTHING);
+    if (running) yield* running;
+    task.inDmaUnmap = null;
   }
   access.ioasUnpin = null;
   ioas.removeAccess(task, access);

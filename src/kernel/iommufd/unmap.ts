@@ -140,7 +140,9 @@ class Unmap {
     const { task, ioas, round } = this;
     task.noteInvalidation({ device: device.id, iova, length, attempt: this.tries + 1, round });
     ioas.shadow.callbackStarts(device, pageOf(iova));
-    yield* task.kernel.dmaUnmap(task, device, iova, length);
+    const running = task.kernel.dmaUnmap(task, device, iova, length);
+    if (running) yield* running;
+    task.inDmaUnmap = null;
     ioas.shadow.callbackEnds(task, ioas, device, iova);
   }
 }

@@ -12,7 +12,7 @@ export function describePin(iommu: Iommu, pin: number): LeftoverPin {
     iova: addressOf(pins.page[pin]!, pins.offset[pin]!),
     pfn: pins.pfn[pin]!,
     refCount: pins.refCount[pin]!,
-    devices: [...pins.holdersOf(pin)].map(([device, count]) => ({
+    devices: pins.holderList(pin).map(({ device, count }) => ({
       device: iommu.kernel.deviceName(device),
       count,
     })),

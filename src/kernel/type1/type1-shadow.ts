@@ -42,13 +42,28 @@ export class Type1Shadow extends PinShadow {
     this.unpinInVain(task, device, iova, why, () => this.heldNear(iommu, device, pageOf(iova)));
   }
 
-  /** A callback has returned: what of the device's own is still there? `slot` is NIL when the mapping went. */
-  *callbackEnds(task: Task, iommu: Iommu, device: Device, slot: number): KernelStep<void> {
+  /**
+   * A callback has returned: what of the device's own is still there? `slot` is NIL when the mapping went.
+   *
+   * @returns what is left to do where that is many pins to be looked through
+   */
+  callbackEnds(task: Task, iommu: Iommu, device: Device, slot: number): KernelStep<void> | null {
     const root = slot === NIL ? NIL : iommu.mappings.pins[slot]!;
-    let left = root === NIL ? NIL : iommu.pins.first(root);
-    if (left !== NIL && iommu.pins.heldBy(left, device.number) === 0) {
-      left = yield* firstHeld(task, iommu, device, root);
+    const first = root === NIL ? NIL : iommu.pins.first(root);
+    if (first !== NIL && iommu.pins.heldBy(first, device.number) === 0) {
+      return this.lookedThrough(task, iommu, device, slot);
     }
+    this.leaves(task, iommu, device, slot, first);
+    return null;
+  }
+
+  /** The first pin is another's: which is the device's own, if any? */
+  private *lookedThrough(task: Task, iommu: Iommu, device: Device, slot: number): KernelStep<void> {
+    const left = yield* firstHeld(task, iommu, device, iommu.mappings.pins[slot]!);
+    this.leaves(task, iommu, device, slot, left);
+  }
+
+  private leaves(task: Task, iommu: Iommu, device: Device, slot: number, left: number): void {
     this.callbackEnded(task, device, keyOf(iommu, left), () => iommu.mappings.describe(slot));
   }
 

@@ -281,8 +281,11 @@ class Unmap {
     const attempt = this.retries + 1;
     task.noteInvalidation({ device: device.id, iova, length, attempt, round: this.round });
     iommu.shadow.callbackStarts(device, pageOf(iova));
-    const result = yield* task.kernel.dmaUnmap(task, device, iova, length);
-    yield* iommu.shadow.callbackEnds(task, iommu, device, this.lastSlot);
+    const running = task.kernel.dmaUnmap(task, device, iova, length);
+    const result = running ? yield* running : undefined;
+    task.inDmaUnmap = null;
+    const look = iommu.shadow.callbackEnds(task, iommu, device, this.lastSlot);
+    if (look) yield* look;
     return result;
   }
 
@@ -296,7 +299,7 @@ class Unmap {
         const attempt = this.retries;
         const left = leftoverPins(iommu, slot);
         const device = left.pins[0]?.devices[0]?.device;
-        task.bug('B1', { device, iova, size: length, attempt, ...left });
+        yield task.bugStep('B1', { device, iova, size: length, attempt, ...left });
       }
     } else {
       this.lastSlot = slot;

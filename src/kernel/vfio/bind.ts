@@ -1,6 +1,6 @@
 import type { Binding } from '../../../schemas/kinds.ts';
 import type { Errno } from '../errno.ts';
-import { bug, print, splatOf } from '../printk.ts';
+import { print } from '../printk.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Device } from './device.ts';
 import type { Group } from './group.ts';
@@ -27,7 +27,7 @@ export function* bindDevice(task: Task, device: Device, to: Binding): KernelStep
   }
   device.boundTo = 'none';
   if (to === 'other' && isInUse(device)) {
-    if (!task.kernel.gen.core.claimsDmaOwner) bug(task, splatOf(task, 'C11'), { device: device.id });
+    if (!task.kernel.gen.core.claimsDmaOwner) task.bug('C11', { device: device.id });
     return task.refuse('EBUSY', `user space has the DMA of group ${group.id}: ${userOf(device)}`);
   }
   const errno = to === 'vfio-pci' && device.kind === 'noiommu' ? probeNoIommu(task, device) : null;
