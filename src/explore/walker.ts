@@ -209,11 +209,10 @@ export class Walker {
     const { scheduler } = kernel;
     this.findings.length = 0;
     this.changes.count = 0;
-    const { pending } = scheduler;
     if (when) {
       const mode = (task: Task) => task.callback?.mode === when && task.callback.device === call.device;
-      if (!pending.some(mode)) return false;
-    } else if (pending.length >= this.scene.underway) return false;
+      if (!scheduler.pending.some(mode)) return false;
+    } else if (scheduler.pendingCount >= this.scene.underway) return false;
     if (call.call === 'map-dma' && this.mappings >= this.mappingsAtMost) return false;
     if (call.call === 'open-device' && this.files(call.device as string) >= FILES) return false;
     const place = this.here;
@@ -224,7 +223,7 @@ export class Walker {
       if (error instanceof Refused) return false;
       throw error;
     }
-    const isUnderway = this.histories.size > 0 || scheduler.pending.length > 0;
+    const isUnderway = this.histories.size > 0 || scheduler.pendingCount > 0;
     if (isUnderway) this.noteUnderway(number, place);
     // That a call was made at all is not a change.
     else kernel.callCount = callCount;

@@ -40,6 +40,11 @@ export class Scheduler {
     return [...this.stopped];
   }
 
+  /** How many there are. */
+  get pendingCount(): number {
+    return this.stopped.size;
+  }
+
   /** Starts a task. */
   run(task: Task, step: KernelStep<unknown>): void {
     task.step = step;
