@@ -21,6 +21,18 @@ import { recordOf } from './journal-writer.ts';
 import { MemorySteps } from './memory-steps.ts';
 import type { MemoryFact, RealMemory } from './real-memory.ts';
 
+/** What drivers did, as a step may expect it. */
+const OPS = ['vfio', 'instructions', 'unpinnedNotHeld'] as const;
+
+/**
+ * What drivers do while a call waits is told to whoever looks first: a thread of its own in a replay, where another call
+ * may look before it.
+ */
+function withoutOps(expect: Expectation): Expectation {
+  for (const list of OPS) delete (expect as Partial<Record<string, unknown>>)[list];
+  return expect;
+}
+
 /** A call that is under way, in the trace. */
 interface Recorded {
   /** What its await is for. */
@@ -80,7 +92,7 @@ export class TraceRecorder implements MachineListener {
     this.write({
       ...portable(task.object),
       async: name,
-      expect: expectationOf(observationOf(null, happened, shown, NOT_YET)),
+      expect: withoutOps(expectationOf(observationOf(null, happened, shown, NOT_YET))),
     });
   }
 
@@ -92,10 +104,13 @@ export class TraceRecorder implements MachineListener {
     if (waited) {
       this.waiting.delete(task);
       if (crashed) return;
-      const step: Step = { call: 'await', of: waited.name, expect: expectationFor(task, waited.shown) };
+      const step: Step = {
+        call: 'await',
+        of: waited.name,
+        expect: withoutOps(expectationFor(task, waited.shown)),
+      };
       this.add(step);
       this.unsettled.push(step);
-      this.tellStates(task, step);
     } else if (crashed) this.write(portable(task.object));
     else if (recordOf(task).value === null) {
       const step: Step = { ...portable(task.object), expect: expectationFor(task, nothingShown()) };

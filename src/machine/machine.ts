@@ -247,6 +247,8 @@ export class Machine {
     this.turns.do(task.call, () => {
       const { callback } = task;
       if (!callback) return;
+      // In a replay it is a call that returns, and looks.
+      task.takeOps();
       for (const listener of this.listeners.returned) listener.returned!(task, callback, answer);
       this.kernel.scheduler.resume(task, answer);
       this.settle();
