@@ -7,10 +7,13 @@ set -eu
 memory=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || echo max)
 if [ "$memory" != max ] && [ "$memory" -lt 1073741824 ]; then
   export NODE_OPTIONS="${NODE_OPTIONS:---max-old-space-size=128 --max-semi-space-size=4}"
-  export BODY_LIMIT="${BODY_LIMIT:-16777216}" REPLAY_BODY_LIMIT="${REPLAY_BODY_LIMIT:-16777216}"
-  export BODY_BYTES="${BODY_BYTES:-25165824}" MAX_VALUES="${MAX_VALUES:-1500000}" ANSWER_BYTES="${ANSWER_BYTES:-16777216}"
-  export TOTAL_MEMORY="${TOTAL_MEMORY:-33554432}" RIG_MEMORY="${RIG_MEMORY:-33554432}"
-  export TOTAL_BYTES="${TOTAL_BYTES:-25165824}" RIG_BYTES="${RIG_BYTES:-25165824}"
+  export BODY_LIMIT="${BODY_LIMIT:-8388608}" REPLAY_BODY_LIMIT="${REPLAY_BODY_LIMIT:-4194304}"
+  export BODY_BYTES="${BODY_BYTES:-8388608}" MAX_VALUES="${MAX_VALUES:-1500000}" ANSWER_BYTES="${ANSWER_BYTES:-16777216}"
+  export TOTAL_MEMORY="${TOTAL_MEMORY:-25165824}" RIG_MEMORY="${RIG_MEMORY:-25165824}"
+  # Freed buffers go back to the system at once.
+  export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}" MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-131072}"
+  export MAX_WORKS="${MAX_WORKS:-3}"
+  export TOTAL_BYTES="${TOTAL_BYTES:-16777216}" RIG_BYTES="${RIG_BYTES:-16777216}"
 fi
 if [ $# -eq 0 ] || [ "${1#-}" != "$1" ] || ! command -v "$1" >/dev/null; then
   set -- vfio-host "$@"

@@ -17,13 +17,35 @@ export function boundBytes(app: FastifyInstance, service: Service): void {
     done(refuseAnswers(request, service) ?? refuseBody(request, reply, service) ?? undefined);
   });
   app.addHook('onSend', (_request, reply, payload, done) => {
-    const bytes = bytesOfAnswer(payload);
-    if (bytes >= COUNTED_ANSWER) {
+    const all = bytesOfAnswer(payload);
+    const bytes = all - (counted.get(reply.raw) ?? 0);
+    if (all >= COUNTED_ANSWER && bytes > 0) {
       answers.take(bytes);
       reply.raw.once('close', () => answers.give(bytes));
     }
     done();
   });
+}
+
+/** Bytes of answers that count before they are made. */
+const counted = new WeakMap<FastifyReply['raw'], number>();
+
+/**
+ * An answer of so many bytes will be made, or of so many more: they count from now on. Many that are asked for at once are
+ * refused before they take what there is no room for.
+ *
+ * @throws Refused where they would be more than there may be
+ */
+export function expectAnswer({ raw }: FastifyReply, { answers }: Service, bytes: number): void {
+  if (bytes < COUNTED_ANSWER) return;
+  const before = counted.get(raw);
+  // One that is alone may be larger than all of them may be together: the next one waits for it.
+  if (answers.used > (before ?? 0) && !answers.has(bytes)) {
+    throw new Refused('too-many', `the answers under way would be more than ${answers.most} bytes`);
+  }
+  answers.take(bytes);
+  counted.set(raw, (before ?? 0) + bytes);
+  if (before === undefined) raw.once('close', () => answers.give(counted.get(raw)!));
 }
 
 function refuseAnswers({ url }: FastifyRequest, { answers }: Service): Refused | null {

@@ -5,6 +5,7 @@ import { CALL_NAMES, callEntry, restOf } from '../schemas/calls.ts';
 import { Id } from '../schemas/values.ts';
 import { validator } from '../src/machine/validate.ts';
 import type { Service } from '../src/service.ts';
+import { expectAnswer } from './bounds.ts';
 import { PROBLEM_RESPONSE, prefersAsync, sendStarted } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
@@ -18,6 +19,7 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
     const { method, url, status } = restOf(call);
     const { about, on: target, args, answer, of } = callEntry(call);
     const takesBody = method === 'POST';
+    const tellsData = Object.hasOwn(answer.properties, 'data');
     const callOf = ({ params }: FastifyRequest, args: unknown) =>
       target === 'host'
         ? { call, ...(args as object) }
@@ -25,6 +27,7 @@ export function callRoutes(app: FastifyInstance, service: Service): void {
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       // What came with a DELETE no schema of the route has checked: its arguments are in the query.
       if (!takesBody) refuseBody(request.body);
+      if (tellsData) expectAnswer(reply, service, Number((request.body as { length?: number }).length ?? 0));
       const rig = rigOf(service, request);
       const started = rig.host.start(
         callOf(request, takesBody ? request.body : request.query),

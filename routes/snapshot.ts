@@ -5,6 +5,7 @@ import { closedObject } from '../schemas/values.ts';
 import { jsonPieces } from '../src/json/pieces.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
+import { expectAnswer } from './bounds.ts';
 import { inTurns } from './pieces.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 import { rigOf, showing } from './rig-of.ts';
@@ -41,7 +42,8 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
       return showing(service, request, ({ host }) =>
         heldFor(service, reply, host, async (work) => {
           const snapshot = host.snapshot(secrets, asWritten);
-          const text = await work.do(piecesUpTo(jsonPieces(snapshot), limit));
+          const expect = (bytes: number) => expectAnswer(reply, service, bytes);
+          const text = await work.do(piecesUpTo(jsonPieces(snapshot), limit, expect));
           const bytes = text.reduce((sum, { length }) => sum + length, 0);
           return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
         }),
@@ -73,8 +75,12 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
 /** A list that is made while it is written: the machine stays as it is meanwhile. */
 const asWritten = <T>(items: Iterable<T>) => items as T[];
 
-/** A snapshot's text in pieces, unless it is one that PUT would refuse for its size. */
-function* piecesUpTo(pieces: Iterable<string>, limit: number): Generator<void, string[]> {
+/** A snapshot's text in pieces, each of which `expect` is told, unless it is one that PUT would refuse for its size. */
+function* piecesUpTo(
+  pieces: Iterable<string>,
+  limit: number,
+  expect: (bytes: number) => void,
+): Generator<void, string[]> {
   const all: string[] = [];
   let due = '';
   let bytes = 0;
@@ -86,6 +92,7 @@ function* piecesUpTo(pieces: Iterable<string>, limit: number): Generator<void, s
     }
     yield;
     if (due.length < PIECE) continue;
+    expect(due.length);
     all.push(due);
     due = '';
   }

@@ -5,7 +5,7 @@ import { expectProblem } from '../harness/problem.ts';
 const MB = 1024 * 1024;
 const DATA = Buffer.alloc(MB, 5).toString('base64');
 
-const rig = useOneRig({ rigBytes: 6 * MB, totalBytes: 9 * MB, bodyBytes: 3 * MB });
+const rig = useOneRig({ rigBytes: 6 * MB, totalBytes: 9 * MB, bodyBytes: 3 * MB, answerBytes: 3 * MB });
 
 const write = (name: string) =>
   ok(rig.post('processes/p0/write-memory', { vaddr: '0x0', data: DATA }, { 'x-rig': name }));
@@ -46,4 +46,17 @@ test('bodies that would be too much together are refused before they are read, a
   expectProblem(answers.find(({ status }) => status === 429)!, { status: 429, detail: [String(3 * MB)] });
   expect((await one()).status).toBe(200);
   expect(rig.service.bodies.used).toBe(0);
+});
+
+test('answers that would be too much together are refused before they are made', async () => {
+  const one = () => rig.post('processes/p0/read-memory', { vaddr: '0x0', length: MB });
+  const answers = await Promise.all([one(), one(), one(), one()]);
+  const statuses = answers.map(({ status }) => status).sort();
+  expect(statuses).toEqual([200, 200, 200, 429]);
+  expectProblem(answers.find(({ status }) => status === 429)!, {
+    status: 429,
+    detail: ['answers under way', String(3 * MB)],
+  });
+  expect((await one()).status).toBe(200);
+  expect(rig.service.answers.used).toBe(0);
 });
