@@ -2,7 +2,7 @@
 # What is a program is run; anything else is said to vfio-host: `docker run IMAGE --kernel 7.2`, `docker run IMAGE replay
 # FILE`, `docker run IMAGE vfio-host --help`, `docker run -it IMAGE sh`.
 set -eu
-# In a container of less than 1 GiB the limits are those with which 256 MB are enough, whatever is asked of it: docs/limits.md.
+# In a container of less than 1 GiB the limits are those meant for 256 MB (`npm run memory` tries them): docs/limits.md.
 # What is set already stays.
 memory=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || echo max)
 if [ "$memory" != max ] && [ "$memory" -lt 1073741824 ]; then

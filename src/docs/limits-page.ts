@@ -14,8 +14,8 @@ Bodies longer than 256 KiB are parsed and checked in turns of some milliseconds,
 long operations of the kernel are done: others are answered in between. Objects and arrays of JSON may lie 100 deep in
 each other. A message repeats at most 2,000 characters.
 
-In a container of less than 1 GiB of memory the image sets some of them lower, and Node's heap with them, so that 256 MB are
-enough whatever is asked of it (\`docker/entrypoint.sh\` has the figures); what is set by hand stays.
+In a container of less than 1 GiB of memory the image sets some of them lower, and Node's heap with them, for 256 MB
+(\`docker/entrypoint.sh\` has the limits, SECURITY.md what \`npm run memory\` has measured with them); what is set by hand stays.
 `;
 
 /** docs/limits.md. */
