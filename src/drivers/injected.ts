@@ -8,6 +8,14 @@ export function checkInjected(waiting: number, more: number): Broken | null {
   return waiting + more > INJECTED_MAX ? { tooMany: 'injected answers', most: INJECTED_MAX } : null;
 }
 
+/** Adds an entry to a map whose keys are in order, so that what came first makes no difference. */
+export function insert<K extends string | number, V>(map: Map<K, V>, key: K, value: V): void {
+  const behind = [...map].filter(([other]) => other > key);
+  for (const [other] of behind) map.delete(other);
+  map.set(key, value);
+  for (const entry of behind) map.set(...entry);
+}
+
 /** Answers that the outside has put in the way of what the hardware would say: a queue for each key. */
 export class Injected<T> {
   private readonly queues = new Map<string, T[]>();
@@ -21,7 +29,7 @@ export class Injected<T> {
   add(key: string, answers: readonly T[]): void {
     const queue = this.queues.get(key);
     if (queue) queue.push(...answers);
-    else this.queues.set(key, [...answers]);
+    else insert(this.queues, key, [...answers]);
   }
 
   /** The next answer for a key, or undefined when the hardware answers by itself. */
@@ -32,7 +40,11 @@ export class Injected<T> {
     return answer;
   }
 
-  /** Every key with what waits for it. */
+  get isEmpty(): boolean {
+    return this.queues.size === 0;
+  }
+
+  /** Every key, in order, with what waits for it. */
   entries(): [string, readonly T[]][] {
     return [...this.queues];
   }

@@ -1,7 +1,7 @@
 import type { ApInstruction, VfioApSaved } from '../../../schemas/drivers/vfio-ap.ts';
 import type { DriverTask } from '../../kernel/driver.ts';
 import { hex } from '../../kernel/pages.ts';
-import { Injected } from '../injected.ts';
+import { Injected, insert } from '../injected.ts';
 import { ApMask, ApMatrix, adapterOf, domainOf, mkqid } from './masks.ts';
 
 /** Response codes of an AP instruction (AP_RESPONSE_*). */
@@ -58,12 +58,8 @@ export class ApHardware {
 
   /** What waits to be answered, as it is saved. */
   saveInjected(): Pick<VfioApSaved, 'injected' | 'registrations'> {
-    const queues = [...this.injected].sort(([a], [b]) => a - b);
     return {
-      injected: queues.flatMap(([apqn]) => {
-        const answers = this.waiting(apqn);
-        return Object.keys(answers).length > 0 ? [{ apqn, answers: answers as never }] : [];
-      }),
+      injected: [...this.injected.keys()].map((apqn) => ({ apqn, answers: this.waiting(apqn) as never })),
       registrations: (this.registrations.entries()[0]?.[1] ?? []).map(
         (answer) => answer.response === AP_NORMAL,
       ),
@@ -126,7 +122,7 @@ export class ApHardware {
    */
   execute(task: DriverTask, op: ApInstruction | 'rapq', apqn: number, more: object = {}): ApStatus {
     const there = this.config.has(apqn);
-    const status = there ? (this.injected.get(apqn)?.take(op) ?? DONE) : GONE;
+    const status = there ? (this.takeInjected(apqn, op) ?? DONE) : GONE;
     const { response, irqEnabled, queueEmpty } = status;
     task.note('instructions', {
       op,
@@ -136,6 +132,13 @@ export class ApHardware {
       ...(queueEmpty ? {} : { queueEmpty }),
       ...more,
     });
+    return status;
+  }
+
+  private takeInjected(apqn: number, op: string): ApStatus | undefined {
+    const injected = this.injected.get(apqn);
+    const status = injected?.take(op);
+    if (injected?.isEmpty) this.injected.delete(apqn);
     return status;
   }
 
@@ -165,7 +168,7 @@ export class ApHardware {
 
   private listFor(apqn: number, instruction: ApInstruction, make: boolean): Injected<ApStatus> | undefined {
     if (instruction === 'gisc-register') return this.registrations;
-    if (make && !this.injected.has(apqn)) this.injected.set(apqn, new Injected());
+    if (make && !this.injected.has(apqn)) insert(this.injected, apqn, new Injected());
     return this.injected.get(apqn);
   }
 
