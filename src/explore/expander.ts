@@ -77,6 +77,11 @@ export class Expander {
     if (place) kept.set(state, place);
   }
 
+  /** The states with lower numbers that are kept, in the order in which they were found. */
+  keptBelow(end: number): number[] {
+    return [...this.kept.keys()].filter((state) => state < end);
+  }
+
   /** Everything before a state has been gone on from, by whomever. */
   forget(before: number): void {
     for (const state of this.kept.keys()) {

@@ -8,8 +8,8 @@ import { Visited } from './visited.ts';
 import { Walker } from './walker.ts';
 
 /**
- * The same search on several threads. They share the table of states; each takes a few states of a layer at a time,
- * neighbours, because the ways to those have most in common. Which of several paths that are as short is found may be
+ * The same search on several threads. They share the table of states; each goes on from those of a layer that it has
+ * found itself, and then takes a few at a time of the others', neighbours, because the ways to those have most in common. Which of several paths that are as short is found may be
  * another one each time; how short they are is not.
  */
 export class ParallelSearch {

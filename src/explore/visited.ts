@@ -1,5 +1,5 @@
-/** Bytes a state takes: its hash 8, the state it was reached from 4, the action 2, and its places in the table. */
-const BYTES_A_STATE = 8 + 4 + 2 + 8;
+/** Bytes a state takes: its hash 8, the state it was reached from 4, the action 2, who goes on from it 1, and its places in the table. */
+const BYTES_A_STATE = 8 + 4 + 2 + 1 + 8;
 
 /** The most states there may be room for. */
 const STATES_MAX = 2 ** 28;
@@ -23,6 +23,7 @@ export class Visited {
   private readonly high: Int32Array;
   private readonly from: Int32Array;
   private readonly action: Uint16Array;
+  private readonly taken: Uint8Array;
   private readonly counter: Int32Array;
 
   /** @param buffer one made by `bufferFor` */
@@ -43,6 +44,7 @@ export class Visited {
     this.high = take(capacity);
     this.from = take(capacity);
     this.action = new Uint16Array(buffer, at, capacity);
+    this.taken = new Uint8Array(buffer, at + capacity * 2, capacity);
   }
 
   /** Memory for as many states as fit into so many bytes. */
@@ -50,7 +52,7 @@ export class Visited {
     const states = Math.min(STATES_MAX, Math.floor((bytes - 16) / BYTES_A_STATE));
     let places = 2 ** Math.floor(Math.log2(Math.max(16, states) * 2));
     if (places / 2 > states) places /= 2;
-    return new SharedArrayBuffer(16 + places * 4 + (places / 2) * 14);
+    return new SharedArrayBuffer(16 + places * 4 + (places / 2) * 15);
   }
 
   /** Numbers given to states so far. */
@@ -98,6 +100,11 @@ export class Visited {
     this.from[this.spare] = DROPPED;
     Atomics.add(this.counter, 1, 1);
     this.spare = -1;
+  }
+
+  /** Takes a state to go on from; false where another thread has. */
+  take(state: number): boolean {
+    return Atomics.exchange(this.taken, state, 1) === 0;
   }
 
   /** Whether a number is nobody's. */

@@ -5,24 +5,33 @@ import { Expander } from './expander.ts';
 import { sceneOfRequest } from './request.ts';
 import { Visited } from './visited.ts';
 
-/** States that a thread takes at once. */
+/** States that a thread takes at once, of those that others found. */
 const AT_ONCE = 16;
 
-/** Does this thread's share of a layer: states until there are none left, or it is to stop. */
+/**
+ * Does this thread's share of a layer: the states that it has found itself, because it has kept those, and then what
+ * others have not come to, until there are none left, or it is to stop.
+ */
 function share(expander: Expander, visited: Visited, control: Int32Array): Share {
   const end = control[CONTROL.end]!;
   const isLast = control[CONTROL.isLast] === 1;
+  const isStopped = () => Atomics.load(control, CONTROL.stop) === 1 || visited.isFull;
+  const goOnFrom = (state: number) => {
+    if (!visited.take(state)) return;
+    const before = expander.transitions;
+    // Whoever reaches the goal ends the layer for all; others may reach it by a path that is as short.
+    if (expander.expand(state, isLast)) Atomics.store(control, CONTROL.next, end);
+    Atomics.add(control, CONTROL.transitions, expander.transitions - before);
+  };
+  for (const state of expander.keptBelow(end)) {
+    if (isStopped() || Atomics.load(control, CONTROL.next) >= end) break;
+    goOnFrom(state);
+  }
   for (;;) {
     const first = Atomics.add(control, CONTROL.next, AT_ONCE);
     if (first >= end) break;
-    const before = expander.transitions;
-    for (let state = first; state < Math.min(first + AT_ONCE, end); state++) {
-      if (Atomics.load(control, CONTROL.stop) === 1) break;
-      // Whoever reaches the goal ends the layer for all; others may reach it by a path that is as short.
-      if (expander.expand(state, isLast)) Atomics.store(control, CONTROL.next, end);
-    }
-    Atomics.add(control, CONTROL.transitions, expander.transitions - before);
-    if (Atomics.load(control, CONTROL.stop) === 1 || visited.isFull) break;
+    for (let state = first; state < Math.min(first + AT_ONCE, end) && !isStopped(); state++) goOnFrom(state);
+    if (isStopped()) break;
   }
   visited.dropSpare();
   expander.forget(end);
