@@ -50,7 +50,7 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
         const { bodyLimit, maxBatchLines, requestSeconds } = service.config;
         const run = new BatchRun(rig.host, request.id, maxBatchLines);
         const chunks = bodyInTime(input.setEncoding('utf8'), requestSeconds);
-        const stream = streamFor(service, (work) =>
+        const stream = streamFor({ works: service.batches }, (work) =>
           new Answering(run, bodyLimit, work, log).answers(input, chunks, () => service.rigs.used(rig)),
         );
         stream.once('end', () => {

@@ -1,9 +1,11 @@
 import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import type { FastifyRequest } from 'fastify';
+import type { Budget } from '../src/budget.ts';
 import { type Line, Lines } from '../src/host/lines.ts';
 import type { Refused } from '../src/machine/refused.ts';
 import { Turns } from '../src/turns.ts';
+import { countBody } from './bounds.ts';
 import { headerOf } from './headers.ts';
 
 /** A body that is longer than its route takes. */
@@ -55,11 +57,13 @@ export class NdjsonBody {
  * Reads a body: a short one as its text. It is listened to, because going through it as an iterator takes longer than all
  * that is done with a short one.
  *
+ * @param bodies the bytes of all bodies under way
  * @param done is told a BodyTooLong where it is longer than its route takes
  */
 export function readBody(
   request: FastifyRequest,
   body: Readable,
+  bodies: Budget,
   done: (error: Error | null, body?: string | LongBody) => void,
 ): void {
   const limit = request.routeOptions.bodyLimit ?? 0;
@@ -68,7 +72,9 @@ export function readBody(
     return;
   }
   const reader = new BodyReader(body, limit, done);
-  body.on('data', (chunk: Buffer) => reader.add(chunk));
+  body.on('data', (chunk: Buffer) =>
+    reader.add(chunk, (all) => countBody(request, bodies, chunk.length, all)),
+  );
   body.on('end', () => reader.end());
   body.on('error', (error) => reader.fail(error));
 }
@@ -86,11 +92,13 @@ class BodyReader {
     private readonly done: (error: Error | null, body?: string | LongBody) => void,
   ) {}
 
-  add(chunk: Buffer): void {
+  /** @param refused why there is no room for what has come so far, if there is none */
+  add(chunk: Buffer, refused: (bytes: number) => Error | null): void {
     if (this.hasEnded) return;
     this.bytes += chunk.length;
-    if (this.bytes > this.limit) {
-      this.fail(new BodyTooLong());
+    const error = this.bytes > this.limit ? new BodyTooLong() : refused(this.bytes);
+    if (error) {
+      this.fail(error);
       return;
     }
     this.chunks.push(chunk);

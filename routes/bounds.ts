@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Budget } from '../src/budget.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import { headerOf } from './headers.ts';
@@ -10,7 +11,7 @@ const COUNTED_BODY = 64 * 1024;
 /** Bytes of an answer from which on it counts. */
 const COUNTED_ANSWER = 16 * 1024;
 
-/** Bodies are counted before they are read; answers as long as their clients have not taken them. */
+/** Bodies are counted before they are read, or as they come; answers as long as their clients have not taken them. */
 export function boundBytes(app: FastifyInstance, service: Service): void {
   const { answers } = service;
   app.addHook('onRequest', (request, reply, done) => {
@@ -19,12 +20,16 @@ export function boundBytes(app: FastifyInstance, service: Service): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
     const all = bytesOfAnswer(payload);
     const bytes = all - (counted.get(reply.raw) ?? 0);
-    if (all >= COUNTED_ANSWER && bytes > 0) {
-      answers.take(bytes);
-      reply.raw.once('close', () => answers.give(bytes));
-    }
+    if (all >= COUNTED_ANSWER && bytes > 0) hold(reply.raw, answers, bytes);
     done();
   });
+}
+
+/** Takes bytes until an answer has gone out. Where its client has left nobody takes it, and nothing is to be waited for. */
+function hold(raw: FastifyReply['raw'], budget: Budget, bytes: number): void {
+  if (raw.closed) return;
+  budget.take(bytes);
+  raw.once('close', () => budget.give(bytes));
 }
 
 /** Bytes of answers that count before they are made. */
@@ -37,15 +42,14 @@ const counted = new WeakMap<FastifyReply['raw'], number>();
  * @throws Refused where they would be more than there may be
  */
 export function expectAnswer({ raw }: FastifyReply, { answers }: Service, bytes: number): void {
-  if (bytes < COUNTED_ANSWER) return;
+  if (bytes < COUNTED_ANSWER || raw.closed) return;
   const before = counted.get(raw);
   // One that is alone may be larger than all of them may be together: the next one waits for it.
   if (answers.used > (before ?? 0) && !answers.has(bytes)) {
     throw new Refused('too-many', `the answers under way would be more than ${answers.most} bytes`);
   }
-  answers.take(bytes);
+  hold(raw, answers, bytes);
   counted.set(raw, (before ?? 0) + bytes);
-  if (before === undefined) raw.once('close', () => answers.give(counted.get(raw)!));
 }
 
 function refuseAnswers({ url }: FastifyRequest, { answers }: Service): Refused | null {
@@ -56,19 +60,43 @@ function refuseAnswers({ url }: FastifyRequest, { answers }: Service): Refused |
   );
 }
 
-/** A body counts by the length it announces; one that announces none as the longest. */
+/** Answers to requests whose bodies announce no length. */
+const unannounced = new WeakMap<FastifyRequest['raw'], FastifyReply['raw']>();
+
+/** A body counts by the length it announces. */
 function refuseBody(request: FastifyRequest, { raw }: FastifyReply, { bodies }: Service): Refused | null {
-  const unknown = headerOf(request, 'transfer-encoding') ? Number.POSITIVE_INFINITY : 0;
-  const announced = Number(headerOf(request, 'content-length') ?? unknown);
-  if (announced < COUNTED_BODY) return null;
+  const announced = headerOf(request, 'content-length');
+  if (announced === undefined) {
+    if (headerOf(request, 'transfer-encoding')) unannounced.set(request.raw, raw);
+    return null;
+  }
   const { bodyLimit = 0 } = request.routeOptions;
-  const bytes = Math.min(announced, bodyLimit);
+  const bytes = Math.min(Number(announced), bodyLimit);
   // A batch is read line by line.
   if (bytes < COUNTED_BODY || bodyLimit === Number.MAX_SAFE_INTEGER) return null;
+  return holdBody(raw, bodies, bytes);
+}
+
+/**
+ * A body that announces no length counts as it comes.
+ *
+ * @param bytes that have come with its last piece, of `all` so far
+ * @returns a Refused where there is no room for them
+ */
+export function countBody(
+  request: FastifyRequest,
+  bodies: Budget,
+  bytes: number,
+  all: number,
+): Refused | null {
+  const raw = unannounced.get(request.raw);
+  return raw && all >= COUNTED_BODY ? holdBody(raw, bodies, all - bytes < COUNTED_BODY ? all : bytes) : null;
+}
+
+function holdBody(raw: FastifyReply['raw'], bodies: Budget, bytes: number): Refused | null {
   if (!bodies.has(bytes)) {
     return new Refused('too-many', `the request bodies under way would be more than ${bodies.most} bytes`);
   }
-  bodies.take(bytes);
-  raw.once('close', () => bodies.give(bytes));
+  hold(raw, bodies, bytes);
   return null;
 }

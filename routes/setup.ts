@@ -26,7 +26,7 @@ type Fill = (machine: Machine, panicked: () => string | null, reqId: string) => 
 export function setupRoutes(app: FastifyInstance, service: Service): void {
   app.register(async (scope) => {
     scope.addContentTypeParser(NDJSON_TYPE, (request, payload, done) => {
-      readBody(request, payload as Readable, (error, body = '') =>
+      readBody(request, payload as Readable, service.bodies, (error, body = '') =>
         done(error, error ? undefined : new NdjsonBody(body)),
       );
     });

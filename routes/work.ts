@@ -45,7 +45,10 @@ export function heldFor<T>(
 }
 
 /** Long work whose pieces go out as they are made. The work ends with the stream. */
-export function streamFor({ works }: Service, pieces: (work: Turns) => AsyncGenerator<string>): Readable {
+export function streamFor(
+  { works }: Pick<Service, 'works'>,
+  pieces: (work: Turns) => AsyncGenerator<string>,
+): Readable {
   const work = works.begin();
   const stream = Readable.from(pieces(work), { objectMode: false });
   stream.once('close', () => {

@@ -83,9 +83,19 @@ const State = object({
   formerDevices: Type.Array(object({ number: Number31, device: Id })),
   /** Devices that were removed and are known, in the order in which they were; of a group that is not listed: its file is closed. */
   goneDevices: Type.Optional(
-    Type.Array(object({ number: Number31, device: Id, kind: DeviceKind, group: GroupId }), {
-      maxItems: GONE_MAX,
-    }),
+    Type.Array(
+      object({
+        number: Number31,
+        device: Id,
+        kind: DeviceKind,
+        group: GroupId,
+        /** Its group was another one than that of its name which is listed. */
+        former: Type.Optional(Type.Literal(true)),
+      }),
+      {
+        maxItems: GONE_MAX,
+      },
+    ),
   ),
   /** What the devices of each driver model share, by its type. */
   models: object(DRIVER_HOSTS),

@@ -86,7 +86,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   const host = config.socket === '' ? config.host : '';
   guard(app, { host, allowedHosts: allowedHosts(config), authToken: config.authToken });
   useStrictValidation(app);
-  useStrictJson(app, config);
+  useStrictJson(app, service);
   boundBytes(app, service);
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
@@ -186,21 +186,25 @@ function useNoQuery(app: FastifyInstance): void {
 }
 
 /** A body must be JSON, or empty. */
-function useStrictJson(app: FastifyInstance, { maxValues }: Config): void {
+function useStrictJson(app: FastifyInstance, { bodies, config: { maxValues } }: Service): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', (request, payload, done) => {
-    readBody(request, payload as Readable, (error, body = '') => {
+    readBody(request, payload as Readable, bodies, (error, body = '') => {
       if (error) return done(error);
       if (body instanceof LongBody) {
         return void parseLong(body, maxValues).then((value) => done(null, value), done);
       }
       if (body === '') return done(null, {});
       if (isTooDeep(body)) return done(Refused.badRequest(`body ${TOO_DEEP}`));
-      void parse(request, body, (broken, value) => {
-        if (broken) done(Refused.badRequest(`body ${whyNoJson(body)}`));
-        else done(null, value);
+      // It answers by its callback, at once, and takes for its own what is thrown in there.
+      let parsed: [Error | null, unknown?] = [null];
+      void parse(request, body, (...result) => {
+        parsed = result;
       });
+      const [broken, value] = parsed;
+      if (broken) done(Refused.badRequest(`body ${whyNoJson(body)}`));
+      else done(null, value);
     });
   });
 }

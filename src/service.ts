@@ -23,6 +23,9 @@ const OPERATIONS_PER_PENDING = 4;
 /** Longest time between two looks for idle rigs: a timer holds no more than 2^31 ms. */
 const SWEEP_MAX_MS = 60_000;
 
+/** Batches that may be under way at once, as a multiple of other long requests: most of the time they wait for their clients. */
+const BATCHES_PER_WORK = 8;
+
 /** Searches and the like that may be under way at once, over all rigs. */
 const WORKS = 4;
 
@@ -51,6 +54,7 @@ export class Service {
   readonly rigs: Rigs;
   readonly metrics: Metrics;
   readonly works: Works;
+  readonly batches: Works;
   private readonly logBudget: Budget;
   /** Bytes of request bodies under way. */
   readonly bodies: Budget;
@@ -74,6 +78,7 @@ export class Service {
     this.answers = new Budget(config.answerBytes);
     this.pages = new Budget(Math.floor(config.totalMemory / PAGE_SIZE));
     this.works = new Works(config.maxWorks, config.workSeconds);
+    this.batches = new Works(config.maxWorks * BATCHES_PER_WORK, config.workSeconds);
     const idleMs = config.rigIdleSeconds * 1000;
     this.metrics = new Metrics(() => this.rigs.list(), {
       log_bytes: { help: 'Bytes of journals and traces, over all rigs.', of: () => this.logBudget.used },
@@ -84,6 +89,7 @@ export class Service {
         of: () => this.pages.used * PAGE_SIZE,
       },
       works: { help: 'Long requests under way.', of: () => this.works.count },
+      batches: { help: 'Batches under way.', of: () => this.batches.count },
       readers: {
         help: 'Streams of events, and waits for events and operations, over all rigs.',
         of: () => this.rigs.list().reduce((sum, { readers }) => sum + readers, 0),
@@ -259,6 +265,7 @@ export class Service {
     for (const work of this.searches) work.cancel();
     if (this.sweeper) clearInterval(this.sweeper);
     this.works.stop('the service was stopped');
+    this.batches.stop('the service was stopped');
     this.rigs.close('the service was stopped');
     await this.webhooks.close();
   }

@@ -167,7 +167,7 @@ export const SETTINGS = {
   },
   maxWorks: {
     flag: 'max-works',
-    help: 'long requests under way at once: replays, comparisons, batches, snapshots, long lists',
+    help: 'long requests under way at once: replays, comparisons, snapshots, long lists; eight times as many batches',
     limit: ['requests', '429 too-many'],
     ...integer(1, 65536),
   },

@@ -10,7 +10,7 @@ export class Form {
   /** Numbers of the objects that have one. */
   readonly numbers: Map<object, number> = new Map();
   /** Of objects without: the number of the one that each is part of. */
-  readonly parts: Map<object, number> = new Map();
+  readonly parts: WeakMap<object, number> = new WeakMap();
   readonly objects: object[] = [];
   /** Which objects the content of each refers to, of those that are met after it. */
   readonly references: number[][] = [];

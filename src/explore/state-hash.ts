@@ -78,7 +78,7 @@ export abstract class StateHash {
   private fixed = 0;
   /** What is noted; null: nothing. */
   private form: Form | null = null;
-  private parts: Map<object, number> | null = null;
+  private parts: WeakMap<object, number> | null = null;
   /** The object whose content is put in. */
   private current = 0;
   private references: number[] = [];

@@ -87,10 +87,10 @@ export class HeldNodes extends RbLinks {
 
   /** Numbers of the devices that hold any of the nodes. A million are gone through in one go. */
   holders(): Set<number> {
-    const { refCount, holder, shared } = this;
+    const { refCount, holder, shared, used } = this;
     const numbers = new Set<number>();
     let last = SHARED;
-    for (let slot = 1; slot < holder.length; slot++) {
+    for (let slot = 1; slot < used; slot++) {
       if (refCount[slot] === 0 || holder[slot] === last) continue;
       last = holder[slot]!;
       if (last !== SHARED) numbers.add(last);

@@ -36,7 +36,7 @@ export class RbLinks {
   private red: Uint8Array = new Uint8Array(MIN_CAPACITY);
   /** Head of the free list, threaded through `left`. */
   private free: number = NIL;
-  private used = 1;
+  protected used = 1;
   /** Number of slots in use. */
   count = 0;
 

@@ -29,7 +29,10 @@ export function* restoreDevices(
   const { kernel } = machine;
   kernel.deviceCount = state.next.deviceNumber;
   const saved = new Map(state.groups.map((group, i) => [group.group, { group, at: `${where}/groups/${i}` }]));
-  checkGroups(state, where);
+  checkDifferent(
+    state.groups.map(({ group }) => group),
+    `${where}/groups`,
+  );
   checkDifferent(
     state.devices.map(({ device }) => device),
     `${where}/devices`,
@@ -60,17 +63,6 @@ export function* restoreDevices(
     groups.set(group.group, restoreGroup(kernel, group, hardwareOf(group), at));
   }
   return groups;
-}
-
-function checkGroups({ groups, next }: SnapshotState, where: string): void {
-  checkDifferent(
-    groups.map(({ group }) => group),
-    `${where}/groups`,
-  );
-  const numbers = groups.map(({ group }) => (/^g\d{1,15}$/.test(group) ? Number(group.slice(1)) : -1));
-  const last = Math.max(-1, ...numbers);
-  if (last >= next.group)
-    throw wrong(`${where}/next/group`, `is ${next.group}, but there is a group g${last}`);
 }
 
 function checkNumbers(devices: readonly { number: number }[], count: number, where: string): void {
@@ -118,7 +110,7 @@ function hardwareOf({ iommu }: SavedGroup): IommuHardware {
   return iommu ? iommuOf(iommu) : DEFAULT_IOMMU;
 }
 
-/** Devices that are gone. Their group is listed where its file is still open; else it is as it was made. */
+/** Devices that are gone. A group that is not listed, or is another one of that name, is closed and as it was made. */
 function restoreGone(
   kernel: Kernel,
   { goneDevices = [] }: SnapshotState,
@@ -131,14 +123,14 @@ function restoreGone(
     `${where}/goneDevices`,
   );
   const closed = new Map<string, Group>();
-  for (const [i, { number, device: id, kind, group: groupId }] of goneDevices.entries()) {
+  for (const [i, { number, device: id, kind, group: groupId, former }] of goneDevices.entries()) {
     const at = `${where}/goneDevices/${i}`;
     if (number >= kernel.deviceCount) {
       throw wrong(`${at}/number`, `is ${number}, but next/deviceNumber is ${kernel.deviceCount}`);
     }
-    const its = saved.get(groupId);
-    let group = its?.group.fileOpen ? groups.get(groupId) : closed.get(groupId);
-    if (!group && its?.group.fileOpen) {
+    const its = former ? undefined : saved.get(groupId);
+    let group = its ? groups.get(groupId) : closed.get(groupId);
+    if (!group && its) {
       group = restoreGroup(kernel, its.group, hardwareOf(its.group), its.at);
       groups.set(groupId, group);
     }

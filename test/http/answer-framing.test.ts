@@ -220,7 +220,7 @@ test('a batch that is stopped in the middle says so in a last line, however much
   const raw = new Raw();
   raw.socket.write(`${BATCH}transfer-encoding: chunked\r\n\r\n${chunk(LINE)}`);
   await raw.text(ANSWER);
-  rig.service.works.stop('the test has seen enough');
+  rig.service.batches.stop('the test has seen enough');
   raw.socket.write(chunk(LINE.repeat(20_000)));
   const [answer, ...more] = await raw.end();
   expect(more).toEqual([]);

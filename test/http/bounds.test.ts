@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest';
-import { ok, useOneRig } from '../harness/http-rig.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { expectAnswer } from '../../routes/bounds.ts';
+import { ok, startRig, useOneRig } from '../harness/http-rig.ts';
 import { expectProblem } from '../harness/problem.ts';
 
 const MB = 1024 * 1024;
@@ -59,4 +60,33 @@ test('answers that would be too much together are refused before they are made',
   });
   expect((await one()).status).toBe(200);
   expect(rig.service.answers.used).toBe(0);
+});
+
+test('bodies that announce no length count as they come: small ones are all taken, large ones refused', async () => {
+  const server = await startRig({ logLevel: 'silent', bodyBytes: 3 * MB, bodyLimit: 2 * MB });
+  onTestFinished(() => server.close());
+  await server.listen();
+  const post = async (body: string) => {
+    const { status } = await fetch(`${server.url}/v1/processes/p0/write-memory`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: new Blob([body]).stream(),
+      duplex: 'half',
+    } as RequestInit);
+    return status;
+  };
+  const small = JSON.stringify({ vaddr: '0x0', data: 'AAAA' });
+  expect(await Promise.all(Array.from({ length: 8 }, () => post(small)))).toEqual(Array(8).fill(200));
+  const large = JSON.stringify({ vaddr: '0x0', data: DATA });
+  const statuses = await Promise.all(Array.from({ length: 8 }, () => post(large)));
+  expect(statuses).toContain(200);
+  expect(statuses.filter((status) => status !== 200 && status !== 429)).toEqual([]);
+  expect(await post(large)).toBe(200);
+  await expect.poll(() => server.service.bodies.used).toBe(0);
+});
+
+test('an answer to a client that has left already is not counted: nothing would count it down', () => {
+  const { service } = rig;
+  expectAnswer({ raw: { closed: true } } as never, service, MB);
+  expect(service.answers.used).toBe(0);
 });

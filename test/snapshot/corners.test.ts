@@ -82,6 +82,26 @@ describe.each(TYPE1_VERSIONS)('Linux %s', (version) => {
     expect(state.processes[0].files).toHaveLength(2);
   });
 
+  const ofG9 = (device: string) => ({ call: 'create-device', device, kind: 'vfio-pci', group: 'g9' });
+  const open = (device: string) => ({ call: 'open-group', device });
+  const close = (device: string) => ({ call: 'close-group', device });
+
+  test('a device that is gone, of a group that another one is in: it is that group that its calls are about', () => {
+    goOn(
+      [ofG9('d0'), ofG9('d1'), { call: 'remove-device', device: 'd0' }],
+      [open('d0'), close('d1'), open('d1'), close('d0')],
+      version,
+    );
+  });
+
+  test('a device that is gone with its group, and another group of that name: its calls are not about that', () => {
+    goOn(
+      [ofG9('d0'), { call: 'remove-device', device: 'd0' }, ofG9('d1'), open('d1')],
+      [close('d0'), open('d0'), close('d1')],
+      version,
+    );
+  });
+
   test('the spare word behind a dirty bitmap', () => {
     const get = { call: 'dirty-get', container: 'c0', pageSize: PAGE };
     const { state } = goOn(

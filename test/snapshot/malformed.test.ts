@@ -107,14 +107,12 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['an address that is not the shortest', '0x00', (s) => (s.processes[1].contents[0].page = '0x00')],
   ['a page that is none', '0x4001', (s) => (s.processes[1].contents[0].page = '0x4001')],
   ['a group twice', '"g0" twice', (s) => s.groups.push(s.groups[0])],
-  ['a group number still to come', 'next/group', (s) => (s.next.group = 3)],
   ['a group of the wrong kind', 'devices/0/group', (s) => (s.groups[0].emulated = false)],
   [
     'a group that nobody has',
     'is g6',
     (s) => {
       s.groups.push({ ...s.groups[0], group: 'g6', fdOpen: false, pinnedPageDirtyScope: null });
-      s.next.group = 7;
     },
   ],
   [
@@ -122,7 +120,6 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
     'group "g6" do not agree',
     (s) => {
       s.groups.push({ ...s.groups[0], group: 'g6', pinnedPageDirtyScope: null });
-      s.next.group = 7;
     },
   ],
   [

@@ -5,6 +5,7 @@ import type { Kernel } from '../kernel.ts';
 import type { SavedStores } from '../saved/memory.ts';
 import type { Device } from './device.ts';
 import type { Group } from './group.ts';
+import { groupsOf } from './saved-group.ts';
 
 /** What a device's driver saves of itself. */
 type OfDriver = 'driver' | 'driverState' | 'driverLock';
@@ -35,11 +36,14 @@ export function restoreDevice(kernel: Kernel, saved: SavedDevice, driver: MdevDr
 
 /** Devices that were removed, and of which calls still know, in the order in which they were. */
 export function goneDevices(kernel: Kernel): NonNullable<SnapshotState['goneDevices']> {
+  if (kernel.gone.size === 0) return [];
+  const listed = new Map(groupsOf(kernel).map((group) => [group.id, group]));
   return [...kernel.gone.values()].map(({ id, number, kind, group }) => ({
     number,
     device: id,
     kind,
     group: group.id,
+    ...(listed.has(group.id) && listed.get(group.id) !== group ? { former: true as const } : {}),
   }));
 }
 
