@@ -44,6 +44,14 @@ static bool read_name(const char *path, char *name)
 	return n > 0;
 }
 
+/* Whether anybody learns of the end of a child that cannot tell it itself: there is a folder for its file. */
+bool child_ends_are_seen(void)
+{
+	char path[PATH_MAX];
+
+	return shim.root && snprintf(path, PATH_MAX, "%s/processes", shim.root) < PATH_MAX && !REAL(access)(path, W_OK | X_OK);
+}
+
 /* The service knows a process by that name. */
 void child_known(pid_t pid, const char *name)
 {

@@ -24,13 +24,15 @@ void on_exec(const char *path, char *tag)
 	pid_t pid = getpid();
 
 	*tag = 0;
-	if (pid == own_pid && process_is_own()) {
-		tag_of(tag, pid, current_process());
-	} else if (pid != own_pid && own_pid && (!path || REAL(access)(path, X_OK) == 0) && files_given(pid, child)) {
+	if (pid == own_pid) {
+		if (process_is_own())
+			tag_of(tag, pid, current_process());
+		probes_cloexec(false);
+	} else if (own_pid && (!path || REAL(access)(path, X_OK) == 0) && files_given(pid, child)) {
 		tag_of(tag, pid, child);
 		child_known(pid, child);
+		probes_cloexec(false);
 	}
-	probes_cloexec(false);
 }
 
 void on_exec_failed(const char *tag)

@@ -222,12 +222,13 @@ void files_in_child(bool known)
 
 /*
  * A child has what this process has, and is another program at once; its name into `child` (ID_SIZE bytes). `pid`: whose memory it
- * has so far. false where this process has nothing that the service knows.
+ * has so far. false where this process has nothing that the service knows, or where nobody would tell the service of the end of a
+ * program without this library: then the child uses its files in this process's name, which has them until the child lets them go.
  */
 bool files_given(pid_t pid, char *child)
 {
 	pthread_mutex_lock(&files_lock);
-	bool known = files_known_to_service() && process_spawns(pid, child);
+	bool known = files_known_to_service() && child_ends_are_seen() && process_spawns(pid, child);
 
 	for (struct vfile *file = files; known && file; file = file->next)
 		if (*file->holder)

@@ -127,6 +127,7 @@ void process_ended(const char *name, int signal);
 void process_exits(void);
 
 /* children.c: who is told of the end of processes that are killed */
+bool child_ends_are_seen(void);
 void child_known(pid_t pid, const char *name);
 void child_spawns(const char *name);
 void child_spawned(const char *name, pid_t pid);

@@ -43,7 +43,7 @@ export interface Ended {
 }
 
 /** Runs a program in a run. */
-export function runIn({ env }: Prepared, program: string, ...args: string[]): Promise<Ended> {
+export function runIn({ env }: Pick<Prepared, 'env'>, program: string, ...args: string[]): Promise<Ended> {
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';

@@ -206,6 +206,30 @@ static void fails(void)
 	show_free("child-killed");
 }
 
+/* Programs that know nothing of the library: a shell, and one after a vfork. They end before this one closes what it has. */
+static void without_library(void)
+{
+	char *argv[] = { "/bin/true", NULL }, *bare[] = { "LD_PRELOAD=", NULL };
+	pid_t pid;
+
+	setenv("LD_PRELOAD", "", 1);
+	show("system", system("true"));
+	show("pclose", pclose(popen("true", "r")));
+	if (posix_spawn(&pid, argv[0], NULL, NULL, argv, bare))
+		exit(1);
+	reap(pid);
+	pid = vfork();
+	if (pid == 0) {
+		execve(argv[0], argv, bare);
+		_exit(1);
+	}
+	reap(pid);
+	show("maps", map(container, 0, memory(PAGE), PAGE, 3));
+	close(container);
+	close(group);
+	show_free("closed");
+}
+
 int main(int argc, char **argv)
 {
 	const char *part = argc > 1 ? argv[1] : "";
@@ -233,6 +257,8 @@ int main(int argc, char **argv)
 		vforks();
 	if (!strcmp(part, "shells"))
 		shells();
+	if (!strcmp(part, "without-library"))
+		without_library();
 	if (!strcmp(part, "fails"))
 		fails();
 	return 0;

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Prepared } from '../../src/run/run.ts';
 import { compile, HAS_COMPILER, prepared, runIn, stillOpen } from './programs.ts';
@@ -82,8 +84,8 @@ describe.skipIf(!HAS_COMPILER)('programs that are started without a fork', () =>
   afterEach(() => rig.close());
 
   /** Runs a part: it is right, nothing of it is left, its trace replays. Returns what it printed, and the trace. */
-  async function part(name: string) {
-    const { code, stdout, stderr } = await runIn(rig, spawn, name);
+  async function part(name: string, on: Pick<Prepared, 'env'> = rig) {
+    const { code, stdout, stderr } = await runIn(on, spawn, name);
     expect([code, stderr]).toEqual([0, '']);
     expect(await stillOpen(rig)).toEqual([]);
     const processes: string[] = [];
@@ -112,6 +114,37 @@ describe.skipIf(!HAS_COMPILER)('programs that are started without a fork', () =>
     } else {
       expect(said).toEqual([...told, 'spawn exit-process']);
     }
+  });
+
+  const WITHOUT_LIBRARY = ['system 0', 'pclose 0', 'maps 0', 'closed ok'];
+
+  test('programs without the library are processes, and their parent tells of their end', {
+    timeout: SLOW_MS,
+  }, async () => {
+    const { prints, steps } = await part('without-library');
+    expect(prints).toEqual(WITHOUT_LIBRARY);
+    const of = (name: string) => steps.filter(({ call }) => call === name).length;
+    expect([of('fork-process'), of('exit-process')]).toEqual([4, 5]);
+  });
+
+  describe.each([
+    ['there is no folder for a run', false],
+    ['the folder has none for processes', true],
+  ])('where %s nobody would tell of the end of a child', (_, folder) => {
+    const alone = () => {
+      if (folder) rmSync(join(rig.folder, 'processes'), { recursive: true });
+      return { env: { ...rig.env, VFIO_HOST_ROOT: folder ? rig.folder : undefined } };
+    };
+
+    test.each([
+      ['without-library', WITHOUT_LIBRARY],
+      ['outlives', PARTS.outlives!.prints],
+      ['closes-each', PARTS['closes-each']!.prints],
+    ])('%s: it uses the files in its parent’s name', { timeout: SLOW_MS }, async (name, expected) => {
+      const { prints, steps } = await part(name, alone());
+      expect(prints).toEqual(expected);
+      expect(steps.filter(({ call }) => call === 'fork-process')).toEqual([]);
+    });
   });
 
   test('system and popen: the shell is a process, and so is what it starts', {
