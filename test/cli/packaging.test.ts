@@ -73,7 +73,7 @@ function variable(name: string, memory: string, env: Record<string, string> = {}
 }
 
 test('a container of 256 MB has lower limits, one of more or without a bound the usual ones', () => {
-  expect(variable('BODY_LIMIT', '268435456')).toBe('16777216');
+  expect(variable('BODY_LIMIT', '268435456')).toBe('8388608');
   expect(variable('NODE_OPTIONS', '268435456')).toContain('--max-old-space-size=128');
   expect(variable('BODY_LIMIT', '268435456', { BODY_LIMIT: '1000' })).toBe('1000');
   expect(variable('BODY_LIMIT', '2147483648')).toBe('');
