@@ -1,6 +1,7 @@
 /*
  * Connections to the service, over a Unix or a TCP socket. They are kept and shared by the threads: one takes a free
- * one, or opens another; a forked child opens its own.
+ * one, or opens another; a forked child opens its own, and a child of vfork, which has its parent's memory but other descriptors, one
+ * for each request.
  */
 #include "http.h"
 #include <netdb.h>
@@ -128,6 +129,23 @@ static bool is_better(const struct connection *c, const struct connection *other
 	return c->fd >= 0 && other->fd < 0;
 }
 
+/* Whether this is a child of vfork: the pool's numbers are its parent's descriptors. */
+static bool is_vforked(void)
+{
+	return own_pid && getpid() != own_pid;
+}
+
+static struct connection *make_alone(void)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		no_answer("a request that there is no memory for");
+	c->fd = -1;
+	c->alone = true;
+	return c;
+}
+
 /*
  * A connection that no other thread uses, and its buffer, until it is given back. For a call in a batch: NULL where that would be a
  * batch too many.
@@ -137,6 +155,8 @@ struct connection *take_connection(bool for_stream)
 	struct connection *found = NULL;
 	int streams = 0;
 
+	if (is_vforked())
+		return for_stream ? NULL : make_alone();
 	pthread_mutex_lock(&lock);
 	for (;;) {
 		for (struct connection *c = pool; c < pool + CONNECTIONS; c++) {
@@ -160,6 +180,12 @@ struct connection *take_connection(bool for_stream)
 
 void give_connection(struct connection *c)
 {
+	if (c->alone) {
+		hang_up(c);
+		free(c->buffer);
+		free(c);
+		return;
+	}
 	pthread_mutex_lock(&lock);
 	c->taken = false;
 	c->streams = c->batch;
@@ -167,11 +193,25 @@ void give_connection(struct connection *c)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Gives a connection back and takes another one, that is open; NULL where none is free, and nothing is given back. */
+/* Closes the copy that a child of vfork has of one of its parent's connections, which an exec would close. */
+static bool close_copy(void)
+{
+	for (struct connection *c = pool; c < pool + CONNECTIONS; c++)
+		if (c->fd >= 0 && !REAL(close)(c->fd))
+			return true;
+	return false;
+}
+
+/*
+ * Where there is no descriptor for a connection: gives it back and takes another one, that is open; NULL where none is free, and nothing
+ * is given back. In a child of vfork the same one, that there is a descriptor for now.
+ */
 struct connection *swap_for_open(struct connection *c)
 {
 	struct connection *found = NULL;
 
+	if (c->alone)
+		return close_copy() ? c : NULL;
 	pthread_mutex_lock(&lock);
 	for (struct connection *other = pool; other < pool + CONNECTIONS && !found; other++)
 		if (!other->taken && other->fd >= 0)
@@ -211,14 +251,6 @@ bool send_all(int fd, const char *text, size_t size)
 		size -= n;
 	}
 	return true;
-}
-
-/* The value of a header; NULL where there is none before `end`. */
-const char *header(const char *head, const char *end, const char *name)
-{
-	const char *at = strcasestr(head, name);
-
-	return at && at < end ? at + strlen(name) : NULL;
 }
 
 /* The program cannot go on without its kernel: where there is no answer it ends (exit code 69, EX_UNAVAILABLE). */

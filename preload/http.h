@@ -8,6 +8,7 @@
 struct connection {
 	int fd; /* -1: closed */
 	bool taken;
+	bool alone; /* it is not of the pool, and of one request */
 	bool streams; /* it has, or is about to have, a batch under way */
 	char *buffer;
 	size_t size;
@@ -28,8 +29,10 @@ struct connection *swap_for_open(struct connection *c);
 void give_connection(struct connection *c);
 bool send_all(int fd, const char *text, size_t size);
 bool make_room(struct connection *c);
-const char *header(const char *head, const char *end, const char *name);
 void no_answer(const char *to) __attribute__((noreturn));
+
+/* header.c */
+const char *header(const char *head, const char *end, const char *name);
 
 /* stream.c */
 void stream_end(struct connection *c);

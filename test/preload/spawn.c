@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <spawn.h>
+#include <sys/stat.h>
 
 #define GROUP "/dev/vfio/0"
 #define NAME "0000:01:00.0"
@@ -166,6 +167,53 @@ static void vforks(void)
 	show("status", ioctl(group, VFIO_GROUP_GET_STATUS, &(struct vfio_group_status){ .argsz = 8 }));
 }
 
+/* The parent's descriptors stay its own, of the numbers among which the library has connections as well (with a limit of 512). */
+static void vforks_beside(void)
+{
+	char *argv[] = { self, "ends", "", "", NULL };
+	struct stat null, now;
+	int mine[16], lost = fstat(0, &null);
+
+	show("maps", map(container, 0, memory(PAGE), PAGE, 3));
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		execve(self, argv, environ);
+		_exit(1);
+	}
+	reap(pid);
+	for (int i = 0; i < 16; i++)
+		mine[i] = fcntl(0, F_DUPFD_CLOEXEC, 352);
+	show("open", open(GROUP, O_RDWR));
+	show("status", ioctl(group, VFIO_GROUP_GET_STATUS, &(struct vfio_group_status){ .argsz = 8 }));
+	for (int i = 0; i < 16; i++)
+		lost += fstat(mine[i], &now) || now.st_ino != null.st_ino;
+	show("lost", lost);
+}
+
+/* The same, where there is no descriptor left to make a connection with. The program after the exec has room. */
+static void vforks_full(void)
+{
+	char *argv[] = { self, "ends", "", "", NULL };
+	int first = dup(0);
+
+	if (first < 0)
+		exit(1);
+	while (dup(0) >= 0)
+		continue;
+	show("full", -1);
+	for (int fd = first; fd < 4096; fd++)
+		fcntl(fd, F_SETFD, fd == container || fd == group ? 0 : FD_CLOEXEC);
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		execve(self, argv, environ);
+		_exit(1);
+	}
+	reap(pid);
+	show("status", ioctl(group, VFIO_GROUP_GET_STATUS, &(struct vfio_group_status){ .argsz = 8 }));
+}
+
 static void shells(void)
 {
 	char command[256], line[256];
@@ -255,6 +303,10 @@ int main(int argc, char **argv)
 		closing(true);
 	if (!strcmp(part, "vforks"))
 		vforks();
+	if (!strcmp(part, "vforks-beside"))
+		vforks_beside();
+	if (!strcmp(part, "vforks-full"))
+		vforks_full();
 	if (!strcmp(part, "shells"))
 		shells();
 	if (!strcmp(part, "without-library"))
