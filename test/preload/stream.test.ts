@@ -66,7 +66,7 @@ describe.skipIf(!HAS_COMPILER)('calls as lines of a batch', () => {
   const batches = (paths: readonly string[]) => paths.filter((path) => path === '/v1/batch').length;
   const single = (paths: readonly string[]) => paths.filter((path) => path.includes('map-dma')).length;
   const untilNothingGoesOn = ({ service }: HttpRig) =>
-    vi.waitFor(() => expect(service.works.count).toBe(0), WAIT);
+    vi.waitFor(() => expect(service.batches.count).toBe(0), WAIT);
 
   test('one batch has all of them, and goes with the program', WAIT, async () => {
     const { service, paths, url } = await serve();
@@ -116,7 +116,7 @@ describe.skipIf(!HAS_COMPILER)('calls as lines of a batch', () => {
     const { service, paths, url } = await serve();
     const rig = await runAt(url);
     const { lines, stderr } = await during(rig, ['threads', '20'], async () => {
-      expect(service.service.works.count).toBeLessThanOrEqual(8);
+      expect(service.service.batches.count).toBeLessThanOrEqual(8);
     });
     expect([lines, stderr]).toEqual([['wrong 0'], '']);
     expect(batches(paths)).toBeLessThanOrEqual(8);
