@@ -189,9 +189,21 @@ HOOK int pclose(FILE *stream)
 	pid_t pid = found->pid;
 
 	free(found);
-	fclose(stream);
+	REAL(fclose)(stream);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -1;
 	return status;
+}
+
+/* As in the libc, what popen made may be closed by either name. */
+HOOK int fclose(FILE *stream)
+{
+	pthread_mutex_lock(&lock);
+	struct pipe_of *found = pipes;
+
+	while (found && found->stream != stream)
+		found = found->next;
+	pthread_mutex_unlock(&lock);
+	return found ? pclose(stream) : REAL(fclose)(stream);
 }

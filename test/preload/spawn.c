@@ -229,6 +229,9 @@ static void shells(void)
 		printf("popen: %s", line);
 	show("pclose", pclose(from));
 	show("exit", WEXITSTATUS(pclose(other)));
+	/* The next one knows nothing of a stream that is gone. */
+	show("fclose", WEXITSTATUS(fclose(popen("exit 4", "w"))));
+	show("pclose-next", WEXITSTATUS(pclose(popen("exit 5", "r"))));
 	show("unmaps", unmap(container, PAGE, PAGE, 0));
 	show("no-program", WEXITSTATUS(system("/nonexistent 2>/dev/null")));
 	show("no-shell", system(NULL));

@@ -162,6 +162,8 @@ describe.skipIf(!HAS_COMPILER)('programs that are started without a fork', () =>
       'popen: child-maps 0',
       'pclose 0',
       'exit 3',
+      'fclose 4',
+      'pclose-next 5',
       'unmaps 4096',
       'no-program 127',
       'no-shell 1',
