@@ -172,10 +172,10 @@ HOOK FILE *popen(const char *command, const char *mode)
 	return made->stream;
 }
 
-HOOK int pclose(FILE *stream)
+/* Takes a stream of popen out of the list; NULL: it is none. */
+static struct pipe_of *take(const FILE *stream)
 {
 	struct pipe_of **at = &pipes, *found;
-	int status;
 
 	pthread_mutex_lock(&lock);
 	while (*at && (*at)->stream != stream)
@@ -184,26 +184,33 @@ HOOK int pclose(FILE *stream)
 	if (found)
 		*at = found->next;
 	pthread_mutex_unlock(&lock);
-	if (!found)
-		return REAL(pclose)(stream);
-	pid_t pid = found->pid;
+	return found;
+}
 
-	free(found);
-	REAL(fclose)(stream);
+static int close_pipe(struct pipe_of *pipe)
+{
+	pid_t pid = pipe->pid;
+	int status;
+
+	REAL(fclose)(pipe->stream);
+	free(pipe);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -1;
 	return status;
 }
 
+HOOK int pclose(FILE *stream)
+{
+	struct pipe_of *pipe = take(stream);
+
+	return pipe ? close_pipe(pipe) : REAL(pclose)(stream);
+}
+
 /* As in the libc, what popen made may be closed by either name. */
 HOOK int fclose(FILE *stream)
 {
-	pthread_mutex_lock(&lock);
-	struct pipe_of *found = pipes;
+	struct pipe_of *pipe = take(stream);
 
-	while (found && found->stream != stream)
-		found = found->next;
-	pthread_mutex_unlock(&lock);
-	return found ? pclose(stream) : REAL(fclose)(stream);
+	return pipe ? close_pipe(pipe) : REAL(fclose)(stream);
 }

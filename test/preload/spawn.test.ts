@@ -6,6 +6,15 @@ import { compile, HAS_COMPILER, prepared, runIn, stillOpen } from './programs.ts
 
 const SLOW_MS = 60_000;
 
+/** A child of which the file actions close what its parent has open. */
+const CLOSED_IN_CHILD = [
+  'spawn fork-process spawn-2',
+  'spawn-2 exec-process',
+  'spawn-2 close-container c0',
+  'spawn close-container c0',
+  'spawn-2 exit-process',
+];
+
 /** What each part of spawn.c prints, and what the kernel is told of its processes. */
 const PARTS: Record<string, { prints: string[]; told: string[] }> = {
   spawns: {
@@ -27,23 +36,11 @@ const PARTS: Record<string, { prints: string[]; told: string[] }> = {
   },
   'closes-each': {
     prints: ['closed-in-child ok'],
-    told: [
-      'spawn fork-process spawn-2',
-      'spawn-2 exec-process',
-      'spawn-2 close-container c0',
-      'spawn close-container c0',
-      'spawn-2 exit-process',
-    ],
+    told: CLOSED_IN_CHILD,
   },
   'closes-all': {
     prints: ['closed-in-child ok'],
-    told: [
-      'spawn fork-process spawn-2',
-      'spawn-2 exec-process',
-      'spawn-2 close-container c0',
-      'spawn close-container c0',
-      'spawn-2 exit-process',
-    ],
+    told: CLOSED_IN_CHILD,
   },
   vforks: {
     prints: ['maps 0', 'child-unmaps 4096', 'child-maps 0', 'unmaps 4096', 'status 0'],

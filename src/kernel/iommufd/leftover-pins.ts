@@ -18,7 +18,7 @@ export function describeAccess(kernel: Kernel, ioas: Ioas, slot: number, access:
     ...(npage === 1 ? {} : { npage }),
     pfn: mm.pfnOf(accesses.start[access]!),
     refCount: accesses.refCount[access]!,
-    devices: [...accesses.holdersOf(access)].map(([device, count]) => ({
+    devices: accesses.holderList(access).map(({ device, count }) => ({
       device: kernel.deviceName(device),
       count,
     })),
