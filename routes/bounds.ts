@@ -25,11 +25,25 @@ export function boundBytes(app: FastifyInstance, service: Service): void {
   });
 }
 
+/** What each budget gets back when an answer has gone out. */
+const held = new WeakMap<FastifyReply['raw'], Map<Budget, number>>();
+
 /** Takes bytes until an answer has gone out. Where its client has left nobody takes it, and nothing is to be waited for. */
 function hold(raw: FastifyReply['raw'], budget: Budget, bytes: number): void {
   if (raw.closed) return;
   budget.take(bytes);
-  raw.once('close', () => budget.give(bytes));
+  const shares = held.get(raw) ?? giveBackAfter(raw);
+  shares.set(budget, (shares.get(budget) ?? 0) + bytes);
+}
+
+/** One listener for whatever a request takes: a body may come in thousands of pieces. */
+function giveBackAfter(raw: FastifyReply['raw']): Map<Budget, number> {
+  const shares = new Map<Budget, number>();
+  held.set(raw, shares);
+  raw.once('close', () => {
+    for (const [budget, bytes] of shares) budget.give(bytes);
+  });
+  return shares;
 }
 
 /** Bytes of answers that count before they are made. */

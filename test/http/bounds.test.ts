@@ -66,6 +66,10 @@ test('bodies that announce no length count as they come: small ones are all take
   const server = await startRig({ logLevel: 'silent', bodyBytes: 3 * MB, bodyLimit: 2 * MB });
   onTestFinished(() => server.close());
   await server.listen();
+  const warnings: Error[] = [];
+  const warn = (warning: Error) => warnings.push(warning);
+  process.on('warning', warn);
+  onTestFinished(() => void process.off('warning', warn));
   const post = async (body: string) => {
     const { status } = await fetch(`${server.url}/v1/processes/p0/write-memory`, {
       method: 'POST',
@@ -83,6 +87,8 @@ test('bodies that announce no length count as they come: small ones are all take
   expect(statuses.filter((status) => status !== 200 && status !== 429)).toEqual([]);
   expect(await post(large)).toBe(200);
   await expect.poll(() => server.service.bodies.used).toBe(0);
+  // Of listeners that a body adds with each of its pieces the engine warns.
+  expect(warnings).toEqual([]);
 });
 
 test('an answer to a client that has left already is not counted: nothing would count it down', () => {
