@@ -236,8 +236,10 @@ function whyNoJson(body: string): string {
 function useProblems(app: FastifyInstance, allowed: AllowedMethods): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const known = error instanceof Refused ? errorReply(error) : requestError(error, request);
-    // A client that leaves before its body is there is no failure.
-    const hasLeft = request.raw.destroyed && !request.raw.complete;
+    // A client that leaves before its body is there, or before its answer, is no failure.
+    const hasLeft =
+      (request.raw.destroyed && !request.raw.complete) ||
+      (reply.raw.closed && error.code === 'ERR_STREAM_PREMATURE_CLOSE');
     if (known.status >= 500 && !(error instanceof Refused) && !hasLeft) {
       request.log.error(
         { err: error, method: request.method, url: request.url, reqId: request.id },

@@ -253,6 +253,13 @@ export const SETTINGS = {
     'ENOMEM (409); 429 too-many in a snapshot',
     2 ** 27,
   ),
+  maxFiles: bounded(
+    'max-files',
+    'open files: containers, groups and devices',
+    'descriptors of a process',
+    'EMFILE (409); 413 too-large in a snapshot',
+    2 ** 20,
+  ),
   maxFaults: bounded('max-faults', 'rules of fault injection', 'rules of a rig', '429 too-many', 65536),
   maxDirtyBitmaps: bounded(
     'max-dirty-bitmaps',

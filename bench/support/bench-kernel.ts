@@ -47,7 +47,14 @@ export class BenchKernel {
 
   /** @param entryLimit the module parameter dma_entry_limit: mappings the container may have */
   constructor(gen: Generation, entryLimit: number) {
-    const limits = { residentPages: 0, rigPages: 0, dirtyBitmapBytes: 0, pins: 2 ** 31, regions: 1 };
+    const limits = {
+      residentPages: 0,
+      rigPages: 0,
+      dirtyBitmapBytes: 0,
+      pins: 2 ** 31,
+      regions: 1,
+      files: 2 ** 20,
+    };
     const kernel = new Kernel(gen, limits);
     kernel.dmaEntryLimit = entryLimit;
     this.kernel = kernel;

@@ -1,3 +1,4 @@
+import type { Errno } from './errno.ts';
 import type { Process } from './process.ts';
 import type { KernelStep, Task } from './task.ts';
 import type { Container } from './vfio/container.ts';
@@ -45,10 +46,15 @@ export class FileTable {
   /** How many descriptors each file has here. */
   private readonly counts = new Map<OpenFile, number>();
 
+  /** The lowest number that is free. */
+  get free(): number {
+    const hole = this.slots.indexOf(null);
+    return hole < 0 ? this.slots.length : hole;
+  }
+
   /** fd_install. */
   add(file: OpenFile): void {
-    const free = this.slots.indexOf(null);
-    this.addAt(free < 0 ? this.slots.length : free, file);
+    this.addAt(this.free, file);
   }
 
   /** The same at a number of its own, from a snapshot. */
@@ -90,6 +96,13 @@ export class FileTable {
       .reverse()
       .filter((file) => file !== null);
   }
+}
+
+/** get_unused_fd_flags: EMFILE where the caller has as many files open as it may (RLIMIT_NOFILE). */
+export function refuseFile(task: Task): Errno | null {
+  const { process, kernel } = task;
+  if (!process || process.files.free < kernel.limits.files) return null;
+  return task.refuse('EMFILE', `${process.id} has ${kernel.limits.files} files open, as many as it may`);
 }
 
 /**

@@ -33,6 +33,8 @@ export interface KernelLimits {
   readonly pins: number;
   /** Memory regions of one process. */
   readonly regions: number;
+  /** Descriptors of one process (RLIMIT_NOFILE). */
+  readonly files: number;
 }
 
 /** Default of the module parameter dma_entry_limit. */

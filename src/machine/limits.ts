@@ -19,6 +19,7 @@ export const MACHINE_LIMITS: MachineLimits = {
   containers: 1024,
   devices: 4096,
   regions: 4096,
+  files: 16_384,
   residentPages: 65536,
   rigPages: 131_072,
   dirtyBitmapBytes: 512 * 1024 * 1024,

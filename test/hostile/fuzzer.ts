@@ -91,6 +91,13 @@ export class Fuzzer {
       await this.send({ method: 'GET', path, headers: {}, body: null });
   }
 
+  /** What is still there when it ends is not what memory has grown by. */
+  async endRigs(): Promise<void> {
+    const { text } = await this.send({ method: 'GET', path: '/v1/rigs', headers: {}, body: null });
+    for (const { rig } of JSON.parse(text).rigs as { rig: string }[])
+      await this.send({ method: 'DELETE', path: `/v1/rigs/${rig}`, headers: {}, body: null });
+  }
+
   private async work(worker: number): Promise<void> {
     const random = new Random(this.seed * 1000 + worker);
     // A port that nobody listens on, this service itself, and what the list of webhooks does not have.

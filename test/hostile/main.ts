@@ -94,6 +94,7 @@ async function attack(
   await warm.touch();
   await sampleOf(service, true);
   await warm.run(clients);
+  await warm.endRigs();
   const before = await sampleOf(service, true);
 
   const stalls: { ms: number; suspects: string[] }[] = [];
@@ -103,6 +104,7 @@ async function attack(
   const rest = new Fuzzer(await port, Number(values.seed) + 1, Math.floor(count * (1 - WARM)), openapi);
   fuzzer = rest;
   await rest.run(clients);
+  await rest.endRigs();
   const after = await sampleOf(service, false);
   const seconds = (Date.now() - began) / 1000;
   console.log(

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 /** Loaded into a service that is attacked: measures the turns of its event loop, and tells when it is asked. */
@@ -8,25 +9,28 @@ const LOOK_MS = 5;
 let longest = 0;
 let stalls = 0;
 let wall = performance.now();
-let cpu = process.cpuUsage();
+/** What the thread of the event loop has been at work, milliseconds: what others of the process do holds nobody up. */
+const worked = () => Number(readFileSync(SCHEDSTAT, 'latin1').split(' ', 1)[0]) / 1e6;
+const SCHEDSTAT = `/proc/self/task/${process.pid}/schedstat`;
+let before = worked();
 /** A turn that lasts longer counts as a stall, milliseconds. */
 const STALL_MS = 50;
 
 /**
- * A turn lasts as long as the process was at work in it: on a machine with other work the time on the wall says nothing
+ * A turn lasts as long as its thread was at work in it: on a machine with other work the time on the wall says nothing
  * about this process.
  */
 const look = setInterval(() => {
   const now = performance.now();
-  const used = process.cpuUsage(cpu);
-  const turn = Math.min(now - wall - LOOK_MS, (used.user + used.system) / 1000);
+  const after = worked();
+  const turn = Math.min(now - wall - LOOK_MS, after - before);
   if (turn > longest) longest = turn;
   if (turn > STALL_MS) {
     stalls++;
     process.send!({ stallMs: Math.round(turn) });
   }
   wall = now;
-  cpu = process.cpuUsage();
+  before = after;
 }, LOOK_MS);
 look.unref();
 
@@ -46,6 +50,6 @@ process.on('message', (message: { forget?: boolean }) => {
   stalls = 0;
   // What the collection took is not the service's.
   wall = performance.now();
-  cpu = process.cpuUsage();
+  before = worked();
 });
 process.channel?.unref();

@@ -33,6 +33,29 @@ test('a reader of the journal that throws is let go, and nobody else notices', a
   expect(rig.lines).toMatchObject([{ msg: 'a listener failed', err: { message: 'injected' } }]);
 });
 
+test('a client that has left when its long answer is there: that is no failure of the service', async () => {
+  await rig.listen();
+  const before = host().journal.seq;
+  const left = new Promise((resolve) => {
+    rig.app.server.once('request', (request, response) => {
+      request.once('end', () => request.socket.destroy());
+      response.once('close', resolve);
+    });
+  });
+  const asked = fetch(`${rig.url}/v1/processes/p0/read-memory`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ vaddr: 0, length: 16 * 1024 * 1024 }),
+  });
+  await expect(asked).rejects.toThrow();
+  await left;
+  // The call is answered, the stream of the answer ends, and then whoever is told of that.
+  await expect.poll(() => host().journal.seq).toBeGreaterThan(before + 1);
+  for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
+  expect(rig.service.answers.used).toBe(0);
+  expect(rig.lines).toEqual([]);
+});
+
 test('an error of the emulator itself is logged and answered 500, and the rig goes on as it was', async () => {
   const { iommu } = host().machine.container('c0') as never as { iommu: { mappings: { add: unknown } } };
   const before = await rig.request('GET', '/v1/snapshot');

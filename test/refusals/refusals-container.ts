@@ -3,6 +3,7 @@ import {
   CLOSED,
   CONTAINER,
   device,
+  FULL_TABLE,
   MAPPED,
   map,
   memlock,
@@ -50,6 +51,7 @@ function dirty(iova: number | string, size: number | string, pageSize: number = 
 const LIFE: Refusal[] = [
   refusal('open-container', 'the id is taken', CONTAINER, C0, 'EEXIST'),
   refusal('open-container', 'no such process', [], { process: 'p9' }, 404),
+  refusal('open-container', 'more than the process may open', FULL_TABLE, {}, 'EMFILE'),
   refusal('open-container', 'more than the host holds', [...CONTAINER, { call: 'open-container' }], {}, 429),
   refusal('open-container', 'an unknown field', [], { group: 'g0' }, 400),
 

@@ -3,6 +3,7 @@ import {
   CLOSED,
   CONTAINER,
   device,
+  FULL_TABLE,
   MAPPED,
   map,
   memlock,
@@ -67,6 +68,13 @@ const LIFE: Refusal[] = [
   refusal('create-device', 'without IOMMU, which is not allowed', [], { kind: 'noiommu', group: 'g7' }, 400),
 
   refusal('open-group', 'open already', GROUP, D0, 'EBUSY'),
+  refusal(
+    'open-group',
+    'more than the process may open',
+    [...FULL_TABLE, { call: 'create-device', device: 'd1', kind: 'vfio-pci' }],
+    { device: 'd1' },
+    'EMFILE',
+  ),
   refusal('open-group', 'of a process that there is not', GROUP, { ...D0, process: 'p9' }, 404),
   refusal(
     'close-group',
@@ -120,6 +128,7 @@ const LIFE: Refusal[] = [
     'EINVAL',
   ),
   refusal('open-device', 'the lock is held for ever', WEDGED, { device: 'd1' }, 'wedged'),
+  refusal('open-device', 'more than the process may open', FULL_TABLE, D0, 'EMFILE'),
   refusal('open-device', 'no such device', [], D0, 404),
 
   refusal('close-device', 'not open', [...V2, close('d0')], D0, 'EBADF'),

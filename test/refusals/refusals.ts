@@ -37,6 +37,7 @@ export function smallHost(version = '6.1'): Host {
     containers: 2,
     devices: 4,
     regions: 2,
+    files: 12,
     residentPages: 4,
     dirtyBitmapBytes: 4096,
     bitmapBytes: 4096,
@@ -94,6 +95,12 @@ export function region(start: number, size: number, prot = 3): CallObject {
 export function memlock(bytes: number): CallObject {
   return { call: 'set-memlock', process: 'p0', bytes };
 }
+
+/** V2 with d0 open so often that p0 may open nothing more. */
+export const FULL_TABLE: CallObject[] = [
+  ...V2,
+  ...Array.from({ length: 9 }, () => ({ call: 'open-device', device: 'd0' })),
+];
 
 /** V2 with three pages mapped at 0x10000. */
 export const MAPPED: CallObject[] = [...V2, map(0x10000, 0x3000)];

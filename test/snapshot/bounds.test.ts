@@ -55,6 +55,22 @@ const COUNTS: [string, string, Json, (state: Json) => void][] = [
     pinned(synthetic, [pin], '6.12-iommufd'),
     (s) => (s.containers[0].ioas.areas[0].pins[0].holders[0][1] = MOST),
   ],
+  [
+    'the number of a descriptor',
+    `processes/0/files/2 has descriptor ${MOST} of "p0"`,
+    pinned(synthetic, []),
+    (s) => (s.processes[0].files[2][0] = MOST),
+  ],
+  [
+    'descriptors of a device that a snapshot without files has open',
+    `processes has descriptor ${DEFAULT_LIMITS.files} of "p0"`,
+    pinned(synthetic, []),
+    (s) => {
+      delete s.files;
+      for (const process of s.processes) delete process.files;
+      s.devices[0].openCount = MOST;
+    },
+  ],
 ];
 
 test.each(COUNTS)(

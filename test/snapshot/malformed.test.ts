@@ -173,6 +173,7 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ],
   ['an open device that is not called', 'deviceList', (s) => s.containers[0].iommu.deviceList.pop()],
   ['a called device that is closed', '"d0"', (s) => (s.devices[0].openCount = 0)],
+  ['a device open more often than it has files', 'whose openCount is 3', (s) => (s.devices[0].openCount = 3)],
   ['a called device that does not listen', '"d4"', (s) => s.containers[0].iommu.deviceList.push('d4')],
   ['a device called twice', 'twice', (s) => s.containers[0].iommu.deviceList.push('d0')],
   [

@@ -8,7 +8,7 @@ import { releaseContainer } from '../vfio/container-file.ts';
 import { Device, releaseDevice } from '../vfio/device.ts';
 import { Group, releaseFile } from '../vfio/group.ts';
 import { groupsOf } from '../vfio/saved-group.ts';
-import { wrong } from './checks.ts';
+import { WrongState, wrong } from './checks.ts';
 
 /** The open files of a host, in the order in which they are numbered. */
 export function openFiles(kernel: Kernel): OpenFile[] {
@@ -77,6 +77,7 @@ export class RestoredFiles {
     for (const [i, [fd, number]] of saved.entries()) {
       const file = this.files[number];
       if (!file) throw wrong(`${at}/${i}`, `names file ${number}, which there is not`);
+      this.checkRoom(process, fd, `${at}/${i}`);
       if (fd <= last) throw wrong(`${at}/${i}`, `has descriptor ${fd}, not above the one before it`);
       process.files.addAt(fd, file);
       last = fd;
@@ -87,7 +88,10 @@ export class RestoredFiles {
   private openUnsaid(): void {
     const { kernel, groups } = this;
     const p0 = kernel.processes.values().next().value!;
-    const open = (process: Process, file: OpenFile) => process.files.add(file);
+    const open = (process: Process, file: OpenFile) => {
+      this.checkRoom(process, process.files.free, `${this.where}/processes`);
+      process.files.add(file);
+    };
     for (const container of kernel.containers.values()) {
       if (container.open) open(container.process, containerFile(container, container.process));
     }
@@ -97,7 +101,14 @@ export class RestoredFiles {
     }
   }
 
-  /** What is open has a file, and a file is open somewhere. Devices whose open hangs have none yet. */
+  /** A process may have a descriptor of that number. */
+  private checkRoom({ id }: Process, fd: number, at: string): void {
+    const { files } = this.kernel.limits;
+    if (fd < files) return;
+    throw new WrongState(`${at} has descriptor ${fd} of "${id}", but a process has ${files} at most`, true);
+  }
+
+  /** What is open has a file, and a file is open somewhere. An open that hangs, of which there is one, has none yet. */
   check(): void {
     const { kernel, groups, where } = this;
     for (const file of this.files) {
@@ -112,7 +123,8 @@ export class RestoredFiles {
         throw wrong(`${where}/files`, `and group "${id}" do not agree whether it is open`);
     }
     for (const { id, openCount, files } of kernel.devices.values()) {
-      if (openCount < files.length) {
+      const more = openCount - files.length;
+      if (more < 0 || more > 1) {
         throw wrong(`${where}/files`, `has ${files.length} of "${id}", whose openCount is ${openCount}`);
       }
     }

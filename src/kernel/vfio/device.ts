@@ -1,7 +1,7 @@
 import type { Binding, DeviceKind } from '../../../schemas/kinds.ts';
 import type { MdevDriver } from '../driver.ts';
 import type { Errno } from '../errno.ts';
-import { closeFile, holderOf, OpenFile } from '../files.ts';
+import { closeFile, holderOf, OpenFile, refuseFile } from '../files.ts';
 import type { PageStore } from '../page-store.ts';
 import { print } from '../printk.ts';
 import { MASKED_USER } from '../splats.ts';
@@ -75,7 +75,7 @@ export class Device {
 /**
  * VFIO_GROUP_GET_DEVICE_FD. Opening again only counts up.
  *
- * @returns EBADF when the group's file is closed; EINVAL without a container; what the container answers
+ * @returns EBADF when the group's file is closed; EMFILE where the caller may open no more; EINVAL without a container; what the container answers
  */
 export function* openDevice(task: Task, device: Device): KernelStep<Errno | null> {
   const { group } = device;
@@ -91,6 +91,8 @@ export function* openDevice(task: Task, device: Device): KernelStep<Errno | null
 
 function* openThroughGroup(task: Task, device: Device): KernelStep<Errno | null> {
   const { container } = device.group;
+  const full = refuseFile(task);
+  if (full) return full;
   // Which is looked at first decides the errno (group-mf-three-other).
   const { claimsDmaOwner } = task.kernel.gen.core;
   if (claimsDmaOwner && !device.isListed) return refuseUnbound(task, device);

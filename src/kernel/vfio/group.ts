@@ -1,6 +1,6 @@
 import { VFIO_GROUP_FLAGS_CONTAINER_SET, VFIO_GROUP_FLAGS_VIABLE } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
-import { closeFile, holderOf, OpenFile } from '../files.ts';
+import { closeFile, holderOf, OpenFile, refuseFile } from '../files.ts';
 import type { GuestId } from '../guest.ts';
 import type { IommuHardware } from '../iommu/hardware.ts';
 import { Lock } from '../lock.ts';
@@ -70,11 +70,13 @@ export class Group {
 /**
  * vfio_group_fops_open.
  *
- * @returns ENOENT where no device of the group has a VFIO driver; EBUSY while the group's file exists, be it only for
+ * @returns EMFILE where the caller may open no more; ENOENT where no device of the group has a VFIO driver; EBUSY while the group's file exists, be it only for
  *   a device that is still open
  */
 export function openGroup(task: Task, group: Group): Errno | null {
   const { groupOutlivesDevices } = task.kernel.gen.core;
+  const full = refuseFile(task);
+  if (full) return full;
   if (!group.hasNode && !(groupOutlivesDevices && group.fileOpen))
     return task.refuse('ENOENT', `no device of group ${group.id} is bound to a VFIO driver`);
   const refused = group.noIommu ? refuseRawIo(task) : null;

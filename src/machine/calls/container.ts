@@ -8,6 +8,7 @@ import { flagWord, IOMMU_TYPES, MAP_FLAGS, UNMAP_FLAGS } from '../../../schemas/
 import { base64 } from '../../json/base64.ts';
 import { LongList } from '../../json/pieces.ts';
 import type { Errno } from '../../kernel/errno.ts';
+import { refuseFile } from '../../kernel/files.ts';
 import { addressOf, hex, hexAddress } from '../../kernel/pages.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import type { Container } from '../../kernel/vfio/container.ts';
@@ -191,6 +192,8 @@ export const containerCalls: CallHandlers<keyof typeof entries> = {
     return function* (task) {
       const { container: asked } = args;
       if (asked !== undefined && containers.has(asked)) return idTaken(task, 'container', asked);
+      const full = refuseFile(task);
+      if (full) return full;
       const container = machine.kernel.openContainer(machine.ids.take('container', asked), process);
       return { container: container.id, process: process.id };
     };
