@@ -86,6 +86,12 @@ const WRONG: readonly (readonly [name: string, named: string, spoil: (document: 
   ['a pin of no page', 'pins/0/npage', (d) => (area(d).pins[0].npage = 0)],
   ['a pin of too many pages', 'pins/0/npage', (d) => (area(d).pins[0].npage = 65_537)],
   ['a pin twice', 'twice', (d) => area(d).pins.push(area(d).pins[0])],
+  ['pins that are charged, of which no page is locked', 'lockedVm is 0', (d) => (area(d).accounted = true)],
+  [
+    'a domain that is charged, of which no page is locked',
+    'lockedVm is 0',
+    (d) => (area(d, 0, 1).accounted = true),
+  ],
   ['a pin of nobody', 'holders', (d) => (area(d).pins[0].holders = [])],
   ['a pin of no device', 'is 9', (d) => (area(d).pins[0].holders[0][0] = 9)],
   ['a holder twice', 'twice', (d) => area(d).pins[0].holders.push(area(d).pins[0].holders[0])],

@@ -252,6 +252,16 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
       ];
     },
   ],
+  [
+    'a vaddr that is invalid beside an mdev',
+    'vaddrInvalid is true',
+    (s) => (s.containers[0].iommu.mappings[0].vaddrInvalid = true),
+  ],
+  [
+    'a region whose place in its file reaches 2^64',
+    '/from is 0xfffffffffffff000',
+    (s) => (s.processes[1].regions[0].from = '0xfffffffffffff000'),
+  ],
   ['dirty bits without tracking', 'dirty', (s) => (s.containers[0].iommu.dirtyTracking = false)],
   [
     'dirty words beyond the bitmap',

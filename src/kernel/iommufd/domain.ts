@@ -159,3 +159,10 @@ function gapsOf({ areas, accesses }: Ioas, slot: number): number[] {
   const start = areas.vaddrPage[slot]!;
   return accesses.gaps(areas.pages(slot), start, start + areas.pageCount(slot) - 1);
 }
+
+/** The pages that a mapping is charged for: all of one in a domain, otherwise those that are pinned, each once. */
+export function chargedIn(ioas: Ioas, slot: number): number {
+  const { areas, hasDomain, filling } = ioas;
+  if (!areas.pages(slot).accounted || slot === filling) return 0;
+  return areas.pageCount(slot) - (hasDomain ? 0 : pagesIn(gapsOf(ioas, slot)));
+}

@@ -1,4 +1,5 @@
 import type { SavedAccess, SavedArea, SavedIoas } from '../../../schemas/snapshot/iommufd.ts';
+import type { Mm } from '../mm.ts';
 import { hex, hexAddress } from '../pages.ts';
 import type { MappingOwner } from '../process.ts';
 import { saveLock } from '../saved/lock.ts';
@@ -6,6 +7,7 @@ import { saveOwner } from '../saved/owner.ts';
 import type { IommufdAccess } from './access.ts';
 import { accessesOf, keyOf } from './access-shadow.ts';
 import type { IommufdCtx } from './ctx.ts';
+import { chargedIn } from './domain.ts';
 import type { Ioas } from './ioas.ts';
 
 /** An IOAS with the devices that are bound to its context. */
@@ -50,6 +52,21 @@ function saveArea(ioas: Ioas, slot: number, usual: MappingOwner): SavedArea {
     }),
   };
 }
+
+/** Pages that the mappings of an IOAS are charged for; stops now and then. */
+export function* chargedPages(ioas: Ioas): Generator<void, Map<Mm, number>> {
+  const charged = new Map<Mm, number>();
+  let work = 0;
+  for (const slot of ioas.areas.inOrder()) {
+    if (++work % WORK_MAX === 0) yield;
+    const { mm } = ioas.areas.pages(slot).owner;
+    charged.set(mm, (charged.get(mm) ?? 0) + chargedIn(ioas, slot));
+  }
+  return charged;
+}
+
+/** Mappings that are looked at between two stops. */
+const WORK_MAX = 1024;
 
 /** Numbers of the devices that hold pins of an IOAS, or believe they do. */
 export function holdersIn({ shadow, accesses }: Ioas): Set<number> {

@@ -27,7 +27,7 @@ import { cutsOf, ioptCutIova, ioptDisableLargePages } from './cut.ts';
 import type { Ioas } from './ioas.ts';
 import { ioptMapUserPages } from './map.ts';
 import { restoreIoas } from './restore.ts';
-import { holdersIn, saveIoas } from './saved.ts';
+import { chargedPages, holdersIn, saveIoas } from './saved.ts';
 import { adviseUnmapped, type IovaUnmapped, ioptUnmapAll, ioptUnmapIova } from './unmap.ts';
 import { IoasView } from './view.ts';
 
@@ -241,14 +241,13 @@ export class CompatContainer extends Container {
     return this.ioas ? holdersIn(this.ioas) : new Set();
   }
 
-  /** Pieces of one mapping share their pages, and pins theirs: no sum is simple, and nothing hangs on it. */
   owners(): Iterable<MappingOwner> {
     const areas = this.ioas?.areas;
     return areas ? Array.from(areas.inOrder(), (slot) => areas.pages(slot).owner) : [];
   }
 
   *chargedPages(): Generator<void, ReadonlyMap<Mm, number>> {
-    return new Map();
+    return this.ioas ? yield* chargedPages(this.ioas) : new Map();
   }
 
   readonly hasDirtyScope: boolean = false;

@@ -3,7 +3,7 @@ import { addressOf } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { type IommuView, type MappingView, type PinView, pageOf } from '../vfio/iommu-view.ts';
 import { accessesOf } from './access-shadow.ts';
-import { pagesIn } from './access-table.ts';
+import { chargedIn } from './domain.ts';
 import type { Ioas } from './ioas.ts';
 import { describeAccess } from './leftover-pins.ts';
 import { UNMAP_ATTEMPTS } from './unmap.ts';
@@ -75,19 +75,8 @@ export class IoasView implements IommuView {
         return pinnedIn();
       },
       pins: () => this.pinsOf(slot),
-      lockedPages: () => this.lockedPages(slot),
+      lockedPages: () => chargedIn(this.ioas, slot),
     };
-  }
-
-  /** Every page of a mapping in a domain, otherwise those that are pinned, each once. */
-  private lockedPages(slot: number): number {
-    const { areas, accesses, hasDomain } = this.ioas;
-    const pages = areas.pages(slot);
-    if (!pages.accounted || slot === this.ioas.filling) return 0;
-    const all = areas.pageCount(slot);
-    if (hasDomain) return all;
-    const start = areas.vaddrPage[slot]!;
-    return all - pagesIn(accesses.gaps(pages, start, start + all - 1));
   }
 
   chargedAt(start: number, end: number): string | null {

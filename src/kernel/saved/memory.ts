@@ -7,7 +7,7 @@ import type { Kernel } from '../kernel.ts';
 import { isNeverWritten, type MemoryRegion, regionBytes } from '../memory-region.ts';
 import { barOf } from '../mmap.ts';
 import { type PageContent, PageStore } from '../page-store.ts';
-import { addressOf, hex, hexAddress, PAGE_SIZE, pageOf } from '../pages.ts';
+import { addressOf, hex, hexAddress, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import type { ListOf } from '../vfio/container.ts';
 import { checkAscending, WrongState, wrong } from './checks.ts';
 import type { RestoredFiles } from './files.ts';
@@ -118,6 +118,8 @@ export function* restoreMemory(
     const [start, size] = [BigInt(region.start), BigInt(region.size)];
     if (start < end) throw wrong(at, `(${region.start}, size ${region.size}) overlaps another region`);
     end = start + size;
+    if (BigInt(region.from ?? '0x0') + size > TOP)
+      throw wrong(`${at}/from`, `is ${region.from}, from which size reaches beyond 2^64`);
     const errno = memory.map(start, size, regionOf(kernel, region, stores, files, held, at));
     if (errno) throw wrong(at, `(${region.start}, size ${region.size}) reaches beyond 2^64`);
   }

@@ -110,6 +110,14 @@ function restoreStolen(kernel: Kernel, iommu: Iommu, { stolen }: SavedIommu, whe
   }
 }
 
+/** A vaddr can be invalid from 5.12 on, and from 6.2 on only where no mdev is in the container. */
+function checkInvalidVaddr({ gen, emulatedGroups }: Iommu, where: string): void {
+  const { unmapAllAndVaddr, vaddrExcludesMdevs } = gen.type1;
+  if (!unmapAllAndVaddr) throw wrong(where, `is true, but Linux ${gen.version} invalidates no vaddr`);
+  if (vaddrExcludesMdevs && emulatedGroups.length > 0)
+    throw wrong(where, 'is true, but a vaddr is not invalidated beside an mdev');
+}
+
 /** In order, apart from each other but for what a mapping that ends at 2^64 hides, and a valid tree. */
 function* restoreMappings(
   iommu: Iommu,
@@ -137,7 +145,10 @@ function* restoreMappings(
     if (!overlapPossible && iommu.gen.type1.wrapsAtTop && iova + size === TOP_PAGE) {
       throw wrong(`${where}/${i}/size`, 'reaches 2^64, but overlapPossible is false');
     }
-    if (vaddrInvalid) iommu.vaddrInvalidCount++;
+    if (vaddrInvalid) {
+      checkInvalidVaddr(iommu, `${where}/${i}/vaddrInvalid`);
+      iommu.vaddrInvalidCount++;
+    }
     last = iova;
     end = Math.max(end, iova + size);
   }
