@@ -1,0 +1,245 @@
+// A test runner for Stryker: every recorded scenario and every test of the kernel in one process, without a framework around
+// them. What is known of Stryker's own names: https://stryker-mutator.io/docs/stryker-js/guides/create-a-plugin
+
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, resolve } from 'node:path';
+import { constants, Script } from 'node:vm';
+import { declareFactoryPlugin, PluginKind } from '@stryker-mutator/api/plugin';
+import { DryRunStatus, MutantRunStatus, TestStatus } from '@stryker-mutator/api/test-runner';
+
+/** How many tests a mutant is tried with, and for how many milliseconds of processor time: of every file that reaches it. */
+const MOST = { tests: 120, ms: Number(process.env.MUTATION_MS ?? 500) };
+/** How many of one file's are considered, short ones and long ones. */
+const OF_A_FILE = 30;
+/** Milliseconds until a test that never ends is given up; so many times what it takes, and so many more. */
+const PATIENCE = { factor: 30, more: 2000 };
+
+/** A part of the mutants, by a hash of each and of the seed: `MUTATION_SAMPLE=0.25 MUTATION_SEED=7`. */
+const SAMPLE = { share: Number(process.env.MUTATION_SAMPLE ?? 1), seed: process.env.MUTATION_SEED ?? '1' };
+
+const BUNDLE = 'dist/mutation/tests.cjs';
+const TIMES = 'dist/mutation/times.json';
+
+/** Stryker's switches, which the mutated code reads. */
+globalThis.__stryker__ ??= {};
+const stryker = globalThis.__stryker__;
+stryker.mutantCoverage = { static: {}, perTest: {} };
+
+/** Calls what it is given, and ends it when it has taken too long. */
+const caller = new Script('globalThis.__call()');
+
+class OneProcess {
+  file = resolve(BUNDLE);
+  tests = null;
+  times = null;
+
+  capabilities() {
+    return { reloadEnvironment: true };
+  }
+
+  init() {
+    this.counting = this.compile((code) => code);
+    // Counting what is reached, and asking for each mutant by a call, is most of the time that mutated code takes.
+    this.quick = this.compile((code) =>
+      code
+        .replace(/stryCov_9fa48(?:\$\d+)?\("[^)]*\)/g, '0')
+        .replace(/(stryMutAct_9fa48(?:\$\d+)?)\(("\d+")\)/g, '(__stryker__.activeMutant === $2 && $1($2))'),
+    );
+  }
+
+  compile(change) {
+    const head = '(function (exports, require, module, __filename, __dirname) {';
+    return new Script(`${head}${change(readFileSync(this.file, 'utf8'))}\n})`, {
+      filename: this.file,
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    });
+  }
+
+  /** Evaluates program and tests afresh. */
+  load(script = this.quick) {
+    const module = { exports: {} };
+    const evaluate = script.runInThisContext();
+    evaluate(module.exports, createRequire(this.file), module, this.file, dirname(this.file));
+    this.tests = module.exports.registered;
+  }
+
+  /** Runs every test once: what it takes, and which mutants it reaches. */
+  async dryRun() {
+    stryker.mutantCoverage.static = {};
+    this.load(this.counting);
+    const atStart = stryker.mutantCoverage.static;
+    const files = byFile(this.tests);
+    const reach = new Map();
+    const results = [];
+    this.times = [];
+    for (const indices of files.values()) {
+      const reached = new Map();
+      for (const index of indices) {
+        stryker.mutantCoverage.static = {};
+        const began = process.cpuUsage();
+        const { error } = await this.run(index, 600_000);
+        const { user, system } = process.cpuUsage(began);
+        const timeSpentMs = (user + system) / 1000;
+        this.times[index] = timeSpentMs;
+        const test = { id: String(index), name: this.tests[index].id, timeSpentMs };
+        results.push(
+          error
+            ? { ...test, status: TestStatus.Failed, failureMessage: String(error.stack ?? error) }
+            : { ...test, status: TestStatus.Success },
+        );
+        for (const [mutant, hits] of Object.entries(stryker.mutantCoverage.static)) {
+          listOf(reached, mutant).push({ index, hits });
+        }
+      }
+      for (const [mutant, list] of reached) {
+        list.sort((a, b) => this.times[a.index] - this.times[b.index]);
+        listOf(reach, mutant).push(spread(list, OF_A_FILE));
+      }
+    }
+    const perTest = {};
+    for (const [mutant, lists] of reach) {
+      for (const { index, hits } of this.inTurns(lists)) {
+        perTest[index] ??= {};
+        perTest[index][mutant] = hits;
+      }
+    }
+    // What is only run when a module is evaluated is tried with a few tests of every file.
+    const lists = [...files.values()].map((all) => spread(all, OF_A_FILE).map((index) => ({ index })));
+    this.everywhere = this.inTurns(lists).map(({ index }) => index);
+    writeFileSync(TIMES, JSON.stringify({ times: this.times, everywhere: this.everywhere }));
+    stryker.mutantCoverage.static = {};
+    for (const mutant of reach.keys()) delete atStart[mutant];
+    return { status: DryRunStatus.Complete, tests: results, mutantCoverage: { static: atStart, perTest } };
+  }
+
+  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }, isAgain = false) {
+    if (!isInSample(activeMutant))
+      return { status: MutantRunStatus.Error, errorMessage: 'not in the sample' };
+    if (!this.times) Object.assign(this, JSON.parse(readFileSync(TIMES, 'utf8')));
+    const isStatic = mutantActivation === 'static';
+    const indices = testFilter ? testFilter.map(Number) : [...this.everywhere];
+    indices.sort((a, b) => this.times[a] - this.times[b]);
+    if (isStatic) {
+      stryker.activeMutant = activeMutant.id;
+      try {
+        this.load();
+      } catch (error) {
+        this.tests = null;
+        return killed(error, 'loading', 0);
+      } finally {
+        stryker.activeMutant = undefined;
+      }
+    } else if (!this.tests) this.load();
+    let tried = 0;
+    for (const index of indices) {
+      tried++;
+      stryker.activeMutant = activeMutant.id;
+      stryker.hitCount = 0;
+      stryker.hitLimit = hitLimit ?? Number.MAX_SAFE_INTEGER;
+      const result = await this.run(index, PATIENCE.factor * this.times[index] + PATIENCE.more);
+      stryker.activeMutant = undefined;
+      if (result.isLate || stryker.hitCount > stryker.hitLimit) {
+        this.tests = null;
+        return { status: MutantRunStatus.Timeout, reason: `in ${index}` };
+      }
+      if (!result.error) continue;
+      if (isStatic) this.tests = null;
+      else if ((await this.run(index, 60_000)).error) {
+        // An earlier mutant left something behind in a module: nothing is known yet. A test that fails without one says nothing.
+        if (isAgain) {
+          process.stderr.write(`fails without a mutant: ${this.tests[index].id}\n`);
+          continue;
+        }
+        this.load();
+        return this.mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }, true);
+      }
+      return killed(result.error, String(index), tried);
+    }
+    if (isStatic) this.tests = null;
+    return { status: MutantRunStatus.Survived, nrOfTests: tried };
+  }
+
+  /** Tests of several lists, one of each in turn, as many as a mutant is tried with. */
+  inTurns(lists) {
+    const found = [];
+    let left = MOST.ms;
+    const longest = Math.max(0, ...lists.map(({ length }) => length));
+    for (let turn = 0; turn < longest; turn++) {
+      for (const list of lists) {
+        const time = turn < list.length ? this.times[list[turn].index] : Number.POSITIVE_INFINITY;
+        const fits = time <= left && found.length < MOST.tests;
+        if (!fits) continue;
+        left -= time;
+        found.push(list[turn]);
+      }
+    }
+    if (found.length > 0) return found;
+    const [shortest] = lists.flat().sort((a, b) => this.times[a.index] - this.times[b.index]);
+    return shortest ? [shortest] : [];
+  }
+
+  /** Runs one test. */
+  async run(index, timeout) {
+    const { log } = console;
+    console.log = () => {};
+    let timer;
+    try {
+      globalThis.__call = this.tests[index].run;
+      const running = caller.runInThisContext({ timeout: Math.ceil(timeout) });
+      if (!(running instanceof Promise)) return { error: null, isLate: false };
+      const late = new Promise((resolve) => {
+        timer = setTimeout(resolve, timeout, { error: 'it never ended', isLate: true });
+      });
+      return await Promise.race([running.then(() => ({ error: null, isLate: false })), late]);
+    } catch (error) {
+      return { error: error ?? 'nothing was thrown', isLate: error?.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT' };
+    } finally {
+      clearTimeout(timer);
+      console.log = log;
+    }
+  }
+}
+
+function killed(error, by, nrOfTests) {
+  return {
+    status: MutantRunStatus.Killed,
+    killedBy: [by],
+    failureMessage: String(error?.message ?? error).slice(0, 200),
+    nrOfTests,
+  };
+}
+
+/** A mutated file as it is called in the repository. */
+function relative(path) {
+  return path.slice(path.lastIndexOf('/src/') + 1);
+}
+
+function isInSample({ fileName: path, location: { start, end }, mutatorName, replacement }) {
+  const name = JSON.stringify([SAMPLE.seed, relative(path), start, end, mutatorName, replacement]);
+  return createHash('md5').update(name).digest().readUInt32LE() < SAMPLE.share * 2 ** 32;
+}
+
+function byFile(tests) {
+  const files = new Map();
+  for (const [index, { file }] of tests.entries()) listOf(files, file).push(index);
+  return files;
+}
+
+/** The list of a key, which is there from now on. */
+function listOf(map, key) {
+  const list = map.get(key) ?? [];
+  map.set(key, list);
+  return list;
+}
+
+/** So many of a list, from its beginning to its end. */
+function spread(list, count) {
+  if (list.length <= count) return list;
+  return Array.from({ length: count }, (_, i) => list[Math.floor((i * list.length) / count)]);
+}
+
+export const strykerPlugins = [
+  declareFactoryPlugin(PluginKind.TestRunner, 'one-process', () => new OneProcess()),
+];
