@@ -10,7 +10,7 @@ import { declareFactoryPlugin, PluginKind } from '@stryker-mutator/api/plugin';
 import { DryRunStatus, MutantRunStatus, TestStatus } from '@stryker-mutator/api/test-runner';
 
 /** How many tests a mutant is tried with, and for how many milliseconds of processor time: of every file that reaches it. */
-const MOST = { tests: 120, ms: Number(process.env.MUTATION_MS ?? 500) };
+const MOST = { tests: 300, ms: 2000 };
 /** How many of one file's are considered, short ones and long ones. */
 const OF_A_FILE = 30;
 /** Milliseconds until a test that never ends is given up; so many times what it takes, and so many more. */
