@@ -9,6 +9,12 @@ const PIECE = 48 * 1024;
 const textOf = (bytes: Uint8Array) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
 
+/** Many bytes of an answer, of which nobody reads more than their hash. */
+export class HashedBytes {
+  /** @param hash the recordings' hash of the bytes */
+  constructor(readonly hash: string) {}
+}
+
 /** Many bytes of an answer. As one text they would be gone through several times, each time in one go. */
 export class Base64Bytes {
   private made: string | null = null;
@@ -44,4 +50,9 @@ export class Base64Bytes {
 /** Bytes in base64: as text, or, where they are many, as what is written as that. */
 export function base64(bytes: Uint8Array): string | Base64Bytes {
   return bytes.length < MUCH ? textOf(bytes) : new Base64Bytes(bytes);
+}
+
+/** Whether it is many bytes of an answer, or their hash. */
+export function hasHash(data: unknown): data is Base64Bytes | HashedBytes {
+  return data instanceof Base64Bytes || data instanceof HashedBytes;
 }

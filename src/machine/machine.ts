@@ -1,12 +1,10 @@
 import type { CallObject, Convenience } from '../../schemas/calls.ts';
-import type { Budget } from '../budget.ts';
 import type { Advisory } from '../kernel/advisories.ts';
 import type { CallbackReturn, PendingCallback } from '../kernel/callback.ts';
 import type { Generation } from '../kernel/generations/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ProcessMemory } from '../kernel/memory.ts';
 import type { Process } from '../kernel/process.ts';
-import type { Pauses } from '../kernel/scheduler.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import type { Container } from '../kernel/vfio/container.ts';
 import type { Device } from '../kernel/vfio/device.ts';
@@ -17,43 +15,13 @@ import { CallTask, type StartedCall } from './call-task.ts';
 import { type FaultEffect, Faults, failing } from './faults.ts';
 import { Ids } from './ids.ts';
 import { MACHINE_LIMITS, type MachineLimits } from './limits.ts';
-import { type Listeners, listenersOf, type MachineListener } from './listener.ts';
+import { type Listeners, listenersOf } from './listener.ts';
+import type { MachineOptions, PanicPolicy } from './options.ts';
 import { QueuedCall } from './queued-call.ts';
 import { Refused } from './refused.ts';
 import { knownCall } from './table.ts';
 import { TurnQueue } from './turn-queue.ts';
 import { waitsForOf } from './underway.ts';
-
-/** Parameters of the host that are not the kernel's module parameters. */
-export interface PanicPolicy {
-  panicOnWarn: boolean;
-  panicOnOops: boolean;
-}
-
-/** Does something after a time (milliseconds); what it returns prevents that. */
-export type Delay = (ms: number, action: () => void) => () => void;
-
-/** What a machine may be made with. Without any of it nobody listens, nobody is called, and nothing waits. */
-interface MachineOptions {
-  readonly policy?: PanicPolicy;
-  readonly listeners?: readonly MachineListener[];
-  /**
-   * Why a webhook's URL can never be called, in words; null when it may be. A machine without it does not call
-   * webhooks: complete-callback stands in for them.
-   */
-  readonly refusesWebhook?: (url: string) => string | null;
-  /**
-   * The memory of a real process; null where there is none, or it cannot be had. `id` tells whose it is here. A
-   * machine without it has emulated memory only.
-   */
-  readonly realMemory?: ((pid: number, id: () => string) => ProcessMemory | null) | undefined;
-  /** Makes the faults wait that delay a call. */
-  readonly delay?: Delay | undefined;
-  /** The pages with contents of their own that all machines may have together. */
-  readonly pages?: Budget | undefined;
-  /** Makes long work of the kernel pause; without it every call runs as far as it can before start() returns. */
-  readonly pauses?: Pauses | undefined;
-}
 
 /**
  * A kernel with what clients see around it: ids, resource limits, host parameters, faults. Calls act on it, and its
@@ -64,6 +32,8 @@ export class Machine {
   readonly policy: PanicPolicy;
   readonly faults: Faults;
   readonly ids: Ids;
+  /** Whether answers have the hash of many bytes in their place. */
+  readonly hashesBytes: boolean;
   private readonly listeners: Listeners;
   /** Calls that wait for a lock or a callback. */
   private readonly waiting = new Set<CallTask>();
@@ -81,6 +51,7 @@ export class Machine {
     readonly limits: MachineLimits = MACHINE_LIMITS,
     private readonly options: MachineOptions = {},
   ) {
+    this.hashesBytes = options.hashesBytes ?? false;
     this.policy = { panicOnWarn: false, panicOnOops: false, ...options.policy };
     this.listeners = listenersOf(options.listeners ?? []);
     this.faults = new Faults(limits.faults);

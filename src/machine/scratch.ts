@@ -16,8 +16,9 @@ export class Scratch {
   /** A fresh machine; the one before it is used no more. */
   machine(gen: Generation): Machine {
     this.close();
-    // Whoever runs it drives it from pause to pause.
-    this.last = new Machine(gen, this.limits, { pauses: new Turn(false), pages: this.pages });
+    // Whoever runs it drives it from pause to pause, and holds bytes against a hash.
+    const options = { pauses: new Turn(false), pages: this.pages, hashesBytes: true };
+    this.last = new Machine(gen, this.limits, options);
     return this.last;
   }
 

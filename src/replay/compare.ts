@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { KERNEL_EFFECTS } from '../../schemas/answers.ts';
 import { DRIVER_EFFECTS, DRIVER_EXPECTED, DRIVER_OBSERVED } from '../../schemas/drivers/index.ts';
-import { Base64Bytes } from '../json/base64.ts';
+import { hasHash } from '../json/base64.ts';
 import { Fnv } from '../json/fnv.ts';
 import { comparableEffects } from './compare-effects.ts';
 import type { Expectation, Observation } from './scenario.ts';
 
 /** The hash of the bytes that an answer carries. */
 export function hashOf({ body: { data } }: Observation): string {
-  if (data instanceof Base64Bytes) return data.hash;
+  if (hasHash(data)) return data.hash;
   return new Fnv().take(Buffer.from(String(data ?? ''), 'base64')).value;
 }
 

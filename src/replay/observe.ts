@@ -1,5 +1,5 @@
 import { DRIVER_EXPECTED } from '../../schemas/drivers/index.ts';
-import { Base64Bytes } from '../json/base64.ts';
+import { hasHash } from '../json/base64.ts';
 import type { DriverEffects } from '../kernel/driver.ts';
 import { type Answer, bodyOf, errnoOf } from '../machine/answer.ts';
 import { type CallResult, LazyBody } from '../machine/call-handler.ts';
@@ -107,7 +107,7 @@ export function expectationOf(seen: Observation & { hangs?: boolean }): Expectat
   else expect.errno = seen.errno;
   Object.assign(expect, told(body), seen.effects);
   if (body.dmaAvail !== undefined) expect.info = infoOf(body);
-  if (typeof body.data === 'string' || body.data instanceof Base64Bytes) expect.fnv1a64 = hashOf(seen);
+  if (typeof body.data === 'string' || hasHash(body.data)) expect.fnv1a64 = hashOf(seen);
   if (seen.invalidations.length > 0) expect.invalidations = seen.invalidations as never;
   if (seen.log.length > 0) expect.log = seen.log as never;
   // After a kill nothing was read any more.

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { Fnv } from '../../src/json/fnv.ts';
 import { ok, startRig, useOneRig } from '../harness/http-rig.ts';
 import { expectProblem } from '../harness/problem.ts';
 import { recordings } from '../harness/recordings.ts';
@@ -236,4 +237,19 @@ test('a long replay lets others have their turn: /health is answered before it i
   await new Promise((resolve) => setImmediate(resolve));
   await Promise.all([replayed, rig.request('GET', '/health').then(() => done.push('health'))]);
   expect(done).toEqual(['health', 'replay']);
+});
+
+test('reads of many bytes are held against their hash, on one kernel and on several', async () => {
+  const length = 1024 * 1024;
+  const read = (fnv1a64: string) => ({
+    ...{ call: 'read-memory', process: 'p0', vaddr: '0x100', length },
+    expect: { errno: null, fnv1a64 },
+  });
+  const zeros = new Fnv().take(new Uint8Array(length)).value;
+  const replayed = await rig.post('replay', { steps: [read(zeros), read('0x1')] });
+  expect(replayed.body).toMatchObject({
+    differences: [{ step: 1, field: 'fnv1a64', expected: '0x1', actual: zeros }],
+  });
+  const compared = await rig.post('compare', { steps: [read(zeros)] });
+  expect(compared.body).toMatchObject({ steps: [] });
 });

@@ -1,5 +1,7 @@
-import { Base64Bytes, base64 } from '../../json/base64.ts';
+import { Base64Bytes, base64, HashedBytes, MUCH } from '../../json/base64.ts';
+import { Fnv } from '../../json/fnv.ts';
 import type { Errno } from '../../kernel/errno.ts';
+import type { Mm } from '../../kernel/mm.ts';
 import { COPIED_AT_ONCE } from '../../kernel/pages.ts';
 import { type KernelStep, RESCHED } from '../../kernel/task.ts';
 
@@ -29,9 +31,41 @@ export function* inPieces(
   return null;
 }
 
-/** Bytes as an answer has them. The hash that a trace tells of them is worked out here, where there may be pauses. */
-export function* dataOf(bytes: Uint8Array): KernelStep<string | Base64Bytes> {
+/**
+ * Bytes as an answer has them. The hash that a trace tells of them is worked out here, where there may be pauses.
+ *
+ * @param hashed whether the hash of many is enough
+ */
+export function* dataOf(bytes: Uint8Array, hashed: boolean): KernelStep<string | Base64Bytes | HashedBytes> {
   const data = base64(bytes);
-  if (data instanceof Base64Bytes) for (const _ of data.hashing()) yield RESCHED;
-  return data;
+  if (!(data instanceof Base64Bytes)) return data;
+  for (const _ of data.hashing()) yield RESCHED;
+  return hashed ? new HashedBytes(data.hash) : data;
+}
+
+/**
+ * Bytes of memory as an answer has them.
+ *
+ * @param hashed whether the hash of many is enough: they are never there together then
+ */
+export function* memoryData(
+  memory: Mm,
+  vaddr: bigint,
+  length: number,
+  hashed: boolean,
+): KernelStep<string | Base64Bytes | HashedBytes> {
+  if (hashed && length >= MUCH) {
+    const hash = new Fnv();
+    yield* inPieces(vaddr, length, (at, _done, count) => {
+      hash.take(memory.read(at, count));
+      return null;
+    });
+    return new HashedBytes(hash.value);
+  }
+  const bytes = new Uint8Array(length);
+  yield* inPieces(vaddr, length, (at, done, count) => {
+    bytes.set(memory.read(at, count), done);
+    return null;
+  });
+  return yield* dataOf(bytes, hashed);
 }

@@ -32,14 +32,14 @@ export const pinCalls: CallHandlers<keyof typeof entries> = {
     const iova = address(args.iova);
     return new UnpinPages(device, iova, args.npage);
   },
-  'dma-rw': (_machine, device, args) => {
+  'dma-rw': (machine, device, args) => {
     const access = accessOf(args);
     if (!args.write && args.length! < MUCH) return new ReadFew(device, address(args.iova), args);
     return function* (task) {
       if (args.context === 'kthread') task.process = null;
       const result = yield* vfioDmaRw(task, device, address(args.iova), yield* access());
       if (typeof result === 'string') return result;
-      return args.write ? {} : { data: yield* dataOf(result) };
+      return args.write ? {} : { data: yield* dataOf(result, machine.hashesBytes) };
     };
   },
 };

@@ -12,7 +12,7 @@ import { exec, exit, fork } from '../../kernel/process-life.ts';
 import type { KernelStep, Task } from '../../kernel/task.ts';
 import { address, type CallHandlers, type CallResult, idTaken, NOTHING, ok } from '../call-handler.ts';
 import { Refused } from '../refused.ts';
-import { dataOf, decoded, inPieces } from './bytes.ts';
+import { decoded, inPieces, memoryData } from './bytes.ts';
 
 /** Calls on the memory of a process: what its own code would do. */
 export const processCalls: CallHandlers<keyof typeof entries> = {
@@ -146,17 +146,12 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
       );
     };
   },
-  'read-memory': (_machine, process, args) => {
+  'read-memory': (machine, process, args) => {
     return function* (task) {
       const { length } = args;
       const vaddr = address(args.vaddr);
       if (!reaches(process, vaddr, length, PROT_READ | PROT_WRITE)) return notThere(task, vaddr, length);
-      const data = new Uint8Array(length);
-      yield* inPieces(vaddr, length, (at, done, count) => {
-        data.set(process.mm.read(at, count), done);
-        return null;
-      });
-      return { data: yield* dataOf(data) };
+      return { data: yield* memoryData(process.mm, vaddr, length, machine.hashesBytes) };
     };
   },
 };
