@@ -91,6 +91,46 @@ describe.each(TYPE1_VERSIONS)('references by DMA address (M8): %s', (version) =>
     expect(keys(rig)).toEqual([]);
   });
 
+  test('entries of one page with two DMA addresses: the one written last is cleared first, each on its own', () => {
+    const rig = gvtRig(version);
+    const remap = (vaddr: number) => {
+      rig.unmap(0, 2 * MIB);
+      rig.map(0, 2 * MIB, { vaddr });
+      return mapPage(rig, 5).dmaAddr;
+    };
+    const old = mapPage(rig, 5).dmaAddr;
+    const other = remap(4 * MIB);
+    expect(other).not.toBe(old);
+    const entry = (dmaAddr: unknown, times: number) => ({ gfn: '0x5', dmaAddr, times });
+    expect(state(rig).gtt).toMatchObject([entry(old, 1), entry(other, 1)]);
+    expect(remap(0)).toBe(old);
+    expect(state(rig).gtt).toMatchObject([entry(other, 1), entry(old, 2)]);
+    unmapPage(rig, { gfn: 5 });
+    expect(state(rig).gtt).toMatchObject([entry(other, 1), entry(old, 1)]);
+    unmapPage(rig, { gfn: 5 });
+    expect(state(rig).gtt).toMatchObject([entry(other, 1)]);
+    unmapPage(rig, { gfn: 5 });
+    expect(state(rig).gtt).toEqual([]);
+  });
+
+  test('entries of one page and two sizes are two', () => {
+    const rig = gvtRig(version);
+    mapPage(rig, 0);
+    mapPage(rig, 0, '2M');
+    expect(state(rig).gtt).toMatchObject([
+      { gfn: '0x0', size: '4K', times: 1 },
+      { gfn: '0x0', size: '2M', times: 1 },
+    ]);
+    const { gtt } = rig.host.machine.device('gpu').driver as Vgpu;
+    expect(gtt.count).toBe(2);
+    mapPage(rig, 0, '2M');
+    expect(gtt.count).toBe(2);
+    for (const left of [2, 1, 0]) {
+      unmapPage(rig, { gfn: 0 });
+      expect(gtt.count).toBe(left);
+    }
+  });
+
   test('an entry of another close is still there, and means nothing', () => {
     const rig = gvtRig(version);
     mapPage(rig, 5);

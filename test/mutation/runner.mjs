@@ -25,7 +25,6 @@ const TIMES = 'dist/mutation/times.json';
 /** Stryker's switches, which the mutated code reads. */
 globalThis.__stryker__ ??= {};
 const stryker = globalThis.__stryker__;
-stryker.mutantCoverage = { static: {}, perTest: {} };
 
 /** Calls what it is given, and ends it when it has taken too long. */
 const caller = new Script('globalThis.__call()');
@@ -40,36 +39,45 @@ class OneProcess {
   }
 
   init() {
-    this.counting = this.compile((code) => code);
-    // Counting what is reached, and asking for each mutant by a call, is most of the time that mutated code takes.
-    this.quick = this.compile((code) =>
-      code
-        .replace(/stryCov_9fa48(?:\$\d+)?\("[^)]*\)/g, '0')
-        .replace(/(stryMutAct_9fa48(?:\$\d+)?)\(("\d+")\)/g, '(__stryker__.activeMutant === $2 && $1($2))'),
-    );
-  }
-
-  compile(change) {
-    const head = '(function (exports, require, module, __filename, __dirname) {';
-    return new Script(`${head}${change(readFileSync(this.file, 'utf8'))}\n})`, {
+    // Stryker's own counting, and asking for each mutant by a call, are most of the time that mutated code takes.
+    let last = 0;
+    const code = readFileSync(this.file, 'utf8')
+      .replace(/stryCov_9fa48(?:\$\d+)?\(("\d+"[^)]*)\)/g, (_, ids) => {
+        last = Math.max(last, ...ids.match(/\d+/g).map(Number));
+        return `(${ids.replace(/"(\d+)"/g, 'reached__[$1]++')})`;
+      })
+      .replace(/(stryMutAct_9fa48(?:\$\d+)?)\(("\d+")\)/g, '(stryker__.activeMutant === $2 && $1($2))');
+    this.reached = new Uint32Array(last + 1);
+    const head = '(function (exports, require, module, __filename, __dirname, stryker__, reached__) {';
+    this.script = new Script(`${head}${code}\n})`, {
       filename: this.file,
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     });
   }
 
   /** Evaluates program and tests afresh. */
-  load(script = this.quick) {
+  load() {
     const module = { exports: {} };
-    const evaluate = script.runInThisContext();
-    evaluate(module.exports, createRequire(this.file), module, this.file, dirname(this.file));
+    const { file, reached } = this;
+    const evaluate = this.script.runInThisContext();
+    evaluate(module.exports, createRequire(file), module, file, dirname(file), stryker, reached);
     this.tests = module.exports.registered;
+  }
+
+  /** What was reached since this was asked last: mutants, and how often. */
+  takeReached() {
+    const found = [];
+    for (let mutant = 0; mutant < this.reached.length; mutant++) {
+      if (this.reached[mutant] > 0) found.push([mutant, this.reached[mutant]]);
+    }
+    this.reached.fill(0);
+    return found;
   }
 
   /** Runs every test once: what it takes, and which mutants it reaches. */
   async dryRun() {
-    stryker.mutantCoverage.static = {};
-    this.load(this.counting);
-    const atStart = stryker.mutantCoverage.static;
+    this.load();
+    const atStart = Object.fromEntries(this.takeReached());
     const files = byFile(this.tests);
     const reach = new Map();
     const results = [];
@@ -77,7 +85,6 @@ class OneProcess {
     for (const indices of files.values()) {
       const reached = new Map();
       for (const index of indices) {
-        stryker.mutantCoverage.static = {};
         const began = process.cpuUsage();
         const { error } = await this.run(index, 600_000);
         const { user, system } = process.cpuUsage(began);
@@ -89,7 +96,7 @@ class OneProcess {
             ? { ...test, status: TestStatus.Failed, failureMessage: String(error.stack ?? error) }
             : { ...test, status: TestStatus.Success },
         );
-        for (const [mutant, hits] of Object.entries(stryker.mutantCoverage.static)) {
+        for (const [mutant, hits] of this.takeReached()) {
           listOf(reached, mutant).push({ index, hits });
         }
       }
@@ -105,11 +112,7 @@ class OneProcess {
         perTest[index][mutant] = hits;
       }
     }
-    // What is only run when a module is evaluated is tried with a few tests of every file.
-    const lists = [...files.values()].map((all) => spread(all, OF_A_FILE).map((index) => ({ index })));
-    this.everywhere = this.inTurns(lists).map(({ index }) => index);
-    writeFileSync(TIMES, JSON.stringify({ times: this.times, everywhere: this.everywhere }));
-    stryker.mutantCoverage.static = {};
+    writeFileSync(TIMES, JSON.stringify(this.times));
     for (const mutant of reach.keys()) delete atStart[mutant];
     return { status: DryRunStatus.Complete, tests: results, mutantCoverage: { static: atStart, perTest } };
   }
@@ -117,10 +120,8 @@ class OneProcess {
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }, isAgain = false) {
     if (!isInSample(activeMutant))
       return { status: MutantRunStatus.Error, errorMessage: 'not in the sample' };
-    if (!this.times) Object.assign(this, JSON.parse(readFileSync(TIMES, 'utf8')));
+    this.times ??= JSON.parse(readFileSync(TIMES, 'utf8'));
     const isStatic = mutantActivation === 'static';
-    const indices = testFilter ? testFilter.map(Number) : [...this.everywhere];
-    indices.sort((a, b) => this.times[a] - this.times[b]);
     if (isStatic) {
       stryker.activeMutant = activeMutant.id;
       try {
@@ -132,6 +133,8 @@ class OneProcess {
         stryker.activeMutant = undefined;
       }
     } else if (!this.tests) this.load();
+    const indices = testFilter?.map(Number) ?? this.testsOf(relative(activeMutant.fileName));
+    indices.sort((a, b) => this.times[a] - this.times[b]);
     let tried = 0;
     for (const index of indices) {
       tried++;
@@ -161,10 +164,22 @@ class OneProcess {
     return { status: MutantRunStatus.Survived, nrOfTests: tried };
   }
 
+  /** Tests for what is only run when its module is evaluated: of that kernel or driver first, by what files are called. */
+  testsOf(path) {
+    const words =
+      path.match(/(?<=linux-)[\d.]+(?:-iommufd)?(?=\.ts)|(?<=drivers\/)[^/]+(?=\/)|iommufd/g) ?? [];
+    const lists = [[], []];
+    for (const [file, indices] of byFile(this.tests)) {
+      const isOthers = !words.some((word) => file.includes(word));
+      lists[Number(isOthers)].push(spread(indices, OF_A_FILE).map((index) => ({ index })));
+    }
+    return lists.flatMap((some) => this.inTurns(some, MOST.ms / 2)).map(({ index }) => index);
+  }
+
   /** Tests of several lists, one of each in turn, as many as a mutant is tried with. */
-  inTurns(lists) {
+  inTurns(lists, ms = MOST.ms) {
     const found = [];
-    let left = MOST.ms;
+    let left = ms;
     const longest = Math.max(0, ...lists.map(({ length }) => length));
     for (let turn = 0; turn < longest; turn++) {
       for (const list of lists) {

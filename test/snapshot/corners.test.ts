@@ -190,3 +190,50 @@ test('a device whose open waits for a lock that died', () => {
   );
   expect(state.devices[1]).toMatchObject({ device: 'd1', openCount: 1 });
 });
+
+describe('processes', () => {
+  const exec = { call: 'exec-process', process: 'p0' };
+
+  test('what one that has exited mapped is still its', () => {
+    const { state } = goOn(
+      [
+        ...join('d0'),
+        { call: 'fork-process', process: 'p0', child: 'p1' },
+        { call: 'set-memlock', process: 'p1', bytes: 0x10000 },
+        { ...map(1), process: 'p1' },
+        { call: 'exit-process', process: 'p1' },
+        pin('d0', 1),
+      ],
+      [{ call: 'unpin-pages', device: 'd0', iova: PAGE, npage: 1 }, unmap(1), map(2)],
+    );
+    expect(state.exited).toEqual([{ process: 'p1', number: 1, memlock: '0x10000' }]);
+    expect(state.containers[0].iommu.mappings[0].owner).toEqual({ process: 1, mm: 1 });
+  });
+
+  test('what one mapped before its exec is of the memory that it had then', () => {
+    const { state } = goOn([...join('d0'), map(1), map(3), exec, map(2)], [unmap(1), unmap(2), map(1)]);
+    expect(state.containers[0].iommu.mappings.map((mapping: { owner?: object }) => mapping.owner)).toEqual([
+      undefined,
+      { process: 0, mm: 1 },
+      undefined,
+    ]);
+  });
+
+  test('a container whose opener has exited is that process’s', () => {
+    const { state } = goOn(
+      [
+        ...join('d0'),
+        { call: 'fork-process', process: 'p0', child: 'p1' },
+        { call: 'exit-process', process: 'p0' },
+      ],
+      [map(1), { ...map(1), process: 'p1' }],
+    );
+    expect(state.exited).toEqual([{ process: 'p0', number: 0, memlock: null }]);
+  });
+
+  test('capabilities that do not follow from the limit', () => {
+    const drop = { call: 'set-capabilities', process: 'p0', drop: ['CAP_IPC_LOCK', 'CAP_SYS_RAWIO'] };
+    const { state } = goOn([...join('d0'), drop], [map(1)]);
+    expect(state.processes[0]).toMatchObject({ memlock: null, capIpcLock: false, capSysRawio: false });
+  });
+});

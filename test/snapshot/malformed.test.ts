@@ -67,6 +67,7 @@ const GOOD = textOf(fullHost());
 /** What the AP devices share, one of its queues, and one that is taken from the driver. */
 const ap = (state: Json) => state.models['vfio-ap'];
 const queueOf = (state: Json, apqn: number) => ap(state).queues.find((q: Json) => q.apqn === apqn);
+const fileOf = (state: Json, of: string) => state.files.find((f: Json) => f.of === of);
 const unbind = (state: Json, apqn: number) =>
   Object.assign(queueOf(state, apqn), { bound: false, mdev: null, savedIova: null, savedIsc: null });
 
@@ -96,6 +97,48 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['a fault that struck too often', 'struck', (s) => Object.assign(s.faults[0], { struck: 1000, seen: 1 })],
   ['no p0', 'is "p0", which is no process', (s) => s.processes.shift()],
   ['a process twice', '"p1" twice', (s) => s.processes.push(s.processes[1])],
+  ['a process number still to come', 'processes/1/number', (s) => (s.processes[1].number = 1000)],
+  ['a memory still to come', 'processes/1/mm', (s) => (s.processes[1].mm = 1000)],
+  ['two processes with one memory', '"0" twice', (s) => (s.processes[1].mm = 0)],
+  ['process numbers out of order', 'processes/1', (s) => s.processes.reverse()],
+  [
+    'a process that has exited and is there',
+    'exited/0/number',
+    (s) => (s.exited = [{ process: 'p8', number: 0, memlock: null }]),
+  ],
+  [
+    'a process that has exited, and was not made yet',
+    'exited/0/number',
+    (s) => (s.exited = [{ process: 'p8', number: 1000, memlock: null }]),
+  ],
+  [
+    'a mapping of no process',
+    'owner/process',
+    (s) => (s.containers[0].iommu.mappings[0].owner = { process: 99, mm: 0 }),
+  ],
+  [
+    'a mapping of memory that another process has',
+    'owner/mm',
+    (s) => (s.containers[0].iommu.mappings[0].owner = { process: 0, mm: 1 }),
+  ],
+  [
+    'a mapping of memory that was not made yet',
+    'owner/mm',
+    (s) => (s.containers[0].iommu.mappings[0].owner = { process: 0, mm: 1000 }),
+  ],
+  ['a descriptor of no file', 'names file 99', (s) => (s.processes[0].files[0][1] = 99)],
+  ['descriptors out of order', 'not above the one before it', (s) => s.processes[0].files.reverse()],
+  ['a file that nobody has open', 'that nobody has open', (s) => s.processes[0].files.pop()],
+  ['a file of no container', 'files/0/id', (s) => (fileOf(s, 'container').id = 'c9')],
+  ['a file of no group', 'no group', (s) => (fileOf(s, 'group').id = 'g99')],
+  ['a file of no device', 'no device', (s) => (fileOf(s, 'device').id = 'd99')],
+  ['a container with two files', 'one with a file already', (s) => s.files.push(fileOf(s, 'container'))],
+  ['a group with two files', 'one with a file already', (s) => s.files.push(fileOf(s, 'group'))],
+  [
+    'a container that is closed and has a file',
+    'container "c0" do not agree',
+    (s) => (s.containers[0].open = false),
+  ],
   ['a region that overlaps', 'overlaps', (s) => s.processes[1].regions.push(s.processes[1].regions[0])],
   [
     'a region beyond 2^64',

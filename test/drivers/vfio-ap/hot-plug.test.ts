@@ -49,6 +49,20 @@ describe('assign and unassign', () => {
     },
   );
 
+  test.each(LATER)('%s: domains are listed in their order, whichever came first', (version) => {
+    const rig = new ApRig(version, { d0: [0, 1], d1: [256 + 12, 256 + 2] });
+    expect(rig.state('d1').domains).toEqual([2, 12]);
+    expect(rig.guest(1).domains).toEqual([2, 12]);
+  });
+
+  test.each(LATER)('%s: what is not assigned can be unassigned, and nothing happens', (version) => {
+    const rig = new ApRig(version);
+    rig.enable();
+    expect(issued(rig.do('ap-unassign', { device: 'd0', domain: 2 }))).toEqual([]);
+    expect(rig.guest(0)).toMatchObject({ adapters: [0], domains: [0, 1] });
+    expect(rig.pins()).toHaveLength(1);
+  });
+
   test('either an adapter or a domain is named', () => {
     const rig = new ApRig('6.1');
     for (const args of [{}, { adapter: 0, domain: 0 }]) {
@@ -173,6 +187,27 @@ describe('the host’s configuration', () => {
       expect(rig.enable()).toMatchObject({ response: 0 });
     },
   );
+
+  test.each(LATER)('%s: queues that are back are reset, from 6.12 on once more by the bus', (version) => {
+    const rig = new ApRig(version);
+    rig.do('ap-host-adapter', { adapter: 0, configured: false });
+    rig.do('ap-bus-scan');
+    rig.do('ap-host-adapter', { adapter: 0, configured: true });
+    const resets = issued(rig.do('ap-bus-scan')).filter((each) => each.startsWith('rapq 0:'));
+    expect(resets.length).toBe(version === '6.1' ? 0 : 1);
+  });
+
+  test.each(LATER)('%s: a second adapter that goes leaves the first to the guest', (version) => {
+    const rig = new ApRig(version, { d0: [0, 1, 256, 257] });
+    rig.enable();
+    rig.do('ap-host-adapter', { adapter: 1, configured: false });
+    rig.do('ap-bus-scan');
+    expect(rig.guest(0)).toMatchObject({ adapters: [0], domains: [0, 1] });
+    expect(rig.pins()).toHaveLength(1);
+    rig.do('ap-host-adapter', { adapter: 1, configured: true });
+    rig.do('ap-bus-scan');
+    expect(rig.guest(0)).toMatchObject({ adapters: [0, 1], domains: [0, 1] });
+  });
 
   test('a scan that finds nothing new does nothing; an adapter that is not there cannot go', () => {
     const rig = new ApRig('6.12');
