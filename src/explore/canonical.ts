@@ -71,7 +71,10 @@ export class Canonical extends StateHash {
     super(kernel, outside);
   }
 
-  /** Devices with what is theirs, in their order; containers; processes. */
+  /**
+   * Devices with what is theirs, in their order; containers; processes. And what has been printed once for all: by
+   * itself, because hardly a call depends on it.
+   */
   protected override first(): object[] {
     const { kernel, order } = this;
     const found = new Set<object>();
@@ -81,7 +84,9 @@ export class Canonical extends StateHash {
     }
     for (const container of kernel.containers.values()) found.add(container);
     for (const process of kernel.processes.values()) found.add(process);
-    return [...found].filter((object) => this.isNumbered(object));
+    const objects = [...found].filter((object) => this.isNumbered(object));
+    objects.push(kernel.taint, kernel.fired);
+    return objects;
   }
 
   /** Everything else. */
@@ -95,10 +100,7 @@ export class Canonical extends StateHash {
       const value = values[i];
       if (keys[i] === 'devices') this.partOf(kernel.devices);
       else if (NOT_STATE.has(keys[i]!)) this.leaveOut(value);
-      else if (keys[i] === 'fired') {
-        this.partOf(kernel.fired);
-        this.value([...kernel.fired].sort());
-      } else this.value(value);
+      else this.value(value);
     }
     for (const one of this.beside) this.value(one);
   }
@@ -138,6 +140,11 @@ export class Canonical extends StateHash {
     // Of processes and memories not which of all that there ever were they are.
     if (object instanceof Process || object instanceof Mm) return numbered(fieldsOf(object, ['number']));
     return object.constructor === Object ? part(this.plain) : numbered(fieldsOf(object));
+  }
+
+  /** Which once-only warnings have been printed, whatever their order. */
+  protected override set(set: ReadonlySet<unknown>): void {
+    super.set(set === this.kernel.fired ? new Set([...set].sort()) : set);
   }
 
   /** Of what a rule has seen only what decides when it strikes. */

@@ -8,6 +8,7 @@ export const CONTROL = { next: 0, end: 1, isLast: 2, stop: 3, transitions: 4, wo
 export interface ThreadData {
   readonly request: Omit<ExploreRequest, 'gen'> & { readonly kernel: string };
   readonly states: SharedArrayBuffer;
+  readonly remembered: SharedArrayBuffer;
   readonly control: Int32Array;
 }
 

@@ -1,10 +1,13 @@
+import type { Fingerprint } from './fingerprints.ts';
+import type { Form, Patch } from './form.ts';
 import { type Finding, reaches } from './goals.ts';
-import type { Kept } from './place.ts';
+import { Kept, type Place } from './place.ts';
+import { NOTHING, type Remembered, UNKNOWN } from './remembered.ts';
 import type { Scene } from './scene.ts';
 import type { Visited } from './visited.ts';
 import { Walker } from './walker.ts';
 
-/** States that are kept as they were found, to be gone on from: some 500 bytes each. */
+/** States that are kept as they were found, to be gone on from: less than 1 KB each. */
 const KEPT = 65_536;
 
 /** A finding, and the actions that lead to it: no shorter path of the scene's actions does. */
@@ -22,11 +25,13 @@ export class Expander {
   transitions = 0;
   /** By number, in the order in which they were found. */
   private readonly kept = new Map<number, Kept>();
+  private readonly at: Fingerprint = { low: 0, high: 0 };
 
   /** @param goal what is looked for; null: every finding there is */
   constructor(
     private readonly scene: Scene,
     private readonly visited: Visited,
+    private readonly remembered: Remembered,
     private readonly goal: string | null,
   ) {
     this.walker = new Walker(scene);
@@ -51,29 +56,83 @@ export class Expander {
   }
 
   private expandQuickly(state: number, isLast: boolean): boolean {
-    const { walker, visited, scene, kept } = this;
-    const path = visited.pathTo(state);
-    const place = kept.get(state);
-    if (place) walker.goToKept(place, path);
-    else walker.goTo(path);
-    kept.delete(state);
+    const { walker, scene, remembered } = this;
+    const kept = this.kept.get(state);
+    this.kept.delete(state);
+    // Where it is known what every call comes to nobody goes.
+    let isThere = !kept;
+    if (!kept) walker.goTo(this.visited.pathTo(state));
+    const forms = kept ? kept.forms : walker.forms;
     for (let action = 0; action < scene.actions.length; action++) {
       this.transitions++;
-      if (!walker.take(action)) continue;
-      if (walker.findings.length > 0 && this.note(state, action)) return true;
-      if (!isLast && walker.hasChanged && !walker.findings.some(isFinal)) {
-        const { low, high } = walker.fingerprint();
-        const found = visited.add(low, high, state, action);
-        if (found >= 0) this.keep(found);
+      const outcome = forms ? remembered.find(forms[0]!, action) : UNKNOWN;
+      if (outcome === NOTHING) continue;
+      if (outcome !== UNKNOWN) {
+        if (this.comesTo(outcome, state, action, forms!, kept ?? walker.standing, isLast)) return true;
+        continue;
       }
-      walker.back();
+      if (!isThere) walker.goToKept(kept!, this.visited.pathTo(state));
+      isThere = true;
+      if (this.take(state, action, forms, isLast)) return true;
     }
     return false;
   }
 
-  private keep(state: number): void {
+  /** Takes an action from where the walker is; whether the goal was reached. */
+  private take(state: number, action: number, forms: readonly Form[] | null, isLast: boolean): boolean {
+    const { walker, visited } = this;
+    const hasCome = walker.take(action);
+    const { findings } = walker;
+    if (findings.length > 0 && this.note(state, action, findings)) return true;
+    const isEnd = isLast || findings.some(isFinal);
+    if (hasCome && !isEnd && walker.hasChanged) {
+      const { low, high } = walker.fingerprint();
+      const { patches } = walker;
+      const found = visited.add(low, high, state, action);
+      if (forms && patches) this.remember(forms[0]!, action, patches, false);
+      if (found >= 0) this.keep(found, action);
+    } else if (forms) this.remember(forms[0]!, action, null, isEnd);
+    if (hasCome) walker.back();
+    return false;
+  }
+
+  /**
+   * Remembers what an action has come to.
+   *
+   * @param patches in what the state has changed; null: in nothing, or nobody goes on from there (`isEnd`)
+   */
+  private remember(form: Form, action: number, patches: readonly Patch[] | null, isEnd: boolean): void {
+    const { walker, remembered } = this;
+    if (walker.isUnderway) return;
+    // Where something was added to matters to who goes on from there.
+    const looked = isEnd || walker.added.length === 0 ? walker.looked : [...walker.looked, ...walker.added];
+    remembered.note(form, action, looked, walker.findings, patches);
+  }
+
+  /** An action comes to what it came to before; whether the goal was reached. */
+  private comesTo(
+    outcome: number,
+    state: number,
+    action: number,
+    forms: readonly Form[],
+    from: Place | Kept,
+    isLast: boolean,
+  ): boolean {
+    const { remembered, visited, kept, at } = this;
+    const findings = remembered.findings(outcome);
+    if (findings.length > 0 && this.note(state, action, findings)) return true;
+    if (isLast || !remembered.leadsOn(outcome)) return false;
+    remembered.fingerprintAfter(outcome, forms, at);
+    const found = visited.add(at.low, at.high, state, action);
+    if (found >= 0 && kept.size < KEPT) {
+      kept.set(found, new Kept(from, action, remembered.formsAfter(outcome, forms), null));
+    }
+    return false;
+  }
+
+  private keep(state: number, action: number): void {
     const { kept } = this;
-    const place = kept.size < KEPT ? this.walker.keep() : null;
+    const place = kept.size < KEPT ? this.walker.keep(action) : null;
     if (place) kept.set(state, place);
   }
 
@@ -91,10 +150,10 @@ export class Expander {
   }
 
   /** Notes what has been found for the first time, of a goal what reaches it; whether there was such. */
-  private note(state: number, action: number): boolean {
+  private note(state: number, action: number, findings: readonly Finding[]): boolean {
     const { hits, goal } = this;
     let reached = false;
-    for (const finding of this.walker.findings) {
+    for (const finding of findings) {
       if (goal !== null && !reaches(finding, goal)) continue;
       reached = goal !== null;
       if (!hits.has(finding)) hits.set(finding, { finding, path: [...this.visited.pathTo(state), action] });

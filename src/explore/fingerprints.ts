@@ -1,6 +1,6 @@
 import type { Task } from '../kernel/task.ts';
 import type { Canonical } from './canonical.ts';
-import { Form, NOBODY, Patch, SHARED } from './form.ts';
+import { Form, NOBODY, Numbering, Patch, SHARED } from './form.ts';
 import type { Changes, Memento } from './memento.ts';
 import type { Order } from './state-hash.ts';
 
@@ -16,27 +16,36 @@ interface PlacedForm {
   readonly owners: readonly number[];
 }
 
-/** What is known of a state's hash: for each order of the devices its low half and its high half, and its form. */
+/** What is known of a state's hash, for each order of the devices: its low half and its high half, or its form. */
 export interface Known {
-  readonly hashes: readonly number[];
+  readonly hashes: readonly number[] | null;
   /** Null where calls are under way, whose histories count. */
   readonly forms: readonly PlacedForm[] | null;
 }
 
-/** How a state's forms differ from another's, for each order of the devices: in a few objects; or the whole form. */
-export type KnownDifference = readonly (Patch | Form)[];
+/** For each order of the devices the low half and the high half of a state's hash. */
+export function hashesOf({ hashes, forms }: Known): readonly number[] {
+  return hashes ?? forms!.flatMap(({ form }) => [form.sumLow, form.sumHigh]);
+}
 
 /** The canonical hashes of states: what is known of one is made use of for those that differ from it in a few objects. */
 export class Fingerprints {
   private readonly at: Fingerprint = { low: 0, high: 0 };
-  private changed: number[] = [];
+  private readonly patches: readonly Patch[];
+  private arePatched = false;
 
-  /** @param underway puts in what tells a call on its way apart, for an order by its number */
+  /**
+   * @param watched objects that hardly a call looks into
+   * @param underway puts in what tells a call on its way apart, for an order by its number
+   */
   constructor(
     private readonly canonical: Canonical,
     private readonly orders: readonly Order[],
+    private readonly watched: readonly object[],
     private readonly underway: (task: Task, order: number) => void,
-  ) {}
+  ) {
+    this.patches = orders.map(() => new Patch());
+  }
 
   /**
    * The least of a state's hashes for each order of the devices that are alike; good until the next one is asked for.
@@ -45,18 +54,32 @@ export class Fingerprints {
    */
   least(forms: Known['forms'], changes: Changes): Fingerprint {
     const { at, orders, canonical } = this;
+    this.arePatched = true;
     for (let i = 0; i < orders.length; i++) {
-      const isPatched =
-        forms !== null &&
-        this.findChanged(forms[i]!, changes) &&
-        canonical.patch(forms[i]!.form, orders[i]!, this.changed);
-      if (!isPatched) this.hashFor(i);
+      if (!forms || !this.isPatched(forms[i]!, i, changes, false)) {
+        this.arePatched = false;
+        this.hashFor(i);
+      }
       const { low, high } = canonical;
-      if (i > 0 && (high > at.high || (high === at.high && low >= at.low))) continue;
+      if (i > 0 && !isLess(low, high, at)) continue;
       at.low = low;
       at.high = high;
     }
     return at;
+  }
+
+  /** In what the state whose hash was asked for last differs, for each order of the devices; null: not in a few objects. */
+  get lastPatches(): readonly Patch[] | null {
+    return this.arePatched ? this.patches : null;
+  }
+
+  /** Whether a form differs in a few objects alone: then `patches` says in what. */
+  private isPatched({ form, owners }: PlacedForm, i: number, changes: Changes, isKept: boolean): boolean {
+    const patch = this.patches[i]!;
+    return (
+      findChanged(owners, changes, patch.numbers) &&
+      this.canonical.patch(form, this.orders[i]!, patch, isKept)
+    );
   }
 
   private hashFor(i: number): void {
@@ -75,66 +98,65 @@ export class Fingerprints {
 
   /** What is known of the first state. */
   first(memento: Memento): Known {
-    return this.with({ hashes: [], forms: null }, [this.orders.map((order) => this.formFor(order))], memento);
+    return this.with(
+      this.orders.map((order) => this.formFor(order)),
+      memento,
+      null,
+    );
   }
 
-  /** How a state without calls under way differs, by `changes`, from one with these forms; null: it has none. */
-  difference(forms: Known['forms'], changes: Changes): KnownDifference {
+  /** The forms of a state without calls under way, which differs by `changes` from one with these; null: it has none. */
+  formsAfter(forms: Known['forms'], changes: Changes): Form[] {
     return this.orders.map((order, i) => {
       const placed = forms?.[i];
-      if (placed && this.findChanged(placed, changes)) {
-        const patch = new Patch(this.changed.slice());
-        if (this.canonical.patch(placed.form, order, patch.numbers, patch)) return patch;
-      }
-      return this.formFor(order);
+      if (!placed || !this.isPatched(placed, i, changes, true)) return this.formFor(order);
+      const form = placed.form.copy();
+      form.apply(this.patches[i]!);
+      return form;
     });
   }
 
   private formFor(order: Order): Form {
-    const form = new Form();
+    const numbering = new Numbering();
+    const form = new Form(numbering, [], [], 0, 0);
     this.canonical.of(order, () => {}, form);
+    numbering.watched = this.watched.map((object) => numbering.numbers.get(object) ?? NOBODY);
     return form;
   }
 
-  /** What is known of a state that differs from another by some differences, one after the other; and its memento. */
-  with({ forms }: Known, differences: readonly KnownDifference[], memento: Memento): Known {
-    const hashes: number[] = [];
-    const placed: PlacedForm[] = [];
-    for (const i of this.orders.keys()) {
-      let owners = forms?.[i]?.owners ?? [];
-      let form: Form | null = null;
-      for (const difference of differences) {
-        const its = difference[i]!;
-        if (its instanceof Form) {
-          form = new Form(its);
-          owners = [];
-        } else {
-          form ??= new Form(forms![i]!.form);
-          form.apply(its);
-        }
-      }
-      form ??= forms![i]!.form;
-      placed.push({ form, owners: ownersOf(form, memento, owners) });
-      hashes.push(form.sumLow, form.sumHigh);
-    }
-    return { hashes, forms: placed };
-  }
-
-  /** Finds which objects of a form hold something else; false where not they alone do. */
-  private findChanged({ owners }: PlacedForm, { count, numbers }: Changes): boolean {
-    const { changed } = this;
-    changed.length = 0;
-    for (let i = 0; i < count; i++) {
-      const owner = owners[numbers[i]!]!;
-      if (owner === SHARED) return false;
-      if (owner !== NOBODY && !changed.includes(owner)) changed.push(owner);
-    }
-    return true;
+  /** What is known of a state with these forms and this memento, which has come of a state of which that is known. */
+  with(forms: readonly Form[], memento: Memento, before: Known | null): Known {
+    const placed = forms.map((form, i) => {
+      const known = before?.forms?.[i];
+      const owners = known?.form.numbering === form.numbering ? known.owners : [];
+      return { form, owners: ownersOf(form, memento, owners) };
+    });
+    return { hashes: null, forms: placed };
   }
 }
 
+/** Finds which objects of a form hold something else; false where not they alone do. */
+function findChanged(owners: readonly number[], { count, numbers }: Changes, changed: number[]): boolean {
+  changed.length = 0;
+  for (let i = 0; i < count; i++) {
+    const owner = owners[numbers[i]!]!;
+    if (owner === SHARED) return false;
+    if (owner !== NOBODY && !changed.includes(owner)) changed.push(owner);
+  }
+  return true;
+}
+
+/** Whether a hash is less than another. */
+export function isLess(low: number, high: number, than: Fingerprint): boolean {
+  return high < than.high || (high === than.high && low < than.low);
+}
+
 /** Of which objects of a form those of a memento are part; `known` of the first ones. */
-function ownersOf({ numbers, parts }: Form, memento: Memento, known: readonly number[]): readonly number[] {
+function ownersOf(
+  { numbering: { numbers, parts } }: Form,
+  memento: Memento,
+  known: readonly number[],
+): readonly number[] {
   if (known.length === memento.size) return known;
   const owners = known.slice();
   for (let number = known.length; number < memento.size; number++) {

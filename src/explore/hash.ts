@@ -38,11 +38,7 @@ export class Hash {
 
   /** A text: the same words wherever it is met, in whatever thread. */
   text(value: string): void {
-    let words = texts.get(value);
-    if (!words) {
-      words = wordsOf(value);
-      texts.set(value, words);
-    }
+    const words = textHash(value);
     this.word(words[0]);
     this.word(words[1]);
   }
@@ -59,6 +55,16 @@ const doubleWord = new BigUint64Array(1);
 const halves = new Int32Array(doubleWord.buffer);
 
 const texts = new Map<string, readonly [number, number]>();
+
+/** The hash of a text, which is made once. */
+export function textHash(text: string): readonly [number, number] {
+  let words = texts.get(text);
+  if (!words) {
+    words = wordsOf(text);
+    texts.set(text, words);
+  }
+  return words;
+}
 
 function wordsOf(text: string): readonly [number, number] {
   const hash = new Hash();

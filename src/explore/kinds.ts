@@ -134,6 +134,7 @@ class SetKind extends MembersKind {
 
   same(set: ReadonlySet<unknown>, values: Values): boolean {
     if (set.size !== values.length) return false;
+    if (values.length === 1) return set.has(values[0]);
     let i = 0;
     for (const value of set) if (value !== values[i++]) return false;
     return true;

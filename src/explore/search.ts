@@ -1,5 +1,6 @@
 import { Expander } from './expander.ts';
 import { type Bounds, Layers, type Outcome, type Progress, type Standing } from './layers.ts';
+import { Remembered } from './remembered.ts';
 import type { Scene } from './scene.ts';
 import { Visited } from './visited.ts';
 
@@ -10,6 +11,7 @@ import { Visited } from './visited.ts';
 export class Search {
   readonly layers: Layers;
   private readonly expander: Expander;
+  private readonly remembered: Remembered;
   private readonly before: number;
 
   /**
@@ -27,7 +29,8 @@ export class Search {
     const visited = resumed?.visited ?? new Visited(Visited.bufferFor(bounds.memory));
     this.layers = new Layers(visited, bounds, now, resumed?.standing);
     this.before = this.layers.standing.transitions;
-    this.expander = new Expander(scene, visited, goal);
+    this.remembered = new Remembered(Remembered.bufferFor(visited.capacity));
+    this.expander = new Expander(scene, visited, this.remembered, goal);
     if (resumed) return;
     const { low, high } = this.expander.walker.fingerprint();
     visited.add(low, high, -1, 0);
@@ -40,7 +43,7 @@ export class Search {
 
   /** Searches, stopping now and then; whoever runs it may stop it there. */
   *run(): Generator<void, Outcome> {
-    const { layers, expander } = this;
+    const { layers, expander, remembered } = this;
     for (let ended = layers.end; ; ended = layers.end) {
       if (ended) return { ...this.progress, ended };
       const { from, to } = layers.standing;
@@ -51,6 +54,7 @@ export class Search {
         yield;
       }
       layers.next();
+      remembered.makeRoom();
     }
   }
 

@@ -108,8 +108,8 @@ export abstract class StateHash {
     this.underway = underway;
     this.form = form;
     this.isPatch = false;
-    this.parts = form ? form.parts : null;
-    if (form) this.numbers = form.numbers;
+    this.parts = form ? form.numbering.parts : null;
+    if (form) this.numbers = form.numbering.numbers;
     else this.numbers.clear();
     this.count = ROOT + 1;
     this.low = 0;
@@ -125,7 +125,7 @@ export abstract class StateHash {
     this.form = null;
     if (!form) return;
     this.numbers = new Map();
-    form.fixed = this.fixed;
+    form.numbering.fixed = this.fixed;
     form.sumLow = this.low;
     form.sumHigh = this.high;
   }
@@ -133,23 +133,27 @@ export abstract class StateHash {
   /**
    * The same for a state that differs from a form's in what some of its objects hold.
    *
-   * @param noted takes down what is otherwise
+   * @param patch which objects; takes down what they hash to
+   * @param isKept whether it is taken down as well of what objects new ones are part
    * @returns false where it differs in more, and has to be looked through as a whole
    */
-  patch(form: Form, order: Order, numbers: readonly number[], noted: Patch | null = null): boolean {
+  patch(form: Form, order: Order, patch: Patch, isKept: boolean): boolean {
     const { hash } = this;
+    const { numbers } = patch;
     this.order = order;
     this.isPatch = true;
-    this.parts = noted ? form.parts : null;
-    this.isAnother = numbers.includes(ROOT) && !isEqual(this.first(), form.objects.slice(1, 1 + form.fixed));
+    const { numbering } = form;
+    this.parts = isKept ? numbering.parts : null;
+    this.isAnother =
+      numbers.includes(ROOT) && !isEqual(this.first(), numbering.objects.slice(1, 1 + numbering.fixed));
     this.low = form.sumLow;
     this.high = form.sumHigh;
     const own = this.numbers;
-    this.numbers = form.numbers;
-    this.fixed = form.fixed;
+    this.numbers = numbering.numbers;
+    this.fixed = numbering.fixed;
     for (let i = 0; i < numbers.length && !this.isAnother; i++) {
       const number = numbers[i]!;
-      const object = form.objects[number]!;
+      const object = numbering.objects[number]!;
       this.references = [];
       this.current = number;
       hash.begin();
@@ -157,18 +161,13 @@ export abstract class StateHash {
       const content = number === ROOT ? this.root : this.handlerFor(object).content;
       content.call(this, object as never);
       hash.end();
-      this.isAnother ||= !isEqual(this.references, form.references[number]!);
+      this.isAnother ||= !isEqual(this.references, numbering.references[number]!);
       this.low = (this.low - form.low[number]! + hash.low) | 0;
       this.high = (this.high - form.high[number]! + hash.high) | 0;
-      if (!noted) continue;
-      noted.low[i] = hash.low;
-      noted.high[i] = hash.high;
+      patch.low[i] = hash.low;
+      patch.high[i] = hash.high;
     }
     this.numbers = own;
-    if (noted) {
-      noted.sumLow = this.low;
-      noted.sumHigh = this.high;
-    }
     return !this.isAnother;
   }
 
@@ -176,7 +175,8 @@ export abstract class StateHash {
   protected leaveOut(value: unknown): void {
     const { form } = this;
     if (!form || typeof value !== 'object' || value === null) return;
-    if (!form.numbers.has(value) && !form.parts.has(value)) form.parts.set(value, NOBODY);
+    const { numbers, parts } = form.numbering;
+    if (!numbers.has(value) && !parts.has(value)) parts.set(value, NOBODY);
   }
 
   /** Takes down that an object without a number is part of the one whose content is put in. */
@@ -304,8 +304,8 @@ export abstract class StateHash {
     this.current = number;
     this.references = [];
     if (form) {
-      form.objects[number] = object;
-      form.references[number] = this.references;
+      form.numbering.objects[number] = object;
+      form.numbering.references[number] = this.references;
     }
     hash.begin();
     hash.word(number);

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { CONTROL, type Share, type ThreadData } from './control.ts';
 import type { Hit } from './expander.ts';
 import { type Bounds, Layers, type Outcome, type Progress, type Standing } from './layers.ts';
+import { Remembered } from './remembered.ts';
 import type { ExploreRequest } from './request.ts';
 import { sceneOfRequest } from './request.ts';
 import { Visited } from './visited.ts';
@@ -16,6 +17,7 @@ export class ParallelSearch {
   readonly layers: Layers;
   private readonly control = new Int32Array(new SharedArrayBuffer(4 * CONTROL.words));
   private readonly workers: Worker[];
+  private readonly remembered: Remembered;
   private transitions = 0;
   private readonly before: number;
 
@@ -33,10 +35,13 @@ export class ParallelSearch {
       const { low, high } = new Walker(sceneOfRequest(request)).fingerprint();
       visited.add(low, high, -1, 0);
     }
+    const remembered = Remembered.bufferFor(visited.capacity);
+    this.remembered = new Remembered(remembered);
     const { gen, ...rest } = request;
     const data: ThreadData = {
       request: { ...rest, kernel: gen.version },
       states: visited.buffer,
+      remembered,
       control: this.control,
     };
     // Beside this file; of the program that is bundled into a few files, where the compiler put it.
@@ -67,6 +72,7 @@ export class ParallelSearch {
         const { cut } = layers;
         if (cut) return { ...this.progress, ended: cut };
         layers.next();
+        this.remembered.makeRoom();
       }
     } finally {
       clearInterval(timer);

@@ -4,12 +4,14 @@ import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { knownCall } from '../machine/table.ts';
 import { Canonical } from './canonical.ts';
-import { type Fingerprint, Fingerprints } from './fingerprints.ts';
+import { type Fingerprint, Fingerprints, hashesOf } from './fingerprints.ts';
+import type { Form, Patch } from './form.ts';
 import { adviceFound, type Finding, findingsOf } from './goals.ts';
 import { Changes, Graph, Memento, reachableFrom } from './memento.ts';
 import { Kept, type Place, Rest } from './place.ts';
 import type { Action, Scene } from './scene.ts';
 import { Order } from './state-hash.ts';
+import { BITS, Watch } from './watch.ts';
 
 /** Files of one device that are open at once at most: a second one may make a difference, a third makes none. */
 const FILES = 2;
@@ -44,6 +46,7 @@ export class Walker {
   private readonly graph: Graph;
   private readonly canonical: Canonical;
   private readonly fingerprints: Fingerprints;
+  private readonly watch: Watch;
   private readonly steps: readonly Step[];
   private readonly mappingsAtMost: number;
   private readonly path: number[] = [];
@@ -70,10 +73,13 @@ export class Walker {
     const { kernel } = this.machine;
     kernel.hasWords = false;
     const outside = this.whatNeverChanges();
+    this.watch = new Watch(this.whatFewLookInto(outside));
     this.graph = new Graph({ machine: this.machine, histories: this.histories }, outside);
     this.canonical = new Canonical(kernel, outside, [this.machine.faults], scene.isAboutFiles);
     const orders = ordersOf(scene).map((ids) => new Order(kernel, ids));
-    this.fingerprints = new Fingerprints(this.canonical, orders, (task, order) => this.underway(task, order));
+    this.fingerprints = new Fingerprints(this.canonical, orders, this.watch.objects, (task, order) =>
+      this.underway(task, order),
+    );
     this.steps = stepsOf(scene.actions);
     this.mappingsAtMost = this.mappings + scene.mappings;
     const memento = Memento.of(this.graph);
@@ -100,6 +106,13 @@ export class Walker {
     return reachableFrom([gen, ...eras, limits!, listeners!, options!, ...known, actions, setup]);
   }
 
+  /** What drivers know, and what has been printed once for all. */
+  private whatFewLookInto(outside: ReadonlySet<object>): object[] {
+    const { devices, taint, fired } = this.machine.kernel;
+    const drivers = new Set([...devices.values()].map(({ driver }) => driver));
+    return [taint, fired, ...[...drivers].filter((driver) => !outside.has(driver))].slice(0, BITS);
+  }
+
   /** How far from the start it is. */
   get depth(): number {
     return this.path.length;
@@ -123,25 +136,26 @@ export class Walker {
     for (let i = shared; i < path.length; i++) {
       const action = path[i]!;
       this.take(action);
-      const kept = this.keep();
+      const kept = this.keep(action);
       const place = kept ? this.placeOf(kept) : this.placeUnderway();
       this.path.push(action);
       this.places.push(place);
     }
   }
 
-  /** Where the last action led, for `goToKept`; null where calls are under way. */
-  keep(): Kept | null {
+  /** Where an action, the last one, led, for `goToKept`; null where calls are under way. */
+  keep(action: number): Kept | null {
     if (this.isUnderway) return null;
     const { here, changes } = this;
-    const difference = here.memento.difference(changes);
-    return new Kept(here.kept ?? here, difference, this.fingerprints.difference(here.known.forms, changes));
+    const forms = this.fingerprints.formsAfter(here.known.forms, changes);
+    return new Kept(this.standing, action, forms, here.memento.difference(changes));
   }
 
   private placeOf(kept: Kept): Place {
-    const { from, mementos, knowns } = kept.whole();
-    const memento = from.memento.with(mementos);
-    return { memento, known: this.fingerprints.with(from.known, knowns, memento), underway: [], kept };
+    const { from, differences } = kept.whole();
+    const memento = from.memento.with(differences);
+    kept.known = this.fingerprints.with(kept.forms, memento, kept.knownBefore);
+    return { memento, known: kept.known, underway: [], kept };
   }
 
   /** Where the last action led, with calls under way. */
@@ -160,13 +174,51 @@ export class Walker {
 
   /** Goes to a state that was kept, at the end of a path of actions. */
   goToKept(kept: Kept, path: readonly number[]): void {
+    const wasThere = kept.difference !== null;
+    if (!wasThere) this.findOut(kept, path);
     const place = this.placeOf(kept);
-    this.backTo(place);
+    if (wasThere) this.backTo(place);
     this.path.length = 0;
     this.path.push(...path);
     this.places.length = 1;
     while (this.places.length < path.length) this.places.push(null);
     this.places.push(place);
+  }
+
+  /** Goes to a state that was kept without anybody having been there, and takes down what it is. */
+  private findOut(kept: Kept, path: readonly number[]): void {
+    const before = path.slice(0, -1);
+    if (kept.from instanceof Kept) this.goToKept(kept.from, before);
+    else this.goTo(before);
+    this.take(kept.action);
+    const { forms, difference } = this.keep(kept.action)!;
+    kept.forms = forms;
+    kept.difference = difference;
+  }
+
+  /** Where it is, as it was kept if it was. */
+  get standing(): Place | Kept {
+    return this.here.kept ?? this.here;
+  }
+
+  /** The forms of where it is, for each order of the devices; null where calls are under way. */
+  get forms(): readonly Form[] | null {
+    return this.here.known.forms?.map(({ form }) => form) ?? null;
+  }
+
+  /** The watched objects that the last action has looked into. */
+  get looked(): readonly number[] {
+    return this.watch.looked;
+  }
+
+  /** Those that it has added to besides. */
+  get added(): readonly number[] {
+    return this.watch.added;
+  }
+
+  /** In what the state differs whose hash was asked for last, for each order of the devices; null: not in a few objects. */
+  get patches(): readonly Patch[] | null {
+    return this.fingerprints.lastPatches;
   }
 
   private backTo({ memento }: Place): void {
@@ -209,6 +261,7 @@ export class Walker {
     const { scheduler } = kernel;
     this.findings.length = 0;
     this.changes.count = 0;
+    this.watch.clear();
     if (when) {
       const mode = (task: Task) => task.callback?.mode === when && task.callback.device === call.device;
       if (!scheduler.pending.some(mode)) return false;
@@ -217,11 +270,14 @@ export class Walker {
     if (call.call === 'open-device' && this.files(call.device as string) >= FILES) return false;
     const place = this.here;
     const { callCount } = kernel;
+    this.watch.begin();
     try {
       this.machine.start(call);
     } catch (error) {
       if (error instanceof Refused) return false;
       throw error;
+    } finally {
+      this.watch.end();
     }
     const isUnderway = this.histories.size > 0 || scheduler.pendingCount > 0;
     if (isUnderway) this.noteUnderway(number, place);
@@ -237,11 +293,12 @@ export class Walker {
   }
 
   /** Keeps the histories of calls under way. */
-  private noteUnderway(number: number, { known: { hashes } }: Place): void {
+  private noteUnderway(number: number, { known: before }: Place): void {
     const { histories } = this;
     const pending = new Set(this.machine.kernel.scheduler.pending);
     for (const task of histories.keys()) if (!pending.has(task)) histories.delete(task);
     const step = this.steps[number]!;
+    const hashes = hashesOf(before);
     for (const task of pending) {
       const known = histories.get(task);
       if (known) known.since.push(step);

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { generationOf } from '../kernel/generations/index.ts';
 import { CONTROL, type Share, type ThreadData } from './control.ts';
 import { Expander } from './expander.ts';
+import { Remembered } from './remembered.ts';
 import { sceneOfRequest } from './request.ts';
 import { Visited } from './visited.ts';
 
@@ -38,8 +39,13 @@ function share(expander: Expander, visited: Visited, control: Int32Array): Share
   return { hits: [...expander.hits.values()] };
 }
 
-const { request, states, control } = workerData as ThreadData;
+const { request, states, remembered, control } = workerData as ThreadData;
 const gen = generationOf(request.kernel)!;
 const visited = new Visited(states);
-const expander = new Expander(sceneOfRequest({ ...request, gen }), visited, request.goal);
+const expander = new Expander(
+  sceneOfRequest({ ...request, gen }),
+  visited,
+  new Remembered(remembered),
+  request.goal,
+);
 parentPort!.on('message', () => parentPort!.postMessage(share(expander, visited, control)));

@@ -116,8 +116,10 @@ export class Scheduler {
   release(task: Task, lock: Lock): void {
     if (lock.owner === task) lock.owner = null;
     else if (!lock.readers.delete(task)) throw new Error(`${lock.name} is not held by ${task.call}`);
-    if (task.held.at(-1) === lock) task.held.pop();
-    else task.held.splice(task.held.indexOf(lock), 1);
+    const { held } = task;
+    // Mostly it is the last one.
+    for (let at = held.lastIndexOf(lock) + 1; at < held.length; at++) held[at - 1] = held[at]!;
+    held.pop();
     this.handOver(lock);
   }
 

@@ -16,7 +16,7 @@ import type { WaitQueue } from './wait-queue.ts';
  * wait queue, until it is woken or the time is over (null: no time), at a BUG_ON for ever, or (`RESCHED`) to go on at
  * once, unless others on this thread are to have their turn.
  */
-type Suspension =
+export type Suspension =
   | { wait: Lock; shared?: boolean }
   | { callback: PendingCallback }
   | { sleep: number }
@@ -166,9 +166,9 @@ export class Task {
     return true;
   }
 
-  /** Notes that it has a lock from now on. A list of one is made as one: it takes a fifth of what push would. */
+  /** Notes that it has a lock from now on. The first list is made of one: it takes a fifth of what push would. */
   hold(lock: Lock): void {
-    if (this.held.length === 0) this.held = [lock];
+    if (this.held === NONE) this.held = [lock];
     else this.held.push(lock);
   }
 

@@ -38,22 +38,31 @@ function* changeList(task: Task, iommu: Iommu, device: Device, change: () => voi
   if (nested) task.unlock(iommu.lock);
 }
 
+/** Who calls a device back. */
+interface Caller {
+  /** Its callback begins; null where its driver does not see it. */
+  callbackStarts(device: Device): KernelStep<NotifyResult | void> | null;
+  /** It has returned; what is left to do. */
+  callbackEnds(device: Device): KernelStep<void> | null;
+}
+
 /**
- * Calls `deliver` for every registered device with iommu->lock dropped: before, the device list's lock is taken
- * inside it (the inversion that can deadlock); a notifier chain is read after it was dropped, beside other
- * readers, and ends where a driver says NOTIFY_BAD or NOTIFY_STOP.
+ * Calls every registered device with iommu->lock dropped: before, the device list's lock is taken inside it (the
+ * inversion that can deadlock); a notifier chain is read after it was dropped, beside other readers, and ends where a
+ * driver says NOTIFY_BAD or NOTIFY_STOP.
  */
-export function* callDevices(
-  task: Task,
-  iommu: Iommu,
-  deliver: (device: Device) => KernelStep<NotifyResult | void>,
-): KernelStep<void> {
+export function* callDevices(task: Task, iommu: Iommu, caller: Caller): KernelStep<void> {
   const chain = task.kernel.gen.type1.channel === 'notifier-chain';
   if (!chain && !task.tryLock(iommu.deviceListLock)) yield* task.lockNested(iommu.deviceListLock);
   task.unlock(iommu.lock);
   if (chain) yield* task.lockShared(iommu.deviceListLock);
-  for (const device of iommu.deviceList) {
-    const result = yield* deliver(device);
+  const { deviceList } = iommu;
+  for (let at = 0; at < deviceList.length; at++) {
+    const device = deviceList[at]!;
+    const callback = caller.callbackStarts(device);
+    const result = callback ? yield* callback : undefined;
+    const rest = caller.callbackEnds(device);
+    if (rest) yield* rest;
     if (chain && (result === 'NOTIFY_BAD' || result === 'NOTIFY_STOP')) break;
   }
   task.unlock(iommu.deviceListLock);

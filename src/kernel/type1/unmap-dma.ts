@@ -8,7 +8,7 @@ import type { Errno } from '../errno.ts';
 import { addressOf, hex, isPageAligned, PAGE_SIZE, pageOf, TOP, TOP_PAGE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { PROPOSALS } from '../splats.ts';
-import { type KernelStep, RESCHED, type Task } from '../task.ts';
+import { type KernelStep, RESCHED, type Suspension, type Task } from '../task.ts';
 import { adviseNoCallback } from '../unmap-advice.ts';
 import type { Device } from '../vfio/device.ts';
 import { namesOf } from '../vfio/group.ts';
@@ -91,6 +91,9 @@ class Unmap {
   private lastSlot: number = NIL;
   private retries = 0;
   private round = 0;
+  /** The range that devices are told is invalid, bytes. */
+  private invalidIova = 0n;
+  private invalidSize = 0n;
   /** What a bisected mapping answers: EINVAL, after a round success. */
   private bisected: Errno | null = 'EINVAL';
   /** Where the walk goes on after a pause; NIL: at its beginning. */
@@ -120,14 +123,21 @@ class Unmap {
 
   /** Goes on to the end after a pause, or from a mapping with pins. */
   *goOn(from: number | typeof PAUSE): KernelStep<UnmapDmaResult> {
+    const { task, iommu } = this;
     let step: Step = from;
     for (;;) {
       if (step === PAUSE) {
         yield RESCHED;
         step = this.pass();
       } else if (typeof step === 'number') {
-        this.iommu.watchers.add(this);
-        yield* this.invalidate(step);
+        iommu.watchers.add(this);
+        const bug = this.visit(step);
+        if (bug) yield bug;
+        if (iommu.deviceList.length > 0) {
+          this.round++;
+          yield* callDevices(task, iommu, this);
+          if (task.kernel.warnOnPinnedUnmap) this.warnLeft(step);
+        }
         step = this.again();
       } else return step;
     }
@@ -275,47 +285,48 @@ class Unmap {
     return null;
   }
 
-  /** One callback: the mapping's whole range, to one device. */
-  private *deliver(device: Device, iova: bigint, length: bigint): KernelStep<NotifyResult | void> {
+  /** A mapping with pins is visited: the first time, or again; the BUG_ON where that is once too often. */
+  private visit(slot: number): Suspension | null {
     const { task, iommu } = this;
-    const attempt = this.retries + 1;
-    task.noteInvalidation({ device: device.id, iova, length, attempt, round: this.round });
-    iommu.shadow.callbackStarts(device, pageOf(iova));
-    const running = task.kernel.dmaUnmap(task, device, iova, length);
-    const result = running ? yield* running : undefined;
-    task.inDmaUnmap = null;
-    const look = iommu.shadow.callbackEnds(task, iommu, device, this.lastSlot);
-    if (look) yield* look;
-    return result;
-  }
-
-  /** The invalidation round: the BUG_ON, or one callback to every registered device. */
-  private *invalidate(slot: number): KernelStep<void> {
-    const { task, iommu } = this;
-    const iova = addressOf(iommu.mappings.iova[slot]!);
-    const length = addressOf(iommu.mappings.size[slot]!);
-    if (this.lastSlot === slot) {
-      if (++this.retries > MAX_RETRIES) {
-        const attempt = this.retries;
-        const left = leftoverPins(iommu, slot);
-        const device = left.pins[0]?.devices[0]?.device;
-        yield task.bugStep('B1', { device, iova, size: length, attempt, ...left });
-      }
-    } else {
+    const { iova, size } = iommu.mappings;
+    this.invalidIova = addressOf(iova[slot]!);
+    this.invalidSize = addressOf(size[slot]!);
+    if (this.lastSlot !== slot) {
       this.lastSlot = slot;
       this.retries = 0;
+    } else if (++this.retries > MAX_RETRIES) {
+      const left = leftoverPins(iommu, slot);
+      const device = left.pins[0]?.devices[0]?.device;
+      const range = { iova: this.invalidIova, size: this.invalidSize };
+      return task.bugStep('B1', { device, ...range, attempt: this.retries, ...left });
     }
-    if (iommu.deviceList.length === 0) return;
-    this.round++;
-    yield* callDevices(task, iommu, (device) => this.deliver(device, iova, length));
-    // The mapping may have gone during the round: then forget() has cleared lastSlot.
-    if (task.kernel.warnOnPinnedUnmap && this.lastSlot === slot && iommu.mappings.pins[slot] !== NIL) {
-      task.warn(PROPOSALS.P2, {
-        iova,
-        size: length,
-        attempt: this.retries + 1,
-        ...leftoverPins(iommu, slot),
-      });
-    }
+    return null;
+  }
+
+  /** A callback begins: the mapping's whole range, to one device. */
+  callbackStarts(device: Device): KernelStep<NotifyResult | void> | null {
+    const { task, iommu, round, invalidIova: iova, invalidSize: length } = this;
+    task.noteInvalidation({ device: device.id, iova, length, attempt: this.retries + 1, round });
+    iommu.shadow.callbackStarts(device, pageOf(iova));
+    return task.kernel.dmaUnmap(task, device, iova, length);
+  }
+
+  /** It has returned; what is left to do. */
+  callbackEnds(device: Device): KernelStep<void> | null {
+    const { task, iommu } = this;
+    task.inDmaUnmap = null;
+    return iommu.shadow.callbackEnds(task, iommu, device, this.lastSlot);
+  }
+
+  /** What was proposed: a warning after a round that leaves pins. The mapping may have gone during the round: then forget() has cleared lastSlot. */
+  private warnLeft(slot: number): void {
+    const { task, iommu } = this;
+    if (this.lastSlot !== slot || iommu.mappings.pins[slot] === NIL) return;
+    task.warn(PROPOSALS.P2, {
+      iova: this.invalidIova,
+      size: this.invalidSize,
+      attempt: this.retries + 1,
+      ...leftoverPins(iommu, slot),
+    });
   }
 }
