@@ -294,6 +294,28 @@ describe('the channel subsystem', () => {
     expect(logOf(body)).toEqual(['vfio_ccw: could not quiesce subchannel 0.0.0000!']);
   });
 
+  describe.each(CALLBACK)('on %s a RESET of a program that goes round', (version) => {
+    /** What the RESET answers where these operations fail, and the function control of the status it leaves. */
+    function resetWith(...failures: [operation: string, errno: string][]) {
+      const rig = rigOf(version);
+      start(rig, [ccw(NOP, CC, 0, 0), ccw(TIC, 0, 0, 0x40000)]);
+      for (const [operation, errno] of failures) rig.do('ccw-inject', { ...D0, operation, errno });
+      const { body } = rig.reply('ccw-reset', D0);
+      const { scsw } = rig.reply('ccw-interrupt', D0).body as { scsw?: { fctl: number } };
+      return [body.errno ?? null, fsm(rig), scsw?.fctl ?? null];
+    }
+
+    test('halts it', () => expect(resetWith()).toEqual([null, 'IDLE', 2]));
+    test('clears it where a halt is EBUSY', () =>
+      expect(resetWith(['halt', 'EBUSY'])).toEqual([null, 'IDLE', 1]));
+    test('tries again where a halt is ENODEV, or a clear after it', () => {
+      expect(resetWith(['halt', 'ENODEV'])).toEqual([null, 'IDLE', 2]);
+      expect(resetWith(['halt', 'EBUSY'], ['clear', 'ENODEV'])).toEqual([null, 'IDLE', 2]);
+    });
+    test('gives up where a halt is EIO', () =>
+      expect(resetWith(['halt', 'EIO'])).toEqual(['EINVAL', 'NOT_OPER', null]));
+  });
+
   test.each(CALLBACK)('on %s the work that a quiesce waits for is everybody’s', (version) => {
     const rig = rigOf(version, ['d0', 'd1']);
     start(rig, [ccw(READ, 0, 0x10, 0x16000)], D1, 0x48000);

@@ -26,6 +26,18 @@ test('FOREIGN_UNPIN when a device unpins a page that only another one holds', ()
   expect(unpin('d1', 0x1000)).toEqual(['FOREIGN_UNPIN d1,d0 0x1000 ×1']);
 });
 
+test('one call’s findings about different devices are different, 64 of them at most', () => {
+  const others = Array.from({ length: 65 }, (_, i) => `d${i + 1}`);
+  for (const id of ['d0', ...others]) device(id, 'unpin-range');
+  map(0, 0x100000);
+  others.forEach((id, i) => {
+    pin(id, i * 0x1000);
+  });
+  expect(advisoriesOf('unpin-pages', { device: 'd0', iova: 0, npage: 65 })).toEqual(
+    others.slice(0, 64).map((id, i) => `FOREIGN_UNPIN d0,${id} 0x${(i * 0x1000).toString(16)} ×1`),
+  );
+});
+
 test('no advisory when a device drops its own reference of a shared page', () => {
   device('d0', 'unpin-range');
   device('d1', 'unpin-range');
