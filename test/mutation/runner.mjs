@@ -19,6 +19,9 @@ const PATIENCE = { factor: 30, more: 2000 };
 /** A part of the mutants, by a hash of each and of the seed: `MUTATION_SAMPLE=0.25 MUTATION_SEED=7`. */
 const SAMPLE = { share: Number(process.env.MUTATION_SAMPLE ?? 1), seed: process.env.MUTATION_SEED ?? '1' };
 
+/** Milliseconds for a test that ended before. */
+const LONG = 600_000;
+
 const BUNDLE = 'dist/mutation/tests.cjs';
 const TIMES = 'dist/mutation/times.json';
 
@@ -86,7 +89,7 @@ class OneProcess {
       const reached = new Map();
       for (const index of indices) {
         const began = process.cpuUsage();
-        const { error } = await this.run(index, 600_000);
+        const { error } = await this.run(index, LONG);
         const { user, system } = process.cpuUsage(began);
         const timeSpentMs = (user + system) / 1000;
         this.times[index] = timeSpentMs;
@@ -117,7 +120,7 @@ class OneProcess {
     return { status: DryRunStatus.Complete, tests: results, mutantCoverage: { static: atStart, perTest } };
   }
 
-  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }, isAgain = false) {
+  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
     if (!isInSample(activeMutant))
       return { status: MutantRunStatus.Error, errorMessage: 'not in the sample' };
     this.times ??= JSON.parse(readFileSync(TIMES, 'utf8'));
@@ -149,19 +152,24 @@ class OneProcess {
       }
       if (!result.error) continue;
       if (isStatic) this.tests = null;
-      else if ((await this.run(index, 60_000)).error) {
-        // An earlier mutant left something behind in a module: nothing is known yet. A test that fails without one says nothing.
-        if (isAgain) {
-          process.stderr.write(`fails without a mutant: ${this.tests[index].id}\n`);
-          continue;
-        }
-        this.load();
-        return this.mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }, true);
-      }
+      else if ((await this.run(index, LONG)).error && !(await this.failsAfresh(index, activeMutant.id)))
+        continue;
       return killed(result.error, String(index), tried);
     }
     if (isStatic) this.tests = null;
     return { status: MutantRunStatus.Survived, nrOfTests: tried };
+  }
+
+  /** Whether a test fails by this mutant alone: what an earlier one, or this one, left behind in a module is gone. */
+  async failsAfresh(index, mutant) {
+    this.load();
+    const { error } = await this.run(index, LONG);
+    if (error) process.stderr.write(`fails without a mutant: ${this.tests[index].id}\n`);
+    stryker.activeMutant = mutant;
+    const fails = error === null && (await this.run(index, LONG)).error !== null;
+    stryker.activeMutant = undefined;
+    this.load();
+    return fails;
   }
 
   /** Tests for what is only run when its module is evaluated: of that kernel or driver first, by what files are called. */
