@@ -48,6 +48,15 @@ test('no advisory when a device drops its own reference of a shared page', () =>
   expect(unpin('d0', 0x1000)).toEqual([]);
 });
 
+test('nor when each of three devices does', () => {
+  const devices = ['d0', 'd1', 'd2'];
+  for (const id of devices) device(id, 'unpin-range');
+  map(0, 0x4000);
+  for (const id of devices) pin(id, 0x1000);
+  for (const id of devices) expect(unpin(id, 0x1000)).toEqual([]);
+  expect(rig.pins()).toEqual([]);
+});
+
 test('UNPIN_NOT_PINNED when the page of a mapping is not pinned, one entry with a count', () => {
   device('d0', 'unpin-range');
   map(0, 0x4000);

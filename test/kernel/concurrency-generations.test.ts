@@ -67,6 +67,29 @@ describe.each(TYPE1_GENERATIONS)('Linux $version, while a callback is under way'
     expect(outcome(call('iommu-info', { container: 'c0' }))).toBe(notifiers ? 'ok' : 'hangs');
   });
 
+  test.runIf(!notifiers)(
+    'a deadlock names each call of the cycle, what it holds and what it waits for',
+    () => {
+      const { call, first, resume } = rig();
+      const second = call('close-device', { device: 'd1' });
+      resume();
+      const [one, other] = [first, second].map(({ answer }) => toReply(answer!).body);
+      const [list, lock] = ['container c0 device_list_lock', 'container c0 iommu->lock'];
+      expect(one!.splat).toEqual({
+        kind: 'DEADLOCK',
+        function: 'vfio_iommu_type1',
+        condition:
+          `unmap-dma holds ${list} and waits for ${lock}; ` +
+          `close-device of d1 holds group g0 group_lock and ${lock} and waits for ${list}`,
+        tasks: [
+          { call: 'unmap-dma', holds: [list], waitsFor: lock },
+          { call: 'close-device', device: 'd1', holds: ['group g0 group_lock', lock], waitsFor: list },
+        ],
+      });
+      expect(other!.splat).toEqual(one!.splat);
+    },
+  );
+
   test('an unmap of another pinned mapping runs beside it, or deadlocks', () => {
     const { unmap, first, resume } = rig();
     const second = unmap(0x8000);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { IommuArgument } from '../../schemas/iommu.ts';
 import type { Host } from '../../src/host/host.ts';
+import { type IommuHardware, iommuKey } from '../../src/kernel/iommu/hardware.ts';
 import { newHost } from '../harness/host.ts';
 
 /** A container c0 whose vfio-pci devices d0, d1… lie behind these IOMMUs; the errno of each set-container. */
@@ -161,3 +162,33 @@ test.each(['5.10', '6.1', '6.12'])(
   },
   2000,
 );
+
+test('groups share a domain where their IOMMUs are alike in every property', () => {
+  const one: Omit<IommuHardware, 'key' | 'preset' | 'logged'> = {
+    vendor: 'intel',
+    addressWidth: 48,
+    pageSizes: null,
+    reserved: [{ start: 0xfee00, end: 0xfef00, type: 'msi' }],
+    interruptRemapping: true,
+    enforcesCoherency: true,
+    scalable: false,
+    mapErrno: null,
+  };
+  const others: Partial<IommuHardware>[] = [
+    { vendor: 'other' },
+    { addressWidth: 39 },
+    { pageSizes: 0x1000n },
+    { pageSizes: 0x200000n },
+    { reserved: [] },
+    { reserved: [{ start: 0xfee00, end: 0xfef00, type: 'direct' }] },
+    { reserved: [{ start: 0xfee00, end: 0xfee80, type: 'msi' }] },
+    { reserved: [{ start: 0xfed00, end: 0xfef00, type: 'msi' }] },
+    { interruptRemapping: false },
+    { enforcesCoherency: false },
+    { scalable: true },
+    { mapErrno: 'ENOMEM' },
+  ];
+  const keys = [{}, ...others].map((other) => iommuKey({ ...one, ...other }));
+  expect(new Set(keys).size).toBe(keys.length);
+  expect(iommuKey({ ...one, reserved: [...one.reserved] })).toBe(keys[0]);
+});
