@@ -9,6 +9,8 @@ import { GroupId, Id, oneOf } from './values.ts';
 
 /** Number of the next id; low enough to be counted on from. */
 const NextId = integer(0, 2 ** 48, '0 to 2^48');
+/** Of the next thing that is numbered: so many may still come that all their numbers have 31 bits. */
+const NextNumber = integer(0, 2 ** 30, '0 to 2^30');
 
 const SavedFault = object({
   rule: object({ ...FaultFields, fault: Id }),
@@ -51,12 +53,12 @@ const State = object({
     group: NextId,
     process: NextId,
     fault: NextId,
-    deviceNumber: Number31,
+    deviceNumber: NextNumber,
     /** Calls made so far; absent: none. */
-    call: Type.Optional(Count),
+    call: Type.Optional(NextId),
     /** Absent: as many as there are processes; the same. */
-    processNumber: Type.Optional(Number31),
-    mmNumber: Type.Optional(Number31),
+    processNumber: Type.Optional(NextNumber),
+    mmNumber: Type.Optional(NextNumber),
   }),
   /** In the order in which they strike. */
   faults: Type.Array(SavedFault),

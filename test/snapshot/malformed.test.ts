@@ -77,6 +77,11 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['another version', 'version is 2, but must be 1', (_, d) => Object.assign(d, { version: 2 })],
   ['no such kernel', 'kernel', (_, d) => Object.assign(d, { kernel: '6.2' })],
   ['a field too many', 'extra', (s) => Object.assign(s, { extra: 1 })],
+  [
+    'numbers of which none is left',
+    'deviceNumber is 2147483647, but must be an integer from 0 to 2^30',
+    (s) => (s.next.deviceNumber = 2 ** 31 - 1),
+  ],
   ['a taint twice', 'taint', (s) => Object.assign(s, { taint: ['D', 'D'] })],
   ['an unknown warning', '"W99"', (s) => s.warnedOnce.push('W99')],
   ['a warning that is no once-only one', '"W3"', (s) => s.warnedOnce.push('W3')],
