@@ -4,7 +4,7 @@
 import { declareValuePlugin, PluginKind } from '@stryker-mutator/api/plugin';
 
 /** Calls that are given words. */
-const GIVEN = /^(?:refuse\w*|advise\w*|Error|WrongState|WrongShape|Wedged|Refused)$/;
+const GIVEN = /^(?:refuse\w*|advise\w*|wrong|Error|WrongState|WrongShape|Wedged|Refused)$/;
 /** Fields of catalogues that are words. */
 const FIELDS = /^(?:title|about|effect|reachedBy)$/;
 /** Variables that are words. */

@@ -133,6 +133,62 @@ test('nobody’s time passes for a removal alone: who waits for it waits for the
   expect(make(host, 'open-device', { device: 'd0' })).toBe('ENODEV');
 });
 
+test.each(['5.10', '6.1'])(
+  'with ifOpen refuse it does not wait for a group that is in a container either: %s',
+  (version) => {
+    const host = newHost(version);
+    withDevices(host, 'd0');
+    make(host, 'close-device', { device: 'd0' });
+    const refused = make(host, 'remove-device', { device: 'd0', ifOpen: 'refuse' });
+    // From 5.18 on the group leaves its container with its last device.
+    expect(refused).toEqual(version === '5.10' ? 'EBUSY' : {});
+    expect(host.kernel.devices.has('d0')).toBe(version === '5.10');
+  },
+);
+
+test('a removal while another one waits is EBUSY', () => {
+  const host = newHost();
+  withDevices(host, 'd0');
+  expect(make(host, 'remove-device', { device: 'd0' })).toBe('pending');
+  expect(make(host, 'remove-device', { device: 'd0' })).toBe('EBUSY');
+});
+
+test('a vaddr that is set after an exec charges the new memory, within the limit', () => {
+  const host = newHost();
+  make(host, 'open-container', { container: 'c0' });
+  make(host, 'create-device', { device: 'd0', kind: 'vfio-pci' });
+  make(host, 'open-group', { device: 'd0' });
+  make(host, 'set-container', { device: 'd0', container: 'c0' });
+  make(host, 'set-iommu', { container: 'c0', type: 3 });
+  make(host, 'map-dma', map(0));
+  make(host, 'unmap-dma', { container: 'c0', iova: 0, size: 0x4000, flags: 4 });
+  make(host, 'exec-process', { process: 'p0' });
+  make(host, 'add-memory-region', { process: 'p0', start: 0, size: 0x10000, prot: 3 });
+  const locked = () => host.machine.process('p0').lockedVm;
+  expect(locked()).toBe(0);
+  make(host, 'set-memlock', { process: 'p0', bytes: 0x3000 });
+  expect(make(host, 'map-dma', map(0, { flags: 4 }))).toBe('ENOMEM');
+  expect(locked()).toBe(0);
+  make(host, 'set-memlock', { process: 'p0', bytes: 0x4000 });
+  expect(make(host, 'map-dma', map(0, { flags: 4 }))).toMatchObject({ iova: '0x0' });
+  expect(locked()).toBe(4);
+  make(host, 'unmap-dma', { container: 'c0', iova: 0, size: 0x4000, flags: 0 });
+  expect(locked()).toBe(0);
+});
+
+test('a device that is bound again after its group had gone is in another group, whose file is closed (6.1)', () => {
+  const host = newHost();
+  make(host, 'create-device', { device: 'd0', kind: 'vfio-pci' });
+  make(host, 'open-group', { device: 'd0' });
+  expect(make(host, 'open-group', { device: 'd0' })).toBe('EBUSY');
+  expect(make(host, 'bind-device', { device: 'd0', to: 'none' })).toEqual({});
+  expect(make(host, 'open-group', { device: 'd0' })).toBe('ENOENT');
+  expect(make(host, 'bind-device', { device: 'd0', to: 'vfio-pci' })).toEqual({});
+  expect(make(host, 'open-group', { device: 'd0' })).toMatchObject({});
+  make(host, 'open-container', { container: 'c0' });
+  expect(make(host, 'set-container', { device: 'd0', container: 'c0' })).toEqual({});
+});
+
 test('with ifOpen refuse a removal does not wait', () => {
   const host = newHost();
   withDevices(host, 'd0');

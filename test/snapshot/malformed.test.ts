@@ -187,6 +187,16 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ],
   ['an open group without its file', 'fileOpen', (s) => (s.groups[0].fileOpen = false)],
   ['no dirty scope', 'pinnedPageDirtyScope', (s) => (s.groups[0].pinnedPageDirtyScope = null)],
+  [
+    'an mdev’s group whose pins are not all',
+    'is false, but',
+    (s) => (s.groups[0].pinnedPageDirtyScope = false),
+  ],
+  [
+    'a last mapping up to 2^64 that hides nothing',
+    'reaches 2^64',
+    (s) => (s.containers[0].iommu.mappings[11].iova = '0xffffffffffffe000'),
+  ],
   ['a device without group', '"g99"', (s) => (s.devices[0].group = 'g99')],
   ['two mdevs of a group', 'devices/1/group', (s) => (s.devices[1].group = s.devices[0].group)],
   ['two devices of an id', '"d0" twice', (s) => (s.devices[1].device = 'd0')],

@@ -102,11 +102,6 @@ function doPin(
     }
     return errno;
   }
-  const { group } = device;
-  if (!group.pinnedPageDirtyScope) {
-    group.pinnedPageDirtyScope = true;
-    iommu.nonPinnedGroups--;
-  }
   return pfns;
 }
 
