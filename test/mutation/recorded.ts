@@ -8,7 +8,7 @@ import { differences } from '../snapshot/halfway.ts';
 import { expect, register } from './vitest.ts';
 
 /** How many scenarios of a file are taken, from its beginning to its end; of as many a fourth is restored halfway too. */
-const OF_A_FILE = 140;
+const OF_A_FILE = 100;
 
 /** Read once a process: the script is evaluated again and again. */
 const process = globalThis as { recorded?: { version: string; file: string; scenarios: Scenario[] }[] };

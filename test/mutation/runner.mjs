@@ -104,13 +104,14 @@ class OneProcess {
         }
       }
       for (const [mutant, list] of reached) {
-        list.sort((a, b) => this.times[a.index] - this.times[b.index]);
-        listOf(reach, mutant).push(spread(list, OF_A_FILE));
+        list.sort((a, b) => b.hits / this.times[b.index] - a.hits / this.times[a.index]);
+        const half = OF_A_FILE / 2;
+        listOf(reach, mutant).push([...list.slice(0, half), ...spread(list.slice(half), half)]);
       }
     }
     const perTest = {};
     for (const [mutant, lists] of reach) {
-      for (const { index, hits } of this.inTurns(lists)) {
+      for (const { index, hits } of this.chosen(lists)) {
         perTest[index] ??= {};
         perTest[index][mutant] = hits;
       }
@@ -181,26 +182,35 @@ class OneProcess {
       const isOthers = !words.some((word) => file.includes(word));
       lists[Number(isOthers)].push(spread(indices, OF_A_FILE).map((index) => ({ index })));
     }
-    return lists.flatMap((some) => this.inTurns(some, MOST.ms / 2)).map(({ index }) => index);
+    return lists.flatMap((some) => this.inTurns(some, MOST.tests / 2, MOST.ms / 2)).map(({ index }) => index);
   }
 
-  /** Tests of several lists, one of each in turn, as many as a mutant is tried with. */
-  inTurns(lists, ms = MOST.ms) {
+  /**
+   * Tests for a mutant that these reach, a list of each file: half of them those that are about it, which reach it most in
+   * their time; half of every file in turn.
+   */
+  chosen(lists) {
+    const all = lists.flat().sort((a, b) => b.hits / this.times[b.index] - a.hits / this.times[a.index]);
+    const about = this.inTurns([all], MOST.tests / 2, MOST.ms / 2);
+    const others = lists.map((list) => list.filter((each) => !about.includes(each)));
+    const found = [...about, ...this.inTurns(others, MOST.tests / 2, MOST.ms / 2)];
+    return found.length > 0 ? found : all.slice(0, 1);
+  }
+
+  /** Tests of several lists, one of each in turn: so many, and of so many milliseconds. */
+  inTurns(lists, most, ms) {
     const found = [];
     let left = ms;
     const longest = Math.max(0, ...lists.map(({ length }) => length));
     for (let turn = 0; turn < longest; turn++) {
       for (const list of lists) {
         const time = turn < list.length ? this.times[list[turn].index] : Number.POSITIVE_INFINITY;
-        const fits = time <= left && found.length < MOST.tests;
-        if (!fits) continue;
+        if (time > left || found.length >= most) continue;
         left -= time;
         found.push(list[turn]);
       }
     }
-    if (found.length > 0) return found;
-    const [shortest] = lists.flat().sort((a, b) => this.times[a.index] - this.times[b.index]);
-    return shortest ? [shortest] : [];
+    return found;
   }
 
   /** Runs one test. */
