@@ -1,4 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
+import { nearest } from '../../src/kernel/pin-shadow.ts';
+import type { Device } from '../../src/kernel/vfio/device.ts';
 import { CoreRig, advisoriesOf as of } from '../harness/core-rig.ts';
 import { synthetic } from '../harness/test-rig.ts';
 
@@ -133,4 +135,25 @@ test('USE_AFTER_UNPIN when a device uses a page that was unpinned under it, unti
   expect(rw(0x1ff8)).toEqual(['USE_AFTER_UNPIN d0 0x1000 ×1']);
   pin('d0', 0x1000);
   expect(rw(0x1ff8)).toEqual([]);
+});
+
+test.each<[page: number, pins: number[], words: string]>([
+  [5, [], ''],
+  [5, [9], 'd0 holds 0x9000'],
+  [5, [1, 5, 7, 9], 'd0 holds 0x5000 and 0x7000'],
+  [5, [1, 3, 9, 12], 'd0 holds 0x3000 and 0x9000'],
+  // A frame number that was taken for an address, and an address that was shifted twice.
+  [8192, [2, 5000, 9000], 'd0 holds 0x2000 and 0x1388000 and 0x2328000'],
+  [2, [1, 3, 4, 8192, 9000], 'd0 holds 0x1000 and 0x3000 and 0x2000000'],
+])('near page %i of the pins %j are named: %s', (page, pins, words) => {
+  const keys = pins.map((at) => ({ page: at, offset: 0, npage: 1 }));
+  expect(nearest({ id: 'd0' } as Device, page, keys)).toBe(words);
+});
+
+test('a pin of several pages is named with their number, one within its page by its address', () => {
+  const pins = [
+    { page: 1, offset: 8, npage: 1 },
+    { page: 9, offset: 0, npage: 4 },
+  ];
+  expect(nearest({ id: 'd0' } as Device, 5, pins)).toBe('d0 holds 0x1008 and 0x9000 (4 pages)');
 });

@@ -189,6 +189,35 @@ test('a device that is bound again after its group had gone is in another group,
   expect(make(host, 'set-container', { device: 'd0', container: 'c0' })).toEqual({});
 });
 
+test('a device’s memory is mapped by who has it open, within its BAR, and holds the device open', () => {
+  const host = newHost();
+  make(host, 'open-container', { container: 'c0' });
+  make(host, 'create-device', { device: 'd0', kind: 'vfio-pci' });
+  make(host, 'create-process', { process: 'p1' });
+  make(host, 'open-group', { device: 'd0' });
+  make(host, 'set-container', { device: 'd0', container: 'c0' });
+  make(host, 'set-iommu', { container: 'c0', type: 3 });
+  const bar = (args: object) =>
+    make(host, 'add-memory-region', {
+      ...{ process: 'p0', start: 0, size: 0x1000, prot: 3, kind: 'device', device: 'd0', ...args },
+    });
+  expect(bar({})).toBe('EBADF');
+  make(host, 'open-device', { device: 'd0' });
+  expect(bar({ process: 'p1' })).toBe('EBADF');
+  expect(bar({ offset: 0x800 })).toBe('EINVAL');
+  expect(bar({ size: 0x101000 })).toBe('EINVAL');
+  expect(bar({ offset: 0xff000, size: 0x2000 })).toBe('EINVAL');
+  expect(bar({ offset: 0xff000 })).toEqual({});
+  expect(bar({ start: 0x10000 })).toEqual({});
+  expect(make(host, 'close-device', { device: 'd0' })).toEqual({});
+  const openCount = () => host.machine.device('d0').openCount;
+  expect(openCount()).toBe(1);
+  make(host, 'remove-memory-region', { process: 'p0', start: 0, size: 0x1000 });
+  expect(openCount()).toBe(1);
+  make(host, 'remove-memory-region', { process: 'p0', start: 0x10000, size: 0x1000 });
+  expect(openCount()).toBe(0);
+});
+
 test('with ifOpen refuse a removal does not wait', () => {
   const host = newHost();
   withDevices(host, 'd0');
