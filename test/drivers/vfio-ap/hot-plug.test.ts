@@ -63,6 +63,31 @@ describe('assign and unassign', () => {
     expect(rig.pins()).toHaveLength(1);
   });
 
+  test.each(LATER)(
+    '%s: an adapter that is assigned brings its queues, and takes them away again',
+    (version) => {
+      const rig = new ApRig(version, { d0: [0, 1], d1: [256, 257] });
+      rig.do('close-device', { device: 'd1' });
+      rig.do('ap-unassign', { device: 'd1', adapter: 1 });
+      rig.do('ap-assign', { device: 'd0', adapter: 1 });
+      expect(rig.guest(0)).toMatchObject({ adapters: [0, 1], domains: [0, 1] });
+      expect(rig.enable(0x14008, 256)).toMatchObject({ response: 0 });
+      expect(rig.pins()).toHaveLength(1);
+      const resets = issued(rig.do('ap-unassign', { device: 'd0', adapter: 1 }));
+      expect(resets).toEqual(expect.arrayContaining(['zapq 256: 0', 'zapq 257: 0']));
+      expect(rig.pins()).toEqual([]);
+      expect(rig.guest(0)).toMatchObject({ adapters: [0], domains: [0, 1] });
+    },
+  );
+
+  test.each(LATER)('%s: the console names each queue that another device has', (version) => {
+    const rig = new ApRig(version, { d0: [0, 10], d1: [0x1000, 0x100a] });
+    const { log } = rig.answer('ap-assign', { device: 'd0', adapter: 16 });
+    const text = (queue: string) =>
+      `vfio_ap_mdev d0: Userspace may not assign queue ${queue} to mdev: already assigned to d1`;
+    expect((log as { text: string }[]).map((line) => line.text)).toEqual([text('10.0000'), text('10.000a')]);
+  });
+
   test('either an adapter or a domain is named', () => {
     const rig = new ApRig('6.1');
     for (const args of [{}, { adapter: 0, domain: 0 }]) {
