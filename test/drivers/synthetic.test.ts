@@ -1,5 +1,8 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { OwnPins } from '../../src/drivers/synthetic/own-pins.ts';
 import { CoreRig } from '../harness/core-rig.ts';
+import { fuzz } from '../harness/fuzz.ts';
 import { TYPE1_GENERATIONS } from '../harness/kernels.ts';
 import { synthetic } from '../harness/test-rig.ts';
 
@@ -47,3 +50,36 @@ for (const { version } of TYPE1_GENERATIONS) {
     expect(rig.pins()).toEqual([]);
   });
 }
+
+test('the list has each IOVA with a count, in order, as a map has', () => {
+  const iova = fc
+    .tuple(fc.nat(7), fc.constantFrom(0n, 8n, 4095n))
+    .map(([page, at]) => BigInt(page) * 4096n + at);
+  const step = fc.tuple(fc.constantFrom('add', 'delete', 'lowestIn'), iova, fc.integer({ min: 1, max: 3 }));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const pins = new OwnPins();
+      const model = new Map<bigint, number>();
+      const entries = () => [...model].sort(([a], [b]) => (a < b ? -1 : 1));
+      for (const [what, at, times] of steps) {
+        const there = model.get(at) ?? 0;
+        if (what === 'add') {
+          pins.add(at, times);
+          model.set(at, there + times);
+        } else if (what === 'delete') {
+          expect(pins.delete(at)).toBe(there > 0);
+          if (there > 1) model.set(at, there - 1);
+          else model.delete(at);
+        } else {
+          const length = BigInt(times) * 2048n;
+          const lowest = entries().find(([key]) => key >= at && key < at + length);
+          expect(pins.lowestIn(at, length)).toBe(lowest?.[0] ?? null);
+        }
+        expect([...pins.entries()]).toEqual(entries());
+        expect(pins.count).toBe(model.size);
+        expect(pins.lowest()).toBe(entries()[0]?.[0] ?? null);
+      }
+    }),
+    fuzz('own-pins', 500),
+  );
+});
