@@ -49,6 +49,8 @@ const lastPages = new WeakMap<Journal, Page>();
 export class EventStream extends Readable {
   private since: number;
   private starved = false;
+  /** All that it wants, wherever it stands: another reader's page is its own where this is the same. */
+  private readonly wants: string;
   private readonly unlisten: () => void;
 
   constructor(
@@ -57,6 +59,7 @@ export class EventStream extends Readable {
     private readonly format: EventFormat,
   ) {
     super();
+    this.wants = JSON.stringify([format.type, { ...wanted, since: 0, limit: BATCH }]);
     // Who asks for nothing in particular gets what is still there.
     this.since = wanted.since === 0 ? journal.oldest - 1 : wanted.since;
     this.unlisten = journal.listen(() => {
@@ -85,11 +88,10 @@ export class EventStream extends Readable {
     else if (this.journal.ended !== null) this.finish(this.journal.ended);
   }
 
-  /** What comes next for it. Readers that stand at the same place want the same: it is written out once. */
+  /** What comes next for it. For readers that stand at the same place and want the same it is written out once. */
   private page(): Page {
     const { journal, wanted, format, since } = this;
-    const { kind, container, device } = wanted;
-    const key = [journal.seq, since, format.type, kind, container, device].join(' ');
+    const key = `${journal.seq} ${since} ${this.wants}`;
     const last = lastPages.get(journal);
     if (last?.key === key) return last;
     const { events, truncated, next } = journal.read({ ...wanted, since, limit: BATCH });

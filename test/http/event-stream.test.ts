@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { EventStream, NDJSON } from '../../src/host/event-stream.ts';
-import { Journal } from '../../src/host/journal.ts';
+import { type EventFilter, Journal } from '../../src/host/journal.ts';
 import { useRig } from '../harness/http-rig.ts';
 
 const rig = useRig();
@@ -110,4 +110,49 @@ test('a reader too slow for the ring is let go with the reason, without a queue'
   expect(String(last).trimEnd().split('\n').at(-1)).toBe(
     '{"kind":"end","reason":"events were dropped before this reader took them"}',
   );
+});
+
+/** What streams of one journal write that stand at its end when entries are appended. */
+async function writtenTo(filters: Partial<EventFilter>[], append: (journal: Journal) => void) {
+  const journal = new Journal(100);
+  append(journal);
+  const at = journal.seq;
+  const written = filters.map((filter) => {
+    const seqs: number[] = [];
+    const stream = new EventStream(journal, { since: at, limit: 1, ...filter }, NDJSON);
+    stream.on('data', (chunk) => {
+      for (const line of String(chunk).trimEnd().split('\n')) seqs.push(JSON.parse(line).seq - at);
+    });
+    return seqs;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  append(journal);
+  await new Promise<void>((resolve) => journal.listen(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  return written;
+}
+
+/** Entries that differ in all that a filter can want. */
+const appendSome = (journal: Journal) => {
+  const fault = { kind: 'fault' as const, call: { call: 'map-dma' }, fault: 'f0' };
+  journal.append({ ...entry('sleep'), container: 'c0' });
+  journal.append({ ...entry('sleep'), device: 'd0' });
+  journal.append({ ...fault, errno: 'ENOMEM' } as never);
+  journal.append({ ...fault, errno: 'EINVAL' } as never);
+  journal.append({ kind: 'splat', call: 1, splat: { kind: 'bug' } } as never);
+};
+
+test.each<[string, Partial<EventFilter>, number[]]>([
+  ['one kind', { kind: 'call' }, [1, 2]],
+  ['one container', { container: 'c0' }, [1]],
+  ['one device', { device: 'd0' }, [2]],
+  ['one call', { call: 'sleep' }, [1, 2]],
+  ['another call', { call: 'map-dma' }, [3, 4]],
+  ['one errno', { errno: 'EINVAL' }, [4]],
+  ['one splat', { splat: 'bug' }, [5]],
+  ['what there is not', { call: 'reset' }, []],
+])('two streams at one place, one of which wants %s alone, each get their own', async (_, filter, wanted) => {
+  const all = [1, 2, 3, 4, 5];
+  expect(await writtenTo([{}, filter, {}], appendSome)).toEqual([all, wanted, all]);
+  expect(await writtenTo([filter, {}, filter], appendSome)).toEqual([wanted, all, wanted]);
 });
