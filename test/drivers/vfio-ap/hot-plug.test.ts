@@ -80,6 +80,16 @@ describe('assign and unassign', () => {
     },
   );
 
+  test.each(LATER)('%s: the state shows a queue that came later while it holds something', (version) => {
+    const rig = new ApRig(version);
+    rig.do('ap-assign', { device: 'd0', domain: 2 });
+    expect(rig.state()).not.toHaveProperty('otherQueues');
+    rig.enable(0x14008, 2);
+    expect(rig.state()).toMatchObject({ otherQueues: [{ apqn: 2, savedIova: '0x14008', savedIsc: 3 }] });
+    rig.disable(2);
+    expect(rig.state()).not.toHaveProperty('otherQueues');
+  });
+
   test.each(LATER)('%s: the console names each queue that another device has', (version) => {
     const rig = new ApRig(version, { d0: [0, 10], d1: [0x1000, 0x100a] });
     const { log } = rig.answer('ap-assign', { device: 'd0', adapter: 16 });
