@@ -218,6 +218,21 @@ test('a device’s memory is mapped by who has it open, within its BAR, and hold
   expect(openCount()).toBe(0);
 });
 
+test.each([
+  [0x4000, {}],
+  [0x3000, 'ENOMEM'],
+])('a device behind the IOMMU that joins charges what is not pinned yet: limit %i', (bytes, answer) => {
+  const host = newHost();
+  withDevices(host, 'd0');
+  make(host, 'set-memlock', { process: 'p0', bytes });
+  make(host, 'map-dma', map(0x10000));
+  make(host, 'pin-pages', { device: 'd0', iova: 0x12000, npage: 1, prot: 3 });
+  make(host, 'create-device', { device: 'd1', kind: 'vfio-pci' });
+  make(host, 'open-group', { device: 'd1' });
+  expect(make(host, 'set-container', { device: 'd1', container: 'c0' })).toEqual(answer);
+  expect(host.machine.process('p0').lockedVm).toBe(answer === 'ENOMEM' ? 1 : 4);
+});
+
 test('with ifOpen refuse a removal does not wait', () => {
   const host = newHost();
   withDevices(host, 'd0');
