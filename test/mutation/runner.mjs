@@ -10,7 +10,12 @@ import { declareFactoryPlugin, PluginKind } from '@stryker-mutator/api/plugin';
 import { DryRunStatus, MutantRunStatus, TestStatus } from '@stryker-mutator/api/test-runner';
 
 /** How many tests a mutant is tried with, and for how many milliseconds of processor time: of every file that reaches it. */
-const MOST = { tests: 300, ms: 2000 };
+const MOST = { tests: 150, ms: 1000 };
+/**
+ * Besides, for as many mutants before and after it in the file: four tests that reach both. They take the ways through the code
+ * around it, of which one is where it shows.
+ */
+const NEAR = 20;
 /** How many of one file's are considered, short ones and long ones. */
 const OF_A_FILE = 30;
 /** Milliseconds until a test that never ends is given up; so many times what it takes, and so many more. */
@@ -84,6 +89,8 @@ class OneProcess {
     const files = byFile(this.tests);
     const reach = new Map();
     const results = [];
+    /** Whether each test reaches each mutant. */
+    const all = [];
     this.times = [];
     for (const indices of files.values()) {
       const reached = new Map();
@@ -99,21 +106,26 @@ class OneProcess {
             ? { ...test, status: TestStatus.Failed, failureMessage: String(error.stack ?? error) }
             : { ...test, status: TestStatus.Success },
         );
-        for (const [mutant, hits] of this.takeReached()) {
-          listOf(reached, mutant).push({ index, hits });
-        }
+        all[index] = Uint8Array.from(this.reached, (hits) => (hits > 0 ? 1 : 0));
+        for (const [mutant] of this.takeReached()) listOf(reached, mutant).push(index);
       }
       for (const [mutant, list] of reached) {
-        list.sort((a, b) => b.hits / this.times[b.index] - a.hits / this.times[a.index]);
-        const half = OF_A_FILE / 2;
-        listOf(reach, mutant).push([...list.slice(0, half), ...spread(list.slice(half), half)]);
+        list.sort((a, b) => this.times[a] - this.times[b]);
+        listOf(reach, mutant).push(spread(list, OF_A_FILE));
       }
     }
     const perTest = {};
     for (const [mutant, lists] of reach) {
-      for (const { index, hits } of this.chosen(lists)) {
+      const near = [];
+      for (let other = mutant - NEAR; other <= mutant + NEAR; other++) {
+        const both = (reach.get(other) ?? []).map((list) => list.filter((index) => all[index][mutant]));
+        near.push(...this.inTurns(both, 4, MOST.ms));
+      }
+      const chosen = new Set([...near, ...this.inTurns(lists, MOST.tests, MOST.ms)]);
+      if (chosen.size === 0) chosen.add(lists[0][0]);
+      for (const index of chosen) {
         perTest[index] ??= {};
-        perTest[index][mutant] = hits;
+        perTest[index][mutant] = 1;
       }
     }
     writeFileSync(TIMES, JSON.stringify(this.times));
@@ -121,43 +133,27 @@ class OneProcess {
     return { status: DryRunStatus.Complete, tests: results, mutantCoverage: { static: atStart, perTest } };
   }
 
-  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
+  async mutantRun({ activeMutant, testFilter }) {
     if (!isInSample(activeMutant))
       return { status: MutantRunStatus.Error, errorMessage: 'not in the sample' };
     this.times ??= JSON.parse(readFileSync(TIMES, 'utf8'));
-    const isStatic = mutantActivation === 'static';
-    if (isStatic) {
-      stryker.activeMutant = activeMutant.id;
-      try {
-        this.load();
-      } catch (error) {
-        this.tests = null;
-        return killed(error, 'loading', 0);
-      } finally {
-        stryker.activeMutant = undefined;
-      }
-    } else if (!this.tests) this.load();
-    const indices = testFilter?.map(Number) ?? this.testsOf(relative(activeMutant.fileName));
+    if (!this.tests) this.load();
+    const indices = testFilter.map(Number);
     indices.sort((a, b) => this.times[a] - this.times[b]);
     let tried = 0;
     for (const index of indices) {
       tried++;
       stryker.activeMutant = activeMutant.id;
-      stryker.hitCount = 0;
-      stryker.hitLimit = hitLimit ?? Number.MAX_SAFE_INTEGER;
       const result = await this.run(index, PATIENCE.factor * this.times[index] + PATIENCE.more);
       stryker.activeMutant = undefined;
-      if (result.isLate || stryker.hitCount > stryker.hitLimit) {
+      if (result.isLate) {
         this.tests = null;
         return { status: MutantRunStatus.Timeout, reason: `in ${index}` };
       }
       if (!result.error) continue;
-      if (isStatic) this.tests = null;
-      else if ((await this.run(index, LONG)).error && !(await this.failsAfresh(index, activeMutant.id)))
-        continue;
+      if ((await this.run(index, LONG)).error && !(await this.failsAfresh(index, activeMutant.id))) continue;
       return killed(result.error, String(index), tried);
     }
-    if (isStatic) this.tests = null;
     return { status: MutantRunStatus.Survived, nrOfTests: tried };
   }
 
@@ -173,30 +169,6 @@ class OneProcess {
     return fails;
   }
 
-  /** Tests for what is only run when its module is evaluated: of that kernel or driver first, by what files are called. */
-  testsOf(path) {
-    const words =
-      path.match(/(?<=linux-)[\d.]+(?:-iommufd)?(?=\.ts)|(?<=drivers\/)[^/]+(?=\/)|iommufd/g) ?? [];
-    const lists = [[], []];
-    for (const [file, indices] of byFile(this.tests)) {
-      const isOthers = !words.some((word) => file.includes(word));
-      lists[Number(isOthers)].push(spread(indices, OF_A_FILE).map((index) => ({ index })));
-    }
-    return lists.flatMap((some) => this.inTurns(some, MOST.tests / 2, MOST.ms / 2)).map(({ index }) => index);
-  }
-
-  /**
-   * Tests for a mutant that these reach, a list of each file: half of them those that are about it, which reach it most in
-   * their time; half of every file in turn.
-   */
-  chosen(lists) {
-    const all = lists.flat().sort((a, b) => b.hits / this.times[b.index] - a.hits / this.times[a.index]);
-    const about = this.inTurns([all], MOST.tests / 2, MOST.ms / 2);
-    const others = lists.map((list) => list.filter((each) => !about.includes(each)));
-    const found = [...about, ...this.inTurns(others, MOST.tests / 2, MOST.ms / 2)];
-    return found.length > 0 ? found : all.slice(0, 1);
-  }
-
   /** Tests of several lists, one of each in turn: so many, and of so many milliseconds. */
   inTurns(lists, most, ms) {
     const found = [];
@@ -204,7 +176,7 @@ class OneProcess {
     const longest = Math.max(0, ...lists.map(({ length }) => length));
     for (let turn = 0; turn < longest; turn++) {
       for (const list of lists) {
-        const time = turn < list.length ? this.times[list[turn].index] : Number.POSITIVE_INFINITY;
+        const time = turn < list.length ? this.times[list[turn]] : Number.POSITIVE_INFINITY;
         if (time > left || found.length >= most) continue;
         left -= time;
         found.push(list[turn]);
