@@ -1,4 +1,4 @@
-import { type Static, Type } from '@sinclair/typebox';
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { Count, Hex64, injected, integer, nullable, object, SavedLock } from '../saved.ts';
 import { Address64, Byte, closedObject, GuestIdField, Id, oneOf } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
@@ -20,7 +20,14 @@ const Pqap = {
 const Number256 = Type.Integer({ minimum: 0, maximum: 255, description: 'an integer from 0 to 255' });
 
 const Loose = Type.Object({}, { additionalProperties: true });
-const Numbers = Type.Array(Number256);
+/** Adapters or domains. */
+const Numbers = Type.Array(Number256, {
+  maxItems: 256,
+  description: 'an array of up to 256 integers from 0 to 255',
+});
+/** Queues of a host, of which there are so many. */
+const queues = <T extends TSchema>(items: T) =>
+  Type.Array(items, { maxItems: 65_536, description: 'an array of up to 65536 items' });
 const Matrix = object({ adapters: Numbers, domains: Numbers });
 
 /** Exactly one of the two. */
@@ -29,7 +36,8 @@ const AdapterOrDomain = args({ adapter: Type.Optional(Number256), domain: Type.O
 /** Whether a guest has something. */
 const GuestHas = args({ guest: GuestIdField, present: Type.Boolean() });
 
-const INSTRUCTIONS = ['tapq', 'aqic-enable', 'aqic-disable', 'zapq', 'gisc-register'] as const;
+const QUEUE_INSTRUCTIONS = ['tapq', 'aqic-enable', 'aqic-disable', 'zapq'] as const;
+const INSTRUCTIONS = [...QUEUE_INSTRUCTIONS, 'gisc-register'] as const;
 
 /** An AP instruction whose answer can be injected, or (gisc-register) the registration of an ISC with KVM. */
 const ApInstruction = oneOf(...INSTRUCTIONS);
@@ -159,12 +167,15 @@ export const vfioAp = {
   /** The hardware, the AP bus, the guests and the mdevs of a host. */
   host: object({
     /** Adapters that are there, and whether they are configured; domains. */
-    adapters: Type.Array(object({ adapter: Number256, configured: Type.Boolean() })),
+    adapters: Type.Array(object({ adapter: Number256, configured: Type.Boolean() }), {
+      maxItems: 256,
+      description: 'an array of up to 256 adapters',
+    }),
     domains: Numbers,
     /** What the AP bus found at its last scan. */
     scanned: Matrix,
     /** Queues on the AP bus. */
-    queues: Type.Array(
+    queues: queues(
       object({
         apqn: Apqn,
         bound: Type.Boolean(),
@@ -176,17 +187,23 @@ export const vfioAp = {
       }),
     ),
     /** Answers that wait: of queues, and of registrations of an ISC. */
-    injected: Type.Array(object({ apqn: Apqn, answers: injected(INSTRUCTIONS, savedAnswers) })),
-    registrations: Type.Array(Type.Boolean()),
+    injected: queues(object({ apqn: Apqn, answers: injected(QUEUE_INSTRUCTIONS, savedAnswers) })),
+    registrations: Type.Array(Type.Boolean(), {
+      maxItems: 1024,
+      description: 'an array of up to 1024 booleans',
+    }),
     /** Queues that any device was made with. */
-    madeWith: Type.Array(Apqn),
+    madeWith: queues(Apqn),
     guests: Type.Array(
       object({
         guest: GuestIdField,
         /** The mdev whose hook it has, by device. */
         hook: nullable(Id, 'an id, or null'),
         masks: Matrix,
-        iscs: Type.Array(object({ isc: integer(0, 7, '0 to 7'), count: Count })),
+        iscs: Type.Array(object({ isc: integer(0, 7, '0 to 7'), count: Count }), {
+          maxItems: 8,
+          description: 'an array of up to 8 ISCs',
+        }),
         crycb: Type.Boolean(),
         aiv: Type.Boolean(),
         memorySlots: Type.Boolean(),
@@ -195,22 +212,24 @@ export const vfioAp = {
         lock: SavedLock,
         hookLock: SavedLock,
       }),
+      { maxItems: 131_072, description: 'an array of up to 131072 guests' },
     ),
     /** Newest first. */
     mdevs: Type.Array(
       object({
         device: Id,
         /** Made with. */
-        queues: Type.Array(Apqn),
+        queues: Type.Array(Apqn, { maxItems: 256, description: 'an array of up to 256 APQNs' }),
         matrix: Matrix,
         shadow: Matrix,
         added: Matrix,
         guest: nullable(GuestIdField, 'a guest, or null'),
         /** Queues in its table, in the table's order. */
-        linked: Type.Array(Apqn),
-        /** Keys it has pinned, in the order of the pins. */
+        linked: queues(Apqn),
+        /** Keys it has pinned, in the order of the pins: no more than the pins of a machine. */
         pinned: Type.Array(Hex64),
       }),
+      { maxItems: 65_536, description: 'an array of up to 65536 mdevs' },
     ),
     locks: object({ mdevs: SavedLock, guests: SavedLock, perms: SavedLock }),
   }),

@@ -86,16 +86,17 @@ export function restoreModelHosts(kernel: Kernel, saved: Readonly<Record<string,
 }
 
 /** What is wrong in what the devices of a model share, by its type, once the devices are there; null: nothing. */
-export function settleModelHosts(
+export function* settleModelHosts(
   kernel: Kernel,
   codecOf: (type: string) => HostCodec,
-): { type: string; wrong: WrongState } | null {
+): Generator<void, { type: string; wrong: WrongState } | null> {
   for (const model of MODELS) {
     const { type } = model;
     const drivers = [...kernel.devices.values()].flatMap(({ driver }) =>
       driver.config?.type === type ? driver : [],
     );
-    const wrong = model.newHost && hostOf(kernel, model)!.settle?.(drivers as never, codecOf(type));
+    const steps = model.newHost && hostOf(kernel, model)!.settle?.(drivers as never, codecOf(type));
+    const wrong = steps && (yield* steps);
     if (wrong) return { type, wrong };
   }
   return null;

@@ -46,11 +46,11 @@ export interface ModelHost {
   /** Of a fresh one, from a snapshot that has been checked; before the devices are there. */
   restore?(saved: never): void;
   /**
-   * What can be restored only once the devices are there; called also where nothing was saved.
+   * What can be restored only once the devices are there; called also where nothing was saved. It stops now and then.
    *
    * @returns what is wrong, or null
    */
-  settle?(drivers: readonly never[], codec: HostCodec): WrongState | null;
+  settle?(drivers: readonly never[], codec: HostCodec): Generator<void, WrongState | null>;
 }
 
 /** What a model needs to save and restore what is not its own. */
@@ -58,6 +58,8 @@ export interface HostCodec {
   saveLock(lock: Lock): SavedLock;
   /** @param shareable whether readers may hold it together */
   restoreLock(lock: Lock, saved: SavedLock, field: string, shareable: boolean): void;
+  /** Refuses more pins than a machine may hold. */
+  checkPins(count: number, field: string): void;
 }
 
 /** A call on the host that one model has: what happens to the hardware or the guests that its devices share. */
@@ -159,7 +161,7 @@ export function eraOf<E>(
 }
 
 /** Checks that a list of a saved state is in ascending order of these keys. */
-export function notAscending(field: string, keys: readonly bigint[]): WrongState | null {
+export function notAscending(field: string, keys: readonly (bigint | number)[]): WrongState | null {
   const at = keys.findIndex((key, i) => i > 0 && key <= keys[i - 1]!);
   return at < 0 ? null : { field: `${field}/${at}`, rule: 'must come after the one before it' };
 }

@@ -79,7 +79,7 @@ function* restoreState(machine: Machine, state: SnapshotState, at: string): Gene
   settleDevices(machine, groups, state, at);
   files.check();
   yield;
-  settleModels(machine.kernel, `${at}/models`);
+  yield* settleModels(machine.kernel, `${at}/models`);
   yield;
   yield* checkLockedPages(machine.kernel, `${at}/processes`);
   // Tasks of the calls that hang were made as well.

@@ -43,7 +43,11 @@ export function dumpKernel(kernel: Kernel) {
     processes: byId(kernel.processes).map(dumpProcess),
     containers: byId(kernel.containers).map(dumpContainer),
     devices: byId(kernel.devices).map(dumpDevice),
-    models: saveModelHosts(kernel, { saveLock: dumpLock as HostCodec['saveLock'], restoreLock: () => {} }),
+    models: saveModelHosts(kernel, {
+      saveLock: dumpLock as HostCodec['saveLock'],
+      restoreLock: () => {},
+      checkPins: () => {},
+    }),
     tasks: kernel.scheduler.pending.map(dumpTask),
   };
 }

@@ -68,6 +68,7 @@ const GOOD = textOf(fullHost());
 const ap = (state: Json) => state.models['vfio-ap'];
 const queueOf = (state: Json, apqn: number) => ap(state).queues.find((q: Json) => q.apqn === apqn);
 const fileOf = (state: Json, of: string) => state.files.find((f: Json) => f.of === of);
+const double = (list: Json[]) => list.push(list[0]);
 const unbind = (state: Json, apqn: number) =>
   Object.assign(queueOf(state, apqn), { bound: false, mdev: null, savedIova: null, savedIsc: null });
 
@@ -217,6 +218,14 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ['a queue that is linked and not bound', 'linked/0', (s) => unbind(s, ap(s).mdevs[0].linked[0])],
   ['a queue that is not bound and holds something', 'queues/', (s) => (queueOf(s, 5).bound = false)],
   ['queues out of the order of the table', 'linked', (s) => ap(s).mdevs[0].linked.reverse()],
+  ['a queue linked twice', 'linked has one of them twice', (s) => double(ap(s).mdevs[0].linked)],
+  ['an adapter twice', 'adapters has one of them twice', (s) => double(ap(s).adapters)],
+  ['answers of a queue twice', 'vfio-ap/injected/1 must come after', (s) => double(ap(s).injected)],
+  [
+    'the registration of an ISC as an answer of a queue',
+    'gisc-register',
+    (s) => (ap(s).injected[0].answers['gisc-register'] = ap(s).injected[0].answers.tapq),
+  ],
   ['a hook of no device', 'guests/0/hook', (s) => (ap(s).guests[0].hook = 'd3')],
   ['an empty queue of answers', 'injected', (s) => (s.devices[2].driverState.injected.halt = [])],
   ['a cache out of order', 'cache/1', (s) => s.devices[3].driverState.cache.reverse()],

@@ -66,16 +66,17 @@ export class ApHardware {
     };
   }
 
-  /** Sets the configuration and what waits to be answered. */
-  restore({ adapters, domains, injected, registrations }: VfioApSaved): void {
+  /** Sets the configuration and what waits to be answered, which is in the order of its queues; stops now and then. */
+  *restore({ adapters, domains, injected, registrations }: VfioApSaved): Generator<void, void> {
     for (const apid of this.config.apm.list()) this.config.apm.clear(apid);
     for (const apqi of this.config.aqm.list()) this.config.aqm.clear(apqi);
     for (const { adapter, configured } of adapters) (configured ? this.config.apm : this.gone).set(adapter);
     for (const apqi of domains) this.config.aqm.set(apqi);
     for (const { apqn, answers } of injected) {
-      for (const [instruction, statuses] of Object.entries(answers)) {
-        this.inject(apqn, instruction as ApInstruction, statuses);
-      }
+      const queue = new Injected<ApStatus>();
+      for (const [instruction, statuses] of Object.entries(answers)) queue.add(instruction, statuses);
+      this.injected.set(apqn, queue);
+      yield;
     }
     if (registrations.length > 0) {
       this.inject(

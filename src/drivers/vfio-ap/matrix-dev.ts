@@ -28,9 +28,14 @@ export class MatrixDev {
 
   /** The AP side of a guest. */
   guestOf(id: GuestId): ApGuest {
+    if (this.guests.size >= MOST_GUESTS && !this.guests.has(id)) this.forgetGuest();
+    return this.restoredGuest(id);
+  }
+
+  /** The same of a snapshot, which has no more than there may be: none is forgotten for it. */
+  restoredGuest(id: GuestId): ApGuest {
     let guest = this.guests.get(id);
     if (!guest) {
-      if (this.guests.size >= MOST_GUESTS) this.forgetGuest();
       guest = new ApGuest(id, this.hardware);
       this.guests.set(id, guest);
     }

@@ -66,12 +66,12 @@ class ApHost implements ModelHost {
     this.saved = saved;
   }
 
-  settle(mdevs: readonly MatrixMdev[], codec: HostCodec): WrongState | null {
+  *settle(mdevs: readonly MatrixMdev[], codec: HostCodec): Generator<void, WrongState | null> {
     const { saved } = this;
     this.saved = null;
     if (!saved)
       return mdevs.length > 0 ? { field: '', rule: 'is null, but there is a device of this type' } : null;
-    return new MatrixDevRestorer(this.matrixDev, mdevs, codec).restore(saved);
+    return yield* new MatrixDevRestorer(this.matrixDev, mdevs, codec).restore(saved);
   }
 }
 

@@ -1,12 +1,15 @@
 import type { VfioApSaved } from '../../../schemas/drivers/vfio-ap.ts';
 import type { Lock } from '../../kernel/lock.ts';
 import { hex } from '../../kernel/pages.ts';
-import type { HostCodec, WrongState } from '../model.ts';
+import { type HostCodec, notAscending, type WrongState } from '../model.ts';
 import type { ApGuest } from './guest.ts';
 import { ApMask, ApMatrix } from './masks.ts';
 import type { MatrixDev } from './matrix-dev.ts';
 import type { MatrixMdev } from './mdev.ts';
 import { VfioApQueue } from './queue.ts';
+
+/** Items of a list that are restored in one go. */
+const AT_ONCE = 256;
 
 type Saved = VfioApSaved;
 type SavedMatrix = Saved['mdevs'][number]['matrix'];
@@ -88,46 +91,59 @@ export class MatrixDevRestorer {
     this.mdevs = new Map(mdevs.map((mdev) => [mdev.id, mdev]));
   }
 
-  /** @returns what is wrong, or null */
-  restore(saved: Saved): WrongState | null {
+  /**
+   * Stops now and then.
+   *
+   * @returns what is wrong, or null
+   */
+  *restore(saved: Saved): Generator<void, WrongState | null> {
+    this.check(saved);
+    if (this.wrong) return this.wrong;
+    yield;
     const { hardware, bus } = this.matrixDev;
-    hardware.restore(saved);
+    yield* hardware.restore(saved);
     this.matrixDev.info = matrixOf(saved.scanned);
     for (const apqn of saved.madeWith) this.matrixDev.madeWith.add(apqn);
-    this.distinct(
-      'queues',
-      saved.queues.map(({ apqn }) => apqn),
-    );
-    this.distinct(
-      'guests',
-      saved.guests.map(({ guest }) => guest),
-    );
-    this.distinct(
-      'mdevs',
-      saved.mdevs.map(({ device }) => device),
-    );
-    const queues = saved.queues.map((queue, i) => this.queue(queue, `queues/${i}/mdev`));
-    bus.restore(matrixOf(saved.scanned), queues);
-    for (const [i, guest] of saved.guests.entries()) this.guest(guest, `guests/${i}`);
-    for (const [i, mdev] of saved.mdevs.entries()) this.mdev(mdev, `mdevs/${i}`);
-    if (saved.mdevs.length !== this.mdevs.size) {
-      this.refuse(
-        'mdevs',
-        `has ${saved.mdevs.length} devices, but there are ${this.mdevs.size} of this type`,
-      );
+    const queues: [number, VfioApQueue | null][] = [];
+    for (const [i, queue] of saved.queues.entries()) {
+      queues.push(this.queue(queue, `queues/${i}/mdev`));
+      if (i % AT_ONCE === 0) yield;
     }
+    bus.restore(matrixOf(saved.scanned), queues);
+    for (const [i, guest] of saved.guests.entries()) {
+      this.guest(guest, `guests/${i}`);
+      yield;
+    }
+    for (const [i, mdev] of saved.mdevs.entries()) yield* this.mdev(mdev, `mdevs/${i}`);
     this.lock(this.matrixDev.mdevsLock, saved.locks.mdevs, 'locks/mdevs');
     this.lock(this.matrixDev.guestsLock, saved.locks.guests, 'locks/guests');
     this.lock(this.matrixDev.permsLock, saved.locks.perms, 'locks/perms');
     return this.wrong;
   }
 
+  /** What can be told before anything is made of it. */
+  private check({ adapters, queues, injected, guests, mdevs }: Saved): void {
+    this.distinct('adapters', adapters, ({ adapter }) => adapter);
+    this.distinct('queues', queues, ({ apqn }) => apqn);
+    this.distinct('guests', guests, ({ guest }) => guest);
+    this.distinct('mdevs', mdevs, ({ device }) => device);
+    this.wrong ??= notAscending(
+      'injected',
+      injected.map(({ apqn }) => apqn),
+    );
+    if (mdevs.length !== this.mdevs.size) {
+      this.refuse('mdevs', `has ${mdevs.length} devices, but there are ${this.mdevs.size} of this type`);
+    }
+    const pins = mdevs.reduce((count, { pinned }) => count + pinned.length, 0);
+    this.codec.checkPins(pins, 'mdevs');
+  }
+
   private refuse(field: string, rule: string): void {
     this.wrong ??= { field, rule };
   }
 
-  private distinct(field: string, values: readonly (string | number)[]): void {
-    if (new Set(values).size < values.length) this.refuse(field, 'has one of them twice');
+  private distinct<T>(field: string, items: readonly T[], keyOf: (item: T) => string | number): void {
+    if (new Set(items.map(keyOf)).size < items.length) this.refuse(field, 'has one of them twice');
   }
 
   private lock(lock: Lock, saved: Saved['locks']['mdevs'], field: string, shareable = false): void {
@@ -158,7 +174,7 @@ export class MatrixDevRestorer {
   }
 
   private guest(saved: Saved['guests'][number], field: string): void {
-    const guest = this.matrixDev.guestOf(saved.guest);
+    const guest = this.matrixDev.restoredGuest(saved.guest);
     guest.hook = this.mdevOf(saved.hook, `${field}/hook`);
     guest.masks = matrixOf(saved.masks);
     for (const { isc, count } of saved.iscs) guest.iscs.set(isc, count);
@@ -171,7 +187,7 @@ export class MatrixDevRestorer {
     this.lock(guest.hookSem, saved.hookLock, `${field}/hookLock`, true);
   }
 
-  private mdev(saved: Saved['mdevs'][number], field: string): void {
+  private *mdev(saved: Saved['mdevs'][number], field: string): Generator<void, void> {
     const mdev = this.mdevOf(saved.device, `${field}/device`);
     if (!mdev) return;
     mdev.apqns = saved.queues;
@@ -179,17 +195,27 @@ export class MatrixDevRestorer {
     mdev.shadowApcb = matrixOf(saved.shadow);
     mdev.apmAdd = new ApMask(saved.added.adapters);
     mdev.aqmAdd = new ApMask(saved.added.domains);
-    mdev.kvm = saved.guest === null ? null : this.matrixDev.guestOf(saved.guest);
-    mdev.pinned.push(...saved.pinned.map(BigInt));
-    this.matrixDev.mdevList.push(mdev);
-    // The table puts each one before those of its bucket.
-    for (const [i, apqn] of [...saved.linked.entries()].reverse()) {
-      const q = this.matrixDev.bus.boundQueue(apqn);
-      if (q) mdev.qtable.add(q);
-      else this.refuse(`${field}/linked/${i}`, `is ${apqn}, which is no queue that is bound`);
+    mdev.kvm = saved.guest === null ? null : this.matrixDev.restoredGuest(saved.guest);
+    for (const [i, key] of saved.pinned.entries()) {
+      mdev.pinned.push(BigInt(key));
+      if (i % AT_ONCE === 0) yield;
     }
-    if (mdev.qtable.list().some(({ apqn }, i) => apqn !== saved.linked[i])) {
-      this.refuse(`${field}/linked`, 'is not in the order of a table');
+    this.matrixDev.mdevList.push(mdev);
+    yield* this.table(mdev, saved.linked, `${field}/linked`);
+  }
+
+  private *table(mdev: MatrixMdev, linked: readonly number[], field: string): Generator<void, void> {
+    this.distinct(field, linked, (apqn) => apqn);
+    if (this.wrong) return;
+    // The table puts each one before those of its bucket.
+    for (let i = linked.length - 1; i >= 0; i--) {
+      const q = this.matrixDev.bus.boundQueue(linked[i]!);
+      if (q) mdev.qtable.add(q);
+      else this.refuse(`${field}/${i}`, `is ${linked[i]}, which is no queue that is bound`);
+      if (i % AT_ONCE === 0) yield;
+    }
+    if (mdev.qtable.list().some(({ apqn }, i) => apqn !== linked[i])) {
+      this.refuse(field, 'is not in the order of a table');
     }
   }
 }

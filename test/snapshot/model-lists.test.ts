@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import type { CallObject } from '../../schemas/calls.ts';
+import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
+import { MACHINE_LIMITS } from '../../src/machine/limits.ts';
+import { Machine } from '../../src/machine/machine.ts';
+import { Refused } from '../../src/machine/refused.ts';
+import { checkSnapshot, restoreSteps } from '../../src/snapshot/restore.ts';
+import { takeSnapshot } from '../../src/snapshot/take.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type
+type Json = any;
+
+/** A snapshot of an open device d0 in container c0, after some calls. */
+function withDevice(driver: object, more: readonly CallObject[] = []): Json {
+  const machine = new Machine(LINUX_6_1);
+  const calls: CallObject[] = [
+    { call: 'open-container', container: 'c0' },
+    { call: 'create-device', device: 'd0', driver },
+    { call: 'attach', container: 'c0', device: 'd0' },
+    { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 0x100000, flags: 3 },
+    ...more,
+  ];
+  for (const call of calls) machine.start(call);
+  return JSON.parse(JSON.stringify(takeSnapshot(machine, false)));
+}
+
+/** Restores a snapshot: how often that stopped on its way, and the machine. */
+function restored(document: Json, limits = MACHINE_LIMITS): { steps: number; machine: Machine } {
+  const machine = new Machine(LINUX_6_1, limits);
+  const work = restoreSteps(machine, checkSnapshot(document, 'body'), 'body');
+  let steps = 0;
+  while (!work.next().done) steps++;
+  return { steps, machine };
+}
+
+/** Lists that are longer than what hardware there is. */
+const LONG: [string, number, (list: Json) => Json[]][] = [
+  ['adapters', 256, (ap) => ap.adapters],
+  ['domains', 256, (ap) => ap.domains],
+  ['adapters of a matrix', 256, (ap) => ap.mdevs[0].matrix.adapters],
+  ['queues', 65_536, (ap) => ap.queues],
+  ['queues an mdev was made with', 256, (ap) => ap.mdevs[0].queues],
+  ['queues of a table', 65_536, (ap) => ap.mdevs[0].linked],
+  ['queues any device was made with', 65_536, (ap) => ap.madeWith],
+];
+
+test.each(LONG)('%s of vfio-ap beyond %i: refused by the length of the list', (_, most, listOf) => {
+  const document = withDevice({ type: 'vfio-ap', queues: [1, 5] });
+  const list = listOf(document.state.models['vfio-ap']);
+  const one = list[0];
+  while (list.length <= most) list.push(one);
+  expect(() => checkSnapshot(document, 'body')).toThrow(`array of up to ${most} `);
+});
+
+test('an AP matrix with a hundred thousands of pins: restored, a few at a time', () => {
+  const document = withDevice({ type: 'vfio-ap', queues: [1, 5] });
+  const { steps: before } = restored(document);
+  const count = 300_000;
+  document.state.models['vfio-ap'].mdevs[0].pinned = Array.from({ length: count }, () => '0x1000');
+  const { steps, machine } = restored(document);
+  expect(steps - before).toBeGreaterThan(count / 512);
+  const saved = JSON.parse(JSON.stringify(takeSnapshot(machine, false)));
+  expect(saved.state.models['vfio-ap'].mdevs[0].pinned).toHaveLength(count);
+});
+
+test('more pins of all AP matrices together than a machine may have: refused', () => {
+  const document = withDevice({ type: 'vfio-ap', queues: [1] }, [
+    { call: 'create-device', device: 'd1', driver: { type: 'vfio-ap', queues: [0x102] } },
+  ]);
+  for (const mdev of document.state.models['vfio-ap'].mdevs) mdev.pinned = ['0x1000', '0x2000'];
+  const limits = { ...MACHINE_LIMITS, pins: 3 };
+  expect(() => restored(document, limits)).toThrow(Refused);
+  expect(() => restored(document, limits)).toThrow(
+    'body/state/models/vfio-ap/mdevs come to 4 pins, but the limit is 3',
+  );
+  expect(() => restored(document, { ...limits, pins: 4 })).not.toThrow();
+});
