@@ -22,3 +22,7 @@ export type RegionType = (typeof REGION_TYPES)[number];
 
 /** Devices that were removed and are still known to calls, at most: of more the one that was removed first is forgotten. */
 export const GONE_MAX = 1024;
+
+/** Pins that a log line names at most, and devices that hold one of them. */
+export const NAMED_PINS = 16;
+export const NAMED_HOLDERS = 64;

@@ -1,4 +1,5 @@
 import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox';
+import { NAMED_HOLDERS, NAMED_PINS } from './kinds.ts';
 import { closedObject, Id } from './values.ts';
 
 /** An object of a snapshot: exactly these fields. */
@@ -37,44 +38,57 @@ export const injected = <K extends string, T extends TSchema>(names: readonly K[
     additionalProperties: false,
   });
 
+/** A list of at most so many items. */
+const list = <T extends TSchema>(items: T, maxItems: number) =>
+  Type.Array(items, { maxItems, description: `an array of at most ${maxItems} items` });
+
+/** Words of the host's own: at most so many characters. */
+const text = (maxLength: number) =>
+  Type.String({ maxLength, description: `a string of at most ${maxLength} characters` });
+
+/** The name of a call, a function, a file or a lock, or a condition. */
+const Name = text(256);
+
+/** Calls that hold a lock, or are in a lock cycle, by name. */
+const READERS_MAX = 1024;
+const CYCLE_MAX = 64;
+
 /** What a dead or deadlocked task printed last. */
 const Splat = Type.Union(
   [
     object({
       kind: Type.Literal('BUG_ON'),
-      function: Type.String(),
-      condition: Type.String(),
-      file: Type.String(),
+      function: Name,
+      condition: Name,
+      file: Name,
       line: Count,
-      container: Type.Optional(Type.String()),
-      device: Type.Optional(Type.String()),
+      container: Type.Optional(Name),
+      device: Type.Optional(Name),
       iova: Type.Optional(Hex64),
       size: Type.Optional(PageSize),
       attempt: Type.Optional(Count),
       pinCount: Type.Optional(Count),
       /** The first pins that were left, with their holders. */
       pins: Type.Optional(
-        Type.Array(
+        list(
           object({
             iova: Hex64,
             pfn: Frame,
             refCount: Count,
-            devices: Type.Array(object({ device: Id, count: Count })),
+            devices: list(object({ device: Id, count: Count }), NAMED_HOLDERS),
           }),
+          NAMED_PINS,
         ),
       ),
     }),
     object({
       kind: Type.Literal('DEADLOCK'),
-      function: Type.String(),
-      condition: Type.String(),
-      tasks: Type.Array(
-        object({
-          call: Type.String(),
-          device: Type.Optional(Type.String()),
-          holds: Type.Array(Type.String()),
-          waitsFor: Type.String(),
-        }),
+      function: Name,
+      /** What each of the tasks holds and waits for, in a sentence. */
+      condition: text(32_768),
+      tasks: list(
+        object({ call: Name, device: Type.Optional(Name), holds: list(Name, CYCLE_MAX), waitsFor: Name }),
+        CYCLE_MAX,
       ),
     }),
   ],
@@ -84,8 +98,9 @@ const Splat = Type.Union(
 /** A lock that is free (null), or held for ever: by the calls named, because of the splat. */
 export const SavedLock = nullable(
   object({
-    owner: nullable(Type.String(), 'the name of a call, or null'),
-    readers: Type.Array(Type.String()),
+    owner: nullable(Name, 'the name of a call, of at most 256 characters, or null'),
+    /** Each call once, however many of it there are. */
+    readers: list(Name, READERS_MAX),
     splat: Splat,
   }),
   'null, or {owner, readers, splat}',

@@ -38,6 +38,7 @@ const State = object({
   }),
   /** In the order in which they were set. */
   taint: Type.Array(oneOf('W', 'D', 'U'), {
+    maxItems: 3,
     uniqueItems: true,
     description: 'an array of "W", "D" and "U", each at most once',
   }),
@@ -94,9 +95,7 @@ const State = object({
         /** Its group was another one than that of its name which is listed. */
         former: Type.Optional(Type.Literal(true)),
       }),
-      {
-        maxItems: GONE_MAX,
-      },
+      { maxItems: GONE_MAX, description: `an array of at most ${GONE_MAX} devices` },
     ),
   ),
   /** What the devices of each driver model share, by its type. */

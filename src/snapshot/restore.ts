@@ -14,6 +14,7 @@ import { Refused } from '../machine/refused.ts';
 import { restoreFaults } from '../machine/saved-faults.ts';
 import { checkSteps } from '../machine/validate.ts';
 import { atOnce } from '../turns.ts';
+import { checkLimits } from './check-limits.ts';
 import { tooManyPins } from './drivers.ts';
 import { settleModels } from './models.ts';
 import { restoreDevices, settleDevices } from './restore-devices.ts';
@@ -58,7 +59,7 @@ export function* restoreSteps(machine: Machine, snapshot: Snapshot, where: strin
 }
 
 function* restoreState(machine: Machine, state: SnapshotState, at: string): Generator<void, void> {
-  checkLimits(machine, state, at);
+  checkLimits(machine.limits, state, at);
   restoreHost(machine, state, at);
   restoreFaults(machine.faults, state, at);
   restoreProcesses(machine.kernel, state, at);
@@ -84,20 +85,6 @@ function* restoreState(machine: Machine, state: SnapshotState, at: string): Gene
   yield* checkLockedPages(machine.kernel, `${at}/processes`);
   // Tasks of the calls that hang were made as well.
   machine.kernel.callCount = state.next.call ?? 0;
-}
-
-function checkLimits({ limits }: Machine, state: SnapshotState, where: string): void {
-  const most = (field: string, count: number, limit: number) => {
-    if (count <= limit) return;
-    throw new Refused('too-many', `${where}/${field} has ${count} items, but the limit is ${limit}`);
-  };
-  most('processes', state.processes.length, limits.processes);
-  most('devices', state.devices.length, limits.devices);
-  most('containers', state.containers.length, limits.containers);
-  most('faults', state.faults.length, limits.faults);
-  for (const [i, { regions }] of state.processes.entries()) {
-    most(`processes/${i}/regions`, regions.length, limits.regions);
-  }
 }
 
 /** Parameters, taint, once-only warnings and the numbers of the next ids. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CallObject } from '../../schemas/calls.ts';
 import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
+import type { StartedCall } from '../../src/machine/call-task.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
 import { newHost } from '../harness/host.ts';
@@ -25,6 +26,22 @@ function pinned(driver: object, more: readonly CallObject[], version = '6.1'): J
   for (const call of calls) expect(make(host, call)).not.toHaveProperty('problem');
   return JSON.parse(JSON.stringify(host.snapshot(true)));
 }
+
+/** A lock that is held for ever. */
+const held = (readers: readonly string[], more: object = {}) => ({
+  owner: null,
+  readers,
+  splat: { kind: 'BUG_ON', function: 'f', condition: 'c', file: 'x.c', line: 1, ...more },
+});
+const names = (count: number) => Array.from({ length: count }, (_, i) => `x${i}`);
+
+/** Containers c1 and on, each with a device. */
+const containers = (count: number): CallObject[] =>
+  names(count).flatMap((_, i) => [
+    { call: 'open-container', container: `c${i + 1}` },
+    { call: 'create-device', device: `d${i + 1}`, driver: synthetic },
+    { call: 'attach', container: `c${i + 1}`, device: `d${i + 1}` },
+  ]);
 
 const synthetic = { type: 'synthetic', onDmaUnmap: 'unpin-range' };
 const pin = { call: 'pin-pages', device: 'd0', iova: 0, npage: 1, prot: 3 };
@@ -56,6 +73,44 @@ const COUNTS: [string, string, Json, (state: Json) => void][] = [
     (s) => (s.containers[0].ioas.areas[0].pins[0].holders[0][1] = MOST),
   ],
   [
+    'readers of a lock',
+    'deviceListLock/readers is ["x0","x1"',
+    pinned(synthetic, []),
+    (s) => (s.containers[0].iommu.deviceListLock = held(names(1025))),
+  ],
+  [
+    'readers of all locks together',
+    'deviceListLock makes it more than 65536 calls that hold locks for ever',
+    pinned(synthetic, containers(64), '5.10'),
+    (s) => {
+      for (const { iommu } of s.containers) iommu.deviceListLock = held(names(1024));
+    },
+  ],
+  [
+    'characters of a splat',
+    'splat/function is "ffffff',
+    pinned(synthetic, []),
+    (s) => (s.containers[0].iommu.deviceListLock = held(['x'], { function: 'f'.repeat(257) })),
+  ],
+  [
+    'pins of a splat',
+    'splat/pins is [',
+    pinned(synthetic, []),
+    (s) => {
+      const pins = Array(17).fill({ iova: '0x0', pfn: '0x0', refCount: 1, devices: [] });
+      s.containers[0].iommu.deviceListLock = held(['x'], { pins });
+    },
+  ],
+  [
+    'groups',
+    'groups has 5124 items, but the limit is 5123',
+    pinned(synthetic, []),
+    (s) => {
+      const group = { ...s.groups[0], fdOpen: false };
+      s.groups = names(5124).map((name) => ({ ...group, group: name }));
+    },
+  ],
+  [
     'the number of a descriptor',
     `processes/0/files/2 has descriptor ${MOST} of "p0"`,
     pinned(synthetic, []),
@@ -85,6 +140,34 @@ test.each(COUNTS)(
     expect(dumpKernel(host.kernel)).toEqual(before);
   },
 );
+
+test('calls of one name that hold a lock: it is saved once, however many there are', () => {
+  const deadly = { type: 'synthetic', onDmaUnmap: 'ignore', bugOnInvalidation: true };
+  const unmap = (page: number) => ({ call: 'unmap-dma', container: 'c0', iova: page * 4096, size: 4096 });
+  const maps = [0, 1].map((page) => ({ ...unmap(0x200 + page), call: 'map-dma', vaddr: 0, flags: 3 }));
+  const pins = [0, 1].map((page) => ({ ...pin, iova: (0x200 + page) * 4096 }));
+  const document = pinned(deadly, [...maps, ...pins, unmap(0x200), unmap(0x201)], '5.10');
+  expect(document.state.containers[0].iommu.deviceListLock.readers).toEqual(['unmap-dma']);
+  const host = newHost('5.10');
+  host.restore(checkSnapshot(document, 'body'), 'body');
+  expect(JSON.parse(JSON.stringify(host.snapshot(true)))).toEqual(document);
+});
+
+test.each(['6.1', '6.12-iommufd'])('devices that hold a pin: a line of the log of %s names 64', (version) => {
+  const host = newHost(version);
+  make(host, { call: 'open-container', container: 'c0' });
+  for (const device of names(65)) {
+    make(host, { call: 'create-device', device, driver: { type: 'synthetic', onDmaUnmap: 'ignore' } });
+    make(host, { call: 'attach', container: 'c0', device });
+  }
+  make(host, { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 4096, flags: 3 });
+  for (const device of names(65)) make(host, { ...pin, device });
+  const { answer } = make(host, { call: 'unmap-dma', container: 'c0', iova: 0, size: 4096 }) as StartedCall;
+  const { splats } = answer!;
+  expect(splats.find(({ pins }) => pins)?.pins).toEqual([
+    expect.objectContaining({ refCount: 65, devices: names(64).map((device) => ({ device, count: 1 })) }),
+  ]);
+});
 
 test('a slot of an IOAS that would make a list of billions: refused by its number', () => {
   const document = pinned(synthetic, [], '6.12-iommufd');

@@ -1,12 +1,10 @@
+import { NAMED_HOLDERS, NAMED_PINS } from '../../../schemas/kinds.ts';
 import type { Kernel } from '../kernel.ts';
 import { addressOf } from '../pages.ts';
 import type { LeftoverPin } from '../splats.ts';
 import type { Task } from '../task.ts';
 import { accessesOf, keyOf } from './access-shadow.ts';
 import type { Ioas } from './ioas.ts';
-
-/** How many pins a log line names. */
-const NAMED_PINS = 16;
 
 /** A pin as listings and log lines show it: the first of its pages, and how many. */
 export function describeAccess(kernel: Kernel, ioas: Ioas, slot: number, access: number): LeftoverPin {
@@ -34,7 +32,9 @@ export function leftoverPins(
   const pins: LeftoverPin[] = [];
   let pinCount = 0;
   for (const access of accessesOf(ioas, slot)) {
-    if (pinCount++ < NAMED_PINS) pins.push(describeAccess(kernel, ioas, slot, access));
+    if (pinCount++ >= NAMED_PINS) continue;
+    const shown = describeAccess(kernel, ioas, slot, access);
+    pins.push({ ...shown, devices: shown.devices.slice(0, NAMED_HOLDERS) });
   }
   return { pins, pinCount };
 }

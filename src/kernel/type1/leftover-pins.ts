@@ -1,9 +1,7 @@
+import { NAMED_HOLDERS, NAMED_PINS } from '../../../schemas/kinds.ts';
 import { addressOf } from '../pages.ts';
 import type { LeftoverPin } from '../splats.ts';
 import type { Iommu } from './iommu.ts';
-
-/** How many pins a log line names. */
-const NAMED_PINS = 16;
 
 /** A pin as listings and log lines show it. */
 export function describePin(iommu: Iommu, pin: number): LeftoverPin {
@@ -25,7 +23,8 @@ export function leftoverPins(iommu: Iommu, slot: number): { pins: LeftoverPin[];
   const named: LeftoverPin[] = [];
   for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
     if (named.length === NAMED_PINS) break;
-    named.push(describePin(iommu, pin));
+    const shown = describePin(iommu, pin);
+    named.push({ ...shown, devices: shown.devices.slice(0, NAMED_HOLDERS) });
   }
   return { pins: named, pinCount: mappings.pinCount[slot]! };
 }
