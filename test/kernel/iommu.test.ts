@@ -21,7 +21,7 @@ function machine(version: string, iommus: readonly IommuArgument[], before: obje
     run({ call: 'open-group', device });
     return run({ call: 'set-container', device, container: 'c0' });
   });
-  return { run, joined };
+  return { run, joined, locked: () => host.kernel.processes.get('p0')!.mm.lockedVm };
 }
 
 function answer(host: Host, call: object): Record<string, unknown> {
@@ -119,6 +119,32 @@ test('an IOMMU whose maps fail: map-dma answers its errno, and nothing is mapped
   const map = { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 0x3000, flags: 3 };
   expect(run(map)).toMatchObject({ errno: 'ENOMEM', why: 'the IOMMU fails every map' });
   expect(run({ call: 'unmap-dma', container: 'c0', iova: 0, size: 0x3000 }).size).toBe('0x0');
+});
+
+test('a mapping that the IOMMU failed leaves no charge, and nothing to the next one in its place', () => {
+  const region = { call: 'add-memory-region', process: 'p0', size: 0x3000 };
+  const { run, locked } = machine(
+    '6.1',
+    [{ mapErrno: 'ENOMEM' }],
+    [
+      { ...region, start: 0, prot: 1 },
+      { ...region, start: 0x10000, prot: 3 },
+    ],
+  );
+  const map = { call: 'map-dma', container: 'c0', iova: 0, size: 0x3000 };
+  expect(run({ ...map, vaddr: 0x10000, flags: 3 }).errno).toBe('ENOMEM');
+  expect(locked()).toBe(0);
+  // Pages of the zero page, which are not charged.
+  expect(run({ ...map, vaddr: 0, flags: 1 }).errno).toBe('ENOMEM');
+  expect(locked()).toBe(0);
+  run({ call: 'unset-container', device: 'd0' });
+  run({ ...map, vaddr: 0x10000, flags: 3 });
+  run({ call: 'create-device', device: 'd1', kind: 'vfio-pci', iommu: 'intel-48' });
+  run({ call: 'open-group', device: 'd1' });
+  expect(run({ call: 'set-container', device: 'd1', container: 'c0' })).not.toHaveProperty('errno');
+  expect(locked()).toBe(3);
+  run({ call: 'unmap-dma', container: 'c0', iova: 0, size: 0x3000 });
+  expect(locked()).toBe(0);
 });
 
 test('a device with an RMRR is not given to user space: EPERM, and its line', () => {

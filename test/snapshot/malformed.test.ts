@@ -345,6 +345,16 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
         [0, 1, '0x1'],
       ]),
   ],
+  [
+    'more pages without a charge than a mapping has',
+    'mappings/0/reservedPages is 3, but the mapping has 2 pages',
+    (s) => (s.containers[0].iommu.mappings[0].reservedPages = 3),
+  ],
+  [
+    'pages without a charge of a mapping in no domain',
+    'mappings/0/reservedPages is there, but the mapping is in no IOMMU domain',
+    (s) => (s.containers[1].iommu.mappings[0].reservedPages = 1),
+  ],
   ['a lost key of nobody', 'stolen', (s) => s.containers[0].iommu.stolen.push({ device: 77, iova: '0x0' })],
   ['a lock nobody holds', 'owner or readers', (s) => (s.containers[1].iommu.lock.owner = null)],
   [

@@ -121,6 +121,7 @@ export class Iommu {
   /** Remembers how many pages of a mapping the domain pinned without a charge. */
   setReservedPages(slot: number, pages: number): void {
     if (pages > 0) this.reservedPages.set(slot, pages);
+    else this.reservedPages.delete(slot);
   }
 
   /** How many pages of a mapping the domain pinned without a charge. */

@@ -184,10 +184,12 @@ function inIovaList(iommu: Iommu, start: number, end: number): boolean {
   return iommu.iovaList.some((range) => start >= range.start && end <= range.end);
 }
 
-/** vfio_pin_map_dma: pins every page of a new mapping for the domain and charges it. */
+/** vfio_pin_map_dma: pins every page of a new mapping for the domain and charges it; gives them back where that fails. */
 function pinMapDma(task: Task, iommu: Iommu, slot: number): Errno | null {
   let errno = chargeMapping(task, iommu, slot);
+  if (errno !== null) return errno;
   for (const hardware of iommu.hardware) errno ??= enterDomain(task, iommu, slot, hardware);
   if (errno === null) iommu.mappings.setIommuMapped(slot, true);
+  else iommu.lockAcct(slot, iommu.takeReservedPages(slot) - iommu.mappings.size[slot]!);
   return errno;
 }

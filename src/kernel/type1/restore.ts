@@ -159,10 +159,18 @@ function* restoreMappings(
   yield;
   for (const [i, { owner, reservedPages }] of mappings.entries()) {
     const slot = i + 1;
+    if (reservedPages !== undefined) checkReserved(iommu, slot, reservedPages, `${where}/${i}/reservedPages`);
     iommu.setOwner(slot, restoreOwner(iommu.kernel, owner, iommu.owner, `${where}/${i}/owner`));
     iommu.setReservedPages(slot, reservedPages ?? reservedNow(iommu, slot));
     if (i % 512 === 511) yield;
   }
+}
+
+/** A domain pins no more pages without a charge than a mapping has, and none of a mapping that is in no domain. */
+function checkReserved({ mappings }: Iommu, slot: number, pages: number, where: string): void {
+  if (!mappings.iommuMapped(slot)) throw wrong(where, 'is there, but the mapping is in no IOMMU domain');
+  const size = mappings.size[slot]!;
+  if (pages > size) throw wrong(where, `is ${pages}, but the mapping has ${size} pages`);
 }
 
 function shapeOf(mappings: SavedIommu['mappings'], where: string): TreeShape {
