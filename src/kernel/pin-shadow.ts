@@ -1,4 +1,5 @@
 import { addressOf, hex, hexAddress } from './pages.ts';
+import { type PinKey, type StolenPin, StolenPins } from './stolen-pins.ts';
 import type { Task } from './task.ts';
 import type { Device } from './vfio/device.ts';
 
@@ -14,46 +15,38 @@ interface CallbackWatch {
   elsewhere: number;
 }
 
-/** A pin by its IOVA: page, offset in the page, and how many pages. */
-export interface PinKey {
-  readonly page: number;
-  readonly offset: number;
-  readonly npage: number;
-}
-
-/** A pin that a device (its number) believes it holds although another one dropped it. */
-export interface StolenPin extends PinKey {
-  readonly device: number;
-}
-
 /**
  * The shadow of an engine's pins: who did what to whom, for advisories. The kernel knows nothing of it. What an engine
  * itself knows of its pins it says in what extends this.
  */
 export class PinShadow {
   private readonly watches = new Map<number, CallbackWatch>();
-  /** Stolen pins: `device page offset npage`. */
-  private readonly stolen = new Set<string>();
+  private readonly stolen = new StolenPins();
 
   /** Pins that devices believe they have, oldest first. */
   stolenPins(): StolenPin[] {
-    return [...this.stolen].map(readStolen);
+    return this.stolen.list();
+  }
+
+  /** Numbers of the devices that believe they have pins which they have not. */
+  stolenFrom(): Iterable<number> {
+    return this.stolen.devices();
   }
 
   /** Notes one of them again, from a snapshot. */
-  restoreStolen({ device, page, offset, npage }: StolenPin): void {
-    this.stolen.add(stolenKey(device, page, offset, npage));
+  restoreStolen(pin: StolenPin): void {
+    this.stolen.add(pin);
   }
 
   /** A device has this pin now, or knows that it has not. */
   protected forget(device: Device, page: number, offset: number, npage: number): void {
-    if (this.stolen.size > 0) this.stolen.delete(stolenKey(device.number, page, offset, npage));
+    if (this.stolen.size > 0) this.stolen.delete({ device: device.number, page, offset, npage });
   }
 
   /** A device dropped a reference that was another's (its number). */
   foreignUnpin(task: Task, device: Device, owner: number, page: number, offset: number, npage = 1): void {
     const name = task.kernel.deviceName(owner);
-    if (this.stolen.size < STOLEN_MAX) this.stolen.add(stolenKey(owner, page, offset, npage));
+    if (this.stolen.size < STOLEN_MAX) this.stolen.add({ device: owner, page, offset, npage });
     const text = () => `${device.id} unpinned ${describe(page, offset, npage)}, which only ${name} holds`;
     task.advise('FOREIGN_UNPIN', [device.id, name], addressOf(page, offset), text);
   }
@@ -89,10 +82,9 @@ export class PinShadow {
   /** A device uses pages (DMA, or what it believes it has pinned). */
   used(task: Task, device: Device, firstPage: number, pages: number): void {
     if (this.stolen.size === 0) return;
-    for (const key of this.stolen) {
-      const { device: owner, page, offset, npage } = readStolen(key);
-      if (owner !== device.number || page + npage <= firstPage || page >= firstPage + pages) continue;
-      const text = `${device.id} uses ${describe(page, offset, npage)}, which another device unpinned under it`;
+    for (const { page, offset, npage } of this.stolen.within(device.number, firstPage, pages)) {
+      const text = () =>
+        `${device.id} uses ${describe(page, offset, npage)}, which another device unpinned under it`;
       task.advise('USE_AFTER_UNPIN', [device.id], addressOf(page, offset), text);
     }
   }
@@ -129,20 +121,11 @@ export class PinShadow {
    * @param held references it leaves behind, and the first of them (null: none)
    */
   protected deviceClosed(task: Task, device: Device, first: PinKey | null, held: number): void {
-    for (const key of this.stolen) if (key.startsWith(`${device.number} `)) this.stolen.delete(key);
+    this.stolen.deleteOf(device.number);
     if (!first) return;
     const text = () => `${device.id} was closed holding ${held} references to pages`;
     task.advise('PIN_LEAKED_AT_CLOSE', [device.id], addressOf(first.page, first.offset), text);
   }
-}
-
-function stolenKey(device: number, page: number, offset: number, npage: number): string {
-  return `${device} ${page} ${offset} ${npage}`;
-}
-
-function readStolen(key: string): StolenPin {
-  const [device, page, offset, npage] = key.split(' ').map(Number) as [number, number, number, number];
-  return { device, page, offset, npage };
 }
 
 function sentence(parts: readonly string[]): string {

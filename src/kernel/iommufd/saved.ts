@@ -71,6 +71,6 @@ const WORK_MAX = 1024;
 /** Numbers of the devices that hold pins of an IOAS, or believe they do. */
 export function holdersIn({ shadow, accesses }: Ioas): Set<number> {
   const numbers = accesses.holders();
-  for (const { device } of shadow.stolenPins()) numbers.add(device);
+  for (const device of shadow.stolenFrom()) numbers.add(device);
   return numbers;
 }

@@ -83,7 +83,7 @@ function hexWord(low: number, high: number): string {
 /** Numbers of the devices that hold pins, or believe they do. */
 export function holdersIn({ shadow, pins }: Iommu): Set<number> {
   const numbers = pins.holders();
-  for (const { device } of shadow.stolenPins()) numbers.add(device);
+  for (const device of shadow.stolenFrom()) numbers.add(device);
   return numbers;
 }
 

@@ -1,6 +1,7 @@
 import { addressOf, hexAddress, pageOf } from '../pages.ts';
-import { nearest, type PinKey, PinShadow } from '../pin-shadow.ts';
+import { nearest, PinShadow } from '../pin-shadow.ts';
 import { NIL } from '../rb-links.ts';
+import type { PinKey } from '../stolen-pins.ts';
 import { type KernelStep, RESCHED, type Task } from '../task.ts';
 import type { Device } from '../vfio/device.ts';
 import type { Iommu } from './iommu.ts';
