@@ -44,8 +44,7 @@ const NOT_STATE = new Set([
   'processCount',
   'mmCount',
   'gone',
-  'exited',
-  'formerOwners',
+  'restored',
   'callCount',
   'references',
 ]);

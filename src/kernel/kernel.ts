@@ -12,7 +12,8 @@ import { type GuestId, ownGuestId } from './guest.ts';
 import type { IommuHardware } from './iommu/hardware.ts';
 import type { ProcessMemory } from './memory.ts';
 import { Mm } from './mm.ts';
-import { type MappingOwner, Process } from './process.ts';
+import { Process } from './process.ts';
+import type { RestoredProcesses } from './saved/owner.ts';
 import { Scheduler } from './scheduler.ts';
 import { PROPOSALS } from './splats.ts';
 import type { KernelStep, Task } from './task.ts';
@@ -70,9 +71,8 @@ export class Kernel {
   readonly fired = new Set<string>();
   /** What drivers did that answers show. */
   readonly ops = new DriverOps();
-  /** Of a host that was restored: processes that have exited, and whose mappings are, by numbers. */
-  readonly exited: Process[] = [];
-  readonly formerOwners = new Map<string, MappingOwner>();
+  /** Its processes while it is being restored, by number; null: it is not. */
+  restored: RestoredProcesses | null = null;
   /** Devices that were removed last: who names one means its group's file, which may still be open. */
   readonly gone = new Map<string, Device>();
   /** Ids of devices by number, also of those that are gone: pins may still be theirs. */

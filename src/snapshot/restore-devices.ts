@@ -60,6 +60,7 @@ export function* restoreDevices(
   restoreGone(kernel, state, saved, groups, where);
   for (const { group, at } of saved.values()) {
     if (groups.has(group.group)) continue;
+    if (groups.size % 256 === 0) yield;
     groups.set(group.group, restoreGroup(kernel, group, hardwareOf(group), at));
   }
   return groups;
@@ -147,12 +148,12 @@ function restoreGone(
 }
 
 /** Checks what devices and groups must be once they are in their containers, and counts their users. */
-export function settleDevices(
+export function* settleDevices(
   { kernel }: Machine,
   groups: ReadonlyMap<string, Group>,
   state: SnapshotState,
   where: string,
-): void {
+): Generator<void, void> {
   for (const [i, saved] of state.groups.entries()) {
     const at = `${where}/groups/${i}`;
     const { container, fileOpen } = groups.get(saved.group)!;
@@ -163,8 +164,11 @@ export function settleDevices(
       );
     }
     if (container && !fileOpen) throw wrong(`${at}/fileOpen`, 'is false, but the group is in a container');
+    if (i % 1024 === 1023) yield;
   }
+  // Of a device that is there, or was: those that are gone too.
   const withDevice = new Set<string>();
+  for (const { group } of kernel.gone.values()) withDevice.add(group.id);
   for (const [i, device] of [...kernel.devices.values()].entries()) {
     const { id, group, openCount } = device;
     withDevice.add(group.id);
@@ -175,8 +179,8 @@ export function settleDevices(
     container.restoreOpenDevice(device, at);
   }
   for (const [i, { group, fdOpen }] of state.groups.entries()) {
-    const had = [...kernel.gone.values()].some((device) => device.group.id === group);
-    if (withDevice.has(group) || had || fdOpen || groups.get(group)!.container) continue;
+    if (i % 1024 === 1023) yield;
+    if (withDevice.has(group) || fdOpen || groups.get(group)!.container) continue;
     throw wrong(
       `${where}/groups/${i}`,
       `is ${group}, which has neither a device nor a container, nor is its file open`,

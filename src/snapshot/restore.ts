@@ -15,6 +15,7 @@ import { restoreFaults } from '../machine/saved-faults.ts';
 import { checkSteps } from '../machine/validate.ts';
 import { atOnce } from '../turns.ts';
 import { checkLimits } from './check-limits.ts';
+import { checkNamed } from './check-named.ts';
 import { tooManyPins } from './drivers.ts';
 import { settleModels } from './models.ts';
 import { restoreDevices, settleDevices } from './restore-devices.ts';
@@ -60,12 +61,14 @@ export function* restoreSteps(machine: Machine, snapshot: Snapshot, where: strin
 
 function* restoreState(machine: Machine, state: SnapshotState, at: string): Generator<void, void> {
   checkLimits(machine.limits, state, at);
+  yield* checkNamed(state, at);
   restoreHost(machine, state, at);
   restoreFaults(machine.faults, state, at);
-  restoreProcesses(machine.kernel, state, at);
+  yield* restoreProcesses(machine.kernel, state, at);
   restoreModelHosts(machine.kernel, state.models);
   const groups = yield* restoreDevices(machine, state, at);
   const files = new RestoredFiles(machine.kernel, groups, state, at);
+  yield* files.open();
   yield* restoreMemories(machine.kernel, state, files, at);
   checkDifferent(
     state.containers.map(({ container }) => container),
@@ -74,10 +77,10 @@ function* restoreState(machine: Machine, state: SnapshotState, at: string): Gene
   for (const [i, container] of state.containers.entries()) {
     yield* restoreContainer(machine.kernel, groups, container, `${at}/containers/${i}`);
   }
-  files.finish();
+  yield* files.finish();
   const { references, limits } = machine.kernel;
   if (references.count > limits.pins) throw tooManyPins(`${at}/containers`, references.count, limits.pins);
-  settleDevices(machine, groups, state, at);
+  yield* settleDevices(machine, groups, state, at);
   files.check();
   yield;
   yield* settleModels(machine.kernel, `${at}/models`);
@@ -85,6 +88,7 @@ function* restoreState(machine: Machine, state: SnapshotState, at: string): Gene
   yield* checkLockedPages(machine.kernel, `${at}/processes`);
   // Tasks of the calls that hang were made as well.
   machine.kernel.callCount = state.next.call ?? 0;
+  machine.kernel.restored = null;
 }
 
 /** Parameters, taint, once-only warnings and the numbers of the next ids. */

@@ -102,6 +102,24 @@ const COUNTS: [string, string, Json, (state: Json) => void][] = [
     },
   ],
   [
+    'open files',
+    'files has 20481 items, but the limit is 20480',
+    pinned(synthetic, []),
+    (s) => (s.files = Array(20_481).fill({ of: 'device', id: 'd0', opener: 255 })),
+  ],
+  [
+    'descriptors',
+    'processes/0/files has 16385 items, but the limit is 16384',
+    pinned(synthetic, []),
+    (s) => (s.processes[0].files = Array(16_385).fill([0, 0])),
+  ],
+  [
+    'groups of a container',
+    'containers/0/groups has 2 items, but the limit is 1',
+    pinned(synthetic, []),
+    (s) => s.containers[0].groups.push('x'),
+  ],
+  [
     'groups',
     'groups has 5124 items, but the limit is 5123',
     pinned(synthetic, []),

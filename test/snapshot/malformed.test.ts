@@ -110,12 +110,42 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   [
     'a process that has exited and is there',
     'exited/0/number',
-    (s) => (s.exited = [{ process: 'p8', number: 0, memlock: null }]),
+    (s) => {
+      s.exited = [{ process: 'p8', number: 0, memlock: null }];
+      s.containers[1].processNumber = 0;
+    },
   ],
   [
     'a process that has exited, and was not made yet',
     'exited/0/number',
-    (s) => (s.exited = [{ process: 'p8', number: 1000, memlock: null }]),
+    (s) => {
+      s.exited = [{ process: 'p8', number: 1000, memlock: null }];
+      s.containers[1].processNumber = 1000;
+    },
+  ],
+  [
+    'two processes of a number that have exited',
+    'exited/1/number is 2, which is no',
+    (s) => {
+      s.exited = ['p8', 'p9'].map((process) => ({ process, number: 2, memlock: null }));
+      s.containers[1].processNumber = 2;
+      s.next.processNumber = 3;
+    },
+  ],
+  [
+    'a process that has exited, of which nothing is left',
+    'exited/0 is of a process that has exited, but neither opened a container nor owns a mapping',
+    (s) => (s.exited = [{ process: 'p8', number: 2, memlock: null }]),
+  ],
+  [
+    'a former device of which nothing is left',
+    'formerDevices/0 is of a former device that holds no reference',
+    (s) => (s.formerDevices = [{ number: 77, device: 'd77' }]),
+  ],
+  [
+    'contents that nobody has',
+    'stores/0 is the contents of no region and no device',
+    (s) => (s.stores = [{ background: 0, contents: [] }]),
   ],
   [
     'a mapping of no process',

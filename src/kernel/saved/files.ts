@@ -39,12 +39,16 @@ export class RestoredFiles {
     private readonly groups: ReadonlyMap<string, Group>,
     private readonly state: SnapshotState,
     private readonly where: string,
-  ) {
-    for (const [i, saved] of (state.files ?? []).entries()) {
-      const at = `${where}/files/${i}`;
+  ) {}
+
+  /** The files of groups and devices. */
+  *open(): Generator<void, void> {
+    for (const [i, saved] of (this.state.files ?? []).entries()) {
+      const at = `${this.where}/files/${i}`;
       if (saved.of === 'group') this.files.push(this.ofGroup(saved, at));
       else if (saved.of === 'device') this.files.push(this.ofDevice(saved, at));
       else this.files.push(null);
+      if (i % 1024 === 1023) yield;
     }
   }
 
@@ -56,11 +60,12 @@ export class RestoredFiles {
   }
 
   /** The containers are there: their files, and the descriptors of every process. */
-  finish(): void {
+  *finish(): Generator<void, void> {
     const { kernel, state, where } = this;
     if (state.files) {
       for (const [i, saved] of state.files.entries()) {
         if (saved.of === 'container') this.files[i] = this.ofContainer(saved, `${where}/files/${i}`);
+        if (i % 1024 === 1023) yield;
       }
       for (const [i, saved] of state.processes.entries()) {
         this.takeDescriptors(
@@ -68,6 +73,7 @@ export class RestoredFiles {
           saved.files ?? [],
           `${where}/processes/${i}/files`,
         );
+        yield;
       }
     } else this.openUnsaid();
   }
@@ -89,8 +95,10 @@ export class RestoredFiles {
     const { kernel, groups } = this;
     const p0 = kernel.processes.values().next().value!;
     const open = (process: Process, file: OpenFile) => {
-      this.checkRoom(process, process.files.free, `${this.where}/processes`);
-      process.files.add(file);
+      // They are dense: none has been closed.
+      const fd = process.files.list().length;
+      this.checkRoom(process, fd, `${this.where}/processes`);
+      process.files.addAt(fd, file);
     };
     for (const container of kernel.containers.values()) {
       if (container.open) open(container.process, containerFile(container, container.process));
@@ -131,7 +139,7 @@ export class RestoredFiles {
   }
 
   private opener({ opener }: SavedFile): Process | null {
-    return [...this.kernel.processes.values()].find(({ number }) => number === opener) ?? null;
+    return this.kernel.restored!.alive(opener);
   }
 
   private ofContainer(saved: SavedFile, at: string): OpenFile {

@@ -9,7 +9,7 @@ import { Process } from '../process.ts';
 import type { ListOf } from '../vfio/container.ts';
 import { checkAscending, checkDifferent, wrong } from './checks.ts';
 import { type SavedStores, saveMemory } from './memory.ts';
-import { exitedProcess } from './owner.ts';
+import { RestoredProcesses } from './owner.ts';
 
 /** A process with its memory, which is emulated, and its descriptors. */
 export function saveProcess(
@@ -55,7 +55,11 @@ export function exitedProcesses(kernel: Kernel): NonNullable<SnapshotState['exit
 }
 
 /** The processes with their limits, without memory yet; and those that have exited but own mappings. */
-export function restoreProcesses(kernel: Kernel, state: SnapshotState, where: string): void {
+export function* restoreProcesses(
+  kernel: Kernel,
+  state: SnapshotState,
+  where: string,
+): Generator<void, void> {
   const { processes, exited = [], next } = state;
   checkDifferent(
     processes.map(({ process }) => process),
@@ -64,20 +68,25 @@ export function restoreProcesses(kernel: Kernel, state: SnapshotState, where: st
   kernel.processes.clear();
   kernel.processCount = next.processNumber ?? processes.length;
   kernel.mmCount = next.mmNumber ?? kernel.processCount;
+  const restored = new RestoredProcesses(kernel);
+  kernel.restored = restored;
   const numbers: number[] = [];
   for (const [i, saved] of processes.entries()) {
     const process = processOf(kernel, saved, i, `${where}/processes/${i}`);
     kernel.processes.set(saved.process, process);
+    restored.add(process);
     numbers.push(process.number);
+    if (i % 256 === 255) yield;
   }
   checkAscending(numbers, `${where}/processes`);
   const mms = [...kernel.processes.values()].map(({ mm }) => String(mm.number));
   checkDifferent(mms, `${where}/processes`);
   for (const [i, { process, number, memlock }] of exited.entries()) {
-    if (numbers.includes(number) || number >= kernel.processCount) {
+    if (restored.has(number) || number >= kernel.processCount) {
       throw wrong(`${where}/exited/${i}/number`, `is ${number}, which is no process's that has exited`);
     }
-    kernel.exited.push(exitedProcess(kernel, process, number, memlock === null ? null : BigInt(memlock)));
+    restored.addExited(process, number, memlock === null ? null : BigInt(memlock));
+    if (i % 256 === 255) yield;
   }
 }
 

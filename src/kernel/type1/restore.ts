@@ -56,14 +56,15 @@ export function* restoreType1(
 /** The groups of the container, once each, in the list for their kind. */
 function attachGroups(iommu: Iommu, container: Container, saved: SavedIommu, where: string): void {
   const { emulatedGroups, domainGroups } = saved;
-  checkDifferent([...emulatedGroups, ...domainGroups], `${where}/emulatedGroups and domainGroups`);
   const named = emulatedGroups.length + domainGroups.length;
   if (named === 0 || named !== container.groups.length) {
     throw wrong(`${where}/emulatedGroups and domainGroups`, "must be the container's groups, at least one");
   }
+  checkDifferent([...emulatedGroups, ...domainGroups], `${where}/emulatedGroups and domainGroups`);
+  const groups = new Map(container.groups.map((group) => [group.id, group]));
   const take = (ids: readonly string[], emulated: boolean, list: Group[], name: string) => {
     for (const id of ids) {
-      const group = container.groups.find((one) => one.id === id);
+      const group = groups.get(id);
       if (group?.emulated !== emulated) {
         throw wrong(`${where}/${name}`, `has "${id}", which is no such group of the container`);
       }

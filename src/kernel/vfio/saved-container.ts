@@ -29,7 +29,7 @@ export function* restoreContainer(
   const process =
     saved.processNumber === undefined
       ? kernel.processes.get(saved.process)
-      : kernel.exited.find(({ number }) => number === saved.processNumber);
+      : kernel.restored!.exited(saved.processNumber);
   if (!process) throw wrong(`${where}/process`, `is "${saved.process}", which is no process of the snapshot`);
   const container = kernel.makeContainer(saved.container, process);
   container.open = saved.open;
