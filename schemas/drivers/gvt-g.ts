@@ -3,6 +3,9 @@ import { Exact, integer, nullable, object, Positive31 } from '../saved.ts';
 import { Address64, GuestIdField, Hex, oneOf } from '../values.ts';
 import { args, config, type DriverSchemas } from './model.ts';
 
+/** Different entries that the page tables of a vGPU may hold. */
+export const GTT_ENTRIES_MAX = 2 ** 20;
+
 /** Sizes of a page in the guest's GTT. */
 const GttPageSize = oneOf('4K', '2M');
 export type GttPageSize = Static<typeof GttPageSize>;
@@ -91,12 +94,18 @@ export const gvtG = {
     /** Of the driver of 5.10, where it is not as usual: has it its group, and how far its release has come. */
     hasGroup: Type.Optional(Type.Boolean()),
     release: Type.Optional(nullable(oneOf('late', 'begun'), 'null, "late" or "begun"')),
-    /** By frame number. */
+    /** By frame number: no more than the pins of a machine. */
     cache: Type.Array(object({ gfn: SavedFrame, size: GttPageSize, dmaAddr: SavedDmaAddr, ref: Exact })),
-    /** The tree of the cache's DMA addresses, in order: links to the root, and colour. */
+    /** The tree of the cache's DMA addresses, in order: links to the root, and colour. As many as the cache has. */
     dmaAddrs: Type.Array(object({ gfn: SavedFrame, depth: integer(0, 64, '0 to 64'), red: Type.Boolean() })),
     /** What the page tables hold, each page's oldest first. */
-    gtt: Type.Array(object({ gfn: SavedFrame, size: GttPageSize, dmaAddr: SavedDmaAddr, times: Positive31 })),
+    gtt: Type.Array(
+      object({ gfn: SavedFrame, size: GttPageSize, dmaAddr: SavedDmaAddr, times: Positive31 }),
+      {
+        maxItems: GTT_ENTRIES_MAX,
+        description: `an array of up to ${GTT_ENTRIES_MAX} entries`,
+      },
+    ),
   }),
 } satisfies DriverSchemas;
 

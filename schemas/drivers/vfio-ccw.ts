@@ -173,7 +173,10 @@ export const vfioCcw = {
   host: object({
     warnedPrefetch: Type.Boolean(),
     /** Those that lost their device, earliest first. */
-    former: Type.Array(object({ device: Id, subchannel: SavedSubchannel })),
+    former: Type.Array(object({ device: Id, subchannel: SavedSubchannel }), {
+      maxItems: 256,
+      description: 'an array of up to 256 subchannels',
+    }),
   }),
   state: object({
     fsm: CcwState,
@@ -197,7 +200,10 @@ export const vfioCcw = {
           b: Type.Boolean(),
         }),
         /** Keys of the pages of each CCW that has some, in the order in which they are unpinned. */
-        arrays: Type.Array(Type.Array(Hex64)),
+        arrays: Type.Array(
+          Type.Array(Hex64, { maxItems: 33, description: 'the keys of up to 33 blocks of 2 KiB' }),
+          { maxItems: 262_144, description: 'an array of up to 262144 CCWs' },
+        ),
       }),
       'null, or {orb, arrays}',
     ),

@@ -97,11 +97,11 @@ export interface DriverModel {
   /** Fields of `state` that can be worked out from the rest: a snapshot leaves them out. */
   readonly derived?: readonly string[];
   /**
-   * What the schema of a saved state cannot say.
+   * What the schema of a saved state cannot say; stops now and then.
    *
    * @returns what is wrong, or null
    */
-  checkState?(driver: MdevDriver, state: object): WrongState | null;
+  checkState?(driver: MdevDriver, state: object): Generator<void, WrongState | null>;
   /** How many pins a saved state says that its driver believes in: it may walk them one by one. */
   pinsOf?(state: object): { readonly field: string; readonly count: number };
 }
@@ -131,7 +131,7 @@ export interface Model<
   observe?(host: H): Readonly<Record<string, unknown>>;
   splats?(era: E): readonly Splat[];
   readonly derived?: readonly string[];
-  checkState?(driver: D, state: StateOf<S>): WrongState | null;
+  checkState?(driver: D, state: StateOf<S>): Generator<void, WrongState | null>;
   pinsOf?(state: StateOf<S>): { readonly field: string; readonly count: number };
 }
 
@@ -160,10 +160,24 @@ export function eraOf<E>(
   return eras[known.reduce((newest, from) => (isBefore(newest, from) ? from : newest))]!;
 }
 
+/** Items of a saved state's list that are looked at in one go. */
+export const AT_ONCE = 256;
+
 /** Checks that a list of a saved state is in ascending order of these keys. */
-export function notAscending(field: string, keys: readonly (bigint | number)[]): WrongState | null {
-  const at = keys.findIndex((key, i) => i > 0 && key <= keys[i - 1]!);
-  return at < 0 ? null : { field: `${field}/${at}`, rule: 'must come after the one before it' };
+export function* notAscending(
+  field: string,
+  keys: Iterable<bigint | number>,
+): Generator<void, WrongState | null> {
+  let last: bigint | number | null = null;
+  let i = 0;
+  for (const key of keys) {
+    if (last !== null && key <= last) {
+      return { field: `${field}/${i}`, rule: 'must come after the one before it' };
+    }
+    last = key;
+    if (++i % AT_ONCE === 0) yield;
+  }
+  return null;
 }
 
 /** Whether release a is older than b. */

@@ -1,3 +1,4 @@
+import { Gtt } from '../drivers/gvt-g/gtt.ts';
 import { PageTree } from '../drivers/gvt-g/page-tree.ts';
 import { SyntheticDriver } from '../drivers/synthetic/driver.ts';
 import { OwnPins } from '../drivers/synthetic/own-pins.ts';
@@ -123,6 +124,7 @@ export class Canonical extends StateHash {
     }
     if (object instanceof OwnPins) return part(this.ownPins);
     if (object instanceof PageTree) return part(this.pageTree);
+    if (object instanceof Gtt) return numbered((gtt: Gtt) => this.list([...gtt.all()]));
     if (object instanceof PinShadow) return part(this.shadow);
     if (object instanceof Task) return part(this.task);
     if (object instanceof EmulatedMemory) return part(this.memory);

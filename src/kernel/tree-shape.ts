@@ -17,6 +17,9 @@ export class WrongShape extends Error {
   }
 }
 
+/** Nodes that are looked at in one go. */
+const AT_ONCE = 1024;
+
 /**
  * The tree of nodes that are listed in order: node i gets slot i + 1. In order and with their depths there is one
  * tree at most, and this is it, with every red-black rule checked.
@@ -24,6 +27,15 @@ export class WrongShape extends Error {
  * @throws WrongShape where there is none
  */
 export function treeOf(places: readonly Place[]): TreeShape {
+  const steps = treeSteps(places);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The same, stopping now and then. */
+export function* treeSteps(places: readonly Place[]): Generator<void, TreeShape> {
   const count = places.length;
   const left = new Int32Array(count + 1);
   const right = new Int32Array(count + 1);
@@ -42,32 +54,48 @@ export function treeOf(places: readonly Place[]): TreeShape {
     left[slot] = below;
     if (up !== undefined) right[up] = slot;
     spine.push(slot);
+    if (slot % AT_ONCE === 0) yield;
   }
   const root = spine[0] ?? NIL;
   const shape = { root, left, right, red };
-  if (root !== NIL) checkRules(shape, places);
+  if (root !== NIL) yield* checkRules(shape, places);
   return shape;
 }
 
 /** Depths go up by one, the root is black, no red below red, as many blacks on every way down. */
-function checkRules({ root, left, right, red }: TreeShape, places: readonly Place[]): void {
+function* checkRules({ root, left, right, red }: TreeShape, places: readonly Place[]): Generator<void, void> {
   if (red[root]) throw new WrongShape(`${root - 1}/red`, 'is true, but this is the root of the tree');
-  const walk = (slot: number, expected: number): number => {
-    if (slot === NIL) return 1;
+  const mustBe = (slot: number, expected: number) => {
     const { depth } = places[slot - 1]!;
-    if (depth !== expected) {
-      throw new WrongShape(`${slot - 1}/depth`, `is ${depth}, but by its neighbours must be ${expected}`);
-    }
+    if (depth === expected) return;
+    throw new WrongShape(`${slot - 1}/depth`, `is ${depth}, but by its neighbours must be ${expected}`);
+  };
+  mustBe(root, 0);
+  /** Black nodes on the ways down from each node that has been left, itself among them. */
+  const blacks = new Uint8Array(left.length).fill(1);
+  /** Nodes still to be entered; and, negative, to be left: when all below them have been. */
+  const ahead = [root];
+  for (let looked = 1; ahead.length > 0; looked++) {
+    const next = ahead.pop()!;
+    const slot = Math.abs(next);
     const l = left[slot]!;
     const r = right[slot]!;
-    if (red[slot] && (red[l] || red[r])) {
-      throw new WrongShape(`${slot - 1}/red`, 'is true, but a red node must have black ones below it');
+    if (next < 0) {
+      if (blacks[l] !== blacks[r]) {
+        throw new WrongShape(`${slot - 1}`, 'must have as many black nodes below it on every way down');
+      }
+      blacks[slot] = blacks[l]! + (red[slot] ? 0 : 1);
+    } else {
+      if (red[slot] && (red[l] || red[r])) {
+        throw new WrongShape(`${slot - 1}/red`, 'is true, but a red node must have black ones below it');
+      }
+      ahead.push(-slot);
+      for (const child of [r, l]) {
+        if (child === NIL) continue;
+        mustBe(child, places[slot - 1]!.depth + 1);
+        ahead.push(child);
+      }
     }
-    const height = walk(l, depth + 1);
-    if (height !== walk(r, depth + 1)) {
-      throw new WrongShape(`${slot - 1}`, 'must have as many black nodes below it on every way down');
-    }
-    return height + (red[slot] ? 0 : 1);
-  };
-  walk(root, 0);
+    if (looked % AT_ONCE === 0) yield;
+  }
 }

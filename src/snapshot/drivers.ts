@@ -55,10 +55,11 @@ export function* restoreDriver(
   }
   const refused = yield* checkSteps(schema, state, where);
   if (refused) throw refused;
-  const wrongState = model.checkState?.(driver, state as never);
-  if (wrongState) throw wrong(`${where}/${wrongState.field}`, wrongState.rule);
   const held = model.pinsOf?.(state as never);
   if (held && held.count > limit) throw tooManyPins(`${where}/${held.field}`, held.count, limit);
+  const steps = model.checkState?.(driver, state as never);
+  const wrongState = steps && (yield* steps);
+  if (wrongState) throw wrong(`${where}/${wrongState.field}`, wrongState.rule);
   yield;
   yield* driver.restore(state as never) ?? [];
 }

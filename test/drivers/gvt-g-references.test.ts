@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { GTT_ENTRIES_MAX, type Vgpu } from '../../src/drivers/gvt-g/vgpu.ts';
+import { GTT_ENTRIES_MAX } from '../../schemas/drivers/gvt-g.ts';
+import type { Vgpu } from '../../src/drivers/gvt-g/vgpu.ts';
 import { b1, bugOf, CoreRig, logOf } from '../harness/core-rig.ts';
 import { TYPE1_VERSIONS } from '../harness/kernels.ts';
 import { hostFrom, textOf } from '../snapshot/restored.ts';

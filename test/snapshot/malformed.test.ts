@@ -258,6 +258,44 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
   ],
   ['a hook of no device', 'guests/0/hook', (s) => (ap(s).guests[0].hook = 'd3')],
   ['an empty queue of answers', 'injected', (s) => (s.devices[2].driverState.injected.halt = [])],
+  [
+    'the work of an interrupt that never came',
+    'driverState/irb is null, but',
+    (s) => (s.devices[2].driverState.queue.io = 0),
+  ],
+  [
+    'a subchannel that is to go, and no work for it',
+    'subchannel/unregistering is "scheduled", but',
+    (s) => (s.devices[2].driverState.subchannel.unregistering = 'scheduled'),
+  ],
+  [
+    'work for a subchannel that is not to go',
+    'subchannel/unregistering is "no", but',
+    (s) => (s.devices[2].driverState.queue.unregister = 0),
+  ],
+  [
+    'work at a place with none before it',
+    'models/vfio-ccw has no work at place 0, but "d2" has one at 3',
+    (s) => (s.devices[2].driverState.queue.notoper = 3),
+  ],
+  [
+    'two works of a device at one place',
+    'queue/unregister is 0, the place of another work of this device',
+    (s) => {
+      const { queue, subchannel } = s.devices[2].driverState;
+      Object.assign(queue, { notoper: 0, unregister: 0 });
+      subchannel.unregistering = 'scheduled';
+    },
+  ],
+  ['an entry of a page table twice', 'gtt/2 is there twice', (s) => double(s.devices[3].driverState.gtt)],
+  [
+    'entries of a page apart',
+    'gtt/2/gfn is 0x6, whose entries must follow each other',
+    (s) => {
+      const { gtt } = s.devices[3].driverState;
+      gtt.push({ ...gtt[0], dmaAddr: '0x0' });
+    },
+  ],
   ['a cache out of order', 'cache/1', (s) => s.devices[3].driverState.cache.reverse()],
   ['DMA addresses out of order', 'dmaAddrs/1/gfn', (s) => s.devices[3].driverState.dmaAddrs.reverse()],
   ['a page without DMA address', 'dmaAddrs must', (s) => s.devices[3].driverState.dmaAddrs.pop()],

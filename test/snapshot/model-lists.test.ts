@@ -75,3 +75,83 @@ test('more pins of all AP matrices together than a machine may have: refused', (
   );
   expect(() => restored(document, { ...limits, pins: 4 })).not.toThrow();
 });
+
+const gvt = { type: 'gvt-g' };
+const hex = (number: number) => `0x${number.toString(16)}`;
+
+test('a page table of a hundred thousand entries of one page: restored a few at a time, as it was', () => {
+  const document = withDevice(gvt);
+  const count = 100_000;
+  document.state.devices[0].driverState.gtt = Array.from({ length: count }, (_, i) => ({
+    gfn: '0x7',
+    size: '4K',
+    dmaAddr: hex((i + 1) * 4096),
+    times: 1,
+  }));
+  const { steps, machine } = restored(document);
+  // They are checked, and written.
+  expect(steps).toBeGreaterThan((2 * count) / 512);
+  expect(JSON.parse(JSON.stringify(takeSnapshot(machine, false)))).toEqual(document);
+});
+
+test('a cache of ten thousand pages: restored a few at a time, as it was', () => {
+  const document = withDevice(gvt);
+  const count = 2 ** 14 - 1;
+  const levels = Math.log2(count + 1);
+  const state = document.state.devices[0].driverState;
+  state.cache = Array.from({ length: count }, (_, i) => ({
+    gfn: hex(i),
+    size: '4K',
+    dmaAddr: hex((i + 1) * 4096),
+    ref: 1,
+  }));
+  // A whole tree: the more often two divides a place, from 1, the higher it is.
+  const heightOf = (i: number) => Math.log2((i + 1) & -(i + 1));
+  state.dmaAddrs = state.cache.map(({ gfn }: Json, i: number) => ({
+    gfn,
+    depth: levels - 1 - heightOf(i),
+    red: false,
+  }));
+  const { steps, machine } = restored(document);
+  // In order, their addresses twice, the tree twice, the cache.
+  expect(steps).toBeGreaterThan((4 * count) / 512);
+  expect(JSON.parse(JSON.stringify(takeSnapshot(machine, false)))).toEqual(document);
+  const limits = { ...MACHINE_LIMITS, pins: 1000 };
+  expect(() => restored(document, limits)).toThrow(
+    'devices/0/driverState/cache come to 16383 pins, but the limit is 1000',
+  );
+});
+
+/** A vfio-ccw device whose program was started and holds pages. */
+const ccw = () => {
+  const document = withDevice({ type: 'vfio-ccw' });
+  document.state.devices[0].driverState.program = {
+    orb: { cpa: 0x1000, fmt: 1, pfch: true, spnd: true, c64: true, i2k: false, b: false },
+    arrays: [['0x2000']],
+  };
+  return document;
+};
+
+test('a channel program of very many CCWs: restored a few at a time, and no more pins than a machine may have', () => {
+  const document = ccw();
+  const { steps: before } = restored(document);
+  const count = 100_000;
+  const { program } = document.state.devices[0].driverState;
+  program.arrays = Array.from({ length: count }, () => ['0x2000']);
+  expect(restored(document).steps - before).toBeGreaterThan(count / 512);
+  expect(() => restored(document, { ...MACHINE_LIMITS, pins: 1000 })).toThrow(
+    'devices/0/driverState/program/arrays come to 100000 pins, but the limit is 1000',
+  );
+});
+
+test('more entries of a page table than a vGPU has: refused by the length of the list', () => {
+  const document = withDevice(gvt);
+  document.state.devices[0].driverState.gtt = new Array(2 ** 20 + 1).fill(0);
+  expect(() => restored(document)).toThrow('array of up to 1048576 entries');
+});
+
+test('a CCW of more pages than 64 KiB have: refused', () => {
+  const document = ccw();
+  document.state.devices[0].driverState.program.arrays[0] = new Array(34).fill('0x2000');
+  expect(() => restored(document)).toThrow('program/arrays/0 is');
+});

@@ -14,28 +14,37 @@ interface GttEntries {
  * dma_unmap nor the last close clears them. 2 MiB entries are of a PPGTT.
  */
 export class Gtt {
-  private readonly byGfn = new Map<number, GttEntries[]>();
+  /** The entries of each guest page by size and page frame, oldest first. */
+  private readonly byGfn = new Map<number, Map<string, GttEntries>>();
+  /** Guest pages by the page frames that they have entries with. */
+  private readonly gfnsOf = new Map<number, Set<number>>();
   /** Different entries. */
   count = 0;
 
   /** Writes `times` entries. */
   add({ gfn, size, pfn }: Omit<GttEntries, 'times'>, times = 1): void {
-    const entries = this.byGfn.get(gfn) ?? [];
-    const same = entries.findIndex((one) => one.size === size && one.pfn === pfn);
-    const before = same < 0 ? 0 : entries.splice(same, 1)[0]!.times;
-    if (same < 0) this.count++;
-    this.byGfn.set(gfn, [...entries, { gfn, size, pfn, times: before + times }]);
+    const page = this.byGfn.get(gfn) ?? new Map<string, GttEntries>();
+    this.byGfn.set(gfn, page);
+    const key = keyOf(size, pfn);
+    const before = page.get(key)?.times ?? 0;
+    if (before === 0) this.count++;
+    page.delete(key);
+    page.set(key, { gfn, size, pfn, times: before + times });
+    this.gfnsOf.set(pfn, (this.gfnsOf.get(pfn) ?? new Set()).add(gfn));
   }
 
   /** Clears the entry of a page that was written last, if there is one. */
   clearPage(gfn: number): GttEntries | null {
-    const entry = this.byGfn.get(gfn)?.at(-1);
-    return entry ? this.clear(entry) : null;
+    let last: GttEntries | null = null;
+    for (const entry of this.byGfn.get(gfn)?.values() ?? []) last = entry;
+    return last && this.clear(last);
   }
 
-  /** Clears an entry with this DMA address, if there is one. */
+  /** Clears an entry with this DMA address, if there is one: the first in the order of `all`. */
   clearAddress(pfn: number): void {
-    for (const entry of this.all()) {
+    const gfn = this.firstOf(pfn);
+    if (gfn === null) return;
+    for (const entry of this.byGfn.get(gfn)!.values()) {
       if (entry.pfn !== pfn) continue;
       this.clear(entry);
       return;
@@ -44,20 +53,39 @@ export class Gtt {
 
   /** Every entry: by page in the order of their first, each page's oldest first. */
   *all(): Generator<GttEntries, void, void> {
-    for (const entries of this.byGfn.values()) yield* entries;
+    for (const page of this.byGfn.values()) yield* page.values();
   }
 
   reset(): void {
     this.byGfn.clear();
+    this.gfnsOf.clear();
     this.count = 0;
+  }
+
+  /** The first page that has an entry with a page frame. Most page frames are of one guest page alone. */
+  private firstOf(pfn: number): number | null {
+    const gfns = this.gfnsOf.get(pfn);
+    if (!gfns) return null;
+    const pages = gfns.size === 1 ? gfns : this.byGfn.keys();
+    for (const gfn of pages) if (gfns.has(gfn)) return gfn;
+    return null;
   }
 
   private clear(entry: GttEntries): GttEntries {
     if (--entry.times > 0) return entry;
-    const left = this.byGfn.get(entry.gfn)!.filter((one) => one !== entry);
-    if (left.length > 0) this.byGfn.set(entry.gfn, left);
-    else this.byGfn.delete(entry.gfn);
+    const { gfn, size, pfn } = entry;
+    const page = this.byGfn.get(gfn)!;
+    page.delete(keyOf(size, pfn));
+    if (page.size === 0) this.byGfn.delete(gfn);
     this.count--;
+    if (page.has(keyOf(size === '4K' ? '2M' : '4K', pfn))) return entry;
+    const gfns = this.gfnsOf.get(pfn)!;
+    gfns.delete(gfn);
+    if (gfns.size === 0) this.gfnsOf.delete(pfn);
     return entry;
   }
+}
+
+function keyOf(size: GttPageSize, pfn: number): string {
+  return `${size} ${pfn}`;
 }

@@ -108,8 +108,8 @@ export class Vgpu510 extends Vgpu {
     return { ...super.state(most, list), ...(hasGroup && !release ? {} : { hasGroup, release }) };
   }
 
-  override restore(state: GvtGState): void {
-    super.restore(state);
+  override *restore(state: GvtGState): Generator<void, void> {
+    yield* super.restore(state);
     this.hasGroup = state.hasGroup ?? true;
     this.release = state.release ?? null;
   }

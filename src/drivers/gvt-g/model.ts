@@ -1,15 +1,24 @@
-import { type GvtGConfig, gvtG } from '../../../schemas/drivers/gvt-g.ts';
+import { GTT_ENTRIES_MAX, type GvtGConfig, type GvtGState, gvtG } from '../../../schemas/drivers/gvt-g.ts';
 import { hex, isPageAligned, TOP_PAGE } from '../../kernel/pages.ts';
+import { each } from '../../kernel/saved/each.ts';
 import type { Splat } from '../../kernel/splats.ts';
-import { treeOf, WrongShape } from '../../kernel/tree-shape.ts';
-import { type Broken, type Model, notAscending, throughFile, throughGuest } from '../model.ts';
+import { treeSteps, WrongShape } from '../../kernel/tree-shape.ts';
+import {
+  AT_ONCE,
+  type Broken,
+  type Model,
+  notAscending,
+  throughFile,
+  throughGuest,
+  type WrongState,
+} from '../model.ts';
 import { VgpuDoubleShift } from './double-shift.ts';
 import { Gvt } from './gvt.ts';
 import { Vgpu510 } from './linux-5.10.ts';
 import { Vgpu61 } from './linux-6.1.ts';
 import { Vgpu612 } from './linux-6.12.ts';
 import { REMOVED_WHILE_OPEN, UNPINNED_NOTHING } from './splats.ts';
-import { GTT_ENTRIES_MAX, type Vgpu } from './vgpu.ts';
+import { PAGES, type Vgpu } from './vgpu.ts';
 
 /** A kernel's driver, and what its configuration says unless the client names something else. */
 interface Era {
@@ -112,36 +121,70 @@ export const gvtGModel: Model<typeof gvtG, Vgpu, Era, Gvt> = {
   },
   splats: ({ splats }) => splats,
   derived: ['entries'],
-  pinsOf: ({ gtt }) => ({ field: 'gtt', count: gtt.reduce((sum, { times }) => sum + times, 0) }),
-  checkState(_vgpu, { cache, dmaAddrs, gtt }) {
-    const ascending = notAscending(
-      'cache',
-      cache.map(({ gfn }) => BigInt(gfn)),
-    );
-    if (ascending) return ascending;
-    if (gtt.length > GTT_ENTRIES_MAX)
-      return { field: 'gtt', rule: `has more than ${GTT_ENTRIES_MAX} entries` };
-    const addresses = new Map(cache.map(({ gfn, dmaAddr }) => [gfn, BigInt(dmaAddr)]));
-    let last = 0n;
-    for (const [i, { gfn }] of dmaAddrs.entries()) {
-      const address = addresses.get(gfn);
-      if (address === undefined)
-        return { field: `dmaAddrs/${i}/gfn`, rule: `is ${gfn}, which is not in the cache, or is here twice` };
-      if (address < last)
-        return {
-          field: `dmaAddrs/${i}/gfn`,
-          rule: `has the DMA address ${hex(address)}, below the one before`,
-        };
-      addresses.delete(gfn);
-      last = address;
-    }
-    if (addresses.size > 0) return { field: 'dmaAddrs', rule: 'must name every page of the cache' };
-    try {
-      treeOf(dmaAddrs);
-    } catch (error) {
-      if (error instanceof WrongShape) return { field: `dmaAddrs/${error.field}`, rule: error.rule };
-      throw error;
-    }
-    return null;
+  pinsOf({ cache, gtt }) {
+    const pinned = cache.reduce((sum, { size }) => sum + PAGES[size], 0);
+    const written = gtt.reduce((sum, { times }) => sum + times, 0);
+    return pinned > written ? { field: 'cache', count: pinned } : { field: 'gtt', count: written };
   },
+  checkState: (_vgpu, state) => checkState(state),
 };
+
+/** What its schema cannot say. */
+function* checkState({ cache, dmaAddrs, gtt }: GvtGState): Generator<void, WrongState | null> {
+  const ascending = yield* notAscending(
+    'cache',
+    each(cache, ({ gfn }) => BigInt(gfn)),
+  );
+  return ascending ?? (yield* checkAddresses(cache, dmaAddrs)) ?? (yield* checkEntries(gtt));
+}
+
+/** The tree of DMA addresses has every page of the cache, in order. */
+function* checkAddresses(
+  cache: GvtGState['cache'],
+  dmaAddrs: GvtGState['dmaAddrs'],
+): Generator<void, WrongState | null> {
+  if (dmaAddrs.length !== cache.length) {
+    return { field: 'dmaAddrs', rule: 'must name every page of the cache, and nothing else' };
+  }
+  const addresses = new Map<string, bigint>();
+  for (const [i, { gfn, dmaAddr }] of cache.entries()) {
+    addresses.set(gfn, BigInt(dmaAddr));
+    if (i % AT_ONCE === 0) yield;
+  }
+  let last = 0n;
+  for (const [i, { gfn }] of dmaAddrs.entries()) {
+    const field = `dmaAddrs/${i}/gfn`;
+    const address = addresses.get(gfn);
+    if (address === undefined)
+      return { field, rule: `is ${gfn}, which is not in the cache, or is here twice` };
+    if (address < last) return { field, rule: `has the DMA address ${hex(address)}, below the one before` };
+    addresses.delete(gfn);
+    last = address;
+    if (i % AT_ONCE === 0) yield;
+  }
+  try {
+    yield* treeSteps(dmaAddrs);
+  } catch (error) {
+    if (error instanceof WrongShape) return { field: `dmaAddrs/${error.field}`, rule: error.rule };
+    throw error;
+  }
+  return null;
+}
+
+/** Those of a page follow each other, and none is there twice. */
+function* checkEntries(gtt: GvtGState['gtt']): Generator<void, WrongState | null> {
+  const seen = new Set<string>();
+  const pages = new Set<string>();
+  let page: string | null = null;
+  for (const [i, { gfn, size, dmaAddr }] of gtt.entries()) {
+    const entry = `${gfn} ${size} ${dmaAddr}`;
+    if (seen.has(entry)) return { field: `gtt/${i}`, rule: 'is there twice' };
+    if (gfn !== page && pages.has(gfn))
+      return { field: `gtt/${i}/gfn`, rule: `is ${gfn}, whose entries must follow each other` };
+    seen.add(entry);
+    pages.add(gfn);
+    page = gfn;
+    if (i % AT_ONCE === 0) yield;
+  }
+  return null;
+}

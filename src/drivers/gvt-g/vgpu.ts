@@ -7,14 +7,15 @@ import { Lock } from '../../kernel/lock.ts';
 import { addressOf, hex, hexAddress, pageOf } from '../../kernel/pages.ts';
 import { each, upTo } from '../../kernel/saved/each.ts';
 import { type KernelStep, RESCHED } from '../../kernel/task.ts';
-import { treeOf } from '../../kernel/tree-shape.ts';
+import { treeSteps } from '../../kernel/tree-shape.ts';
 import type { ListOf } from '../../kernel/vfio/container.ts';
+import { AT_ONCE } from '../model.ts';
 import { Gtt } from './gtt.ts';
 import type { Gvt } from './gvt.ts';
 import { type GuestPage, PageTree } from './page-tree.ts';
 
 /** 4 KiB pages of each size. */
-const PAGES: Readonly<Record<GttPageSize, number>> = { '4K': 1, '2M': 512 };
+export const PAGES: Readonly<Record<GttPageSize, number>> = { '4K': 1, '2M': 512 };
 
 /** A mapped page as calls answer it. */
 type MappedPage = { gfn: string; size: GttPageSize; dmaAddr: string; ref: number };
@@ -23,9 +24,6 @@ type MappedPage = { gfn: string; size: GttPageSize; dmaAddr: string; ref: number
 type UnmappedPage = { found: boolean; ref: number; gfn?: string };
 
 const NOT_ATTACHED = 'the vGPU is not attached to a guest';
-
-/** Different entries that the page tables may hold. */
-export const GTT_ENTRIES_MAX = 2 ** 20;
 
 /** Pages of a range that nobody waits for: a nanosecond each would be a quarter of an hour. */
 const ENDLESS_PAGES = 2 ** 40;
@@ -270,18 +268,21 @@ export abstract class Vgpu implements MdevDriver {
     };
   }
 
-  restore(state: GvtGState): void {
+  *restore(state: GvtGState): Generator<void, void> {
     if (state.guest !== null) this.attach(state.guest);
     const pages = new Map<string, GuestPage>();
-    for (const { gfn, size, dmaAddr, ref } of state.cache) {
+    for (const [i, { gfn, size, dmaAddr, ref }] of state.cache.entries()) {
       const page = { gfn: Number(gfn), size, pfn: pageOf(BigInt(dmaAddr)), ref };
       this.gfnCache.add(page);
       pages.set(gfn, page);
+      if (i % AT_ONCE === 0) yield;
     }
     const inOrder = state.dmaAddrs.map(({ gfn }) => pages.get(gfn)!);
-    this.dmaAddrCache.restore(inOrder, treeOf(state.dmaAddrs));
-    for (const { gfn, size, dmaAddr, times } of state.gtt) {
+    yield;
+    this.dmaAddrCache.restore(inOrder, yield* treeSteps(state.dmaAddrs));
+    for (const [i, { gfn, size, dmaAddr, times }] of state.gtt.entries()) {
       this.gtt.add({ gfn: Number(gfn), size, pfn: pageOf(BigInt(dmaAddr)) }, times);
+      if (i % AT_ONCE === 0) yield;
     }
   }
 }

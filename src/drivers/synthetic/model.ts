@@ -1,4 +1,5 @@
 import { synthetic } from '../../../schemas/drivers/synthetic.ts';
+import { each } from '../../kernel/saved/each.ts';
 import { type Model, notAscending, ONE_ERA } from '../model.ts';
 import { SyntheticDriver } from './driver.ts';
 
@@ -13,6 +14,6 @@ export const syntheticModel: Model<typeof synthetic, SyntheticDriver> = {
   checkState: (_driver, { pins }) =>
     notAscending(
       'pins',
-      pins.map(({ iova }) => BigInt(iova)),
+      each(pins, ({ iova }) => BigInt(iova)),
     ),
 };

@@ -1,15 +1,13 @@
 import type { VfioApSaved } from '../../../schemas/drivers/vfio-ap.ts';
 import type { Lock } from '../../kernel/lock.ts';
 import { hex } from '../../kernel/pages.ts';
-import { type HostCodec, notAscending, type WrongState } from '../model.ts';
+import { each } from '../../kernel/saved/each.ts';
+import { AT_ONCE, type HostCodec, notAscending, type WrongState } from '../model.ts';
 import type { ApGuest } from './guest.ts';
 import { ApMask, ApMatrix } from './masks.ts';
 import type { MatrixDev } from './matrix-dev.ts';
 import type { MatrixMdev } from './mdev.ts';
 import { VfioApQueue } from './queue.ts';
-
-/** Items of a list that are restored in one go. */
-const AT_ONCE = 256;
 
 type Saved = VfioApSaved;
 type SavedMatrix = Saved['mdevs'][number]['matrix'];
@@ -97,7 +95,7 @@ export class MatrixDevRestorer {
    * @returns what is wrong, or null
    */
   *restore(saved: Saved): Generator<void, WrongState | null> {
-    this.check(saved);
+    yield* this.check(saved);
     if (this.wrong) return this.wrong;
     yield;
     const { hardware, bus } = this.matrixDev;
@@ -122,14 +120,14 @@ export class MatrixDevRestorer {
   }
 
   /** What can be told before anything is made of it. */
-  private check({ adapters, queues, injected, guests, mdevs }: Saved): void {
+  private *check({ adapters, queues, injected, guests, mdevs }: Saved): Generator<void, void> {
     this.distinct('adapters', adapters, ({ adapter }) => adapter);
     this.distinct('queues', queues, ({ apqn }) => apqn);
     this.distinct('guests', guests, ({ guest }) => guest);
     this.distinct('mdevs', mdevs, ({ device }) => device);
-    this.wrong ??= notAscending(
+    this.wrong ??= yield* notAscending(
       'injected',
-      injected.map(({ apqn }) => apqn),
+      each(injected, ({ apqn }) => apqn),
     );
     if (mdevs.length !== this.mdevs.size) {
       this.refuse('mdevs', `has ${mdevs.length} devices, but there are ${this.mdevs.size} of this type`);

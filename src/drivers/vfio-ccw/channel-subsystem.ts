@@ -1,7 +1,7 @@
 import type { ChannelSubsystemState } from '../../../schemas/drivers/vfio-ccw.ts';
 import type { DriverApi } from '../../kernel/driver.ts';
 import type { KernelStep } from '../../kernel/task.ts';
-import type { ModelHost } from '../model.ts';
+import { AT_ONCE, type ModelHost, type WrongState } from '../model.ts';
 import { Subchannel } from './subchannel.ts';
 
 /** Subchannels without a device that are remembered. */
@@ -16,7 +16,8 @@ interface Work {
  * `io`: the interrupt's (vfio_ccw_sch_io_todo); `notoper`: vfio_ccw_notoper_todo; `unregister`: not the driver's, but
  * the channel subsystem's own (SCH_TODO_UNREG).
  */
-export type WorkKind = 'io' | 'notoper' | 'unregister';
+export type WorkKind = (typeof WORK_KINDS)[number];
+export const WORK_KINDS = ['io', 'notoper', 'unregister'] as const;
 
 /** What the thread needs of the task that gives it time. */
 type Devices = Pick<DriverApi, 'forDevice'>;
@@ -38,8 +39,8 @@ export class ChannelSubsystem implements ModelHost {
   /** Subchannels that lost their device, by its id, earliest first: it may be made on it again. */
   private readonly former = new Map<string, Subchannel>();
   private readonly queue: Work[] = [];
-  /** Places of items that were put back. */
-  private readonly places = new WeakMap<Work, number>();
+  /** Items that were put back, by their places; until all devices are there. */
+  private readonly restored = new Map<number, Work>();
   /** Whether the warning about prefetching was printed: the kernel prints one in five seconds. */
   warnedPrefetch = false;
 
@@ -62,7 +63,7 @@ export class ChannelSubsystem implements ModelHost {
 
   /** A device is gone, with what it has queued. Its subchannel is remembered where it is not as it was at first. */
   remove(device: string, sch: Subchannel, enabledAtProbe: boolean): void {
-    for (const kind of ['io', 'notoper', 'unregister'] as const) this.cancel(device, kind);
+    for (const kind of WORK_KINDS) this.cancel(device, kind);
     this.subchannels.delete(device);
     if (sch.isAsNew(enabledAtProbe)) return;
     this.former.set(device, sch);
@@ -102,11 +103,30 @@ export class ChannelSubsystem implements ModelHost {
     if (at !== null) this.queue.splice(at, 1);
   }
 
-  /** Puts an item back where it was; items are put back in any order. */
+  /** Puts an item back where it was, once all are there. */
   restoreWork(owner: WorkOwner, kind: WorkKind, place: number): void {
-    this.queue.push({ owner, kind });
-    this.places.set(this.queue.at(-1)!, place);
-    this.queue.sort((a, b) => this.places.get(a)! - this.places.get(b)!);
+    this.restored.set(place, { owner, kind });
+  }
+
+  /** Whose item was put back at a place; null: none was. */
+  restoredAt(place: number): string | null {
+    return this.restored.get(place)?.owner.id ?? null;
+  }
+
+  /** Items are put back in any order, but for each place there is one. */
+  *settle(): Generator<void, WrongState | null> {
+    const { restored, queue } = this;
+    for (let place = 0; place < restored.size; place++) {
+      const work = restored.get(place);
+      if (!work) {
+        const [beyond, { owner }] = [...restored].find(([at]) => at > place)!;
+        return { field: '', rule: `has no work at place ${place}, but "${owner.id}" has one at ${beyond}` };
+      }
+      queue.push(work);
+      if (place % AT_ONCE === AT_ONCE - 1) yield;
+    }
+    restored.clear();
+    return null;
   }
 
   idle(api: Devices): KernelStep<unknown> {

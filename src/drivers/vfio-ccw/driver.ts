@@ -90,8 +90,8 @@ export abstract class VfioCcwDriver implements MdevDriver, WorkOwner {
     return saveState(this, most);
   }
 
-  restore(state: VfioCcwState): void {
-    restoreState(this, state);
+  restore(state: VfioCcwState): Generator<void, void> {
+    return restoreState(this, state);
   }
 
   /** What its calls answer: the FSM's state, and what the channel program has pinned. */

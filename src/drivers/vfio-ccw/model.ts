@@ -11,6 +11,7 @@ import { VfioCcw60, VfioCcwAsPosted } from './linux-6.0.ts';
 import { ChannelProgram61, VfioCcw61 } from './linux-6.1.ts';
 import { ChannelProgram612 } from './linux-6.12.ts';
 import { DEFAULT_ORB } from './orb.ts';
+import { checkState } from './saved.ts';
 
 /** Runs of pinned pages that an answer lists. */
 const LISTED_RUNS = 1024;
@@ -150,4 +151,11 @@ export const vfioCcwModel: Model<typeof vfioCcw, VfioCcwDriver, Era, ChannelSubs
     },
   },
   derived: ['pinned', 'pinnedPages', 'active', 'workQueued'],
+  pinsOf: ({ program }) => ({
+    field: 'program/arrays',
+    count: program?.arrays.reduce((sum, keys) => sum + keys.length, 0) ?? 0,
+  }),
+  *checkState(driver, state) {
+    return checkState(driver, state);
+  },
 };

@@ -1,5 +1,7 @@
 import type { CcwOperation, VfioCcwState } from '../../../schemas/drivers/vfio-ccw.ts';
 import { hex } from '../../kernel/pages.ts';
+import { AT_ONCE, type WrongState } from '../model.ts';
+import { WORK_KINDS } from './channel-subsystem.ts';
 import type { VfioCcwDriver } from './driver.ts';
 
 /** A driver's state as a device shows it; without a limit (for a snapshot) with the pages of its program. */
@@ -33,8 +35,29 @@ function programOf(program: ReturnType<VfioCcwDriver['cp']['save']>): VfioCcwSta
   return program && { orb: program.orb, arrays: program.arrays.map((keys) => keys.map(hex)) };
 }
 
-/** Makes a fresh driver remember. */
-export function restoreState(driver: VfioCcwDriver, state: VfioCcwState): void {
+/** What its schema cannot say. */
+export function checkState({ place: { css } }: VfioCcwDriver, state: VfioCcwState): WrongState | null {
+  const { irb, queue, subchannel } = state;
+  if (queue.io !== null && !irb)
+    return { field: 'irb', rule: 'is null, but the work of an interrupt is queued' };
+  const { unregistering } = subchannel;
+  if ((queue.unregister !== null) !== (unregistering === 'scheduled')) {
+    const rule = `is "${unregistering}", but must be "scheduled" where queue/unregister has a place, and there alone`;
+    return { field: 'subchannel/unregistering', rule };
+  }
+  const own = new Set<number>();
+  for (const kind of WORK_KINDS) {
+    const place = queue[kind];
+    if (place === null) continue;
+    const other = css.restoredAt(place) ?? (own.has(place) ? 'another work of this device' : null);
+    if (other) return { field: `queue/${kind}`, rule: `is ${place}, the place of ${other}` };
+    own.add(place);
+  }
+  return null;
+}
+
+/** Makes a fresh driver remember; stops now and then. */
+export function* restoreState(driver: VfioCcwDriver, state: VfioCcwState): Generator<void, void> {
   const { css, sch } = driver.place;
   driver.fsm = state.fsm;
   driver.callbacksSinceWork = state.callbacksSinceWork;
@@ -45,12 +68,17 @@ export function restoreState(driver: VfioCcwDriver, state: VfioCcwState): void {
   sch.restore(state.subchannel);
   driver.irb = state.irb;
   driver.region = state.region;
-  for (const kind of ['io', 'notoper', 'unregister'] as const) {
+  for (const kind of WORK_KINDS) {
     const place = state.queue[kind];
     if (place !== null) css.restoreWork(driver, kind, place);
   }
   if (!state.program) return;
-  const arrays = state.program.arrays.map((keys) => keys.map(BigInt));
+  const arrays: bigint[][] = [];
+  for (const [i, keys] of state.program.arrays.entries()) {
+    const array = keys.map(BigInt);
+    for (const key of array) driver.held.set(key, (driver.held.get(key) ?? 0) + 1);
+    arrays.push(array);
+    if (i % AT_ONCE === 0) yield;
+  }
   driver.cp.restore(state.program.orb, arrays);
-  for (const key of arrays.flat()) driver.held.set(key, (driver.held.get(key) ?? 0) + 1);
 }
