@@ -15,6 +15,27 @@ function* longLine(data: unknown): Generator<string, void> {
   yield '\n';
 }
 
+/** A list that is made while it is written: the machine stays as it is meanwhile. */
+export const asWritten = <T>(items: Iterable<T>) => items as T[];
+
+/** Pieces of a text, joined to some that are worth a write, each of which `expect` is told; stops after each. */
+export function* collected(
+  pieces: Iterable<string>,
+  expect: (bytes: number) => void,
+): Generator<void, string[]> {
+  const all: string[] = [];
+  let due = '';
+  for (const piece of pieces) {
+    due += piece;
+    yield;
+    if (due.length < PIECE) continue;
+    expect(due.length);
+    all.push(due);
+    due = '';
+  }
+  return [...all, due];
+}
+
 /** What is held for streams that go out. */
 const held = new WeakMap<Readable, number>();
 

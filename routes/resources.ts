@@ -12,6 +12,7 @@ import {
 } from '../schemas/views.ts';
 import type { Host } from '../src/host/host.ts';
 import { type Underway, underwayOf } from '../src/host/underway.ts';
+import { isSmall } from '../src/json/pieces.ts';
 import type { Container } from '../src/kernel/vfio/container.ts';
 import type { Device } from '../src/kernel/vfio/device.ts';
 import type { Service } from '../src/service.ts';
@@ -19,6 +20,8 @@ import { describeContainer, mappingsOf, pinsOf } from '../src/views/container.ts
 import { describeDevice } from '../src/views/device.ts';
 import { describeModels } from '../src/views/models.ts';
 import { describeProcess } from '../src/views/process.ts';
+import { expectAnswer } from './bounds.ts';
+import { asWritten, collected, inTurns, lineOf } from './pieces.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { showing } from './rig-of.ts';
@@ -33,7 +36,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
     name: string,
     tag: string,
     view: S,
-    items: (host: Host) => Iterable<readonly [string, Static<S>]>,
+    items: (host: Host) => Iterable<readonly [string, () => Static<S>]>,
   ) =>
     app.get<{ Querystring: Static<typeof ById> }>(
       `/v1/${name}`,
@@ -47,13 +50,23 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           response: { 200: pageOf(name, view), '4xx': PROBLEM_RESPONSE },
         },
       },
-      (request) =>
+      (request, reply) =>
         showing(service, request, ({ host }) => {
           const { page, ...rest } = pageById(items(host), request.query);
-          return { [name]: page, ...rest };
+          const answer = { [name]: page.map((describe) => describe()), ...rest };
+          if (isSmall(answer)) return answer;
+          // Its lists are made as they are written: the machine stays as it is until all is.
+          return heldFor(service, reply, host, async (work) => {
+            const expect = (bytes: number) => expectAnswer(reply, service, bytes);
+            const text = await work.do(collected(lineOf(answer), expect));
+            const bytes = text.reduce((sum, { length }) => sum + length, 0);
+            return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
+          });
         }),
     );
-  list('processes', 'process', ProcessView, (host) => described(host.kernel.processes, describeProcess));
+  list('processes', 'process', ProcessView, (host) =>
+    described(host.kernel.processes, (process) => describeProcess(process, asWritten)),
+  );
   list('containers', 'container', ContainerView, (host) => {
     const underway = underwayOf(host.waiting);
     return described(host.kernel.containers, (container) => shownContainer(container, underway));
@@ -154,6 +167,10 @@ function shownDevice(device: Device, underway: readonly Underway[]): Static<type
   return shown;
 }
 
-function* described<T, D>(items: ReadonlyMap<string, T>, describe: (item: T) => D): Generator<[string, D]> {
-  for (const [id, item] of items) yield [id, describe(item)];
+/** Items with what describes them: those of other pages are not described. */
+function* described<T, D>(
+  items: ReadonlyMap<string, T>,
+  describe: (item: T) => D,
+): Generator<[string, () => D]> {
+  for (const [id, item] of items) yield [id, () => describe(item)];
 }

@@ -6,13 +6,10 @@ import { jsonPieces } from '../src/json/pieces.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import { expectAnswer } from './bounds.ts';
-import { inTurns } from './pieces.ts';
+import { asWritten, collected, inTurns } from './pieces.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 import { rigOf, showing } from './rig-of.ts';
 import { heldFor, workFor } from './work.ts';
-
-/** Characters that are written at a time. */
-const PIECE = 64 * 1024;
 
 const Query = closedObject({ secrets: Type.Optional(Type.Literal('1', { description: '"1"' })) });
 
@@ -43,7 +40,7 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
         heldFor(service, reply, host, async (work) => {
           const snapshot = host.snapshot(secrets, asWritten);
           const expect = (bytes: number) => expectAnswer(reply, service, bytes);
-          const text = await work.do(piecesUpTo(jsonPieces(snapshot), limit, expect));
+          const text = await work.do(collected(upTo(jsonPieces(snapshot), limit), expect));
           const bytes = text.reduce((sum, { length }) => sum + length, 0);
           return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
         }),
@@ -72,29 +69,14 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
   );
 }
 
-/** A list that is made while it is written: the machine stays as it is meanwhile. */
-const asWritten = <T>(items: Iterable<T>) => items as T[];
-
-/** A snapshot's text in pieces, each of which `expect` is told, unless it is one that PUT would refuse for its size. */
-function* piecesUpTo(
-  pieces: Iterable<string>,
-  limit: number,
-  expect: (bytes: number) => void,
-): Generator<void, string[]> {
-  const all: string[] = [];
-  let due = '';
+/** A snapshot's text in pieces, unless it is one that PUT would refuse for its size. */
+function* upTo(pieces: Iterable<string>, limit: number): Generator<string, void> {
   let bytes = 0;
   for (const piece of pieces) {
-    due += piece;
     bytes += piece.length;
     if (bytes > limit) {
       throw Refused.tooLarge(`the snapshot would be larger than ${limit} bytes, the limit for it here`);
     }
-    yield;
-    if (due.length < PIECE) continue;
-    expect(due.length);
-    all.push(due);
-    due = '';
+    yield piece;
   }
-  return [...all, due];
 }

@@ -1,14 +1,24 @@
 import { flagNames, PROT_FLAGS } from '../../schemas/values.ts';
 import type { ProcessView } from '../../schemas/views.ts';
 import type { OpenFile } from '../kernel/files.ts';
-import { regionBytes } from '../kernel/memory-region.ts';
+import { type MemoryRegion, regionBytes } from '../kernel/memory-region.ts';
 import { hex } from '../kernel/pages.ts';
 import type { Process } from '../kernel/process.ts';
-import { Container } from '../kernel/vfio/container.ts';
+import { each } from '../kernel/saved/each.ts';
+import { Container, type ListOf } from '../kernel/vfio/container.ts';
 import { Group } from '../kernel/vfio/group.ts';
 
-/** A process as GET shows it. */
-export function describeProcess(process: Process): ProcessView {
+/** Regions from which on a list of them is long. */
+const MANY = 100;
+
+const atOnce: ListOf = (items) => [...items];
+
+/**
+ * A process as GET shows it.
+ *
+ * @param list makes its long lists: arrays, or what jsonPieces writes as one while the process stays as it is
+ */
+export function describeProcess(process: Process, list: ListOf = atOnce): ProcessView {
   const { emulated, mm, files } = process;
   const regions = emulated?.regions ?? [];
   return {
@@ -17,16 +27,18 @@ export function describeProcess(process: Process): ProcessView {
     capIpcLock: process.capIpcLock,
     capSysRawio: process.capSysRawio,
     memory: emulated && regions.length === 0 && !emulated.isEmpty ? 'everywhere' : 'regions',
-    regions: regions.map((region) => {
-      const { start, size } = regionBytes(region);
-      const { prot, kind, bar } = region;
-      const device = bar ? { device: bar.device.id } : {};
-      return { start: hex(start), size: hex(size), prot: flagNames(prot, PROT_FLAGS), kind, ...device };
-    }),
+    regions: (regions.length < MANY ? atOnce : list)(each(regions, regionView)),
     files: files.list().flatMap((file) => (file ? [named(file.of)] : [])),
     lockedPages: mm.lockedVm,
     ...(mm.pinnedVm === 0 ? {} : { pinnedVm: mm.pinnedVm }),
   };
+}
+
+function regionView(region: MemoryRegion): ProcessView['regions'][number] {
+  const { start, size } = regionBytes(region);
+  const { prot, kind, bar } = region;
+  const device = bar ? { device: bar.device.id } : {};
+  return { start: hex(start), size: hex(size), prot: flagNames(prot, PROT_FLAGS), kind, ...device };
 }
 
 function named(of: OpenFile['of']): ProcessView['files'][number] {

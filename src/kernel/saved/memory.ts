@@ -10,6 +10,7 @@ import { type PageContent, PageStore } from '../page-store.ts';
 import { addressOf, hex, hexAddress, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import type { ListOf } from '../vfio/container.ts';
 import { checkAscending, WrongState, wrong } from './checks.ts';
+import { each } from './each.ts';
 import type { RestoredFiles } from './files.ts';
 
 /** The contents that several regions or processes may have, or that a device has: numbered as they are met. */
@@ -37,9 +38,11 @@ export function saveMemory(
   files: readonly OpenFile[],
   list: ListOf,
 ): Pick<SavedProcess, 'regions' | 'contents' | 'empty'> {
+  // Contents have their numbers before any list is written.
+  for (const { store, bar } of memory.regions) if (!bar && !memory.isAnonymous(store)) stores.numberOf(store);
   return {
     ...(memory.isEmpty ? { empty: true as const } : {}),
-    regions: memory.regions.map((region) => saveRegion(memory, region, stores, files)),
+    regions: list(each(memory.regions, (region) => saveRegion(memory, region, stores, files))),
     contents: list(savedPages(memory)),
   };
 }
