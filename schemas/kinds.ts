@@ -23,6 +23,9 @@ export type RegionType = (typeof REGION_TYPES)[number];
 /** Devices that were removed and are still known to calls, at most: of more the one that was removed first is forgotten. */
 export const GONE_MAX = 1024;
 
+/** Pages that a process has pinned by its count, either way, as a snapshot has it: all of 2^64 bytes. */
+export const PINNED_VM_MAX = 2 ** 52;
+
 /** Pins that a log line names at most, and devices that hold one of them. */
 export const NAMED_PINS = 16;
 export const NAMED_HOLDERS = 64;

@@ -7,8 +7,9 @@ import { SavedFile, SavedProcess, SavedStore } from './snapshot/process.ts';
 import { SavedContainer, SavedDevice, SavedGroup } from './snapshot/vfio.ts';
 import { GroupId, Id, oneOf } from './values.ts';
 
-/** Number of the next id; low enough to be counted on from. */
-const NextId = integer(0, 2 ** 48, '0 to 2^48');
+/** The highest number of a next id that is written, and read; low enough to be counted on from. */
+export const NEXT_ID_MAX = 2 ** 48;
+const NextId = integer(0, NEXT_ID_MAX, '0 to 2^48');
 /** Of the next thing that is numbered: so many may still come that all their numbers have 31 bits. */
 const NextNumber = integer(0, 2 ** 30, '0 to 2^30');
 

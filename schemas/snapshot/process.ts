@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { PINNED_VM_MAX } from '../kinds.ts';
 import { Exact, Hex64, integer, Number31, nullable, object, PageAddress, PageSize } from '../saved.ts';
 import { Base64, Byte, GroupId, Id, oneOf } from '../values.ts';
 
@@ -54,7 +55,7 @@ export const SavedProcess = object({
   memlock: nullable(Hex64, 'a number of bytes 0x…, or null for no limit'),
   lockedVm: Exact,
   /** Absent: 0, as on every kernel whose containers type1 provides. */
-  pinnedVm: Type.Optional(Exact),
+  pinnedVm: Type.Optional(integer(-PINNED_VM_MAX, PINNED_VM_MAX, '-2^52 to 2^52')),
   /** Absent: where it is in the list, and the same; whether it has no limit; true. */
   number: Type.Optional(Number31),
   mm: Type.Optional(Number31),

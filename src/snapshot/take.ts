@@ -1,5 +1,5 @@
 import type { SavedDevice } from '../../schemas/snapshot/vfio.ts';
-import { SNAPSHOT_VERSION, type Snapshot } from '../../schemas/snapshot.ts';
+import { NEXT_ID_MAX, SNAPSHOT_VERSION, type Snapshot } from '../../schemas/snapshot.ts';
 import { hasSecrets, shownWebhook } from '../drivers/external/redact.ts';
 import { saveModelHosts } from '../drivers/index.ts';
 import type { EmulatedMemory } from '../kernel/emulated-memory.ts';
@@ -54,13 +54,13 @@ export function takeSnapshot(
       taint: [...kernel.taint],
       warnedOnce: kernel.firedOnce,
       next: {
-        container: ids.next.container,
-        device: ids.next.device,
-        group: ids.next.group,
-        process: ids.next.process,
-        fault: faults.count,
+        container: nextId(ids.next.container),
+        device: nextId(ids.next.device),
+        group: nextId(ids.next.group),
+        process: nextId(ids.next.process),
+        fault: nextId(faults.count),
         deviceNumber: kernel.deviceCount,
-        ...(kernel.callCount > 0 && { call: kernel.callCount }),
+        ...(kernel.callCount > 0 && { call: nextId(kernel.callCount) }),
         processNumber: kernel.processCount,
         mmNumber: kernel.mmCount,
       },
@@ -79,6 +79,11 @@ export function takeSnapshot(
       stores: stores.list(),
     },
   };
+}
+
+/** No more than may be read. Ids are looked for from there on, so those that are taken are passed over. */
+function nextId(number: number): number {
+  return Math.min(number, NEXT_ID_MAX);
 }
 
 function byId<T extends { id: string }>(objects: ReadonlyMap<string, T>): T[] {

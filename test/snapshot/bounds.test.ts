@@ -159,6 +159,25 @@ test.each(COUNTS)(
   },
 );
 
+test('counters as high as may be read, and counted on: the snapshot is read again', () => {
+  const document = pinned(synthetic, []);
+  const { next, processes } = document.state;
+  for (const of of ['container', 'device', 'group', 'process', 'fault', 'call']) next[of] = 2 ** 48;
+  processes[0].lockedVm += 2 ** 52;
+  const host = newHost(document.kernel);
+  host.restore(checkSnapshot(document, 'body'), 'body');
+  const ids = Array.from({ length: 2 }, () => make(host, { call: 'open-container' }));
+  for (const id of ids) expect(id).not.toHaveProperty('problem');
+  for (let i = 0; i < 3; i++) make(host, { call: 'add-fault', on: 'sleep', nth: 1, errno: 'EIO' });
+  make(host, { ...pin, npage: 16 });
+  const again = JSON.parse(JSON.stringify(host.snapshot(true)));
+  expect(again.state.processes[0].lockedVm).toBe(processes[0].lockedVm + 16);
+  const other = newHost(document.kernel);
+  other.restore(checkSnapshot(again, 'body'), 'body');
+  make(other, { call: 'open-container' });
+  expect([...other.kernel.containers.keys()]).toEqual(['c0', ...[0, 1, 2].map((i) => `c${2 ** 48 + i}`)]);
+});
+
 test('calls of one name that hold a lock: it is saved once, however many there are', () => {
   const deadly = { type: 'synthetic', onDmaUnmap: 'ignore', bugOnInvalidation: true };
   const unmap = (page: number) => ({ call: 'unmap-dma', container: 'c0', iova: page * 4096, size: 4096 });

@@ -98,6 +98,16 @@ const WRONG: [string, string, (state: Json, document: Json) => void][] = [
     'processes/1/lockedVm is 2, but mappings and pins of "p1" have',
     (s) => (s.processes[1].lockedVm = 2),
   ],
+  [
+    'more pages locked than can have leaked',
+    'processes/1/lockedVm is 9007199254740991, more than 4503599627370496 pages more than',
+    (s) => (s.processes[1].lockedVm = 2 ** 53 - 1),
+  ],
+  [
+    'more pages pinned than there are',
+    'pinnedVm is 9007199254740991, but must be an integer from -2^52 to 2^52',
+    (s) => (s.processes[1].pinnedVm = 2 ** 53 - 1),
+  ],
   ['a fault without effect', 'faults/0/rule', (s) => delete s.faults[0].rule.errno],
   ['two faults of one id', '"f0" twice', (s) => s.faults.push(s.faults[0])],
   ['a fault that struck too often', 'struck', (s) => Object.assign(s.faults[0], { struck: 1000, seen: 1 })],

@@ -1,3 +1,4 @@
+import { PINNED_VM_MAX } from '../../../schemas/kinds.ts';
 import type { SavedProcess } from '../../../schemas/snapshot/process.ts';
 import type { SnapshotState } from '../../../schemas/snapshot.ts';
 import type { EmulatedMemory } from '../emulated-memory.ts';
@@ -27,7 +28,10 @@ export function saveProcess(
     process: process.id,
     memlock: memlock === null ? null : hex(memlock),
     lockedVm: mm.lockedVm,
-    ...(mm.pinnedVm === 0 ? {} : { pinnedVm: mm.pinnedVm }),
+    // Nothing asks how large it is: what is written is no more than may be read.
+    ...(mm.pinnedVm === 0
+      ? {}
+      : { pinnedVm: Math.max(-PINNED_VM_MAX, Math.min(mm.pinnedVm, PINNED_VM_MAX)) }),
     number: process.number,
     mm: mm.number,
     ...(capIpcLock === (memlock === null) ? {} : { capIpcLock }),
