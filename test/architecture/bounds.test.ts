@@ -38,7 +38,6 @@ const BOUNDED_ELSEWHERE: Record<string, string> = {
   'synthetic.pins': 'max-pins',
   'gvt-g.cache': 'max-pins',
   'gvt-g.dmaAddrs': 'as many as in the cache',
-  'gvt-g.gtt': 'max-pins',
 };
 
 /** Texts whose length is not said by their schema: a page's bytes. */
