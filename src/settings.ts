@@ -264,8 +264,8 @@ export const SETTINGS = {
   maxDirtyBitmaps: bounded(
     'max-dirty-bitmaps',
     'bytes that dirty bitmaps would take in a kernel',
-    'bytes of a container',
-    'ENOMEM (409)',
+    'bytes of a rig',
+    'ENOMEM (409); 413 too-large in a snapshot',
   ),
   logBytes: bounded(
     'log-bytes',

@@ -24,7 +24,7 @@ import { Group } from './vfio/group.ts';
 
 /** What one host may use up. */
 export interface KernelLimits {
-  /** Dirty bitmaps of one container, bytes. */
+  /** Dirty bitmaps of all containers, bytes. */
   readonly dirtyBitmapBytes: number;
   /** Pages of a process's memory with contents of their own. */
   readonly residentPages: number;
@@ -83,6 +83,8 @@ export class Kernel {
   readonly references: { count: number } = { count: 0 };
   /** Pages with contents of their own. */
   readonly pages: Budget;
+  /** Bytes that the dirty bitmaps of all containers take. */
+  readonly dirtyBitmaps: Budget;
   /** Devices made so far: the next one's number. */
   deviceCount = 0;
   /** Calls made so far. */
@@ -98,6 +100,7 @@ export class Kernel {
     allPages: Budget | null = null,
   ) {
     this.pages = new Budget(limits.rigPages, allPages);
+    this.dirtyBitmaps = new Budget(limits.dirtyBitmapBytes);
     this.createProcess('p0');
   }
 

@@ -83,7 +83,7 @@ test('a sparse bitmap is what a dense one is, whatever is done to it', () => {
       expect([...a.ranges()]).toEqual(x.ranges());
       expect([...b.ranges()]).toEqual(y.ranges());
       const again = new SparseBits(LENGTH);
-      for (const run of a.wordRuns()) again.setRun(run);
+      for (const run of a.wordRuns()) for (const _ of again.setRun(run));
       expect([...again.ranges()]).toEqual(x.ranges());
     }),
     fuzz('sparse-bits', 2000),
@@ -116,4 +116,13 @@ test('a bitmap that is shifted for its place keeps what it has, all ones as well
   bitmap.copyTo(user, 37);
   expect([...user.ranges()]).toEqual([[37, 100_000]]);
   expect(bitmap.hasStrayBits()).toBe(true);
+});
+
+test('a run of words that have bits of their own is set a chunk at a time', () => {
+  const bits = new SparseBits(100 * CHUNK);
+  const run = { word: 5, count: 50 * CHUNK - 10, low: 0x55555555, high: 0x5 };
+  expect([...bits.setRun(run)]).toHaveLength(100);
+  expect([...bits.wordRuns()]).toEqual([run]);
+  expect([...bits.setRun({ word: 0, count: 50 * CHUNK, low: 0xffffffff, high: 0xffffffff })]).toEqual([]);
+  expect([...bits.ranges()]).toEqual([[0, 3200 * CHUNK]]);
 });

@@ -112,9 +112,9 @@ export class DirtyBitmap {
     return this.bits.wordRuns();
   }
 
-  /** Sets words that are all within the bitmap. */
-  setRun(run: WordRun): void {
-    this.bits.setRun(run);
+  /** Sets words that are all within the bitmap, stopping now and then. */
+  setRun(run: WordRun): Generator<void, void> {
+    return this.bits.setRun(run);
   }
 
   setAll(): void {

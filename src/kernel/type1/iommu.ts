@@ -57,7 +57,6 @@ export class Iommu {
   /** What waits for a valid vaddr (`vaddr_wait`); nobody ever holds it. */
   readonly vaddrWait: Lock;
   private readonly bitmaps = new Map<number, DirtyBitmap>();
-  private bitmapBytes = 0;
   private readonly reservedPages = new Map<number, number>();
 
   /**
@@ -155,14 +154,14 @@ export class Iommu {
   /**
    * vfio_dma_bitmap_alloc.
    *
-   * @returns EINVAL above 2^31-1 pages; ENOMEM when the container's bitmaps would take more than the limit
+   * @returns EINVAL above 2^31-1 pages; ENOMEM when the bitmaps of all containers would take more than the limit
    */
   allocBitmap(slot: number): Errno | null {
     const pages = this.mappings.size[slot]!;
     if (pages > DIRTY_BITMAP_PAGES_MAX) return 'EINVAL';
     const bytes = DirtyBitmap.bytesFor(pages);
-    if (this.bitmapBytes + bytes > this.kernel.limits.dirtyBitmapBytes) return 'ENOMEM';
-    this.bitmapBytes += bytes;
+    if (!this.kernel.dirtyBitmaps.has(bytes)) return 'ENOMEM';
+    this.kernel.dirtyBitmaps.take(bytes);
     this.bitmaps.set(slot, new DirtyBitmap(pages));
     return null;
   }
@@ -171,14 +170,13 @@ export class Iommu {
   freeBitmap(slot: number): void {
     const bitmap = this.bitmaps.get(slot);
     if (!bitmap) return;
-    this.bitmapBytes -= DirtyBitmap.bytesFor(bitmap.pages);
+    this.kernel.dirtyBitmaps.give(DirtyBitmap.bytesFor(bitmap.pages));
     this.bitmaps.delete(slot);
   }
 
   /** vfio_dma_bitmap_free_all. */
   freeAllBitmaps(): void {
-    this.bitmaps.clear();
-    this.bitmapBytes = 0;
+    for (const slot of this.bitmaps.keys()) this.freeBitmap(slot);
   }
 
   /** Marks one page of the IOVA space dirty in its mapping's bitmap; false when it has no place there. */

@@ -48,7 +48,7 @@ export function* restoreType1(
     const at = `${where}/mappings/${i}`;
     yield* restorePins(kernel, iommu, i + 1, mapping.pins, `${at}/pins`);
     if (i % 256 === 0) yield;
-    restoreBitmap(iommu, i + 1, mapping, `${at}/dirty`);
+    yield* restoreBitmap(iommu, i + 1, mapping, `${at}/dirty`);
   }
   return iommu;
 }
@@ -231,14 +231,23 @@ function* restorePins(
   mappings.pinCount[slot] = saved.length;
 }
 
-function restoreBitmap(iommu: Iommu, slot: number, { size, dirty }: SavedMapping, where: string): void {
+function* restoreBitmap(
+  iommu: Iommu,
+  slot: number,
+  { size, dirty }: SavedMapping,
+  where: string,
+): Generator<void, void> {
   if (!iommu.dirtyTracking) {
     if (dirty.length > 0) throw wrong(where, 'must be empty: dirtyTracking is false');
     return;
   }
   const errno = iommu.allocBitmap(slot);
   if (errno === 'ENOMEM') {
-    throw new WrongState(`${where}: dirty bitmaps take more than the limit`, true);
+    const { dirtyBitmapBytes } = iommu.kernel.limits;
+    throw new WrongState(
+      `${where}: dirty bitmaps take more than this host's ${dirtyBitmapBytes} bytes`,
+      true,
+    );
   }
   if (errno)
     throw wrong(where, `cannot be: the size ${size} of the mapping is more than dirty tracking covers`);
@@ -252,7 +261,8 @@ function restoreBitmap(iommu: Iommu, slot: number, { size, dirty }: SavedMapping
     }
     const value = BigInt(bits);
     if (value === 0n) throw wrong(`${where}/${i}`, 'is of words that are 0');
-    bitmap.setRun({ word, count, low: Number(value & 0xffffffffn), high: Number(value >> 32n) });
+    if (i % 512 === 511) yield;
+    yield* bitmap.setRun({ word, count, low: Number(value & 0xffffffffn), high: Number(value >> 32n) });
     next = word + count;
   }
 }

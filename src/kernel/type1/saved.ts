@@ -47,7 +47,7 @@ function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
     ...(reserved === reservedNow(iommu, slot) ? {} : { reservedPages: reserved }),
     depth: mappings.depthOf(slot),
     red: mappings.isRed(slot),
-    dirty: iommu.dirtyTracking ? saveBitmap(iommu.bitmapOf(slot)) : [],
+    dirty: iommu.dirtyTracking ? saveBitmap(iommu.bitmapOf(slot), list) : [],
     pins:
       mappings.pins[slot] === NIL
         ? []
@@ -71,8 +71,8 @@ function savePin({ pins }: Iommu, pin: number): SavedPin {
 }
 
 /** The words that are not 0: reading them leaves the bitmap as it is, stray bits behind its end included. */
-function saveBitmap(bitmap: DirtyBitmap): SavedMapping['dirty'] {
-  return Array.from(bitmap.runs(), ({ word, count, low, high }) => [word, count, hexWord(low, high)]);
+function saveBitmap(bitmap: DirtyBitmap, list: ListOf): SavedMapping['dirty'] {
+  return list(each(bitmap.runs(), ({ word, count, low, high }) => [word, count, hexWord(low, high)]));
 }
 
 function hexWord(low: number, high: number): string {

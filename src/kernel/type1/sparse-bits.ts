@@ -176,15 +176,23 @@ export class SparseBits {
     if (run) yield run;
   }
 
-  /** Sets the words of a run. */
-  setRun({ word, count, low, high }: WordRun): void {
+  /** Sets the words of a run, which are all within it; stops after each chunk that takes memory. */
+  *setRun({ word, count, low, high }: WordRun): Generator<void, void> {
+    const end = (word + count) * HALVES;
     if (low === ALL_ONES && high === ALL_ONES) {
-      this.fill(word * HALVES, (word + count) * HALVES, 1);
+      this.fill(word * HALVES, end, 1);
       return;
     }
-    for (let i = word; i < word + count; i++) {
-      this.set(i * HALVES, low);
-      this.set(i * HALVES + 1, high);
+    for (let at = word * HALVES; at < end; ) {
+      const index = Math.floor(at / CHUNK);
+      const start = index * CHUNK;
+      const next = Math.min(end, start + CHUNK);
+      const halves = this.mixed(index);
+      for (; at < next; at += HALVES) {
+        halves[at - start] = low;
+        halves[at - start + 1] = high;
+      }
+      yield;
     }
   }
 
