@@ -4,6 +4,7 @@ import type { Kernel } from '../kernel.ts';
 import { isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { STOLEN_MAX } from '../pin-shadow.ts';
 import type { MappingOwner } from '../process.ts';
+import { NIL } from '../rb-links.ts';
 import { checkDifferent, wrong } from '../saved/checks.ts';
 import { checkDeviceNumber, countHolders } from '../saved/holders.ts';
 import { restoreLock } from '../saved/lock.ts';
@@ -130,18 +131,20 @@ function* restoreAreas(
     const pages = new IoptPages(owner, (area.prot & IOMMU_WRITE) !== 0, area.accounted);
     const slot = ioas.areas.insert({ first: at(iova), last, vaddr: at(vaddr), prot: area.prot, pages });
     ioas.areas.setPreventAccess(slot, area.closed);
-    restorePins(kernel, ioas, slot, area, `${here}/pins`);
+    yield* restorePins(kernel, ioas, slot, area, `${here}/pins`);
     if (i % 256 === 0) yield;
   }
 }
 
-function restorePins(kernel: Kernel, ioas: Ioas, slot: number, { pins }: SavedArea, where: string): void {
+function* restorePins(
+  kernel: Kernel,
+  ioas: Ioas,
+  slot: number,
+  { pins }: SavedArea,
+  where: string,
+): Generator<void, void> {
   const { areas, accesses } = ioas;
   const pages = areas.pages(slot);
-  checkDifferent(
-    pins.map(({ iova, npage }) => `${iova} ${npage}`),
-    where,
-  );
   let total = 0;
   for (const [i, { iova, npage, holders }] of pins.entries()) {
     const page = pageOf(BigInt(iova));
@@ -151,7 +154,11 @@ function restorePins(kernel: Kernel, ioas: Ioas, slot: number, { pins }: SavedAr
       throw wrong(`${where}/${i}/iova`, `is ${iova}, from which npage pages are not in the mapping`);
     }
     total += countHolders(kernel, holders, total, `${where}/${i}/holders`);
+    if (i % 512 === 511) yield;
     const start = areas.vaddrOf(slot, page);
+    if (accesses.getExact(pages, start, start + npage - 1) !== NIL) {
+      throw wrong(where, `has "${iova} ${npage}" twice`);
+    }
     accesses.restoreHolders(accesses.add(pages, start, start + npage - 1, holders[0]![0]), new Map(holders));
   }
   areas.numAccesses[slot] = total;
