@@ -20,12 +20,11 @@ import { describeContainer, mappingsOf, pinsOf } from '../src/views/container.ts
 import { describeDevice } from '../src/views/device.ts';
 import { describeModels } from '../src/views/models.ts';
 import { describeProcess } from '../src/views/process.ts';
-import { expectAnswer } from './bounds.ts';
-import { asWritten, collected, inTurns, lineOf } from './pieces.ts';
+import { asWritten, lineOf } from './pieces.ts';
 import { PagingById, PagingByPosition, pageById, pageByPosition } from './query.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { showing } from './rig-of.ts';
-import { heldFor } from './work.ts';
+import { heldFor, sendHeld } from './work.ts';
 
 const ById = closedObject(PagingById);
 const ByPosition = closedObject(PagingByPosition);
@@ -56,12 +55,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           const answer = { [name]: page.map((describe) => describe()), ...rest };
           if (isSmall(answer)) return answer;
           // Its lists are made as they are written: the machine stays as it is until all is.
-          return heldFor(service, reply, host, async (work) => {
-            const expect = (bytes: number) => expectAnswer(reply, service, bytes);
-            const text = await work.do(collected(lineOf(answer), expect));
-            const bytes = text.reduce((sum, { length }) => sum + length, 0);
-            return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
-          });
+          return sendHeld(service, reply, host, () => lineOf(answer));
         }),
     );
   list('processes', 'process', ProcessView, (host) =>

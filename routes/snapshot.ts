@@ -5,11 +5,10 @@ import { closedObject } from '../schemas/values.ts';
 import { jsonPieces } from '../src/json/pieces.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
-import { expectAnswer } from './bounds.ts';
-import { asWritten, collected, inTurns } from './pieces.ts';
+import { asWritten } from './pieces.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 import { rigOf, showing } from './rig-of.ts';
-import { heldFor, workFor } from './work.ts';
+import { sendHeld, workFor } from './work.ts';
 
 const Query = closedObject({ secrets: Type.Optional(Type.Literal('1', { description: '"1"' })) });
 
@@ -37,13 +36,7 @@ export function snapshotRoutes(app: FastifyInstance, service: Service): void {
       const secrets = request.query.secrets === '1';
       if (secrets) service.refuseSecrets();
       return showing(service, request, ({ host }) =>
-        heldFor(service, reply, host, async (work) => {
-          const snapshot = host.snapshot(secrets, asWritten);
-          const expect = (bytes: number) => expectAnswer(reply, service, bytes);
-          const text = await work.do(collected(upTo(jsonPieces(snapshot), limit), expect));
-          const bytes = text.reduce((sum, { length }) => sum + length, 0);
-          return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
-        }),
+        sendHeld(service, reply, host, () => upTo(jsonPieces(host.snapshot(secrets, asWritten)), limit)),
       );
     },
   );

@@ -4,7 +4,8 @@ import type { Host } from '../src/host/host.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
-import { joined } from './pieces.ts';
+import { expectAnswer } from './bounds.ts';
+import { collected, inTurns, joined } from './pieces.ts';
 
 /**
  * Long work for a request, in turns. It ends when its client goes, when the service stops, and when it takes too long.
@@ -41,6 +42,21 @@ export function heldFor<T>(
     } finally {
       release();
     }
+  });
+}
+
+/** Answers with JSON that is written while nothing changes the host's machine, and goes out when all of it is there. */
+export function sendHeld(
+  service: Service,
+  reply: FastifyReply,
+  host: Host,
+  pieces: () => Iterable<string>,
+): Promise<FastifyReply> {
+  return heldFor(service, reply, host, async (work) => {
+    const expect = (bytes: number) => expectAnswer(reply, service, bytes);
+    const text = await work.do(collected(pieces(), expect));
+    const bytes = text.reduce((sum, { length }) => sum + length, 0);
+    return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
   });
 }
 
