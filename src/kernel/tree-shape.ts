@@ -24,17 +24,10 @@ const AT_ONCE = 1024;
  * The tree of nodes that are listed in order: node i gets slot i + 1. In order and with their depths there is one
  * tree at most, and this is it, with every red-black rule checked.
  *
+ * It stops now and then.
+ *
  * @throws WrongShape where there is none
  */
-export function treeOf(places: readonly Place[]): TreeShape {
-  const steps = treeSteps(places);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
-}
-
-/** The same, stopping now and then. */
 export function* treeSteps(places: readonly Place[]): Generator<void, TreeShape> {
   const count = places.length;
   const left = new Int32Array(count + 1);

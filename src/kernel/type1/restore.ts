@@ -9,7 +9,7 @@ import { checkDifferent, WrongState, wrong } from '../saved/checks.ts';
 import { checkDeviceNumber, countHolders } from '../saved/holders.ts';
 import { restoreLock } from '../saved/lock.ts';
 import { restoreOwner } from '../saved/owner.ts';
-import { treeOf, WrongShape } from '../tree-shape.ts';
+import { treeSteps, WrongShape } from '../tree-shape.ts';
 import type { Container } from '../vfio/container.ts';
 import type { Group } from '../vfio/group.ts';
 import type { Iommu } from './iommu.ts';
@@ -154,7 +154,7 @@ function* restoreMappings(
     end = Math.max(end, iova + size);
   }
   yield;
-  const shape = shapeOf(mappings, where);
+  const shape = yield* shapeOf(mappings, where);
   yield;
   yield* iommu.mappings.restore(fields, shape);
   yield;
@@ -174,9 +174,9 @@ function checkReserved({ mappings }: Iommu, slot: number, pages: number, where: 
   if (pages > size) throw wrong(where, `is ${pages}, but the mapping has ${size} pages`);
 }
 
-function shapeOf(mappings: SavedIommu['mappings'], where: string): TreeShape {
+function* shapeOf(mappings: SavedIommu['mappings'], where: string): Generator<void, TreeShape> {
   try {
-    return treeOf(mappings);
+    return yield* treeSteps(mappings);
   } catch (error) {
     if (error instanceof WrongShape) throw wrong(`${where}/${error.field}`, error.rule);
     throw error;
