@@ -6,26 +6,13 @@ import { Refused } from '../../src/machine/refused.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
 import { newHost } from '../harness/host.ts';
 import { dumpKernel } from '../harness/kernel-dump.ts';
+import { withDevice } from './one-device.ts';
 import { make } from './restored.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type
 type Json = any;
 
 const MOST = 2 ** 31 - 1;
-
-/** A snapshot of a container c0 with one page that device d0 has pinned. */
-function pinned(driver: object, more: readonly CallObject[], version = '6.1'): Json {
-  const host = newHost(version);
-  const calls: CallObject[] = [
-    { call: 'open-container', container: 'c0' },
-    { call: 'create-device', device: 'd0', driver },
-    { call: 'attach', container: 'c0', device: 'd0' },
-    { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 0x100000, flags: 3 },
-    ...more,
-  ];
-  for (const call of calls) expect(make(host, call)).not.toHaveProperty('problem');
-  return JSON.parse(JSON.stringify(host.snapshot(true)));
-}
 
 /** A lock that is held for ever. */
 const held = (readers: readonly string[], more: object = {}) => ({
@@ -51,37 +38,37 @@ const COUNTS: [string, string, Json, (state: Json) => void][] = [
   [
     'pins a driver believes in',
     `driverState/pins come to ${MOST} pins, but the limit is ${DEFAULT_LIMITS.pins}`,
-    pinned(synthetic, [pin]),
+    withDevice(synthetic, [pin]),
     (s) => (s.devices[0].driverState.pins[0].times = MOST),
   ],
   [
     'references of a pin',
     'containers come to',
-    pinned(synthetic, [pin]),
+    withDevice(synthetic, [pin]),
     (s) => (s.containers[0].iommu.mappings[0].pins[0].holders[0][1] = MOST),
   ],
   [
     'entries of a vGPU page table',
     'driverState/gtt come to',
-    pinned({ type: 'gvt-g' }, [{ call: 'gvt-map-page', device: 'd0', gfn: 0, size: '4K' }]),
+    withDevice({ type: 'gvt-g' }, [{ call: 'gvt-map-page', device: 'd0', gfn: 0, size: '4K' }]),
     (s) => (s.devices[0].driverState.gtt[0].times = MOST),
   ],
   [
     'references of a pin of iommufd',
     'containers come to',
-    pinned(synthetic, [pin], '6.12-iommufd'),
+    withDevice(synthetic, [pin], '6.12-iommufd'),
     (s) => (s.containers[0].ioas.areas[0].pins[0].holders[0][1] = MOST),
   ],
   [
     'readers of a lock',
     'deviceListLock/readers is ["x0","x1"',
-    pinned(synthetic, []),
+    withDevice(synthetic, []),
     (s) => (s.containers[0].iommu.deviceListLock = held(names(1025))),
   ],
   [
     'readers of all locks together',
     'deviceListLock makes it more than 65536 calls that hold locks for ever',
-    pinned(synthetic, containers(64), '5.10'),
+    withDevice(synthetic, containers(64), '5.10'),
     (s) => {
       for (const { iommu } of s.containers) iommu.deviceListLock = held(names(1024));
     },
@@ -89,13 +76,13 @@ const COUNTS: [string, string, Json, (state: Json) => void][] = [
   [
     'characters of a splat',
     'splat/function is "ffffff',
-    pinned(synthetic, []),
+    withDevice(synthetic, []),
     (s) => (s.containers[0].iommu.deviceListLock = held(['x'], { function: 'f'.repeat(257) })),
   ],
   [
     'pins of a splat',
     'splat/pins is [',
-    pinned(synthetic, []),
+    withDevice(synthetic, []),
     (s) => {
       const pins = Array(17).fill({ iova: '0x0', pfn: '0x0', refCount: 1, devices: [] });
       s.containers[0].iommu.deviceListLock = held(['x'], { pins });
@@ -104,25 +91,25 @@ const COUNTS: [string, string, Json, (state: Json) => void][] = [
   [
     'open files',
     'files has 20481 items, but the limit is 20480',
-    pinned(synthetic, []),
+    withDevice(synthetic, []),
     (s) => (s.files = Array(20_481).fill({ of: 'device', id: 'd0', opener: 255 })),
   ],
   [
     'descriptors',
     'processes/0/files has 16385 items, but the limit is 16384',
-    pinned(synthetic, []),
+    withDevice(synthetic, []),
     (s) => (s.processes[0].files = Array(16_385).fill([0, 0])),
   ],
   [
     'groups of a container',
     'containers/0/groups has 2 items, but the limit is 1',
-    pinned(synthetic, []),
+    withDevice(synthetic, []),
     (s) => s.containers[0].groups.push('x'),
   ],
   [
     'groups',
     'groups has 5124 items, but the limit is 5123',
-    pinned(synthetic, []),
+    withDevice(synthetic, []),
     (s) => {
       const group = { ...s.groups[0], fdOpen: false };
       s.groups = names(5124).map((name) => ({ ...group, group: name }));
@@ -131,13 +118,13 @@ const COUNTS: [string, string, Json, (state: Json) => void][] = [
   [
     'the number of a descriptor',
     `processes/0/files/2 has descriptor ${MOST} of "p0"`,
-    pinned(synthetic, []),
+    withDevice(synthetic, []),
     (s) => (s.processes[0].files[2][0] = MOST),
   ],
   [
     'descriptors of a device that a snapshot without files has open',
     `processes has descriptor ${DEFAULT_LIMITS.files} of "p0"`,
-    pinned(synthetic, []),
+    withDevice(synthetic, []),
     (s) => {
       delete s.files;
       for (const process of s.processes) delete process.files;
@@ -160,7 +147,7 @@ test.each(COUNTS)(
 );
 
 test('counters as high as may be read, and counted on: the snapshot is read again', () => {
-  const document = pinned(synthetic, []);
+  const document = withDevice(synthetic, []);
   const { next, processes } = document.state;
   for (const of of ['container', 'device', 'group', 'process', 'fault', 'call']) next[of] = 2 ** 48;
   processes[0].lockedVm += 2 ** 52;
@@ -183,7 +170,7 @@ test('calls of one name that hold a lock: it is saved once, however many there a
   const unmap = (page: number) => ({ call: 'unmap-dma', container: 'c0', iova: page * 4096, size: 4096 });
   const maps = [0, 1].map((page) => ({ ...unmap(0x200 + page), call: 'map-dma', vaddr: 0, flags: 3 }));
   const pins = [0, 1].map((page) => ({ ...pin, iova: (0x200 + page) * 4096 }));
-  const document = pinned(deadly, [...maps, ...pins, unmap(0x200), unmap(0x201)], '5.10');
+  const document = withDevice(deadly, [...maps, ...pins, unmap(0x200), unmap(0x201)], '5.10');
   expect(document.state.containers[0].iommu.deviceListLock.readers).toEqual(['unmap-dma']);
   const host = newHost('5.10');
   host.restore(checkSnapshot(document, 'body'), 'body');
@@ -207,7 +194,7 @@ test.each(['6.1', '6.12-iommufd'])('devices that hold a pin: a line of the log o
 });
 
 test('a slot of an IOAS that would make a list of billions: refused by its number', () => {
-  const document = pinned(synthetic, [], '6.12-iommufd');
+  const document = withDevice(synthetic, [], '6.12-iommufd');
   document.state.next.deviceNumber = 2 ** 30;
   document.state.containers[0].ioas.accesses[0].slot = MOST;
   expect(() => checkSnapshot(document, 'body')).toThrow(

@@ -1,28 +1,14 @@
 import { expect, test } from 'vitest';
-import type { CallObject } from '../../schemas/calls.ts';
 import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
 import { MACHINE_LIMITS } from '../../src/machine/limits.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { checkSnapshot, restoreSteps } from '../../src/snapshot/restore.ts';
 import { takeSnapshot } from '../../src/snapshot/take.ts';
+import { withDevice } from './one-device.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type
 type Json = any;
-
-/** A snapshot of an open device d0 in container c0, after some calls. */
-function withDevice(driver: object, more: readonly CallObject[] = []): Json {
-  const machine = new Machine(LINUX_6_1);
-  const calls: CallObject[] = [
-    { call: 'open-container', container: 'c0' },
-    { call: 'create-device', device: 'd0', driver },
-    { call: 'attach', container: 'c0', device: 'd0' },
-    { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 0x100000, flags: 3 },
-    ...more,
-  ];
-  for (const call of calls) machine.start(call);
-  return JSON.parse(JSON.stringify(takeSnapshot(machine, false)));
-}
 
 /** Restores a snapshot: how often that stopped on its way, and the machine. */
 function restored(document: Json, limits = MACHINE_LIMITS): { steps: number; machine: Machine } {
