@@ -12,6 +12,11 @@ export class Budget {
     private readonly all: Budget | null = null,
   ) {}
 
+  /** How many everybody may take together; null where nobody counts. */
+  get mostOfAll(): number | null {
+    return this.all?.most ?? null;
+  }
+
   /** Whether so many more fit. */
   has(count: number): boolean {
     return this.used + count <= this.most && (this.all?.has(count) ?? true);

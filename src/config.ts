@@ -51,6 +51,7 @@ export const DEFAULT_CONFIG: Config = {
   maxPins: DEFAULT_LIMITS.pins,
   maxFaults: DEFAULT_LIMITS.faults,
   maxDirtyBitmaps: DEFAULT_LIMITS.dirtyBitmapBytes,
+  totalDirtyBitmaps: 1024 * 1024 * 1024,
   logBytes: 1024 * 1024,
   rigBytes: DEFAULT_LIMITS.logBytes,
   totalBytes: 96 * 1024 * 1024,

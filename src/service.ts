@@ -6,6 +6,7 @@ import { Host, type PanicReason } from './host/host.ts';
 import type { HostLogger } from './host/kernel-log.ts';
 import { Works } from './host/works.ts';
 import { type Generation, generationOf, KERNEL_VERSIONS } from './kernel/generations/index.ts';
+import type { KernelBudgets } from './kernel/kernel.ts';
 import { PAGE_SIZE } from './kernel/pages.ts';
 import { Refused } from './machine/refused.ts';
 import { Scratch } from './machine/scratch.ts';
@@ -58,8 +59,8 @@ export class Service {
   private readonly logBudget: Budget;
   /** Bytes of request bodies under way. */
   readonly bodies: Budget;
-  /** Pages of processes that have contents of their own. */
-  private readonly pages: Budget;
+  /** What the kernels of all rigs and replays take. */
+  private readonly kernels: KernelBudgets;
   /** Bytes of answers that are made, and that their clients have not taken. */
   readonly answers: Budget;
   private readonly webhooks: WebhookCaller;
@@ -76,7 +77,10 @@ export class Service {
     this.logBudget = new Budget(config.totalBytes);
     this.bodies = new Budget(config.bodyBytes);
     this.answers = new Budget(config.answerBytes);
-    this.pages = new Budget(Math.floor(config.totalMemory / PAGE_SIZE));
+    this.kernels = {
+      pages: new Budget(Math.floor(config.totalMemory / PAGE_SIZE)),
+      dirtyBitmaps: new Budget(config.totalDirtyBitmaps),
+    };
     this.works = new Works(config.maxWorks, config.workSeconds);
     this.batches = new Works(config.maxWorks * BATCHES_PER_WORK, config.workSeconds);
     const idleMs = config.rigIdleSeconds * 1000;
@@ -86,7 +90,11 @@ export class Service {
       answer_bytes: { help: 'Bytes of answers under way.', of: () => this.answers.used },
       memory_bytes: {
         help: 'Bytes of the pages of processes that have contents of their own.',
-        of: () => this.pages.used * PAGE_SIZE,
+        of: () => this.kernels.pages.used * PAGE_SIZE,
+      },
+      dirty_bitmap_bytes: {
+        help: 'Bytes that dirty bitmaps would take in a kernel.',
+        of: () => this.kernels.dirtyBitmaps.used,
       },
       works: { help: 'Long requests under way.', of: () => this.works.count },
       batches: { help: 'Batches under way.', of: () => this.batches.count },
@@ -130,7 +138,7 @@ export class Service {
       realMemory: config.processMemory === 'real',
       metrics: this.metrics,
       budget: this.logBudget,
-      pages: this.pages,
+      kernelBudgets: this.kernels,
       onListenerFailure: () => this.metrics.listenerFailed(),
       traceOverflow: options.traceOverflow,
       onPanic: (reason) => {
@@ -211,7 +219,7 @@ export class Service {
 
   /** Fresh machines within the configured limits, one at a time, that share nothing with any rig. */
   scratch(): Scratch {
-    return new Scratch(hostLimits(this.config), this.pages);
+    return new Scratch(hostLimits(this.config), this.kernels);
   }
 
   /** What `GET /version` says. */

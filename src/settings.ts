@@ -267,6 +267,12 @@ export const SETTINGS = {
     'bytes of a rig',
     'ENOMEM (409); 413 too-large in a snapshot',
   ),
+  totalDirtyBitmaps: bounded(
+    'total-dirty-bitmaps',
+    'the same of all rigs and replays',
+    'bytes',
+    'ENOMEM (409); 413 too-large in a snapshot',
+  ),
   logBytes: bounded(
     'log-bytes',
     'bytes of log lines that their reader has not taken yet',

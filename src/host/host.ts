@@ -2,7 +2,7 @@ import type { CallObject } from '../../schemas/calls.ts';
 import type { Snapshot } from '../../schemas/snapshot.ts';
 import { Budget } from '../budget.ts';
 import type { Generation } from '../kernel/generations/index.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, KernelBudgets } from '../kernel/kernel.ts';
 import type { SplatEvent } from '../kernel/splats.ts';
 import type { ListOf } from '../kernel/vfio/container.ts';
 import type { CallTask, StartedCall } from '../machine/call-task.ts';
@@ -50,8 +50,8 @@ interface HostOptions {
   readonly onPanic: (reason: PanicReason) => 'process' | 'rig';
   /** Bytes that the journals and traces of all hosts may take together. */
   readonly budget?: Budget;
-  /** Pages with contents of their own that the processes of all hosts may have together. */
-  readonly pages?: Budget;
+  /** What the kernels of all hosts may have together. */
+  readonly kernelBudgets?: KernelBudgets;
   /** Told, after it was logged, when a listener has thrown. */
   readonly onListenerFailure?: () => void;
   /** Told what happens, to count it. */
@@ -146,7 +146,7 @@ export class Host {
       ...(webhooks ? { refusesWebhook: (url: string) => webhooks.refuses(url) } : {}),
       delay: delays ? wait : undefined,
       pauses: pauses ? new Turn() : undefined,
-      pages: this.options.pages,
+      budgets: this.options.kernelBudgets,
       realMemory: realMemory
         ? (pid, id) => {
             const memory: RealMemory | null = RealMemory.of(pid, (fact) => trace.learnt(memory!, id(), fact));
@@ -318,7 +318,7 @@ function end({ machine, journal, memories, budget }: Current, reason: string, wh
   journal.end(reason);
   for (const memory of memories) memory.close();
   budget.close();
-  machine.kernel.pages.close();
+  machine.kernel.closeBudgets();
 }
 
 /** A machine that could not be made goes, with what it has taken. */

@@ -38,6 +38,14 @@ export interface KernelLimits {
   readonly files: number;
 }
 
+/** What a host takes of memory, counted where it is taken, or what all hosts may take together. */
+export interface KernelBudgets {
+  /** Pages with contents of their own. */
+  readonly pages: Budget;
+  /** Bytes that the dirty bitmaps of all containers take in a kernel. */
+  readonly dirtyBitmaps: Budget;
+}
+
 /** Default of the module parameter dma_entry_limit. */
 const DMA_ENTRY_LIMIT = 65535;
 
@@ -46,7 +54,7 @@ const DMA_ENTRY_LIMIT = 65535;
  *
  * It is pure: no I/O, clock or randomness; the same calls give the same answers.
  */
-export class Kernel {
+export class Kernel implements KernelBudgets {
   readonly processes = new Map<string, Process>();
   readonly containers = new Map<string, Container>();
   readonly devices = new Map<string, Device>();
@@ -81,9 +89,7 @@ export class Kernel {
   readonly modelHosts = new Map<string, object>();
   /** References to pages that drivers hold, over all containers. */
   readonly references: { count: number } = { count: 0 };
-  /** Pages with contents of their own. */
   readonly pages: Budget;
-  /** Bytes that the dirty bitmaps of all containers take. */
   readonly dirtyBitmaps: Budget;
   /** Devices made so far: the next one's number. */
   deviceCount = 0;
@@ -93,14 +99,14 @@ export class Kernel {
   processCount = 0;
   mmCount = 0;
 
-  /** @param allPages the pages with contents that all hosts may have together */
+  /** @param all what all kernels may have together */
   constructor(
     readonly gen: Generation,
     readonly limits: KernelLimits,
-    allPages: Budget | null = null,
+    all: KernelBudgets | null = null,
   ) {
-    this.pages = new Budget(limits.rigPages, allPages);
-    this.dirtyBitmaps = new Budget(limits.dirtyBitmapBytes);
+    this.pages = new Budget(limits.rigPages, all?.pages);
+    this.dirtyBitmaps = new Budget(limits.dirtyBitmapBytes, all?.dirtyBitmaps);
     this.createProcess('p0');
   }
 
@@ -114,6 +120,12 @@ export class Kernel {
     const process = new Process(id, this.processCount++, this.newMm(memory));
     this.processes.set(id, process);
     return process;
+  }
+
+  /** Nothing of it counts any more in what all kernels take. */
+  closeBudgets(): void {
+    this.pages.close();
+    this.dirtyBitmaps.close();
   }
 
   newMemory(): EmulatedMemory {

@@ -55,7 +55,7 @@ export class Machine {
     this.policy = { panicOnWarn: false, panicOnOops: false, ...options.policy };
     this.listeners = listenersOf(options.listeners ?? []);
     this.faults = new Faults(limits.faults);
-    this.kernel = new Kernel(gen, limits, options.pages);
+    this.kernel = new Kernel(gen, limits, options.budgets);
     this.ids = new Ids(this.kernel);
     this.kernel.scheduler.pauses = options.pauses ?? null;
     this.turns = new TurnQueue(this.kernel);

@@ -1,4 +1,4 @@
-import type { Budget } from '../budget.ts';
+import type { KernelBudgets } from '../kernel/kernel.ts';
 import type { ProcessMemory } from '../kernel/memory.ts';
 import type { Pauses } from '../kernel/scheduler.ts';
 import type { MachineListener } from './listener.ts';
@@ -28,8 +28,8 @@ export interface MachineOptions {
   readonly realMemory?: ((pid: number, id: () => string) => ProcessMemory | null) | undefined;
   /** Makes the faults wait that delay a call. */
   readonly delay?: Delay | undefined;
-  /** The pages with contents of their own that all machines may have together. */
-  readonly pages?: Budget | undefined;
+  /** What all machines may have together. */
+  readonly budgets?: KernelBudgets | undefined;
   /** Of many bytes that an answer carries nobody reads more than the hash. */
   readonly hashesBytes?: boolean;
   /** Makes long work of the kernel pause; without it every call runs as far as it can before start() returns. */

@@ -1,5 +1,5 @@
-import type { Budget } from '../budget.ts';
 import type { Generation } from '../kernel/generations/index.ts';
+import type { KernelBudgets } from '../kernel/kernel.ts';
 import { Turn } from '../turns.ts';
 import type { MachineLimits } from './limits.ts';
 import { Machine } from './machine.ts';
@@ -10,21 +10,21 @@ export class Scratch {
 
   constructor(
     private readonly limits: MachineLimits,
-    private readonly pages: Budget,
+    private readonly budgets: KernelBudgets,
   ) {}
 
   /** A fresh machine; the one before it is used no more. */
   machine(gen: Generation): Machine {
     this.close();
     // Whoever runs it drives it from pause to pause, and holds bytes against a hash.
-    const options = { pauses: new Turn(false), pages: this.pages, hashesBytes: true };
+    const options = { pauses: new Turn(false), budgets: this.budgets, hashesBytes: true };
     this.last = new Machine(gen, this.limits, options);
     return this.last;
   }
 
   /** The last machine is used no more. */
   close(): void {
-    this.last?.kernel.pages.close();
+    this.last?.kernel.closeBudgets();
     this.last = null;
   }
 }

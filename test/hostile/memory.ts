@@ -174,6 +174,29 @@ const ATTACKS: readonly Attack[] = [
     },
   ],
   [
+    'dirty pages far from each other, in 32 rigs',
+    async (service) => {
+      const chunks = 4000;
+      const lines = [
+        line('open-container', { container: 'c0' }),
+        line('create-device', { device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'unpin-range' } }),
+        line('attach', { container: 'c0', device: 'd0' }),
+        line('map-dma', { container: 'c0', iova: 0, vaddr: 0, size: chunks * 128 * MIB, flags: 3 }),
+        line('dirty-start', { container: 'c0' }),
+        ...times(chunks, (i) =>
+          line('pin-pages', { device: 'd0', iova: hex(i * 128 * MIB), npage: 1, prot: 3 }),
+        ),
+      ];
+      let refused = 0;
+      for (let i = 0; i < 32; i++) {
+        const { text } = await service.batch(lines, `dirty${i}`);
+        if (text.includes('dirty bitmaps take more')) refused++;
+      }
+      await Promise.all(times(32, (i) => service.ask('DELETE', `/v1/rigs/dirty${i}`)));
+      return `${refused} rigs without`;
+    },
+  ],
+  [
     'eight readers of events that do not read',
     async (service) => {
       await reset(service);

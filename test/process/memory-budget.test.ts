@@ -49,3 +49,32 @@ test('all rigs have a budget together, and a reset gives back what a rig had', a
   await ok(rig.post('reset'));
   await ok(write('p0', 64, other));
 });
+
+test('the dirty bitmaps of all rigs have a budget together: past it ENOMEM, or 413 of a snapshot, and a reset gives back', async () => {
+  // A bitmap of a mapping of 1 GiB takes 32 KiB, and a word.
+  rig = await startRig({ logLevel: 'silent', totalDirtyBitmaps: 40 * 1024 });
+  const other = rig.inRig('other');
+  for (const one of [rig, other]) {
+    await one.inTurn([
+      { call: 'open-container', container: 'c0' },
+      { call: 'create-device', device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'ignore' } },
+      { call: 'attach', container: 'c0', device: 'd0' },
+      { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 2 ** 30, flags: 3 },
+    ]);
+  }
+  await ok(rig.post('containers/c0/dirty-start'));
+  expectProblem(await other.post('containers/c0/dirty-start'), {
+    status: 409,
+    slug: 'enomem',
+    errno: 'ENOMEM',
+    detail: ["or with other hosts' more than 40960"],
+  });
+  const snapshot = await ok(rig.get('snapshot'));
+  expectProblem(await other.request('PUT', '/v1/snapshot', snapshot), {
+    status: 413,
+    slug: 'too-large',
+    detail: ["or with other hosts' more than 40960"],
+  });
+  await ok(rig.post('reset'));
+  await ok(other.post('containers/c0/dirty-start'));
+});

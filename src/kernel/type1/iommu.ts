@@ -154,7 +154,7 @@ export class Iommu {
   /**
    * vfio_dma_bitmap_alloc.
    *
-   * @returns EINVAL above 2^31-1 pages; ENOMEM when the bitmaps of all containers would take more than the limit
+   * @returns EINVAL above 2^31-1 pages; ENOMEM when the bitmaps of all containers, or of all hosts, would take more than the limit
    */
   allocBitmap(slot: number): Errno | null {
     const pages = this.mappings.size[slot]!;

@@ -12,6 +12,7 @@ import { restoreOwner } from '../saved/owner.ts';
 import { treeSteps, WrongShape } from '../tree-shape.ts';
 import type { Container } from '../vfio/container.ts';
 import type { Group } from '../vfio/group.ts';
+import { mostOf } from './dirty-pages.ts';
 import type { Iommu } from './iommu.ts';
 import { MAPPINGS_MAX } from './map-dma.ts';
 import type { MappingFields } from './mapping-table.ts';
@@ -243,11 +244,7 @@ function* restoreBitmap(
   }
   const errno = iommu.allocBitmap(slot);
   if (errno === 'ENOMEM') {
-    const { dirtyBitmapBytes } = iommu.kernel.limits;
-    throw new WrongState(
-      `${where}: dirty bitmaps take more than this host's ${dirtyBitmapBytes} bytes`,
-      true,
-    );
+    throw new WrongState(`${where}: dirty bitmaps take more than ${mostOf(iommu.kernel)}`, true);
   }
   if (errno)
     throw wrong(where, `cannot be: the size ${size} of the mapping is more than dirty tracking covers`);
