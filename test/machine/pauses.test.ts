@@ -151,7 +151,7 @@ test.each([
   const paused = machineWithMemory(ALWAYS);
   const expected = plain.start(call);
   const started = paused.start(call);
-  expect(through(paused)).toBeGreaterThan(1);
+  expect(through(paused)).toBeGreaterThan(2);
   expect(JSON.stringify(toReply(started.answer!))).toBe(JSON.stringify(toReply(expected.answer!)));
   expect(dumpKernel(paused.kernel)).toEqual(dumpKernel(plain.kernel));
 });
@@ -195,4 +195,37 @@ test('a close that warns for each of its mappings pauses often', () => {
   const pauses = through(machine);
   expect(started.answer!.end.how).toBe('returned');
   expect(pauses).toBeGreaterThan(MAPPINGS / 50);
+});
+
+/** Pages that have chunks of their own in a sparse bitmap, and how many: more than are copied in one go. */
+const [APART, FAR] = [2 ** 27, 100];
+const FAR_RANGE = { container: 'c0', iova: 0, size: FAR * APART, pageSize: PAGE };
+
+test.each<[string, CallObject]>([
+  ['dirty-get', { call: 'dirty-get', ...FAR_RANGE }],
+  ['an unmap that gets what is dirty', { call: 'unmap-dma', ...FAR_RANGE, flags: 1 }],
+])('%s pauses between dirty pages far from each other and comes to the same', (_, call) => {
+  const [plain, paused] = [undefined, ALWAYS].map((pauses) => {
+    const machine = new Machine(LINUX, MACHINE_LIMITS, { pauses });
+    const driver = { type: 'synthetic', onDmaUnmap: 'ignore' };
+    const calls: CallObject[] = [
+      { call: 'open-container', container: 'c0' },
+      { call: 'create-device', device: 'd0', driver },
+      { call: 'attach', container: 'c0', device: 'd0' },
+      { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: FAR * APART, flags: 3 },
+      { call: 'dirty-start', container: 'c0' },
+    ];
+    for (let i = 0; i < FAR; i++) {
+      calls.push({ call: 'pin-pages', device: 'd0', iova: i * APART, npage: 1, prot: 3 });
+      calls.push({ call: 'unpin-pages', device: 'd0', iova: i * APART, npage: 1 });
+    }
+    for (const one of calls) expect(machine.start(one).answer).toMatchObject({ end: { how: 'returned' } });
+    return machine;
+  }) as [Machine, Machine];
+  const expected = plain.start(call).answer!;
+  const started = paused.start(call);
+  expect(through(paused)).toBeGreaterThan(2);
+  expect(toReply(started.answer!)).toEqual(toReply(expected));
+  expect(toReply(expected).body.dirtyRanges).toHaveLength(FAR);
+  expect(dumpKernel(paused.kernel)).toEqual(dumpKernel(plain.kernel));
 });

@@ -27,8 +27,8 @@ export class UserBitmap {
   }
 
   /** Overwrites `count` halves from one on with the first ones of a mapping's bitmap. */
-  write(half: number, bits: SparseBits, count: number): void {
-    bits.copyTo(this.bits, half, count);
+  write(half: number, bits: SparseBits, count: number): Generator<void, void> {
+    return bits.copyTo(this.bits, half, count);
   }
 
   /** Runs of set bits, as `[first, count]`, ascending. */
@@ -137,18 +137,18 @@ export class DirtyBitmap {
   /**
    * update_user_bitmap: writes the bitmap into the caller's, whose bit 0 is page `base` of the IOVA space
    * while this mapping starts `bit` pages further on. Shifts this bitmap in place when `bit` is not a
-   * multiple of 64.
+   * multiple of 64. Stops now and then: then nothing but this may change it.
    */
-  copyTo(user: UserBitmap, bit: number): void {
+  *copyTo(user: UserBitmap, bit: number): Generator<void, void> {
     const { bits } = this;
     const firstHalf = Math.floor(bit / 64) * HALVES;
     const shift = bit % 64;
     const count = words64(this.pages + shift) * HALVES;
     if (shift !== 0) {
-      bits.shiftLeft(shift, count);
+      yield* bits.shiftLeft(shift, count);
       bits.set(0, bits.get(0) | user.read(firstHalf));
       bits.set(1, bits.get(1) | user.read(firstHalf + 1));
     }
-    user.write(firstHalf, bits, count);
+    yield* user.write(firstHalf, bits, count);
   }
 }

@@ -12,6 +12,9 @@ import type { DirtyRange } from '../vfio/iommu-ops.ts';
 import { DIRTY_BITMAP_PAGES_MAX, DIRTY_BITMAP_SIZE_MAX, UserBitmap } from './dirty-bitmap.ts';
 import type { Iommu } from './iommu.ts';
 
+/** What copying a part of a bitmap counts as, in units of a task's work. */
+export const COPY_WORK = 64;
+
 /** Why no bitmap can be had, in words. */
 export const TRACKING_OFF = 'dirty tracking is off: dirty-start was not called, or dirty-stop was';
 
@@ -164,7 +167,7 @@ function* getBitmap(
     slot = mappings.next(slot)
   ) {
     const bitmap = iommu.bitmapOf(slot);
-    copyDirty(task, iommu, slot, user, base);
+    for (const _ of copyDirty(task, iommu, slot, user, base)) if (task.worked(COPY_WORK)) yield RESCHED;
     if (task.worked(bitmap.work)) yield RESCHED;
     bitmap.clear();
     yield* populate(task, iommu, slot);
@@ -172,14 +175,23 @@ function* getBitmap(
   return user;
 }
 
-/** update_user_bitmap: reports one mapping into the caller's bitmap, whose bit 0 is page `base`. */
-export function copyDirty(task: Task, iommu: Iommu, slot: number, user: UserBitmap, base: number): void {
+/**
+ * update_user_bitmap: reports one mapping into the caller's bitmap, whose bit 0 is page `base`. Stops after each part that
+ * counts as COPY_WORK.
+ */
+export function* copyDirty(
+  task: Task,
+  iommu: Iommu,
+  slot: number,
+  user: UserBitmap,
+  base: number,
+): Generator<void, void> {
   const bitmap = iommu.bitmapOf(slot);
   if (iommu.nonPinnedGroups > 0 && iommu.mappings.iommuMapped(slot)) bitmap.setAll();
   if (bitmap.hasStrayBits()) {
     task.adviseBug('false-dirty-bits', addressOf(iommu.mappings.iova[slot]!));
   }
-  bitmap.copyTo(user, iommu.mappings.iova[slot]! - base);
+  yield* bitmap.copyTo(user, iommu.mappings.iova[slot]! - base);
 }
 
 /** A mapping that reaches over either end of the pages [start, end), or NIL: the check both unmap and GET_BITMAP make. */

@@ -67,11 +67,17 @@ export class SparseBits {
     }
   }
 
-  /** Copies `count` halves of it, from its first one, to `to` on in another one; what is outside that is ignored. */
-  copyTo(other: SparseBits, to: number, count: number): void {
+  /**
+   * Copies `count` halves of it, from its first one, to `to` on in another one; what is outside that is ignored. Stops after
+   * each chunk that takes memory.
+   */
+  *copyTo(other: SparseBits, to: number, count: number): Generator<void, void> {
     for (const part of this.parts(count)) {
       if ('value' in part) other.fill(to + part.from, to + part.to, part.value);
-      else other.write(to + part.from, part.halves);
+      else {
+        other.write(to + part.from, part.halves);
+        yield;
+      }
     }
   }
 
@@ -85,8 +91,11 @@ export class SparseBits {
     }
   }
 
-  /** Shifts the first `count` halves up by 1 to 63 bits, in place; what is shifted out of them is lost. */
-  shiftLeft(shift: number, count: number): void {
+  /**
+   * Shifts the first `count` halves up by 1 to 63 bits, in place; what is shifted out of them is lost. Stops after each chunk
+   * that takes memory.
+   */
+  *shiftLeft(shift: number, count: number): Generator<void, void> {
     const skip = shift >= 32 ? 1 : 0;
     const bits = shift % 32;
     for (let index = Math.floor((count - 1) / CHUNK); index >= 0; index--) {
@@ -104,6 +113,7 @@ export class SparseBits {
         const low = i - skip - 1 >= start ? halves[i - skip - 1 - start]! : this.get(i - skip - 1);
         halves[i - start] = bits === 0 ? high : (high << bits) | (low >>> (32 - bits));
       }
+      yield;
     }
   }
 
@@ -163,13 +173,17 @@ export class SparseBits {
     for (const part of this.parts(this.length)) {
       const halves = 'value' in part ? [part.value * ALL_ONES, part.value * ALL_ONES] : part.halves;
       const times = 'value' in part ? (part.to - part.from) / HALVES : 1;
-      for (let i = 0; i < halves.length; i += HALVES) {
+      for (let i = 0; i < halves.length; ) {
         const low = halves[i]!;
         const high = halves[i + 1]!;
-        if (run?.low === low && run.high === high) run.count += times;
+        const from = i;
+        do i += HALVES;
+        while (halves[i] === low && halves[i + 1] === high);
+        const count = ((i - from) / HALVES) * times;
+        if (run?.low === low && run.high === high) run.count += count;
         else {
           if (run) yield run;
-          run = (low | high) === 0 ? null : { word: (part.from + i) / HALVES, count: times, low, high };
+          run = (low | high) === 0 ? null : { word: (part.from + from) / HALVES, count, low, high };
         }
       }
     }

@@ -15,7 +15,14 @@ import { namesOf } from '../vfio/group.ts';
 import type { UnmapDmaArgs, UnmapDmaResult } from '../vfio/iommu-ops.ts';
 import { callDevices } from './device-list.ts';
 import { UserBitmap } from './dirty-bitmap.ts';
-import { bisects, bitmapSizeInvalid, copyDirty, TRACKING_OFF, whyBisected } from './dirty-pages.ts';
+import {
+  bisects,
+  bitmapSizeInvalid,
+  COPY_WORK,
+  copyDirty,
+  TRACKING_OFF,
+  whyBisected,
+} from './dirty-pages.ts';
 import type { Iommu } from './iommu.ts';
 import { adviseLeft, adviseNothingUnmapped } from './left-behind.ts';
 import { leftoverPins } from './leftover-pins.ts';
@@ -100,6 +107,8 @@ class Unmap {
   private next: number = NIL;
   /** VADDR: mappings that this walk has marked. */
   private marked: number[] | null = null;
+  /** Where a mapping's dirty bitmap is being reported. */
+  private copying: Generator<void, void> | null = null;
 
   constructor(
     private readonly task: Task,
@@ -239,7 +248,10 @@ class Unmap {
       } else if (mappings.pins[slot] !== NIL) {
         return slot;
       } else {
-        if (this.bitmap) copyDirty(this.task, iommu, slot, this.bitmap, this.startPage);
+        if (this.bitmap && !this.hasCopied(slot, this.bitmap)) {
+          this.next = slot;
+          return PAUSE;
+        }
         this.unmapped += mappings.size[slot]!;
         noteRemoval(this.task, iommu, slot);
         removeMapping(this.task, iommu, slot);
@@ -251,6 +263,14 @@ class Unmap {
       }
     }
     return this.end(null);
+  }
+
+  /** Reports what is dirty of a mapping; whether that is done, or it has to pause first. */
+  private hasCopied(slot: number, bitmap: UserBitmap): boolean {
+    this.copying ??= copyDirty(this.task, this.iommu, slot, bitmap, this.startPage);
+    while (!this.copying.next().done) if (this.task.worked(COPY_WORK)) return false;
+    this.copying = null;
+    return true;
   }
 
   private findFromRoot(): number {
