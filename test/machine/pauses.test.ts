@@ -151,7 +151,7 @@ test.each([
   const paused = machineWithMemory(ALWAYS);
   const expected = plain.start(call);
   const started = paused.start(call);
-  expect(through(paused)).toBeGreaterThan(2);
+  expect(through(paused)).toBeGreaterThan(1);
   expect(JSON.stringify(toReply(started.answer!))).toBe(JSON.stringify(toReply(expected.answer!)));
   expect(dumpKernel(paused.kernel)).toEqual(dumpKernel(plain.kernel));
 });
@@ -225,7 +225,7 @@ test.each<[string, CallObject]>([
   const expected = plain.start(call).answer!;
   const started = paused.start(call);
   expect(through(paused)).toBeGreaterThan(2);
-  expect(toReply(started.answer!)).toEqual(toReply(expected));
+  expect(JSON.stringify(toReply(started.answer!))).toBe(JSON.stringify(toReply(expected)));
   expect(toReply(expected).body.dirtyRanges).toHaveLength(FAR);
   expect(dumpKernel(paused.kernel)).toEqual(dumpKernel(plain.kernel));
 });
