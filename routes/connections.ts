@@ -7,13 +7,15 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { Turn } from '../src/turns.ts';
+import { hasStopped, putBack, type Stopped, stopParsing } from './parsing.ts';
 import { badHttp } from './replies.ts';
 
 /** Requests of one connection that may be under way at once. */
 const UNDERWAY_MAX = 16;
 
-/** Requests of one connection that may wait behind those: from then on no more of it is read. */
+/** Requests of one connection that may wait behind those: from then on no more of it is read, until few of them are left. */
 const WAITING_MAX = 64;
+const WAITING_FEW = 16;
 
 const lines = new WeakMap<Socket, Line>();
 
@@ -34,7 +36,8 @@ export function fewAtATime(handle: RequestListener): RequestListener {
 export function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
   const line = lines.get(socket);
-  if (line) line.refuse(error);
+  if (line && hasStopped(error)) line.putBack(error);
+  else if (line) line.refuse(error);
   else endWith(socket, error);
 }
 
@@ -66,6 +69,7 @@ class Line {
   private first = 0;
   private readonly underway = new Set<ServerResponse>();
   private goesOnLater = false;
+  private isRead = true;
   private last: [IncomingMessage, ServerResponse] | null = null;
   private broken: NodeJS.ErrnoException | null = null;
 
@@ -85,6 +89,7 @@ class Line {
     if (this.length === 0) this.hear(before);
     this.waiting.push([request, response]);
     this.goOn();
+    if (this.length > WAITING_MAX) this.stopReading();
   }
 
   /**
@@ -141,7 +146,6 @@ class Line {
   private goOn(): void {
     const { socket, turn } = this;
     if (this.goesOnLater || this.length === 0) return;
-    const wasFull = this.isFull;
     if (socket.destroyed) this.first = this.waiting.length;
     while (this.length > 0 && this.underway.size < UNDERWAY_MAX) {
       if (turn.isDue()) {
@@ -156,19 +160,28 @@ class Line {
       this.begin(request, response);
     }
     this.forgetBegun();
-    // Whatever ends a request has its connection read on.
-    if (this.isFull) socket.pause();
-    else if (wasFull) socket.resume();
+    if (this.isRead || this.length > WAITING_FEW) return;
+    this.isRead = true;
+    socket.resume();
+  }
+
+  /** No more is read of the connection, nor parsed of what is read already. */
+  private stopReading(): void {
+    this.isRead = false;
+    stopParsing(this.socket);
+    this.socket.pause();
+  }
+
+  /** The parser has stopped. By then few may wait. */
+  putBack(stopped: Stopped): void {
+    putBack(stopped, this.socket);
+    if (this.isRead) this.socket.resume();
   }
 
   private forgetBegun(): void {
     if (this.first < WAITING_MAX && this.length > 0) return;
     this.waiting = this.waiting.slice(this.first);
     this.first = 0;
-  }
-
-  private get isFull(): boolean {
-    return this.length > WAITING_MAX;
   }
 }
 

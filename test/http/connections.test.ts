@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import { fewAtATime } from '../../routes/connections.ts';
+import { fewAtATime, refuseBroken } from '../../routes/connections.ts';
 import { type HttpRig, startRig } from '../harness/http-rig.ts';
 import { synthetic } from '../harness/test-rig.ts';
 
@@ -71,6 +71,44 @@ test('of one connection few requests are under way at once, no more is read whil
     begun[done]!.emit('close');
   }
   expect(reads.at(-1)).toBe('resume');
+});
+
+test('of requests that come in one go few are parsed while none is answered; all are whole and in order', async () => {
+  const begun: [IncomingMessage, ServerResponse][] = [];
+  const handle = fewAtATime((...both) => void begun.push(both));
+  let parsed = 0;
+  const server = createServer((...both) => {
+    parsed++;
+    handle(...both);
+  });
+  server.on('clientError', refuseBroken);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const count = 600;
+  // Heads and bodies of every length, so that the parser stops at every place of what it is given.
+  const texts = Array.from({ length: count }, (_, i) => {
+    const body = i % 3 === 0 ? '' : `${i}`.repeat(i % 40);
+    return body === ''
+      ? `GET /${i} HTTP/1.1\r\nhost: localhost\r\n\r\n`
+      : `POST /${i} HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  });
+  const all = send((server.address() as AddressInfo).port, texts.join(''), (text) =>
+    text.includes(`/${count - 1} `),
+  );
+  while (begun.length < 16) await turn();
+  for (let i = 0; i < 100; i++) await turn();
+  expect(begun).toHaveLength(16);
+  expect(parsed).toBeLessThan(100);
+  for (let i = 0; i < count; i++) {
+    while (begun.length <= i) await turn();
+    const [request, response] = begun[i]!;
+    let body = '';
+    for await (const part of request) body += part;
+    response.end(`${request.url} ${body};`);
+    expect(parsed - i).toBeLessThan(100);
+  }
+  const answers = (await all).match(/(?<=\r\n\r\n)\/[^;]*(?=;)/g);
+  expect(answers).toEqual(texts.map((text, i) => `/${i} ${text.slice(text.indexOf('\r\n\r\n') + 4)}`));
+  server.close();
 });
 
 test('a call that waits for another on the same connection does not wait in vain', async () => {
