@@ -13,6 +13,7 @@ COPY tsconfig.json rolldown.config.js ./
 COPY src ./src
 COPY routes ./routes
 COPY schemas ./schemas
+COPY docs ./docs
 RUN npm run build && npm prune --omit=dev
 # npx would link and chmod what package.json names, which the image's user may not: it finds this one instead.
 RUN npm pkg delete bin \

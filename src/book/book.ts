@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { below } from './folder.ts';
 import { type Entry, renderPage } from './page.ts';
 
@@ -7,21 +8,33 @@ const HOW_TO = ['driver-test', 'vmm', 'waiting', 'faults', 'rigs', 'ci'].map((na
 const FIRST = ['README', 'concepts', ...HOW_TO, 'reference', 'webhooks'];
 const LAST = 'ARCHITECTURE';
 
-/** docs/ as pages to read. */
+/** Where the build leaves the chapters as pages: dist/book/, seen from the compiled and from the bundled program. */
+const BUILT = ['../book/', '../../book/'].map((path) => new URL(path, import.meta.url));
+
+/** docs/ as pages to read. A program that has not been built renders them when they are asked for. */
 export class Book {
   private readonly folder = below('docs/');
   private readonly pages = new Map<string, string | null>();
+
+  /** @param built folders in which rendered pages may lie */
+  constructor(private readonly built: readonly URL[] = BUILT) {}
 
   /** A chapter by its name as HTML; null where there is none. `README` is the front page. */
   async page(name: string): Promise<string | null> {
     const known = this.pages.get(name);
     if (known !== undefined) return known;
-    const source = new URL(`${name}.md`, this.folder);
-    const page = existsSync(source)
-      ? await renderPage(name, readFileSync(source, 'utf8'), this.entries())
-      : null;
+    const page = await this.read(name);
     if (page !== null) this.pages.set(name, page);
     return page;
+  }
+
+  private async read(name: string): Promise<string | null> {
+    const built = this.built
+      .map((folder) => new URL(`${name}.html`, folder))
+      .find((file) => existsSync(file));
+    if (built) return readFile(built, 'utf8');
+    const source = new URL(`${name}.md`, this.folder);
+    return existsSync(source) ? renderPage(name, readFileSync(source, 'utf8'), this.entries()) : null;
   }
 
   /** A picture of the chapters; null where there is none. */
@@ -30,7 +43,8 @@ export class Book {
     return existsSync(source) ? readFileSync(source) : null;
   }
 
-  private entries(): Entry[] {
+  /** The chapters, in their order. */
+  entries(): Entry[] {
     const names = readdirSync(this.folder)
       .filter((file) => file.endsWith('.md'))
       .map((file) => file.slice(0, -'.md'.length));
