@@ -148,6 +148,14 @@ export class Canonical extends StateHash {
     super.set(set === this.kernel.fired ? new Set([...set].sort()) : set);
   }
 
+  /** Devices that are keys are in their order, however they came. */
+  protected override map(map: ReadonlyMap<unknown, unknown>): void {
+    const { placeOf } = this.order;
+    const place = ([key]: readonly [unknown, unknown]) => placeOf[(key as Device).number]!;
+    const [first] = map.keys();
+    super.map(first instanceof Device ? new Map([...map].sort((a, b) => place(a) - place(b))) : map);
+  }
+
   /** Of what a rule has seen only what decides when it strikes. */
   private faults(faults: Faults): void {
     for (const { rule, seen, paused } of faults.list()) {
