@@ -193,7 +193,10 @@ function useStrictJson(app: FastifyInstance, { bodies, config: { maxValues } }: 
     readBody(request, payload as Readable, bodies, (error, body = '') => {
       if (error) return done(error);
       if (body instanceof LongBody) {
-        return void parseLong(body, maxValues).then((value) => done(null, value), done);
+        return void parseLong(body, jsonSchemaOf(request), maxValues).then(
+          (value) => done(null, value),
+          done,
+        );
       }
       if (body === '') return done(null, {});
       if (isTooDeep(body)) return done(Refused.badRequest(`body ${TOO_DEEP}`));
@@ -209,10 +212,17 @@ function useStrictJson(app: FastifyInstance, { bodies, config: { maxValues } }: 
   });
 }
 
+/** What a route takes as JSON. */
+function jsonSchemaOf(request: FastifyRequest): TSchema | undefined {
+  const body = request.routeOptions.schema?.body as TSchema | undefined;
+  return body?.content?.['application/json']?.schema ?? body;
+}
+
 /** A long body, parsed in turns, and remembered as one that is to be checked in turns. */
-async function parseLong(body: LongBody, values: number): Promise<unknown> {
+async function parseLong(body: LongBody, shape: TSchema | undefined, values: number): Promise<unknown> {
   try {
-    const value = await new Turns().do(parseSteps(body.texts(), { refused: PROTOTYPES, values }));
+    const bounds = { refused: PROTOTYPES, values, ...(shape && { shape }) };
+    const value = await new Turns().do(parseSteps(body.texts(), bounds));
     if (typeof value === 'object' && value !== null) longBodies.add(value);
     return value;
   } catch (error) {

@@ -10,6 +10,7 @@ import {
   QUOTE,
   tooDeep,
 } from './depth.ts';
+import { fieldOf, itemOf, listAt, type Place, placeOf, type Shape, tooLong } from './shape.ts';
 
 /** How many fields one object of a long text may have. */
 const FIELDS_MAX = 10_000;
@@ -22,6 +23,8 @@ const VALUES_MAX = 1_000_000;
 
 /** What a text may be. */
 interface Bounds {
+  /** The value's schema: a list that is too long for it is refused before it is whole. */
+  readonly shape?: Shape;
   /** What no piece may have in it, and what is wrong with a text that does. */
   readonly refused?: { readonly pattern: RegExp; readonly why: string };
   /** Values, at most. */
@@ -45,7 +48,7 @@ const COMMA = 0x2c;
  */
 export function* parseSteps(text: string | Iterable<string>, bounds: Bounds = {}): Generator<void, unknown> {
   const parser = new Pieces(typeof text === 'string' ? partsOf(text) : text, bounds);
-  const value = yield* parser.value(0);
+  const value = yield* parser.value(placeOf(bounds.shape));
   yield* parser.end();
   return value;
 }
@@ -99,15 +102,14 @@ class Pieces {
     return true;
   }
 
-  /** @param depth objects and arrays that it lies in */
-  *value(depth: number): Generator<void, unknown> {
+  *value(place: Place): Generator<void, unknown> {
     yield* this.space();
     const code = this.text.charCodeAt(this.at);
     if (code === QUOTE) return yield* this.string();
     if (code !== OPEN_ARRAY && code !== OPEN_OBJECT) return this.scalar();
-    if (depth >= DEPTH_MAX) throw tooDeep();
+    if (place.depth >= DEPTH_MAX) throw tooDeep();
     this.at++;
-    return yield* code === OPEN_ARRAY ? this.array(depth + 1) : this.object(depth + 1);
+    return yield* code === OPEN_ARRAY ? this.array(place) : this.object(place);
   }
 
   /** A number or a word. */
@@ -144,21 +146,23 @@ class Pieces {
     }
   }
 
-  private *array(depth: number): Generator<void, unknown[]> {
+  private *array(place: Place): Generator<void, unknown[]> {
     const all: unknown[] = [];
+    const list = listAt(place);
     for (;;) {
-      const { end, closed } = this.cut(depth, CLOSE_ARRAY);
+      const { end, closed } = this.cut(place.depth + 1, CLOSE_ARRAY);
       if (end > this.at) {
         for (const item of this.parsed('[', end, ']') as unknown[]) all.push(item);
         this.at = end;
-      } else if (!closed) all.push(yield* this.value(depth));
+      } else if (!closed) all.push(yield* this.value(itemOf(place, all.length)));
+      if (list && all.length > list.maxItems!) throw tooLong(list, place.path);
       if (all.length > ITEMS_MAX) throw new JsonError(`has a list with more than ${ITEMS_MAX} items`);
       if (yield* this.goesOn(closed, CLOSE_ARRAY)) return all;
       yield;
     }
   }
 
-  private *object(depth: number): Generator<void, Record<string, unknown>> {
+  private *object(place: Place): Generator<void, Record<string, unknown>> {
     const all: Record<string, unknown> = {};
     let fields = 0;
     const set = (key: string, value: unknown) => {
@@ -166,7 +170,7 @@ class Pieces {
       Object.defineProperty(all, key, { value, writable: true, enumerable: true, configurable: true });
     };
     for (;;) {
-      const { end, closed } = this.cut(depth, CLOSE_OBJECT);
+      const { end, closed } = this.cut(place.depth + 1, CLOSE_OBJECT);
       if (end > this.at) {
         const part = this.parsed('{', end, '}') as Record<string, unknown>;
         for (const key of Object.keys(part)) set(key, part[key]);
@@ -179,7 +183,7 @@ class Pieces {
         if (this.text[this.at] !== ':') throw this.unexpected();
         this.at++;
         this.refuse(`${JSON.stringify(key)}:`);
-        set(key, yield* this.value(depth));
+        set(key, yield* this.value(fieldOf(place, key)));
       }
       if (yield* this.goesOn(closed, CLOSE_OBJECT)) return all;
       yield;

@@ -28,7 +28,8 @@ function head(value: unknown, room: number): string {
   if (typeof value !== 'object' || value === null) return String(value);
   const isList = Array.isArray(value);
   let text = isList ? '[' : '{';
-  for (const key in value) {
+  // No item takes less than a character: of a list so many are looked at, where going through its keys makes them all first.
+  for (const key in isList ? value.slice(0, Math.max(room, 0)) : value) {
     if (text.length >= room) return text;
     if (text.length > 1) text += ',';
     if (!isList) text += `${JSON.stringify(key.slice(0, room))}:`;

@@ -148,3 +148,29 @@ test('bytes and lists that are much are written in pieces, and are what JSON.str
     true,
   ]);
 });
+
+test('a list that its schema lets not be so long is refused where it becomes too long, whatever comes behind', () => {
+  const few = { type: 'array', maxItems: 1000, description: 'an array of at most 1000 steps' };
+  const shape = {
+    anyOf: [{ type: 'null' }, { type: 'object', properties: { a: { type: 'array', items: few } } }],
+  };
+  const taken: number[] = [];
+  const parts = function* () {
+    yield '{"b":[1],"a":[[],[';
+    for (let i = 0; i < 100; i++) {
+      taken.push(i);
+      yield '{},'.repeat(1000);
+    }
+  };
+  expect(() => atOnce(parseSteps(parts(), { shape }))).toThrow(
+    'has a list at /a/1 that must be an array of at most 1000 steps',
+  );
+  // One piece, not the hundred.
+  expect(taken.length).toBeLessThan(15);
+});
+
+test('a list whose schema does not bound it, or that has none, is read whole', () => {
+  const text = `{"a":[${'1,'.repeat(200_000)}1],"b":[${'1,'.repeat(200_000)}1]}`;
+  const shape = { type: 'object', properties: { a: { type: 'array' } } };
+  expect(atOnce(parseSteps(text, { shape }))).toEqual(JSON.parse(text));
+});
