@@ -9,6 +9,8 @@ import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
 import { BodyTooLate, bodyInTime } from './body.ts';
+import { Kept } from './bounds.ts';
+import { answersMeanwhile } from './connections.ts';
 import { lineOf, PIECE } from './pieces.ts';
 import { badHttp, errorReply, type Reply, refusalReply, replyLine } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
@@ -51,8 +53,11 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
         const run = new BatchRun(rig.host, request.id, maxBatchLines);
         const chunks = bodyInTime(input.setEncoding('utf8'), requestSeconds);
         const stream = streamFor({ works: service.batches }, (work) =>
-          new Answering(run, bodyLimit, work, log).answers(input, chunks, () => service.rigs.used(rig)),
+          new Answering(run, bodyLimit, work, new Kept(service.bodies), log).answers(input, chunks, () =>
+            service.rigs.used(rig),
+          ),
         );
+        answersMeanwhile(reply.raw);
         stream.once('end', () => {
           // The rest of a batch that has ended early is not made, and its connection carries no other request. What is
           // injected has none.
@@ -75,6 +80,7 @@ class Answering {
     private readonly batch: BatchRun,
     limit: number,
     private readonly work: Turns,
+    private readonly kept: Kept,
     private readonly log: (error: unknown) => void,
   ) {
     this.lines = new Lines(limit);
@@ -86,7 +92,7 @@ class Answering {
       for await (const chunk of chunks) {
         came();
         this.work.begin();
-        if (!this.over) yield* this.toLines(this.lines.take(chunk));
+        if (!this.over) yield* this.toLines(this.linesOf(chunk));
       }
       if (!this.over) yield* this.toLines(this.lines.end());
     } catch (error) {
@@ -94,7 +100,19 @@ class Answering {
       if (input.errored && !(error instanceof Refused)) return;
       // Stopped: the calls that were made are answered, the rest is not made.
       yield `${JSON.stringify({ ...this.failure(error), ended: true })}\n`;
+    } finally {
+      this.kept.keep(0);
     }
+  }
+
+  /** The lines that a chunk completes. What has come of the next one counts, and is passed over where there is no room. */
+  private *linesOf(chunk: string): Generator<BatchLine | Refused> {
+    const { lines, kept } = this;
+    yield* lines.take(chunk);
+    const refused = kept.keep(lines.bytes);
+    if (!refused) return;
+    lines.passOver();
+    yield refused;
   }
 
   /** What is due goes out before a call is waited for. */

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import type { FastifyRequest } from 'fastify';
 import type { Budget } from '../src/budget.ts';
+import { Chunks } from '../src/chunks.ts';
 import { type Line, Lines } from '../src/host/lines.ts';
 import type { Refused } from '../src/machine/refused.ts';
 import { Turns } from '../src/turns.ts';
@@ -18,6 +19,9 @@ export class BodyTooLate extends Error {}
 
 /** Bytes from which on a body is read in turns. */
 const LONG = 256 * 1024;
+
+/** Pieces from which on it is: each takes its time, however small it is. */
+const MANY = 64;
 
 /** A long body as it came: its text is made when it is gone through, once, and what has been gone through is let go. */
 export class LongBody {
@@ -81,8 +85,8 @@ export function readBody(
 
 /** A body as it comes. */
 class BodyReader {
-  private readonly chunks: Buffer[] = [];
-  private bytes = 0;
+  private readonly chunks = new Chunks();
+  private pieces = 0;
   private hasEnded = false;
   private turns: Turns | null = null;
 
@@ -95,14 +99,15 @@ class BodyReader {
   /** @param refused why there is no room for what has come so far, if there is none */
   add(chunk: Buffer, refused: (bytes: number) => Error | null): void {
     if (this.hasEnded) return;
-    this.bytes += chunk.length;
-    const error = this.bytes > this.limit ? new BodyTooLong() : refused(this.bytes);
+    const bytes = this.chunks.length + chunk.length;
+    const error = bytes > this.limit ? new BodyTooLong() : refused(bytes);
     if (error) {
       this.fail(error);
       return;
     }
-    this.chunks.push(chunk);
-    if (this.bytes > LONG) this.giveWay();
+    this.chunks.add(chunk);
+    this.pieces++;
+    if (bytes > LONG || this.pieces > MANY) this.giveWay();
   }
 
   /** Whoever sends much is read no faster than others have their turn. */
@@ -119,9 +124,9 @@ class BodyReader {
   end(): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    const { chunks, bytes } = this;
-    if (bytes > LONG) this.done(null, new LongBody(chunks));
-    else this.done(null, (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8'));
+    const { chunks } = this;
+    if (chunks.length > LONG) this.done(null, new LongBody(chunks.take()));
+    else this.done(null, chunks.takeText());
   }
 
   /** Nothing more of it is taken. */
@@ -148,6 +153,8 @@ export async function* bodyInTime(body: Readable, seconds: number): AsyncGenerat
   try {
     for (;;) {
       timer.refresh();
+      // All of what came at once is taken at once, in however many pieces, and others have their turn before.
+      await new Promise(setImmediate);
       const { done, value } = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
         late = reject;
         chunks.next().then(resolve, reject);

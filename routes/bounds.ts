@@ -8,6 +8,30 @@ import { bytesOfAnswer } from './pieces.ts';
 /** Bytes of a body from which on it counts: smaller ones come and go within a turn. */
 const COUNTED_BODY = 64 * 1024;
 
+/** What is kept of a body that is never there as a whole. */
+export class Kept {
+  private counted = 0;
+
+  constructor(private readonly bodies: Budget) {}
+
+  /**
+   * So many bytes are kept from now on.
+   *
+   * @returns a Refused where there is no room for them: then none is
+   */
+  keep(bytes: number): Refused | null {
+    const counts = bytes < COUNTED_BODY ? 0 : bytes;
+    const fits = counts <= this.counted || this.bodies.has(counts - this.counted);
+    this.count(fits ? counts : 0);
+    return fits ? null : noRoom(this.bodies);
+  }
+
+  private count(bytes: number): void {
+    this.bodies.take(bytes - this.counted);
+    this.counted = bytes;
+  }
+}
+
 /** Bytes of an answer from which on it counts. */
 const COUNTED_ANSWER = 16 * 1024;
 
@@ -86,7 +110,7 @@ function refuseBody(request: FastifyRequest, { raw }: FastifyReply, { bodies }: 
   }
   const { bodyLimit = 0 } = request.routeOptions;
   const bytes = Math.min(Number(announced), bodyLimit);
-  // A batch is read line by line.
+  // A batch is read line by line: what has come of a line counts.
   if (bytes < COUNTED_BODY || bodyLimit === Number.MAX_SAFE_INTEGER) return null;
   return holdBody(raw, bodies, bytes);
 }
@@ -108,9 +132,11 @@ export function countBody(
 }
 
 function holdBody(raw: FastifyReply['raw'], bodies: Budget, bytes: number): Refused | null {
-  if (!bodies.has(bytes)) {
-    return new Refused('too-many', `the request bodies under way would be more than ${bodies.most} bytes`);
-  }
+  if (!bodies.has(bytes)) return noRoom(bodies);
   hold(raw, bodies, bytes);
   return null;
+}
+
+function noRoom({ most }: Budget): Refused {
+  return new Refused('too-many', `the request bodies under way would be more than ${most} bytes`);
 }

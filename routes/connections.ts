@@ -32,6 +32,14 @@ export function fewAtATime(handle: RequestListener): RequestListener {
   };
 }
 
+/** Answers to requests that are answered while they come, which have begun. */
+const meanwhile = new WeakSet<ServerResponse>();
+
+/** A request is answered while it comes: whoever answers gives it its time, also before the first of its answer goes out. */
+export function answersMeanwhile(response: ServerResponse): void {
+  meanwhile.add(response);
+}
+
 /** What came on a connection is no request, or not a whole one in time: it is refused in its place, and nothing after it read. */
 export function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
@@ -119,8 +127,8 @@ class Line {
   /** Refuses the request that is coming in, or what comes in place of one. */
   refuse(error: NodeJS.ErrnoException): void {
     const { incoming } = this;
-    // Whoever answers while the request is still coming gives it its time.
-    if (isLate(error.code) && incoming?.headersSent && !incoming.writableEnded) return;
+    const goesOut = incoming !== null && (incoming.headersSent || meanwhile.has(incoming));
+    if (isLate(error.code) && goesOut && !incoming.writableEnded) return;
     this.broken ??= error;
     if (this.length === 0) this.hear(this.last?.[1]);
     this.endBroken();

@@ -93,9 +93,13 @@ function begin(
   name: string,
   work: LongWork,
 ): FastifyReply | Promise<FastifyReply> {
+  const { operations } = rigOf(service, request);
   const started = new Work(name, work);
   service.begin(started);
-  const sent = sendStarted(request, reply, rigOf(service, request).operations, started);
-  if (reply.statusCode !== 202) reply.raw.once('close', () => started.cancel());
+  const sent = sendStarted(request, reply, operations, started);
+  if (reply.statusCode === 202) return sent;
+  // It may have left while its body was checked.
+  if (reply.raw.closed) started.cancel();
+  reply.raw.once('close', () => started.cancel());
   return sent;
 }

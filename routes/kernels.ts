@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { ScenarioSchema } from '../schemas/scenario.ts';
 import { closedObject } from '../schemas/values.ts';
 import { ComparisonView, KernelView } from '../schemas/views.ts';
@@ -10,6 +10,7 @@ import { scenarioOf } from '../src/replay/check.ts';
 import { comparisonSteps } from '../src/replay/compare-kernels.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
+import { expectAnswer } from './bounds.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 import { workFor } from './work.ts';
@@ -17,7 +18,12 @@ import { workFor } from './work.ts';
 const Comparison = closedObject({
   scenario: ScenarioSchema,
   kernels: Type.Optional(
-    Type.Array(Type.String(), { minItems: 2, maxItems: 12, description: 'two or more kernel versions' }),
+    Type.Array(Type.String(), {
+      minItems: 2,
+      maxItems: 12,
+      uniqueItems: true,
+      description: '2 to 12 different kernel versions',
+    }),
   ),
 });
 const CompareBody = Type.Union([Comparison, ScenarioSchema], {
@@ -77,9 +83,33 @@ export function kernelRoutes(app: FastifyInstance, service: Service): void {
         id: scenario.id,
         kernels: generations.map(({ version }) => version),
         unrecorded: generations.flatMap(({ version, recorded }) => (recorded ? [] : [version])),
-        steps: await work.do(comparisonSteps(scenario, generations, (gen) => scratch.machine(gen))),
+        steps: await work.do(
+          comparisonSteps(scenario, generations, (gen) => scratch.machine(gen), keepsFor(service, reply)),
+        ),
       });
       return workFor(service, reply, compare).finally(() => scratch.close());
     },
   );
+}
+
+/** Bytes of answers that are counted at a time. */
+const COUNTED = 64 * 1024;
+
+/** Counts what a comparison keeps until it is answered. */
+function keepsFor(service: Service, reply: FastifyReply): (bytes: number) => void {
+  const limit = service.config.replayBodyLimit;
+  let all = 0;
+  let due = 0;
+  return (bytes) => {
+    all += bytes;
+    due += bytes;
+    if (all > limit) {
+      throw Refused.tooLarge(
+        `the answers of the comparison would take more than ${limit} bytes, the limit here`,
+      );
+    }
+    if (due < COUNTED) return;
+    expectAnswer(reply, service, due);
+    due = 0;
+  };
 }

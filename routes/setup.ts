@@ -13,14 +13,15 @@ import type { Step } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
 import { SetupRefused, setUp, setUpInTurns, setUpTrace, setupView } from '../src/setup/run.ts';
 import { callsOf } from '../src/setup/steps.ts';
-import { Turns } from '../src/turns.ts';
+import type { Turns } from '../src/turns.ts';
 import { NdjsonBody, readBody } from './body.ts';
 import { setupReply } from './replies.ts';
 import { PROBLEM_RESPONSE, send } from './reply.ts';
 import { rigOf } from './rig-of.ts';
+import { workFor } from './work.ts';
 
 /** Makes the calls of what was sent on a fresh machine; how many there were. */
-type Fill = (machine: Machine, panicked: () => string | null, reqId: string) => Promise<number>;
+type Fill = (machine: Machine, work: Turns, panicked: () => string | null, reqId: string) => Promise<number>;
 
 /** `POST /v1/setup`: a rig as a whole, all or nothing. */
 export function setupRoutes(app: FastifyInstance, service: Service): void {
@@ -60,10 +61,17 @@ export function setupRoutes(app: FastifyInstance, service: Service): void {
         const { version } = rig.host.kernel.gen;
         const { kernel = version, fill } = planOf(request.body, version, service.config.replayBodyLimit);
         try {
-          const made = await rig.setUp(service.generation(kernel), async (machine, panicked) => {
-            const calls = await fill(machine, panicked, request.id);
-            return setupView(rig.name, machine, calls);
-          });
+          const gen = service.generation(kernel);
+          const made = await workFor(service, reply, (work) =>
+            rig.setUp(
+              gen,
+              async (machine, panicked) => {
+                const calls = await fill(machine, work, panicked, request.id);
+                return setupView(rig.name, machine, calls);
+              },
+              work,
+            ),
+          );
           return send(request, reply, { status: 201, body: { ...made } });
         } catch (error) {
           if (!(error instanceof SetupRefused)) throw error;
@@ -81,22 +89,29 @@ function planOf(
 ): { kernel?: string | undefined; fill: Fill } {
   if (body instanceof NdjsonBody) {
     return {
-      fill: async (machine) => {
-        const steps = await new Turns().do(stepsIn(body.lines(limit)));
-        return setUpInTurns(setUpTrace(machine, steps, (index) => `line ${index + 1}`));
+      fill: async (machine, work) => {
+        const steps = await work.do(stepsIn(body.lines(limit)));
+        return setUpInTurns(
+          setUpTrace(machine, steps, (index) => `line ${index + 1}`),
+          work,
+        );
       },
     };
   }
   if ('steps' in body || 'scenario' in body) {
     const trace = scenarioOf(body, kernel);
-    const fill: Fill = (machine) =>
-      setUpInTurns(setUpTrace(machine, trace.steps, (index) => `steps/${index}`));
+    const fill: Fill = (machine, work) =>
+      setUpInTurns(
+        setUpTrace(machine, trace.steps, (index) => `steps/${index}`),
+        work,
+      );
     return { kernel: trace.kernel, fill };
   }
   const setup: RigSetup = body;
   return {
     kernel: setup.kernel,
-    fill: (machine, panicked, reqId) => setUpInTurns(setUp(machine, callsOf(setup), panicked, reqId)),
+    fill: (machine, work, panicked, reqId) =>
+      setUpInTurns(setUp(machine, callsOf(setup), panicked, reqId), work),
   };
 }
 

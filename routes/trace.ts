@@ -16,6 +16,7 @@ import type { Scenario } from '../src/replay/scenario.ts';
 import type { Service } from '../src/service.ts';
 import type { Turns } from '../src/turns.ts';
 import { NdjsonBody, readBody } from './body.ts';
+import { joined, lineOf } from './pieces.ts';
 import { errorReply } from './replies.ts';
 import { PROBLEM_RESPONSE } from './reply.ts';
 import { rigOf } from './rig-of.ts';
@@ -142,10 +143,14 @@ function routes(app: FastifyInstance, service: Service): void {
         const scenario = scenarioOf(body, rigOf(service, request).host.kernel.gen.version);
         return workFor(service, reply, (work) => run(work, scenario));
       }
+      const log = (err: unknown) => request.log.error({ err, reqId: request.id }, 'failed');
       const results = async function* (work: Turns) {
         for (const line of body.lines(service.config.replayBodyLimit)) {
           work.begin();
-          yield `${JSON.stringify(await replayLine(line, work, (scenario) => run(work, scenario)))}\n`;
+          const result = await replayLine(line, work, log, (scenario) => run(work, scenario));
+          const text = lineOf(result);
+          if (typeof text === 'string') yield text;
+          else yield* joined(text, work);
           if (work.isOver) await work.next();
         }
       };
@@ -158,6 +163,7 @@ function routes(app: FastifyInstance, service: Service): void {
 async function replayLine(
   line: Line | Refused,
   work: Turns,
+  log: (error: unknown) => void,
   run: (scenario: Scenario) => Promise<object>,
 ): Promise<object> {
   try {
@@ -167,6 +173,7 @@ async function replayLine(
     if (refused) throw refused;
     return await run(scenarioOf(value as Static<typeof TraceSchema>));
   } catch (error) {
+    if (!(error instanceof Refused)) log(error);
     return { problem: errorReply(error).body };
   }
 }

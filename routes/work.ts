@@ -19,6 +19,8 @@ export async function workFor<T>(
 ): Promise<T> {
   const work = works.begin();
   const stop = () => work.stop(new Refused('abandoned', 'the client has gone'));
+  // It may have left while its body was checked.
+  if (reply.raw.closed) stop();
   reply.raw.once('close', stop);
   try {
     return await action(work);

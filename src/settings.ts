@@ -167,7 +167,7 @@ export const SETTINGS = {
   },
   maxWorks: {
     flag: 'max-works',
-    help: 'long requests under way at once: replays, comparisons, snapshots, long lists; eight times as many batches',
+    help: 'long requests under way at once: replays, comparisons, setups, snapshots, long lists; eight times as many batches',
     limit: ['requests', '429 too-many'],
     ...integer(1, 65536),
   },
@@ -287,7 +287,12 @@ export const SETTINGS = {
     'bytes',
     '429 too-many to the next request',
   ),
-  bodyBytes: bounded('body-bytes', 'bytes of all request bodies under way', 'bytes', '429 too-many'),
+  bodyBytes: bounded(
+    'body-bytes',
+    'bytes of all request bodies under way, the lines of batches among them',
+    'bytes',
+    '429 too-many, in a batch in place of the line',
+  ),
   bodyLimit: {
     flag: 'body-limit',
     help: 'bytes of a request body',
@@ -304,7 +309,10 @@ export const SETTINGS = {
   replayBodyLimit: {
     flag: 'replay-body-limit',
     help: 'bytes of the body of a replay',
-    limit: ['bytes', '413 too-large, also for a snapshot that would be larger'],
+    limit: [
+      'bytes',
+      '413 too-large, also for a snapshot, or the answers of a comparison, that would be larger',
+    ],
     ...integer(1024, 268_435_456),
   },
 } as const satisfies Record<string, Setting & { schema: unknown }>;

@@ -1,3 +1,4 @@
+import { UsageError } from '../arguments.ts';
 import { RECORDED_VERSIONS, VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import { TRACE_LIMITS } from '../machine/limits.ts';
 import { Machine } from '../machine/machine.ts';
@@ -39,6 +40,8 @@ export function compareCommand(args: readonly string[], out: (line: string) => v
     ...REPORT_OPTIONS,
   });
   const versions = (values.kernels ?? RECORDED_VERSIONS.join(',')).split(',');
+  const twice = versions.find((version, i) => versions.indexOf(version) < i);
+  if (twice !== undefined) throw new UsageError(`--kernels: "${twice}" is there twice`);
   const generations = versions.map((version) => generationNamed(version, '--kernels:'));
   const unrecorded = generations.flatMap(({ version, recorded }) => (recorded ? [] : [version]));
   let differing = 0;

@@ -1,9 +1,10 @@
+import { AwaitLine, StartedLine } from '../../schemas/batch.ts';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Answer, InvalidationEntry } from '../machine/answer.ts';
 import { answerTo, type StartedCall } from '../machine/call-task.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkCall, checkCallSteps } from '../machine/table.ts';
-import { parseLine } from '../machine/validate.ts';
+import { checker, parseLine } from '../machine/validate.ts';
 import { callOf, type Step } from '../replay/scenario.ts';
 import type { Turns } from '../turns.ts';
 import type { Host } from './host.ts';
@@ -12,6 +13,9 @@ import { type Line, LongLine } from './lines.ts';
 
 /** Calls of one batch that may be under way at once. */
 const ASYNC_MAX = 256;
+
+const refuseAwait = checker(AwaitLine);
+const refuseStarted = checker(StartedLine);
 
 /** A call of a batch that is not waited for, with the callbacks so far. */
 export interface NotAwaited {
@@ -64,15 +68,26 @@ export class BatchRun {
 
   /** @param call the call that a step is; null where it is an await */
   private make(step: Step, call: CallObject | null): Answer | NotAwaited | Promise<Answer> {
-    if (!call) return this.answer(this.started(String(step.of)));
+    if (!call) return this.answer(this.started(step.of!));
     const { async } = step;
-    if (async !== undefined && this.pending.size >= ASYNC_MAX) {
-      throw Refused.tooMany('calls of this batch under way', ASYNC_MAX);
-    }
+    if (async !== undefined) this.refuseName(async);
     const started = this.host.start(call, this.reqId);
     if (async === undefined) return this.answer(started);
     this.pending.set(async, started);
     return { async, invalidations: started.delivered() };
+  }
+
+  /** @throws Refused where a call cannot be awaited by this name */
+  private refuseName(name: string): void {
+    const before = this.pending.get(name);
+    if (before && !before.answer) {
+      throw Refused.badRequest(
+        `async is "${name}", the name of a call of this batch that is still under way`,
+      );
+    }
+    if (!before && this.pending.size >= ASYNC_MAX) {
+      throw Refused.tooMany('calls of this batch under way', ASYNC_MAX);
+    }
   }
 
   private answer(started: StartedCall): Answer | Promise<Answer> {
@@ -88,8 +103,13 @@ export class BatchRun {
 }
 
 function stepOf(value: unknown): Step {
-  if (typeof value === 'object' && value !== null) return value as Step;
-  throw Refused.badRequest('the line is not a JSON object');
+  if (typeof value !== 'object' || value === null) throw Refused.badRequest('the line is not a JSON object');
+  const step = value as Step;
+  const refused = isCall(step)
+    ? step.async !== undefined && refuseStarted({ async: step.async }, 'line')
+    : refuseAwait(step, 'line');
+  if (refused) throw refused;
+  return step;
 }
 
 function isCall({ call }: Step): boolean {

@@ -80,6 +80,8 @@ interface Current {
 /** One emulated host: a machine with its journal, trace, console, log lines, metrics and webhooks. */
 export class Host {
   private current: Current;
+  /** What is to take its place, by the work that makes it. */
+  private readonly making = new Map<Turns, Current>();
   /** Why it has ended for good; null while it has not. */
   private closed: string | null = null;
 
@@ -215,13 +217,32 @@ export class Host {
   async restoreInTurns(snapshot: Snapshot, where: string, work: Turns): Promise<void> {
     const next = this.make(generationOfSnapshot(snapshot, where), false);
     try {
-      await work.do(restoreSteps(next.machine, snapshot, where));
-      if (this.closed !== null)
-        throw new Refused('abandoned', `the rig was being restored when ${this.closed}`);
+      await this.whileMaking(next, work, 'restored', () =>
+        work.do(restoreSteps(next.machine, snapshot, where)),
+      );
     } catch (error) {
       throw forget(next, error);
     }
     this.replace(next, 'reset to a snapshot', 'the host was restored from a snapshot');
+  }
+
+  /**
+   * Makes what is to take its place. That ends when the host does.
+   *
+   * @param what is done to it, in words
+   */
+  private async whileMaking<T>(next: Current, work: Turns, what: string, make: () => Promise<T>): Promise<T> {
+    const abandoned = () => new Refused('abandoned', `the rig was being ${what} when ${this.closed}`);
+    this.making.set(work, next);
+    try {
+      const made = await make();
+      if (this.closed !== null) throw abandoned();
+      return made;
+    } catch (error) {
+      throw this.closed === null ? error : abandoned();
+    } finally {
+      this.making.delete(work);
+    }
   }
 
   private replace(next: Current, reason: string, why: string): void {
@@ -234,17 +255,19 @@ export class Host {
    * console are those of the setup's calls.
    *
    * @param fill makes the calls; it asks `panicked` whether the new machine is dead
+   * @param work in whose turns it does
    * @throws what `fill` throws, and Refused where the host ends meanwhile; the host is as it was then
    */
   async setUp<T>(
     gen: Generation,
     fill: (machine: Machine, panicked: () => string | null) => Promise<T>,
+    work: Turns,
   ): Promise<T> {
     const next = this.make(gen, true);
     try {
-      const made = await fill(next.machine, () => next.panicked);
-      if (this.closed !== null)
-        throw new Refused('abandoned', `the rig was being set up when ${this.closed}`);
+      const made = await this.whileMaking(next, work, 'set up', () =>
+        fill(next.machine, () => next.panicked),
+      );
       this.replace(next, 'reset by a setup', 'the host was set up anew');
       return made;
     } catch (error) {
@@ -253,10 +276,14 @@ export class Host {
     }
   }
 
-  /** Ends the host, with its calls under way. */
+  /** Ends the host, with its calls under way, and what was to take its place. */
   close(why: string): void {
     this.closed = why;
     end(this.current, why, why);
+    for (const [work, next] of this.making) {
+      work.stop(new Refused('abandoned', why));
+      end(next, why, why);
+    }
   }
 
   /**

@@ -10,6 +10,9 @@ export class LongLine {
 
 export type Line = string | LongLine;
 
+/** What a part of a line takes besides its characters, bytes. */
+const PART_BYTES = 16;
+
 /** Lines of a text that comes in chunks. One that is too long is passed over to its end. */
 export class Lines {
   private parts: string[] = [];
@@ -19,6 +22,17 @@ export class Lines {
 
   /** @param limit the most characters a line may have */
   constructor(private readonly limit: number) {}
+
+  /** Bytes that the line takes that is coming, about. */
+  get bytes(): number {
+    return this.length + this.parts.length * PART_BYTES;
+  }
+
+  /** The line that is coming is passed over to its end. */
+  passOver(): void {
+    this.forget();
+    this.passing = true;
+  }
 
   /** The lines that a chunk completes, a Refused in place of one that is too long; empty ones are left out. */
   *take(chunk: string): Generator<Line | Refused> {
@@ -34,8 +48,7 @@ export class Lines {
     if (this.passing) return;
     this.add(chunk.slice(start));
     if (this.length <= this.limit) return;
-    this.forget();
-    this.passing = true;
+    this.passOver();
     yield this.tooLong();
   }
 

@@ -18,6 +18,11 @@ export class Operations {
   get kept(): number {
     return this.byId.size;
   }
+  /** Whether one of them has not been answered. */
+  get areUnderway(): boolean {
+    for (const { started } of this.byId.values()) if (!started.answer) return true;
+    return false;
+  }
   /** How many wait for an answer. */
   waits = 0;
 

@@ -14,7 +14,7 @@ const SHOWN = 60;
 const URL_MAX = 2048;
 
 /** A value as a message shows it. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (value === undefined) return 'missing';
   // JSON has no infinity: 1e400 would show as null.
   if (typeof value === 'number') return String(value);

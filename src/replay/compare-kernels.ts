@@ -12,7 +12,7 @@ import type { Machine } from '../machine/machine.ts';
 import { atOnce } from '../turns.ts';
 import { driverReasons } from './driver-reasons.ts';
 import { engineReasons } from './engine-reasons.ts';
-import { scenarioSteps } from './run.ts';
+import { watchedSteps } from './run.ts';
 import { callOf, type Expectation, type Scenario } from './scenario.ts';
 
 /** Makes a fresh machine of a generation. */
@@ -32,15 +32,28 @@ export function compareKernels(
   return atOnce(comparisonSteps(scenario, generations, machineOf));
 }
 
-/** The same, stopping after every step of every run. */
+/**
+ * The same, stopping after every step of every run.
+ *
+ * @param keeps told the bytes of each answer that is kept; what it throws ends the comparison
+ */
 export function* comparisonSteps(
   scenario: Scenario,
   generations: readonly Generation[],
   machineOf: MachineOf,
+  keeps: (bytes: number) => void = () => {},
 ): Generator<void, StepComparison[]> {
   const runs: Expectation[][] = [];
   for (const gen of generations) {
-    runs.push((yield* scenarioSteps(machineOf(gen), scenario)).map(comparable));
+    const run: Expectation[] = [];
+    yield* watchedSteps(machineOf(gen), scenario, (seen, i) => {
+      const answer = comparable(seen);
+      // What is answered alike is kept once.
+      const same = runs.find((other) => isDeepStrictEqual(other[i], answer));
+      if (!same) keeps(bytesOf(answer));
+      run.push(same ? same[i]! : answer);
+    });
+    runs.push(run);
   }
   const reasons: Attribution[] = [];
   for (const [i, gen] of generations.slice(1).entries()) {
@@ -66,6 +79,13 @@ export function* comparisonSteps(
   return found;
 }
 
+/** Bytes that a value takes, about. */
+function bytesOf(value: unknown): number {
+  if (typeof value === 'string') return 16 + value.length;
+  if (typeof value !== 'object' || value === null) return 8;
+  return Object.values(value).reduce<number>((sum, inner) => sum + 8 + bytesOf(inner), 32);
+}
+
 /** Whether two runs are answered alike, stopping after every step. */
 function* areAlike(one: readonly Expectation[], other: readonly Expectation[]): Generator<void, boolean> {
   for (const [i, answer] of one.entries()) {
@@ -81,11 +101,10 @@ function comparable(answer: Expectation): Expectation {
   return { ...answer, log: answer.log.map(({ line: _line, ...entry }) => entry) };
 }
 
-/** The differences of the same switches, and what the scenario comes to when they alone are given, or taken. */
+/** The differences of the same switches, and the steps that are answered otherwise when they alone are given, or taken. */
 interface Trial {
   readonly differences: KernelDifference[];
-  readonly given: Expectation[];
-  readonly taken: Expectation[];
+  readonly matters: ReadonlySet<number>;
 }
 
 /**
@@ -108,30 +127,29 @@ class Attribution {
   *find(machineOf: MachineOf): Generator<void, void> {
     const { scenario, from, to, before, after } = this;
     if (yield* areAlike(before, after)) return;
-    const run = function* (gen: Generation) {
-      return (yield* scenarioSteps(machineOf(gen), scenario)).map(comparable);
-    };
+    // Of the trials' own answers none is kept: there are many of them.
+    const otherwise = (gen: Generation, than: readonly Expectation[], steps: Set<number>) =>
+      watchedSteps(machineOf(gen), scenario, (seen, i) => {
+        if (!isDeepStrictEqual(comparable(seen), than[i])) steps.add(i);
+      });
     for (const difference of differencesBetween(from, to)) {
       const same = this.trials.find(({ differences: [one] }) => one!.traits === difference.traits);
       if (same) {
         same.differences.push(difference);
         continue;
       }
-      const given = yield* run(withDifference(from, to, difference));
-      const taken = yield* run(withDifference(to, from, difference));
-      this.trials.push({ differences: [difference], given, taken });
+      const matters = new Set<number>();
+      yield* otherwise(withDifference(from, to, difference), before, matters);
+      yield* otherwise(withDifference(to, from, difference), after, matters);
+      this.trials.push({ differences: [difference], matters });
     }
   }
 
   of(step: number): Reason[] {
     const { from, to } = this;
     if (isDeepStrictEqual(this.before[step], this.after[step])) return [];
-    const matter = this.trials.filter(
-      ({ given, taken }) =>
-        !isDeepStrictEqual(given[step], this.before[step]) ||
-        !isDeepStrictEqual(taken[step], this.after[step]),
-    );
-    return matter
+    return this.trials
+      .filter(({ matters }) => matters.has(step))
       .flatMap(({ differences }) => this.shownAt(step, differences))
       .map(({ id, text }) => ({ from: from.version, to: to.version, id, text }));
   }

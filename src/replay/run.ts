@@ -125,17 +125,21 @@ function isDeadlocked({ answer }: StartedCall): boolean {
 
 /** What each step of a scenario is answered. A call that would never return `hangs`. */
 export function runScenario(machine: Machine, scenario: Scenario): Expectation[] {
-  return atOnce(scenarioSteps(machine, scenario));
+  const seen: Expectation[] = [];
+  atOnce(watchedSteps(machine, scenario, (answer) => seen.push(answer)));
+  return seen;
 }
 
-/** The same, stopping after every step. */
-export function* scenarioSteps(machine: Machine, scenario: Scenario): Generator<void, Expectation[]> {
+/** The same, stopping after every step, and keeping nothing: each answer is shown to `see`. */
+export function* watchedSteps(
+  machine: Machine,
+  scenario: Scenario,
+  see: (answer: Expectation, index: number) => void,
+): Generator<void, void> {
   const run = new ScenarioRun(machine);
-  const seen: Expectation[] = [];
   for (const [index, step] of scenario.steps.entries()) {
-    seen.push(expectationOf(yield* run.steps(step, index)));
+    see(expectationOf(yield* run.steps(step, index)), index);
     yield;
   }
   run.end();
-  return seen;
 }

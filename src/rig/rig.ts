@@ -33,9 +33,9 @@ export class Rig {
     return this.host.journal.readers + this.operations.waits;
   }
 
-  /** Whether somebody waits for something in it: a call under way, a stream, a long poll. */
+  /** Whether somebody waits for something in it: a call or a search under way, a stream, a long poll. */
   get isBusy(): boolean {
-    return this.host.machine.underway().length > 0 || this.readers > 0;
+    return this.host.machine.underway().length > 0 || this.operations.areUnderway || this.readers > 0;
   }
 
   /** Everything back to the start, optionally on another kernel. */
@@ -49,10 +49,17 @@ export class Rig {
   async setUp<T>(
     gen: Generation,
     fill: (machine: Machine, panicked: () => string | null) => Promise<T>,
+    work: Turns,
   ): Promise<T> {
-    const made = await this.host.setUp(gen, fill);
+    const made = await this.host.setUp(gen, fill, work);
     this.forgetOperations();
     return made;
+  }
+
+  /** Ends it, with its calls and searches under way. */
+  close(why: string): void {
+    this.host.close(why);
+    this.operations.cancelAll();
   }
 
   /** Becomes what a snapshot says; where it cannot be, everything is as it was. */

@@ -48,15 +48,15 @@ export class Rigs {
     rig.lastUsed = this.clock();
   }
 
-  /** Drops a rig; calls under way in it are answered with a problem. */
+  /** Drops a rig; calls under way in it are answered with a problem, and its searches end. */
   drop(name: string): void {
     const rig = this.byName.get(name);
     if (!rig) throw Refused.notFound('rig', name);
     this.byName.delete(name);
-    rig.host.close('the rig was deleted');
+    rig.close('the rig was deleted');
   }
 
-  /** Drops every rig that has been idle too long, and that has no call under way, stream or wait. */
+  /** Drops every rig that has been idle too long, and that has no call or search under way, stream or wait. */
   sweep(): void {
     if (this.idleMs === 0) return;
     const now = this.clock();
@@ -78,6 +78,6 @@ export class Rigs {
 
   /** Ends every rig, because the service does. */
   close(why: string): void {
-    for (const rig of this.list()) rig.host.close(why);
+    for (const rig of this.list()) rig.close(why);
   }
 }

@@ -4,10 +4,11 @@ import { answerTo, type StartedCall } from '../machine/call-task.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkCall } from '../machine/table.ts';
+import { show } from '../machine/validate.ts';
 import { differencesOf } from '../replay/replay.ts';
 import { ScenarioRun } from '../replay/run.ts';
 import type { Observation, Step } from '../replay/scenario.ts';
-import { Turns } from '../turns.ts';
+import type { Turns } from '../turns.ts';
 import type { Ids, SetupCalls } from './steps.ts';
 
 /** A rig cannot be set up so; the message names the place in the setup and says why. */
@@ -51,11 +52,13 @@ export function* setUp(
   let count = 0;
   for (let next = calls.next(); !next.done; count++) {
     const { call, where } = next.value;
-    const started = refusedAt(where, () => {
-      const one = machine.start(checkCall(call), reqId);
-      if (!one.answer) refuseWaiting(machine);
-      return one;
-    });
+    const started = refusedAt(where, () => machine.start(checkCall(call), reqId));
+    // Work of the kernel that pauses goes on to its end, also where nobody else has a turn.
+    while (machine.turns.isBusy) {
+      yield undefined;
+      machine.proceed();
+    }
+    if (!started.answer) refusedAt(where, () => refuseWaiting(machine));
     yield started.answer ? undefined : started;
     const answer = started.answer!;
     const { end } = answer;
@@ -81,7 +84,7 @@ export function* setUpTrace(
   const run = new ScenarioRun(machine);
   for (const [index, step] of steps.entries()) {
     const where = placeOf(index);
-    const wrong = refusedAt(where, () => wrongWith(step, index, run.take(step, index)), `step ${index}: `);
+    const wrong = wrongWith(step, index, yield* taken(run, step, index, where));
     if (wrong !== null) throw new SetupRefused(where, Refused.badRequest(`${step.call}: ${wrong}`));
     yield undefined;
   }
@@ -91,13 +94,28 @@ export function* setUpTrace(
   throw new SetupRefused(placeOf(steps.length - 1), Refused.badRequest(why));
 }
 
+/** Takes a step, stopping where the machine pauses. */
+function* taken(
+  run: ScenarioRun,
+  step: Step,
+  index: number,
+  where: string,
+): Generator<undefined, Observation & { hangs: boolean }> {
+  const steps = run.steps(step, index);
+  for (;;) {
+    const { done, value } = refusedAt(where, () => steps.next(), `step ${index}: `);
+    if (done) return value;
+    yield undefined;
+  }
+}
+
 /** Why a step is not as it should be, in words; null where it is. */
 function wrongWith(step: Step, index: number, seen: Observation & { hangs: boolean }): string | null {
   if (step.expect) {
     const [first] = differencesOf(step, index, seen);
     if (!first) return null;
     const { field, actual, expected } = first;
-    return `${field} is ${JSON.stringify(actual)}, expected ${JSON.stringify(expected)}`;
+    return `${field} is ${show(actual)}, expected ${show(expected)}`;
   }
   if (seen.killed) return 'runs into a BUG_ON';
   if (seen.hangs || seen.wedged) return 'never returns: it needs a lock that is held for ever';
@@ -105,8 +123,8 @@ function wrongWith(step: Step, index: number, seen: Observation & { hangs: boole
 }
 
 /** Sets a machine up in turns. */
-export async function setUpInTurns(setup: Setup): Promise<number> {
-  const work = new Turns();
+export async function setUpInTurns(setup: Setup, work: Turns): Promise<number> {
+  work.begin();
   for (;;) {
     const { done, value } = setup.next();
     if (done) return value;

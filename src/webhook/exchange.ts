@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { Chunks } from '../chunks.ts';
 
 /** Largest answer that is read, bytes. */
 export const ANSWER_MAX = 1024 * 1024;
@@ -42,8 +43,7 @@ export async function post(dispatcher: Dispatcher, request: Post, given: AbortSi
 class Exchange implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | null = null;
   private status = 0;
-  private readonly chunks: Buffer[] = [];
-  private length = 0;
+  private readonly chunks = new Chunks();
   private over = false;
   private readonly timer: NodeJS.Timeout;
   private readonly giveUp = () => this.fail(this.given.reason);
@@ -69,8 +69,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.length += chunk.length;
-    if (this.length <= ANSWER_MAX) this.chunks.push(chunk);
+    if (this.chunks.length + chunk.length <= ANSWER_MAX) this.chunks.add(chunk);
     else if (this.end()) {
       this.resolve({ status: this.status, text: null });
       // Ends the connection: nobody reads the rest.
@@ -80,7 +79,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.end()) {
-      this.resolve({ status: this.status, text: Buffer.concat(this.chunks).toString('utf8') });
+      this.resolve({ status: this.status, text: this.chunks.takeText() });
     }
   }
 

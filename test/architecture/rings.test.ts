@@ -9,6 +9,7 @@ const RINGS: readonly (readonly string[])[] = [
   [
     'src/arguments.ts',
     'src/budget.ts',
+    'src/chunks.ts',
     'src/deadline.ts',
     'src/json',
     'src/turns.ts',

@@ -193,3 +193,71 @@ test('a batch that goes on for long keeps its rig from being dropped as idle', a
   expect(await next()).toEqual(ANSWER);
   expect(used.lastUsed).toBeGreaterThan(0);
 });
+
+test('what has come of a long line counts among the bodies under way; where there is no room it is refused in its place', async () => {
+  await rig.start({ bodyLimit: 512 * 1024, bodyBytes: 300 * 1024 });
+  await ok(rig.post('containers', { container: 'c0' }));
+  const one = await open();
+  one.req.write(`${LINE}\n"${'x'.repeat(200 * 1024)}`);
+  expect(await one.next()).toEqual(ANSWER);
+  await expect.poll(() => rig.service.bodies.used, { timeout: 20_000 }).toBeGreaterThanOrEqual(200 * 1024);
+  const other = request({
+    port: rig.port,
+    host: '127.0.0.1',
+    path: '/v1/batch',
+    method: 'POST',
+    headers: NDJSON,
+  });
+  other.write(`"${'x'.repeat(200 * 1024)}`);
+  const [response] = await once(other, 'response');
+  const lines = createInterface({ input: response })[Symbol.asyncIterator]();
+  const refused = JSON.parse((await lines.next()).value);
+  expect(refused).toMatchObject({ status: 429, body: { detail: expect.stringContaining('307200 bytes') } });
+  other.write(`xxx"\n${LINE}\n`);
+  expect(JSON.parse((await lines.next()).value)).toEqual(ANSWER);
+  one.req.end('"\n');
+  other.end();
+  expect(await one.next()).toMatchObject({ status: 400 });
+  await expect.poll(() => rig.service.bodies.used, { timeout: 20_000 }).toBe(0);
+});
+
+test('a batch whose first answer comes later than a request may take to arrive has that answer', async () => {
+  await rig.start({ requestSeconds: 1 });
+  await ok(rig.post('containers', { container: 'c0' }));
+  await ok(rig.post('devices', { device: 'd0', driver: { type: 'manual', openDevice: true } }));
+  const { req, next } = await open();
+  let late: (error: Error) => void = () => {};
+  const isLate = new Promise((resolve) => {
+    late = resolve;
+  });
+  // The server says so of every request that has not come whole, be it answered or not.
+  rig.app.server.prependListener('clientError', (error) => late(error));
+  req.write('{"call":"attach","container":"c0","device":"d0"}\n');
+  expect(await isLate).toMatchObject({ code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+  await ok(rig.post('devices/d0/complete-callback'));
+  expect(await next()).toMatchObject({ status: 200, body: { device: 'd0' } });
+  req.end();
+});
+
+test.each([
+  ['{"call":"await"}', 'line/of is missing'],
+  ['{"call":"await","of":["a"]}', 'line/of is ["a"]'],
+  ['{"call":"await","of":"a","more":1}', 'line/more is not a known field'],
+  ['{"call":"group-status","device":"d0","async":5}', 'line/async is 5'],
+  [`{"call":"group-status","device":"d0","async":"${'x'.repeat(65)}"}`, 'line/async is "xxx'],
+])('the line %s is refused: %s', async (line, detail) => {
+  const [answer] = await inject(line);
+  expect(answer).toMatchObject({ status: 400, body: { detail: expect.stringContaining(detail) } });
+});
+
+test('a name of a call that is still under way is no name for another one', async () => {
+  await ok(rig.post('devices', { device: 'd0', driver: { type: 'manual', openDevice: true } }));
+  const attach = '{"call":"attach","container":"c0","device":"d0","async":"a"}';
+  const done = '{"call":"complete-callback","device":"d0"}';
+  const answers = await inject(
+    [attach, `${LINE.slice(0, -1)},"async":"a"}`, done, '{"call":"await","of":"a"}'].join('\n'),
+  );
+  expect(answers.map(({ status }) => status)).toEqual([202, 400, 200, 200]);
+  expect(answers[1]!.body.detail).toContain('async is "a"');
+  expect(answers[3]!.body).toMatchObject({ device: 'd0' });
+});

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { ASYNC, ok, useOneRig } from '../harness/http-rig.ts';
+import { ASYNC, ok, startRig, useOneRig } from '../harness/http-rig.ts';
 import { expectProblem } from '../harness/problem.ts';
 import { synthetic } from '../harness/test-rig.ts';
 
@@ -43,6 +43,35 @@ test('a reset ends the searches of its rig', async () => {
     // It stops at its next turn.
     await new Promise((resolve) => setImmediate(resolve));
   }
+});
+
+const searches = async () => {
+  const { body } = await rig.app.inject('/metrics');
+  return Number(/^vfio_host_searches (\d+)$/m.exec(body)![1]);
+};
+
+test('a rig that is deleted ends its searches', async () => {
+  await expect.poll(searches, { timeout: 20_000 }).toBe(0);
+  const wide = { drivers: [synthetic('unpin-range'), synthetic('ignore')], pages: 4, depth: 12, seconds: 60 };
+  expect((await rig.inRig('gone').post('explore', wide, ASYNC)).status).toBe(202);
+  expect(await searches()).toBe(1);
+  await ok(rig.del('rigs/gone'));
+  await expect.poll(searches, { timeout: 20_000 }).toBe(0);
+});
+
+test('a search for a rig that there is no room for is not begun', async () => {
+  const small = await startRig({ maxRigs: 1 });
+  await ok(small.inRig('a').post('reset'));
+  const wide = {
+    kernel: '6.1',
+    drivers: [synthetic('unpin-range'), synthetic('ignore')],
+    pages: 4,
+    seconds: 60,
+  };
+  expectProblem(await small.inRig('b').post('explore', wide), { status: 429, slug: 'too-many' });
+  const { body } = await small.app.inject('/metrics');
+  expect(body).toContain('vfio_host_searches 0\n');
+  await small.close();
 });
 
 test('searches under way have a limit', async () => {

@@ -73,3 +73,36 @@ test('help and the compare command say which were not recorded', async () => {
   await compareTraces.run(['examples/traces/nesting.json', '--kernels', '6.8,7.2'], { out } as never);
   expect(lines.at(-1)).toBe('not recorded, made from their sources: 6.8');
 });
+
+test('the answers that a comparison keeps are within a limit; what is answered alike is kept once', async () => {
+  await rig.start({ replayBodyLimit: 64 * 1024 });
+  const steps = [
+    { call: 'open-container' },
+    { call: 'create-device', driver: { type: 'synthetic', onDmaUnmap: 'ignore' } },
+    { call: 'attach', container: 'c0', device: 'd0' },
+    { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 0x40_0000, flags: 3 },
+    { call: 'pin-pages', device: 'd0', iova: 0, npage: 512, prot: 3 },
+    { call: 'dirty-start', container: 'c0' },
+  ];
+  const get = { call: 'dirty-get', container: 'c0', iova: 0, size: 0x40_0000, pageSize: 0x1000 };
+  // An answer with 512 pages in it is some 8 KiB: four of them fit, and not once for each kernel.
+  const kernels = ['5.15', '6.1', '6.6'];
+  const fits = await rig.post('compare', { scenario: { steps: [...steps, get, get, get, get] }, kernels });
+  expect(fits.body.steps).toEqual([]);
+  const long = await rig.post('compare', {
+    scenario: { steps: [...steps, ...Array(20).fill(get)] },
+    kernels,
+  });
+  expect(long).toMatchObject({ status: 413, body: { detail: expect.stringContaining('65536 bytes') } });
+  expect(rig.service.answers.used).toBe(0);
+});
+
+test('a kernel that is named twice is refused, over HTTP and by the compare command', async () => {
+  const kernels = ['6.1', '6.12', '6.1'];
+  const { status, body } = await rig.post('compare', { scenario: TRACE, kernels });
+  expect([status, body.detail]).toEqual([400, expect.stringContaining('different kernel versions')]);
+  const args = ['examples/traces/nesting.json', '--kernels', kernels.join()];
+  await expect(async () => compareTraces.run(args, { out() {} } as never)).rejects.toThrow(
+    '"6.1" is there twice',
+  );
+});

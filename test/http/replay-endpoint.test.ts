@@ -1,4 +1,6 @@
+import { EventEmitter } from 'node:events';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { workFor } from '../../routes/work.ts';
 import { Fnv } from '../../src/json/fnv.ts';
 import { ok, startRig, useOneRig } from '../harness/http-rig.ts';
 import { expectProblem } from '../harness/problem.ts';
@@ -252,4 +254,32 @@ test('reads of many bytes are held against their hash, on one kernel and on seve
   });
   const compared = await rig.post('compare', { steps: [read(zeros)] });
   expect(compared.body).toMatchObject({ steps: [] });
+});
+
+test('an error of the emulator itself in a line of NDJSON is logged, and answered in its place', async () => {
+  const broken = await startRig({ logLevel: 'error' });
+  broken.service.scratch = () => {
+    throw new Error('injected');
+  };
+  const { body } = await broken.app.inject({
+    method: 'POST',
+    url: '/v1/replay',
+    payload: '{"steps":[]}\n{}\n',
+    headers: { 'content-type': 'application/x-ndjson' },
+  });
+  const [one, two] = body
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect([one.problem.status, two.problem.status]).toEqual([500, 400]);
+  expect(broken.lines).toMatchObject([{ msg: 'failed', err: { message: 'injected' } }]);
+  await broken.close();
+});
+
+test('long work for a client that has left while its body was checked ends at its next turn', async () => {
+  const raw = Object.assign(new EventEmitter(), { closed: true });
+  const { service } = rig;
+  const work = workFor(service, { raw } as never, (turns) => turns.next());
+  await expect(work).rejects.toThrow('the client has gone');
+  expect(service.works.count).toBe(0);
 });

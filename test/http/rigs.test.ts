@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Work } from '../../src/explore/work.ts';
 import { Rig } from '../../src/rig/rig.ts';
 import { Rigs } from '../../src/rig/rigs.ts';
 import { newHost } from '../harness/host.ts';
@@ -149,6 +150,23 @@ describe('idle rigs', () => {
     all.sweep();
     expect(all.list().length).toBe(1);
     host.start({ call: 'complete-callback', device: 'd0' });
+    all.sweep();
+    expect(all.list().length).toBe(0);
+  });
+
+  test('stay while a search is under way', async () => {
+    const { clock, all } = rigs(1000, 2);
+    const search = new Work('explore', {
+      *run() {},
+      *resultSteps() {
+        return {};
+      },
+    });
+    all.use('a').operations.add(search);
+    clock.now = 5000;
+    all.sweep();
+    expect(all.list().length).toBe(1);
+    await search.start();
     all.sweep();
     expect(all.list().length).toBe(0);
   });

@@ -1,6 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
+import { MACHINE_LIMITS } from '../../src/machine/limits.ts';
+import { Machine } from '../../src/machine/machine.ts';
+import { setUp, setUpAtOnce, setUpTrace } from '../../src/setup/run.ts';
+import { callsOf } from '../../src/setup/steps.ts';
 import { ASYNC, ok, useRig } from '../harness/http-rig.ts';
 import { expectProblem } from '../harness/problem.ts';
 import { synthetic } from '../harness/test-rig.ts';
@@ -382,4 +387,72 @@ test('an unmap after a setup calls back, and its operation is one of the new rig
   await ok(rig.post('setup', SETUP));
   const { body } = await rig.post('containers/guest/unmap-dma', { iova: '0x10000', size: '0x4000' }, ASYNC);
   expect(body.invalidations).toEqual([{ device: 'm0', iova: '0x10000', length: '0x4000' }]);
+});
+
+describe('a long setup', () => {
+  const SOON = { timeout: 20_000 };
+  /** Takes half a minute, if nobody ends it. */
+  const READS = {
+    steps: [
+      { call: 'fill-memory', process: 'p0', vaddr: 0, length: 2 ** 24, byte: 1 },
+      ...Array(1000).fill({ call: 'read-memory', process: 'p0', vaddr: 0, length: 2 ** 24 }),
+    ],
+  };
+
+  test('counts as a long request, and ends with its rig', async () => {
+    const setup = rig.inRig('other').post('setup', READS);
+    await expect.poll(() => rig.service.works.count, SOON).toBe(1);
+    await ok(rig.del('rigs/other'));
+    expectProblem(await setup, { status: 503, slug: 'abandoned', detail: ['set up', 'the rig was deleted'] });
+    expect(rig.service.works.count).toBe(0);
+  });
+
+  test('ends when its client goes, and the rig is as it was', async () => {
+    await rig.listen();
+    await ok(rig.post('containers', { container: 'c7' }));
+    const gone = new AbortController();
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify(READS);
+    const setup = fetch(`${rig.url}/v1/setup`, { method: 'POST', headers, body, signal: gone.signal });
+    setup.catch(() => {});
+    await expect.poll(() => rig.service.works.count, SOON).toBe(1);
+    gone.abort();
+    await expect.poll(() => rig.service.works.count, SOON).toBe(0);
+    expect((await rig.get('containers/c7')).status).toBe(200);
+  });
+
+  test('waits for a driver no longer than its rig is there', async () => {
+    const server: Server = createServer(() => {}).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as AddressInfo;
+    const driver = { type: 'webhook', url: `http://127.0.0.1:${port}/`, timeoutMs: 60_000, openDevice: true };
+    const setup = rig.inRig('other').post('setup', {
+      containers: [{ container: 'c0' }],
+      devices: [{ driver, container: 'c0' }],
+    });
+    await new Promise((resolve) => server.once('request', resolve));
+    await ok(rig.del('rigs/other'));
+    expectProblem(await setup, { status: 503, slug: 'abandoned' });
+    server.closeAllConnections();
+    server.close();
+  });
+
+  test('stops where the machine pauses, and goes on also where nobody else has a turn', () => {
+    const pauses = { begin() {}, isDue: () => true, later() {} };
+    const machine = () => new Machine(LINUX_6_1, MACHINE_LIMITS, { pauses });
+    const fill = { vaddr: 0, length: 2 ** 20, byte: 1 };
+    const calls = () => callsOf({ processes: [{ process: 'p0', fill: [fill] }] });
+    expect(setUpAtOnce(setUp(machine(), calls()))).toBe(1);
+    const steps = [{ call: 'fill-memory', process: 'p0', ...fill }];
+    for (const setup of [setUp(machine(), calls()), setUpTrace(machine(), steps, String)]) {
+      expect([...setup].length).toBeGreaterThan(2);
+    }
+  });
+
+  test('that is not as it expects says so in few words', async () => {
+    const expected = 'x'.repeat(100_000);
+    const steps = [{ call: 'open-container', expect: { errno: expected } }];
+    const { body } = await rig.post('setup', { steps });
+    expect(body.detail).toMatch(/^steps\/0: open-container: errno is null, expected "x{58,60}…$/);
+  });
 });
