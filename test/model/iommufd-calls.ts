@@ -129,7 +129,9 @@ const unmapDma = step(
     const from = mappings[first % mappings.length]!;
     const to =
       how === 'span' ? mappings[Math.min((first % mappings.length) + more, mappings.length - 1)]! : from;
-    return { container: id, iova: hex(from.iova), size: hex(to.iova + to.size - from.iova), flags };
+    // From 0 to the last address is more than a size can say.
+    const size64 = BigInt.asUintN(64, to.iova + to.size - from.iova);
+    return { container: id, iova: hex(from.iova), size: hex(size64), flags };
   },
 );
 

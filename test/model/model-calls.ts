@@ -160,7 +160,8 @@ const unmapDma = step(
       const from = first % mappings.length;
       const to = how === 'span' ? Math.min(from + more, mappings.length - 1) : from;
       iova = mappings[from]!.iova;
-      length = mappings[to]!.iova + mappings[to]!.size - iova;
+      // From 0 to the last address is more than a size can say.
+      length = BigInt.asUintN(64, mappings[to]!.iova + mappings[to]!.size - iova);
     }
     return {
       container: id,
