@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { closedObject, Id } from '../schemas/values.ts';
 import {
   ContainerView,
@@ -31,6 +31,9 @@ const ByPosition = closedObject(PagingByPosition);
 
 /** What exists: processes, containers with their mappings and pins, devices. */
 export function resourceRoutes(app: FastifyInstance, service: Service): void {
+  /** What is long is made as it is written: the machine stays as it is until all is. */
+  const shown = <T>(reply: FastifyReply, host: Host, answer: T) =>
+    isSmall(answer) ? answer : sendHeld(service, reply, host, () => lineOf(answer));
   const list = <S extends TSchema>(
     name: string,
     tag: string,
@@ -52,10 +55,7 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
       (request, reply) =>
         showing(service, request, ({ host }) => {
           const { page, ...rest } = pageById(items(host), request.query);
-          const answer = { [name]: page.map((describe) => describe()), ...rest };
-          if (isSmall(answer)) return answer;
-          // Its lists are made as they are written: the machine stays as it is until all is.
-          return sendHeld(service, reply, host, () => lineOf(answer));
+          return shown(reply, host, { [name]: page.map((describe) => describe()), ...rest });
         }),
     );
   list('processes', 'process', ProcessView, (host) =>
@@ -88,9 +88,12 @@ export function resourceRoutes(app: FastifyInstance, service: Service): void {
           response: { 200: view, '4xx': PROBLEM_RESPONSE },
         },
       },
-      (request) => showing(service, request, ({ host }) => show(host, request.params[tag]!)),
+      (request, reply) =>
+        showing(service, request, ({ host }) => shown(reply, host, show(host, request.params[tag]!))),
     );
-  get('processes', 'process', ProcessView, (host, id) => describeProcess(host.machine.process(id)));
+  get('processes', 'process', ProcessView, (host, id) =>
+    describeProcess(host.machine.process(id), asWritten),
+  );
   get('containers', 'container', ContainerView, (host, id) =>
     shownContainer(host.machine.container(id), underwayOf(host.waiting)),
   );

@@ -1,4 +1,5 @@
 import { growColumn, RbLinks } from './rb-links.ts';
+import type { Holders } from './saved/holders.ts';
 
 /** `holder` of a node whose references belong to more than one device; see HeldNodes.holdersOf. */
 const SHARED = -1;
@@ -74,15 +75,13 @@ export class HeldNodes extends RbLinks {
     return owner;
   }
 
-  /** Sets who holds a node, and so its reference count: numbers above 0 by device number, earliest holder first. */
-  restoreHolders(slot: number, holders: ReadonlyMap<number, number>): void {
-    let total = 0;
-    for (const count of holders.values()) total += count;
+  /** Sets who holds a node, and so its reference count. The holders are the node's from then on. */
+  restoreHolders(slot: number, { counts, total }: Holders): void {
     this.references.count += total - this.refCount[slot]!;
     this.refCount[slot] = total;
-    const [first] = holders.keys();
-    this.holder[slot] = holders.size === 1 ? first! : SHARED;
-    if (holders.size > 1) this.shared.set(slot, new Map(holders));
+    const [first] = counts.keys();
+    this.holder[slot] = counts.size === 1 ? first! : SHARED;
+    if (counts.size > 1) this.shared.set(slot, counts);
   }
 
   /** Numbers of the devices that hold any of the nodes. A million are gone through in one go. */

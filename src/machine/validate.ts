@@ -143,16 +143,22 @@ function checkerOf(schema: TSchema): ReturnType<typeof checker> {
   return known;
 }
 
-/** Nodes of a schema that are compiled in one go. */
+/** Nodes of a schema that a route has compiled in one go, and of a part of one that is checked in steps. */
 const NODES_MAX = 400;
+const PART_NODES = 120;
 
-const LARGE = new WeakMap<TSchema, boolean>();
+/** How many nodes a schema has, counted up to NODES_MAX. */
+const NODES = new WeakMap<TSchema, number>();
+
+function nodesOf(schema: TSchema): number {
+  const known = NODES.get(schema) ?? countNodes(schema, NODES_MAX);
+  NODES.set(schema, known);
+  return known;
+}
 
 /** Whether a schema takes long to compile: then it is better checked in steps, which compile its parts apart. */
 export function isLargeSchema(schema: TSchema): boolean {
-  const known = LARGE.get(schema) ?? countNodes(schema, NODES_MAX) >= NODES_MAX;
-  LARGE.set(schema, known);
-  return known;
+  return nodesOf(schema) >= NODES_MAX;
 }
 
 function countNodes(value: unknown, most: number): number {
@@ -170,7 +176,7 @@ function countNodes(value: unknown, most: number): number {
  * item by item.
  */
 export function* checkSteps(schema: TSchema, value: unknown, where: string): Generator<void, Refused | null> {
-  const isLarge = isLargeSchema(schema);
+  const isLarge = nodesOf(schema) >= PART_NODES;
   if (!isLarge && isSmall(value)) return checkerOf(schema)(value, where);
   yield;
   if (isLarge && (typeof value !== 'object' || value === null)) {

@@ -40,6 +40,7 @@ export function takeSnapshot(
   const { kernel, faults, ids, policy } = machine;
   const stores = new SavedStores();
   const files = openFiles(kernel);
+  const numbers = new Map(files.map((file, number) => [file, number]));
   const owners = new Map([...kernel.devices.values()].map(({ id, group }) => [group, ownGuestId(id)]));
   return {
     format: 'vfio-host-snapshot',
@@ -66,7 +67,7 @@ export function takeSnapshot(
       },
       faults: saveFaults(faults),
       processes: [...kernel.processes.values()].map((process) =>
-        saveProcess(process, emulatedOf(process), stores, files, list),
+        saveProcess(process, emulatedOf(process), stores, numbers, list),
       ),
       exited: exitedProcesses(kernel),
       files: files.map(saveFile),

@@ -1,7 +1,9 @@
+import { Type } from '@sinclair/typebox';
 import { expect, test } from 'vitest';
 import { SnapshotSchema } from '../../schemas/snapshot.ts';
 import { Findings } from '../../src/host/findings.ts';
 import { GENERATIONS, type Generation, LINUX_6_1 } from '../../src/kernel/generations/index.ts';
+import { countHolders } from '../../src/kernel/saved/holders.ts';
 import { MACHINE_LIMITS } from '../../src/machine/limits.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { checkSteps } from '../../src/machine/validate.ts';
@@ -61,6 +63,17 @@ test('the schema of a snapshot is compiled part by part', () => {
   expect(steps).toBeGreaterThan(10);
 });
 
+test('a schema of a hundred fields and more is compiled part by part, one of a few fields at once', () => {
+  const fields = (count: number) =>
+    Type.Object(
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, Type.Optional(Type.String())])),
+    );
+  const parts = (count: number) =>
+    through(checkSteps(Type.Object({ a: fields(count), b: fields(count) }), { a: {}, b: {} }, 'body'));
+  expect(parts(60)).toEqual({ steps: 3, value: null });
+  expect(parts(5)).toEqual({ steps: 0, value: null });
+});
+
 test('what is wrong with a snapshot is told in the order of its rules, whatever its size', () => {
   const { state, ...rest } = takeSnapshot(new Machine(LINUX_6_1), false);
   const why = (value: unknown) => through(checkSteps(SnapshotSchema, value, 'body')).value?.message;
@@ -86,4 +99,17 @@ test('a comparison stops between the steps that it holds against each other', ()
 test('a long trace is checked a few steps at a time', () => {
   const steps = Array.from({ length: 10_000 }, () => ({ call: 'open-container' }));
   expect(through(longScenarioSteps({ steps })).steps).toBeGreaterThan(steps.length / 128);
+});
+
+test('the holders of one pin are counted in steps, and one that is there twice is refused', () => {
+  const { kernel } = new Machine(LINUX_6_1);
+  const holders = Array.from({ length: 10_000 }, (_, number): [number, number] => [number, 2]);
+  for (const [number] of holders) kernel.deviceNames.set(number, `d${number}`);
+  const { steps, value } = through(countHolders(kernel, holders, 0, 'here'));
+  expect(steps).toBeGreaterThan(8);
+  expect(value.total).toBe(20_000);
+  expect([...value.counts]).toEqual(holders);
+  expect(() => through(countHolders(kernel, [...holders, [7, 1]], 0, 'here'))).toThrow(
+    'here has a device twice',
+  );
 });

@@ -8,6 +8,7 @@ import type { Device } from '../../kernel/vfio/device.ts';
 import type { ApGuest, Aqic, PqapAnswer } from './guest.ts';
 import { ApMask, ApMatrix } from './masks.ts';
 import { shownQueue } from './observe.ts';
+import { PinnedKeys } from './pinned-keys.ts';
 import { QueueTable, type VfioApQueue } from './queue.ts';
 import type { VfioAp } from './vfio-ap.ts';
 
@@ -27,7 +28,7 @@ export class MatrixMdev implements MdevDriver {
   readonly qtable = new QueueTable();
   kvm: ApGuest | null = null;
   /** Keys it has pinned and not unpinned, in the order of the pins. */
-  readonly pinned: bigint[] = [];
+  readonly pinned = new PinnedKeys();
   /** The queues it was made with. */
   apqns: readonly number[] = [];
   private device: Device | null = null;
@@ -105,12 +106,10 @@ export class MatrixMdev implements MdevDriver {
   }
 
   notePin(iova: bigint): void {
-    this.pinned.push(iova);
+    this.pinned.add(iova);
   }
   noteUnpin(iova: bigint): boolean {
-    const at = this.pinned.indexOf(iova);
-    if (at >= 0) this.pinned.splice(at, 1);
-    return at >= 0;
+    return this.pinned.take(iova);
   }
 
   state(most: number): object {
@@ -126,7 +125,7 @@ export class MatrixMdev implements MdevDriver {
       guestDomains: this.shadowApcb.aqm.list().slice(0, most),
       queues: bound.slice(0, most).map((q) => this.describeQueue(q)),
       ...(others.length > 0 ? { otherQueues: others.slice(0, most).map((q) => this.describeQueue(q)) } : {}),
-      pinned: this.pinned.slice(0, most).map(hex),
+      pinned: [...this.pinned.first(most)].map(hex),
     };
   }
 
@@ -134,7 +133,7 @@ export class MatrixMdev implements MdevDriver {
     const { bus } = this.module.matrixDev;
     return {
       queues: this.apqns.flatMap((apqn) => bus.boundQueue(apqn) ?? []).map(shownQueue),
-      pinned: this.pinned.map(hex),
+      pinned: [...this.pinned].map(hex),
     };
   }
 

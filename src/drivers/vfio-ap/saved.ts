@@ -72,7 +72,7 @@ function saveMdev(mdev: MatrixMdev): Saved['mdevs'][number] {
     added: saveMatrix(new ApMatrix(mdev.apmAdd, mdev.aqmAdd)),
     guest: mdev.kvm?.id ?? null,
     linked: mdev.qtable.list().map(({ apqn }) => apqn),
-    pinned: mdev.pinned.map(hex),
+    pinned: [...mdev.pinned].map(hex),
   };
 }
 
@@ -195,7 +195,7 @@ export class MatrixDevRestorer {
     mdev.aqmAdd = new ApMask(saved.added.domains);
     mdev.kvm = saved.guest === null ? null : this.matrixDev.restoredGuest(saved.guest);
     for (const [i, key] of saved.pinned.entries()) {
-      mdev.pinned.push(BigInt(key));
+      mdev.pinned.add(BigInt(key));
       if (i % AT_ONCE === 0) yield;
     }
     this.matrixDev.mdevList.push(mdev);

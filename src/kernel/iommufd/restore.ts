@@ -153,13 +153,14 @@ function* restorePins(
     if (BigInt(iova) < areas.iova(slot) || end - 1n > areas.lastIova(slot)) {
       throw wrong(`${where}/${i}/iova`, `is ${iova}, from which npage pages are not in the mapping`);
     }
-    total += countHolders(kernel, holders, total, `${where}/${i}/holders`);
+    const held = yield* countHolders(kernel, holders, total, `${where}/${i}/holders`);
+    total += held.total;
     if (i % 512 === 511) yield;
     const start = areas.vaddrOf(slot, page);
     if (accesses.getExact(pages, start, start + npage - 1) !== NIL) {
       throw wrong(where, `has "${iova} ${npage}" twice`);
     }
-    accesses.restoreHolders(accesses.add(pages, start, start + npage - 1, holders[0]![0]), new Map(holders));
+    accesses.restoreHolders(accesses.add(pages, start, start + npage - 1, holders[0]![0]), held);
   }
   areas.numAccesses[slot] = total;
 }

@@ -12,23 +12,35 @@ export function checkDeviceNumber(kernel: Kernel, number: number, where: string)
   }
 }
 
+/** Who holds a pin: references by device number, earliest holder first, and all of them together. */
+export interface Holders {
+  readonly counts: Map<number, number>;
+  readonly total: number;
+}
+
+/** Holders that are counted in one go. */
+const AT_ONCE = 1024;
+
 /**
- * The references that the holders of a pin have together, each of whom is a device.
+ * The holders of a pin, each of whom is a device, stopping now and then.
  *
  * @param before what the same counter counts already
  */
-export function countHolders(
+export function* countHolders(
   kernel: Kernel,
   holders: SavedPin['holders'],
   before: number,
   where: string,
-): number {
+): Generator<void, Holders> {
+  const counts = new Map<number, number>();
   let total = 0;
   for (const [device, count] of holders) {
     checkDeviceNumber(kernel, device, where);
+    counts.set(device, count);
     total += count;
+    if (counts.size % AT_ONCE === 0) yield;
   }
-  if (new Map(holders).size < holders.length) throw wrong(where, 'has a device twice');
+  if (counts.size < holders.length) throw wrong(where, 'has a device twice');
   if (before + total > INT32_MAX) throw wrong(where, `has more than ${INT32_MAX} references`);
-  return total;
+  return { counts, total };
 }

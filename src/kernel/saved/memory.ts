@@ -35,7 +35,7 @@ export class SavedStores {
 export function saveMemory(
   memory: EmulatedMemory,
   stores: SavedStores,
-  files: readonly OpenFile[],
+  files: ReadonlyMap<OpenFile, number>,
   list: ListOf,
 ): Pick<SavedProcess, 'regions' | 'contents' | 'empty'> {
   // Contents have their numbers before any list is written.
@@ -51,7 +51,7 @@ function saveRegion(
   memory: EmulatedMemory,
   region: MemoryRegion,
   stores: SavedStores,
-  files: readonly OpenFile[],
+  files: ReadonlyMap<OpenFile, number>,
 ): SavedRegion {
   const { start, size } = regionBytes(region);
   const { prot, kind, neverWritten, store, base, isShared, readOnlyFile, bar } = region;
@@ -66,7 +66,7 @@ function saveRegion(
     ...(own || bar ? {} : { store: stores.numberOf(store) }),
     ...(isShared && !bar ? { shared: true as const } : {}),
     ...(readOnlyFile ? { readOnlyFile: true as const } : {}),
-    ...(bar ? { device: bar.device.id, file: files.indexOf(bar.file) } : {}),
+    ...(bar ? { device: bar.device.id, file: files.get(bar.file)! } : {}),
   };
 }
 

@@ -17,13 +17,13 @@ export function saveProcess(
   process: Process,
   memory: EmulatedMemory,
   stores: SavedStores,
-  files: readonly OpenFile[],
+  files: ReadonlyMap<OpenFile, number>,
   list: ListOf,
 ): SavedProcess {
   const { mm, memlock, capIpcLock, capSysRawio } = process;
   const open = process.files
     .list()
-    .flatMap((file, fd) => (file ? [[fd, files.indexOf(file)] as [number, number]] : []));
+    .flatMap((file, fd) => (file ? [[fd, files.get(file)!] as [number, number]] : []));
   return {
     process: process.id,
     memlock: memlock === null ? null : hex(memlock),

@@ -223,10 +223,10 @@ function* restorePins(
       );
     }
     if (i % 512 === 511) yield;
-    countHolders(kernel, holders, 0, `${where}/${i}/holders`);
+    const held = yield* countHolders(kernel, holders, 0, `${where}/${i}/holders`);
     const had = pins.count;
     root = pins.add(root, page, offset, frame, holders[0]![0]);
-    pins.restoreHolders(had + 1, new Map(holders));
+    pins.restoreHolders(had + 1, held);
   }
   mappings.pins[slot] = root;
   mappings.pinCount[slot] = saved.length;
