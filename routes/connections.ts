@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { Turn } from '../src/turns.ts';
+import { hasBody } from './headers.ts';
 import { hasStopped, putBack, type Stopped, stopParsing } from './parsing.ts';
 import { badHttp } from './replies.ts';
 
@@ -98,6 +99,7 @@ class Line {
     this.waiting.push([request, response]);
     this.goOn();
     if (this.length > WAITING_MAX) this.stopReading();
+    else if (this.length > 0 && hasBody(request)) this.pause();
   }
 
   /**
@@ -173,11 +175,16 @@ class Line {
     socket.resume();
   }
 
+  /** No more is read of the connection: nobody takes the body that is coming yet, and its pieces may be many. */
+  private pause(): void {
+    this.isRead = false;
+    this.socket.pause();
+  }
+
   /** No more is read of the connection, nor parsed of what is read already. */
   private stopReading(): void {
-    this.isRead = false;
     stopParsing(this.socket);
-    this.socket.pause();
+    this.pause();
   }
 
   /** The parser has stopped. By then few may wait. */

@@ -33,3 +33,13 @@ export function wellFormed({ headers }: Headed, name: HeaderName): string | unde
   const value = headers[name];
   return value === undefined || CHECKS[name](value, name) ? undefined : (value as string);
 }
+
+/** Whether a request has a body, be it there yet or not. */
+export function hasBody({ headers }: Headed): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
+/** A request whose body has no type is taken as one of JSON. */
+export function takeAsJson({ headers }: Headed): void {
+  headers['content-type'] ??= 'application/json';
+}

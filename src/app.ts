@@ -18,7 +18,7 @@ import { documentationRoutes } from '../routes/documentation.ts';
 import { eventRoutes } from '../routes/events.ts';
 import { exploreRoutes } from '../routes/explore.ts';
 import { guard } from '../routes/guard.ts';
-import { wellFormed } from '../routes/headers.ts';
+import { takeAsJson, wellFormed } from '../routes/headers.ts';
 import { hostRoutes } from '../routes/host.ts';
 import { kernelRoutes } from '../routes/kernels.ts';
 import { metricsRoutes } from '../routes/metrics.ts';
@@ -175,6 +175,7 @@ function useStrictValidation(app: FastifyInstance): void {
   // Without this Fastify would compile every answer's schema at start.
   app.setSerializerCompiler(() => jsonReply);
   useNoQuery(app);
+  useNoBody(app);
 }
 
 /** A route below /v1 takes a query only where it says so. */
@@ -182,6 +183,18 @@ function useNoQuery(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
     if (!route.url.startsWith('/v1') || route.schema?.querystring) return;
     route.schema = { ...route.schema, querystring: NoQuery };
+  });
+}
+
+/** Where a route checks a body by its type, an absent one is checked too: it is an empty object, as of JSON. */
+function useNoBody(app: FastifyInstance): void {
+  app.addHook('onRoute', (route) => {
+    const { content } = (route.schema?.body ?? {}) as { content?: object };
+    if (!content) return;
+    route.preValidation = (request, _reply, done) => {
+      takeAsJson(request);
+      done();
+    };
   });
 }
 

@@ -58,7 +58,7 @@ test('of one connection few requests are under way at once, no more is read whil
     resume: () => reads.push('resume'),
   } as unknown as Socket;
   for (let i = 0; i < 200; i++) {
-    handle({ socket } as IncomingMessage, new EventEmitter() as ServerResponse);
+    handle({ socket, headers: {} } as IncomingMessage, new EventEmitter() as ServerResponse);
   }
   // A turn may be over at any time.
   while (begun.length < 16) await turn();
@@ -109,6 +109,35 @@ test('of requests that come in one go few are parsed while none is answered; all
   const answers = (await all).match(/(?<=\r\n\r\n)\/[^;]*(?=;)/g);
   expect(answers).toEqual(texts.map((text, i) => `/${i} ${text.slice(text.indexOf('\r\n\r\n') + 4)}`));
   server.close();
+});
+
+test('the body of a request that waits for others is read when it begins', async () => {
+  const begun: (EventEmitter & { closed?: boolean })[] = [];
+  const handle = fewAtATime((_request, response) => void begun.push(response));
+  const reads: string[] = [];
+  const socket = {
+    destroyed: false,
+    pause: () => reads.push('pause'),
+    resume: () => reads.push('resume'),
+  } as unknown as Socket;
+  const add = (headers: object) => {
+    const request = { socket, headers, complete: false };
+    handle(request as IncomingMessage, new EventEmitter() as ServerResponse);
+    return request;
+  };
+  for (let i = 0; i < 17; i++) add({});
+  while (begun.length < 16) await turn();
+  expect(reads).toEqual([]);
+  const last = add({ 'transfer-encoding': 'chunked' });
+  expect(reads).toEqual(['pause']);
+  // What was read already has its end in it.
+  last.complete = true;
+  for (const done of [0, 1]) {
+    begun[done]!.closed = true;
+    begun[done]!.emit('close');
+    while (begun.length < 17 + done) await turn();
+  }
+  expect(reads.at(-1)).toBe('resume');
 });
 
 test('a call that waits for another on the same connection does not wait in vain', async () => {

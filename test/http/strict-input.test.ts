@@ -734,3 +734,20 @@ describe('ids and routes', () => {
     expect(first.body.instance).not.toBe(second.body.instance);
   });
 });
+
+test('no request without a body is answered 5xx, whatever route takes one', async () => {
+  const { paths } = (await rig.app.inject('/openapi.json')).json() as {
+    paths: Record<string, Record<string, object>>;
+  };
+  const asked = Object.entries(paths).flatMap(([path, methods]) =>
+    ['POST', 'PUT']
+      .filter((method) => method.toLowerCase() in methods)
+      .map((method) => [method, path.replaceAll(/\{\w+\}/g, 'none')] as const),
+  );
+  expect(asked.length).toBeGreaterThan(50);
+  for (const [method, path] of asked) {
+    const { status } = await rig.request(method, path);
+    expect(status, `${method} ${path}`).toBeLessThan(500);
+  }
+  expectProblem(await rig.request('POST', '/v1/replay'), { status: 400, detail: ['body/steps', 'missing'] });
+});
