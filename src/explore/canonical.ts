@@ -21,18 +21,11 @@ import { Group } from '../kernel/vfio/group.ts';
 import { History } from '../kernel/vfio/history.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
 import { Faults } from '../machine/faults.ts';
+import { Entries } from './entries.ts';
+import type { Hash } from './hash.ts';
 import { shapeOf } from './shapes.ts';
-import {
-  type Content,
-  DEVICE,
-  fieldsOf,
-  type Handler,
-  LIST,
-  NO,
-  OPAQUE,
-  StateHash,
-  YES,
-} from './state-hash.ts';
+import { type Content, DEVICE, fieldsOf, type Handler, NO, OPAQUE, StateHash, YES } from './state-hash.ts';
+import { keyOf } from './watched-tables.ts';
 
 /** Fields of the kernel that say nothing of how it goes on: what was, and what only names things. */
 const NOT_STATE = new Set([
@@ -50,6 +43,9 @@ const NOT_STATE = new Set([
   'references',
 ]);
 
+/** The tree of a table that has one alone. */
+const NO_TREE = 0;
+
 /**
  * The canonical form of a machine's state, as a hash of 64 bits: what matters for every later answer, whatever calls
  * led there. Slots of tables are in the order of their keys, objects go by the order in which they are met, devices
@@ -61,14 +57,17 @@ export class Canonical extends StateHash {
    * @param outside what never changes: told apart, and not looked into
    * @param beside what is state as well, besides the kernel
    * @param isAboutFiles whether it matters which number each file of a process has: at an exit alone
+   * @param tables whose entries are parts of their own, with the numbers that those have
    */
   constructor(
     kernel: Kernel,
     outside: ReadonlySet<object>,
     private readonly beside: readonly object[] = [],
     private readonly isAboutFiles: boolean = false,
+    tables: readonly object[] = [],
+    entries: Entries = new Entries(),
   ) {
-    super(kernel, outside);
+    super(kernel, outside, tables, entries);
   }
 
   /**
@@ -220,7 +219,7 @@ export class Canonical extends StateHash {
   /** Columns by slot in the order of the keys, and the tree's shape. */
   private type1(iommu: Iommu): void {
     const { hash } = this;
-    const { mappings, pins } = iommu;
+    const { mappings } = iommu;
     // Of two mappings that a misaligned page lies in, the one nearer to the root is found.
     const shapeMatters = mappings.count > 1;
     hash.word(iommu.type);
@@ -249,20 +248,39 @@ export class Canonical extends StateHash {
       if (iommu.ownerOf(slot) !== iommu.owner) this.value(iommu.ownerOf(slot));
       if (shapeMatters) hash.word(mappings.depthOf(slot) * 2 + (mappings.isRed(slot) ? 1 : 0));
       if (iommu.dirtyTracking) this.value(iommu.bitmapOf(slot));
-      const root = mappings.pins[slot]!;
-      if (root === NIL) continue;
-      for (let pin = pins.first(root); pin !== NIL; pin = pins.next(pin)) {
-        hash.number(pins.page[pin]!);
-        hash.word(pins.offset[pin]!);
+    }
+    this.table(iommu.pins, () => this.pins(iommu));
+  }
+
+  /** The pins of a container: in which mapping each is, and who holds it. */
+  private pins({ mappings, pins, overlapPossible }: Iommu): void {
+    const { entry } = this;
+    const { hash } = entry;
+    let place = 0;
+    for (let slot = mappings.first(mappings.root); slot !== NIL; slot = mappings.next(slot)) {
+      const iova = mappings.iova[slot]!;
+      // Several may begin at the same IOVA.
+      if (overlapPossible) place++;
+      for (let pin = pins.first(mappings.pins[slot]!); pin !== NIL; pin = pins.next(pin)) {
+        const page = pins.page[pin]!;
+        const offset = pins.offset[pin]!;
+        entry.begin(this.current);
+        hash.number(iova);
+        hash.word(place);
+        hash.number(page);
+        hash.word(offset);
         hash.number(pins.pfn[pin]!);
-        this.holders(pins, pin);
+        const holders = pins.holderList(pin);
+        const [{ device, count }] = holders as [(typeof holders)[0]];
+        const isSole = holders.length === 1;
+        if (isSole) hash.word(this.order.placeOf[device]!);
+        else this.holders(pins, pin, hash);
+        entry.end(iova, overlapPossible ? Number.POSITIVE_INFINITY : keyOf(page, offset), isSole ? count : 1);
       }
-      hash.word(LIST);
     }
   }
 
-  private holders(nodes: HeldNodes, slot: number): void {
-    const { hash } = this;
+  private holders(nodes: HeldNodes, slot: number, hash: Hash): void {
     for (const { device, count } of nodes.holderList(slot)) {
       hash.word(DEVICE);
       hash.word(this.order.placeOf[device]!);
@@ -303,7 +321,7 @@ export class Canonical extends StateHash {
     for (let at = accesses.first(pages.accesses); at !== NIL; at = accesses.next(at)) {
       hash.number(accesses.start[at]!);
       hash.number(accesses.last[at]!);
-      this.holders(accesses, at);
+      this.holders(accesses, at, hash);
     }
   }
 
@@ -317,12 +335,17 @@ export class Canonical extends StateHash {
   }
 
   private ownPins(pins: OwnPins): void {
-    const { hash } = this;
-    for (let slot = pins.lowestSlot; slot !== NIL; slot = pins.next(slot)) {
-      hash.number(pins.page[slot]!);
-      hash.word(pins.offset[slot]!);
-      hash.word(pins.times[slot]!);
-    }
+    const { entry } = this;
+    this.table(pins, () => {
+      for (let slot = pins.lowestSlot; slot !== NIL; slot = pins.next(slot)) {
+        const page = pins.page[slot]!;
+        const offset = pins.offset[slot]!;
+        entry.begin(this.current);
+        entry.hash.number(page);
+        entry.hash.word(offset);
+        entry.end(NO_TREE, keyOf(page, offset), pins.times[slot]!);
+      }
+    });
   }
 
   private pageTree(tree: PageTree): void {

@@ -26,6 +26,8 @@ export class Expander {
   /** By number, in the order in which they were found. */
   private readonly kept = new Map<number, Kept>();
   private readonly at: Fingerprint = { low: 0, high: 0 };
+  /** The way to the last state that was not kept. */
+  private readonly trail: Kept[] = [];
 
   /** @param goal what is looked for; null: every finding there is */
   constructor(
@@ -34,7 +36,7 @@ export class Expander {
     private readonly remembered: Remembered,
     private readonly goal: string | null,
   ) {
-    this.walker = new Walker(scene);
+    this.walker = new Walker(scene, remembered.entries);
   }
 
   /**
@@ -57,12 +59,14 @@ export class Expander {
 
   private expandQuickly(state: number, isLast: boolean): boolean {
     const { walker, scene, remembered } = this;
-    const kept = this.kept.get(state);
+    const path = this.visited.pathTo(state);
+    const kept = this.kept.get(state) ?? this.followed(path);
     this.kept.delete(state);
     // Where it is known what every call comes to nobody goes.
     let isThere = !kept;
-    if (!kept) walker.goTo(this.visited.pathTo(state));
+    if (!kept) walker.goTo(path);
     const forms = kept ? kept.forms : walker.forms;
+    if (forms) remembered.lookAt(forms[0]!);
     for (let action = 0; action < scene.actions.length; action++) {
       this.transitions++;
       const outcome = forms ? remembered.find(forms[0]!, action) : UNKNOWN;
@@ -71,11 +75,30 @@ export class Expander {
         if (this.comesTo(outcome, state, action, forms!, kept ?? walker.standing, isLast)) return true;
         continue;
       }
-      if (!isThere) walker.goToKept(kept!, this.visited.pathTo(state));
+      if (!isThere) walker.goToKept(kept!, path);
       isThere = true;
       if (this.take(state, action, forms, isLast)) return true;
     }
     return false;
+  }
+
+  /** A state that is not kept, where it is known what all the actions that lead there come to; null: it is not. */
+  private followed(path: readonly number[]): Kept | null {
+    const { trail, remembered } = this;
+    let shared = 0;
+    while (shared < trail.length && trail[shared]!.action === path[shared]) shared++;
+    trail.length = shared;
+    let from: Place | Kept = trail.at(-1) ?? this.walker.start;
+    for (const action of path.slice(shared)) {
+      const forms: readonly Form[] =
+        from instanceof Kept ? from.forms : from.known.forms!.map(({ form }) => form);
+      remembered.lookAt(forms[0]!);
+      const outcome = remembered.find(forms[0]!, action);
+      if (outcome === UNKNOWN || !remembered.leadsOn(outcome)) return null;
+      from = new Kept(from, action, remembered.formsAfter(outcome, forms), null);
+      trail.push(from);
+    }
+    return trail.at(-1) ?? null;
   }
 
   /** Takes an action from where the walker is; whether the goal was reached. */
@@ -89,9 +112,9 @@ export class Expander {
       const { low, high } = walker.fingerprint();
       const { patches } = walker;
       const found = visited.add(low, high, state, action);
-      if (forms && patches) this.remember(forms[0]!, action, patches, false);
+      if (forms && patches) this.remember(forms, action, patches, false);
       if (found >= 0) this.keep(found, action);
-    } else if (forms) this.remember(forms[0]!, action, null, isEnd);
+    } else if (forms) this.remember(forms, action, null, isEnd);
     if (hasCome) walker.back();
     return false;
   }
@@ -101,12 +124,17 @@ export class Expander {
    *
    * @param patches in what the state has changed; null: in nothing, or nobody goes on from there (`isEnd`)
    */
-  private remember(form: Form, action: number, patches: readonly Patch[] | null, isEnd: boolean): void {
+  private remember(
+    forms: readonly Form[],
+    action: number,
+    patches: readonly Patch[] | null,
+    isEnd: boolean,
+  ): void {
     const { walker, remembered } = this;
     if (walker.isUnderway) return;
     // Where something was added to matters to who goes on from there.
     const looked = isEnd || walker.added.length === 0 ? walker.looked : [...walker.looked, ...walker.added];
-    remembered.note(form, action, looked, walker.findings, patches);
+    remembered.note(forms, action, looked, walker.findings, patches);
   }
 
   /** An action comes to what it came to before; whether the goal was reached. */

@@ -1,6 +1,6 @@
 import type { Task } from '../kernel/task.ts';
 import type { Canonical } from './canonical.ts';
-import { Form, NOBODY, Numbering, Patch, SHARED } from './form.ts';
+import { type Form, NOBODY, Patch, SHARED } from './form.ts';
 import type { Changes, Memento } from './memento.ts';
 import type { Order } from './state-hash.ts';
 
@@ -33,6 +33,8 @@ export class Fingerprints {
   private readonly at: Fingerprint = { low: 0, high: 0 };
   private readonly patches: readonly Patch[];
   private arePatched = false;
+  /** Numbers of the objects that have changed. */
+  private readonly changed: number[] = [];
 
   /**
    * @param watched objects that hardly a call looks into
@@ -75,10 +77,10 @@ export class Fingerprints {
 
   /** Whether a form differs in a few objects alone: then `patches` says in what. */
   private isPatched({ form, owners }: PlacedForm, i: number, changes: Changes, isKept: boolean): boolean {
-    const patch = this.patches[i]!;
+    const { changed } = this;
     return (
-      findChanged(owners, changes, patch.numbers) &&
-      this.canonical.patch(form, this.orders[i]!, patch, isKept)
+      findChanged(owners, changes, changed) &&
+      this.canonical.patchOf(form, this.orders[i]!, changed, this.patches[i]!, isKept)
     );
   }
 
@@ -117,9 +119,8 @@ export class Fingerprints {
   }
 
   private formFor(order: Order): Form {
-    const numbering = new Numbering();
-    const form = new Form(numbering, [], [], 0, 0);
-    this.canonical.of(order, () => {}, form);
+    const form = this.canonical.formOf(order, () => {});
+    const { numbering } = form;
     numbering.watched = this.watched.map((object) => numbering.numbers.get(object) ?? NOBODY);
     return form;
   }

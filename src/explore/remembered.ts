@@ -1,7 +1,9 @@
+import { Entries } from './entries.ts';
 import { type Fingerprint, isLess } from './fingerprints.ts';
-import type { Form, Patch } from './form.ts';
+import { entryAt, type Form, highOf, lowOf, objectAt, type Patch } from './form.ts';
 import type { Finding } from './goals.ts';
 import { Hash, textHash } from './hash.ts';
+import { OBJECTS } from './watch.ts';
 
 /** Words of a place of the table: two halves of its key, and what is known. */
 const PLACE = 3;
@@ -15,9 +17,14 @@ export const UNKNOWN = 0;
 export const NOTHING = 1;
 
 /** Words of a change in an outcome: which object, and the two halves of its hash. */
-const CHANGE = 3;
-/** Bytes before the table, and what is counted there. */
-const HEAD = 16;
+const OBJECT_CHANGE = 3;
+/** Which entry, whether it counts more or is another one, what it is now, how many it counts or how many more. */
+const ENTRY_CHANGE = 5;
+const OTHER = 0;
+const MORE = 1;
+/** Words before the entries of tables, and bytes before the table; what is counted there. */
+const COUNTERS = 2;
+const HEAD = 4 * COUNTERS + Entries.bytes;
 const TAKEN = 0;
 const USED = 1;
 /** What an outcome has for no findings. */
@@ -45,11 +52,17 @@ export class Remembered {
   private readonly hash = new Hash();
   /** Where the last look ended. */
   private at = 0;
+  /** The hash of what is always looked at, of the form that looks are for. */
+  private restLow = 0;
+  private restHigh = 0;
+  /** The entries of tables, which those who remember the same have the same numbers of. */
+  readonly entries: Entries;
 
   /** @param buffer one made by `bufferFor`; threads may share it */
   constructor(buffer: SharedArrayBuffer) {
     const places = (buffer.byteLength - HEAD) / (4 * (PLACE + WORDS));
-    this.counters = new Int32Array(buffer, 0, HEAD / 4);
+    this.entries = new Entries(buffer, COUNTERS * 4);
+    this.counters = new Int32Array(buffer, 0, COUNTERS);
     this.table = new Int32Array(buffer, HEAD, places * PLACE);
     this.outcomes = new Int32Array(buffer, HEAD + places * PLACE * 4, places * WORDS);
     this.mask = places - 1;
@@ -62,9 +75,30 @@ export class Remembered {
     return new SharedArrayBuffer(HEAD + places * (PLACE + WORDS) * 4);
   }
 
-  /** The outcome of an action in the state of a form; UNKNOWN where it is not known. */
+  /** From now on looks are for the state of a form. */
+  lookAt({ sumLow, sumHigh, words, numbering }: Form): void {
+    let low = sumLow;
+    let high = sumHigh;
+    for (let entry = this.entries.count - 1; entry >= 0; entry--) {
+      const at = entryAt(entry);
+      const count = words[at + 2]!;
+      if (count === 0) continue;
+      low = (low - lowOf(words[at]!, words[at + 1]!, count)) | 0;
+      high = (high - highOf(words[at]!, words[at + 1]!, count)) | 0;
+    }
+    for (const number of numbering.watched) {
+      if (number < 0) continue;
+      const at = objectAt(number);
+      low = (low - words[at]!) | 0;
+      high = (high - words[at + 1]!) | 0;
+    }
+    this.restLow = low;
+    this.restHigh = high;
+  }
+
+  /** The outcome of an action in the state of a form, the one that looks are for; UNKNOWN where it is not known. */
   find(form: Form, action: number): number {
-    this.begin(form, action);
+    this.begin(action);
     for (;;) {
       const known = this.look();
       if (known > 0) return known === NOTHING || this.lists.has(this.outcomes[known]!) ? known : UNKNOWN;
@@ -76,25 +110,40 @@ export class Remembered {
   /**
    * Notes what an action came to.
    *
-   * @param order the watched objects that it looked into
+   * @param looked what it looked into: watched objects, and views of entries
    * @param patches what has changed, in each order of the devices; null: nothing
    */
   note(
-    form: Form,
+    forms: readonly Form[],
     action: number,
-    order: readonly number[],
+    looked: readonly number[],
     findings: readonly Finding[],
     patches: readonly Patch[] | null,
   ): void {
-    if (this.isFull) return;
-    this.begin(form, action);
-    for (const watched of order) {
-      if (this.look() === FREE) this.enter(-1 - watched);
-      this.goOn(form, watched);
+    const form = forms[0]!;
+    if (this.isFull || (patches && !this.areSeen(form, looked, patches[0]!))) return;
+    this.begin(action);
+    for (const part of looked) {
+      if (this.look() === FREE) this.enter(-1 - part);
+      this.goOn(form, part);
     }
     if (this.look() !== FREE) return;
-    const outcome = this.outcomeOf(findings, patches);
+    const outcome = this.outcomeOf(forms, findings, patches);
     if (outcome !== UNKNOWN) this.enter(outcome);
+  }
+
+  /** Whether a call has looked into all that it has changed of what is not always looked at. */
+  private areSeen({ numbering }: Form, looked: readonly number[], { objects, entries }: Patch): boolean {
+    for (let i = 0; i < objects.length; i += 3) {
+      const watched = numbering.watched.indexOf(objects[i]!);
+      if (watched >= 0 && !looked.includes(watched)) return false;
+    }
+    for (let i = 0; i < entries.length; i += 4) {
+      const entry = entries[i]!;
+      const sees = (part: number) => part >= OBJECTS && this.entries.in(part - OBJECTS).includes(entry);
+      if (!looked.some(sees)) return false;
+    }
+    return true;
   }
 
   /** What was found. */
@@ -110,16 +159,31 @@ export class Remembered {
   /** Leaves in `fingerprint` the canonical hash of the state that it led to from one with these forms. */
   fingerprintAfter(outcome: number, forms: readonly Form[], fingerprint: Fingerprint): void {
     const { outcomes } = this;
-    let at = outcome + 1;
+    let at = outcome + 2;
     for (let i = 0; i < forms.length; i++) {
-      const { low: lows, high: highs, sumLow, sumHigh } = forms[i]!;
+      const { words, sumLow, sumHigh } = forms[i]!;
       let low = sumLow;
       let high = sumHigh;
-      const end = at + 1 + outcomes[at]! * CHANGE;
-      for (at++; at < end; at += CHANGE) {
-        const number = outcomes[at]!;
-        low = (low - lows[number]! + outcomes[at + 1]!) | 0;
-        high = (high - highs[number]! + outcomes[at + 2]!) | 0;
+      let end = at + 1 + outcomes[at]! * OBJECT_CHANGE;
+      for (at++; at < end; at += OBJECT_CHANGE) {
+        const object = objectAt(outcomes[at]!);
+        low = (low - words[object]! + outcomes[at + 1]!) | 0;
+        high = (high - words[object + 1]! + outcomes[at + 2]!) | 0;
+      }
+      end = at + 1 + outcomes[at]! * ENTRY_CHANGE;
+      for (at++; at < end; at += ENTRY_CHANGE) {
+        const entry = entryAt(outcomes[at]!);
+        const a = words[entry]!;
+        const b = words[entry + 1]!;
+        const n = words[entry + 2]!;
+        const [isMore, c, d, count] = [
+          outcomes[at + 1] === MORE,
+          outcomes[at + 2]!,
+          outcomes[at + 3]!,
+          outcomes[at + 4]!,
+        ];
+        low = (low - lowOf(a, b, n) + (isMore ? lowOf(a, b, n + count) : lowOf(c, d, count))) | 0;
+        high = (high - highOf(a, b, n) + (isMore ? highOf(a, b, n + count) : highOf(c, d, count))) | 0;
       }
       if (i > 0 && !isLess(low, high, fingerprint)) continue;
       fingerprint.low = low;
@@ -130,11 +194,23 @@ export class Remembered {
   /** The forms of that state. */
   formsAfter(outcome: number, forms: readonly Form[]): Form[] {
     const { outcomes } = this;
-    let at = outcome + 1;
+    let at = outcome + 2;
     return forms.map((before) => {
       const form = before.copy();
-      const end = at + 1 + outcomes[at]! * CHANGE;
-      for (at++; at < end; at += CHANGE) form.set(outcomes[at]!, outcomes[at + 1]!, outcomes[at + 2]!);
+      const { words } = form;
+      let end = at + 1 + outcomes[at]! * OBJECT_CHANGE;
+      for (at++; at < end; at += OBJECT_CHANGE) {
+        form.setObject(outcomes[at]!, outcomes[at + 1]!, outcomes[at + 2]!);
+      }
+      end = at + 1 + outcomes[at]! * ENTRY_CHANGE;
+      for (at++; at < end; at += ENTRY_CHANGE) {
+        const entry = outcomes[at]!;
+        const its = entryAt(entry);
+        const count = outcomes[at + 4]!;
+        if (outcomes[at + 1] === MORE)
+          form.setEntry(entry, words[its]!, words[its + 1]!, words[its + 2]! + count);
+        else form.setEntry(entry, outcomes[at + 2]!, outcomes[at + 3]!, count);
+      }
       return form;
     });
   }
@@ -153,29 +229,41 @@ export class Remembered {
   }
 
   /** Begins a look with what is always looked at. */
-  private begin({ sumLow, sumHigh, low: lows, high: highs, numbering }: Form, action: number): void {
-    let low = sumLow;
-    let high = sumHigh;
-    for (const number of numbering.watched) {
-      if (number < 0) continue;
-      low = (low - lows[number]!) | 0;
-      high = (high - highs[number]!) | 0;
-    }
+  private begin(action: number): void {
     const { hash } = this;
     hash.begin();
     hash.word(action);
-    hash.word(low);
-    hash.word(high);
+    hash.word(this.restLow);
+    hash.word(this.restHigh);
   }
 
-  /** Goes on with what a watched object holds. */
-  private goOn({ numbering, low, high }: Form, object: number): void {
+  /** Goes on with what a watched object holds, or what is seen of entries. */
+  private goOn({ numbering, words }: Form, part: number): void {
     const { hash } = this;
-    const number = numbering.watched[object]!;
-    hash.word(number);
-    if (number < 0) return;
-    hash.word(low[number]!);
-    hash.word(high[number]!);
+    if (part < OBJECTS) {
+      const number = numbering.watched[part]!;
+      hash.word(number);
+      if (number < 0) return;
+      const at = objectAt(number);
+      hash.word(words[at]!);
+      hash.word(words[at + 1]!);
+      return;
+    }
+    const entries = this.entries.in(part - OBJECTS);
+    const most = this.entries.mostOf(part - OBJECTS);
+    let low = part;
+    let high = 0;
+    for (let i = 0; i < entries.length; i++) {
+      const at = entryAt(entries[i]!);
+      if (words[at + 2] === 0) continue;
+      const a = words[at]!;
+      const b = words[at + 1]!;
+      const count = Math.min(words[at + 2]!, most);
+      low = (low + lowOf(a, b, count)) | 0;
+      high = (high + highOf(a, b, count)) | 0;
+    }
+    hash.word(low);
+    hash.word(high);
   }
 
   /** What is known there: an outcome, or -1 - the watched object that is looked into next. */
@@ -204,22 +292,36 @@ export class Remembered {
   }
 
   /** Takes an outcome down; UNKNOWN where there is no room. */
-  private outcomeOf(findings: readonly Finding[], patches: readonly Patch[] | null): number {
+  private outcomeOf(
+    forms: readonly Form[],
+    findings: readonly Finding[],
+    patches: readonly Patch[] | null,
+  ): number {
     if (findings.length === 0 && !patches) return NOTHING;
     const { outcomes, counters } = this;
     let words = 2;
-    for (const { numbers } of patches ?? []) words += 1 + numbers.length * CHANGE;
+    for (const { objects, entries } of patches ?? []) {
+      words += 2 + objects.length + (entries.length / 4) * ENTRY_CHANGE;
+    }
     const outcome = NOTHING + 1 + Atomics.add(counters, USED, words);
     if (outcome + words > outcomes.length) return UNKNOWN;
     let at = outcome;
     outcomes[at++] = this.numberOf(findings);
-    if (!patches) outcomes[at++] = 0;
-    for (const { numbers, low, high } of patches ?? []) {
-      outcomes[at++] = numbers.length;
-      for (let i = 0; i < numbers.length; i++) {
-        outcomes[at++] = numbers[i]!;
-        outcomes[at++] = low[i]!;
-        outcomes[at++] = high[i]!;
+    outcomes[at++] = patches ? 1 : 0;
+    for (const [order, { objects, entries }] of (patches ?? []).entries()) {
+      outcomes[at++] = objects.length / OBJECT_CHANGE;
+      for (const word of objects) outcomes[at++] = word;
+      outcomes[at++] = entries.length / 4;
+      const { words } = forms[order]!;
+      for (let i = 0; i < entries.length; i += 4) {
+        const [entry, low, high, count] = entries.slice(i, i + 4) as [number, number, number, number];
+        const was = entryAt(entry);
+        const isSame = words[was] === low && words[was + 1] === high && words[was + 2] !== 0;
+        outcomes[at++] = entry;
+        outcomes[at++] = isSame ? MORE : OTHER;
+        outcomes[at++] = low;
+        outcomes[at++] = high;
+        outcomes[at++] = isSame ? count - words[was + 2]! : count;
       }
     }
     return outcome;

@@ -1,7 +1,8 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
-import type { Form, Patch } from './form.ts';
-import { NOBODY, SHARED } from './form.ts';
+import { Entries } from './entries.ts';
+import { EntryHash } from './entry-hash.ts';
+import { Form, NOBODY, Numbering, objectAt, Patch, SHARED } from './form.ts';
 import { Hash } from './hash.ts';
 import { shapeOf } from './shapes.ts';
 
@@ -12,7 +13,7 @@ export const YES = 0x103;
 const NUMBER = 0x104;
 const TEXT = 0x105;
 const OBJECT = 0x106;
-export const LIST = 0x108;
+const LIST = 0x108;
 export const DEVICE = 0x109;
 export const OPAQUE = 0x10a;
 
@@ -67,6 +68,7 @@ export abstract class StateHash {
   low = 0;
   high = 0;
   protected readonly hash = new Hash();
+  protected readonly entry: EntryHash;
   private readonly constants = new Map<object, number>();
   private readonly handlers = new Map<unknown, Handler>();
   protected order!: Order;
@@ -76,23 +78,29 @@ export abstract class StateHash {
   private count = 0;
   /** How many of them are numbered first, whoever refers to them. */
   private fixed = 0;
-  /** What is noted; null: nothing. */
-  private form: Form | null = null;
+  /** What is noted: the objects, and the halves of the hash of each; null: nothing. */
+  private numbering: Numbering | null = null;
+  private words: number[] | Int32Array = [];
   private parts: WeakMap<object, number> | null = null;
   /** The object whose content is put in. */
-  private current = 0;
+  protected current = 0;
   private references: number[] = [];
-  /** Whether objects must be known. */
+  /** Whether a state is looked at as it differs from a known one: objects must be known. */
   private isPatch = false;
+  private patch = new Patch();
   protected isAnother = false;
 
   /**
    * @param outside what never changes: told apart, and not looked into
+   * @param tables whose entries have numbers
    */
   constructor(
     protected readonly kernel: Kernel,
     outside: ReadonlySet<object>,
+    tables: readonly object[] = [],
+    entries: Entries = new Entries(),
   ) {
+    this.entry = new EntryHash(tables, entries);
     for (const object of outside) this.constants.set(object, this.constants.size);
   }
 
@@ -101,15 +109,13 @@ export abstract class StateHash {
    *
    * @param order the devices as they are to be numbered: those that are alike may be exchanged
    * @param underway puts in what tells a call on its way apart
-   * @param form takes down what the hash is made of
    */
-  of(order: Order, underway: (task: Task) => void, form: Form | null = null): void {
+  of(order: Order, underway: (task: Task) => void): void {
     this.order = order;
     this.underway = underway;
-    this.form = form;
-    this.isPatch = false;
-    this.parts = form ? form.numbering.parts : null;
-    if (form) this.numbers = form.numbering.numbers;
+    if (!this.numbering) this.words = [];
+    this.parts = this.numbering?.parts ?? null;
+    if (this.numbering) this.numbers = this.numbering.numbers;
     else this.numbers.clear();
     this.count = ROOT + 1;
     this.low = 0;
@@ -122,60 +128,111 @@ export abstract class StateHash {
     for (const [i, object] of fixed.entries()) {
       this.inOwnFrame(object, this.handlerFor(object).content, ROOT + 1 + i);
     }
-    this.form = null;
-    if (!form) return;
+  }
+
+  /** The same, with all that the hash is made of. */
+  formOf(order: Order, underway: (task: Task) => void): Form {
+    const numbering = new Numbering();
+    this.numbering = numbering;
+    this.words = new Array(objectAt(0)).fill(0);
+    this.of(order, underway);
+    this.numbering = null;
     this.numbers = new Map();
-    form.numbering.fixed = this.fixed;
-    form.sumLow = this.low;
-    form.sumHigh = this.high;
+    numbering.fixed = this.fixed;
+    return new Form(numbering, Int32Array.from(this.words), this.low, this.high);
   }
 
   /**
    * The same for a state that differs from a form's in what some of its objects hold.
    *
-   * @param patch which objects; takes down what they hash to
+   * @param changed which objects
+   * @param patch takes down what of them, and of the entries of their tables, hashes to something else
    * @param isKept whether it is taken down as well of what objects new ones are part
    * @returns false where it differs in more, and has to be looked through as a whole
    */
-  patch(form: Form, order: Order, patch: Patch, isKept: boolean): boolean {
+  patchOf(form: Form, order: Order, changed: readonly number[], patch: Patch, isKept: boolean): boolean {
     const { hash } = this;
-    const { numbers } = patch;
     this.order = order;
-    this.isPatch = true;
     const { numbering } = form;
     this.parts = isKept ? numbering.parts : null;
     this.isAnother =
-      numbers.includes(ROOT) && !isEqual(this.first(), numbering.objects.slice(1, 1 + numbering.fixed));
+      changed.includes(ROOT) &&
+      !isEqual(this.first(), numbering.objects.slice(ROOT + 1, ROOT + 1 + numbering.fixed));
     this.low = form.sumLow;
     this.high = form.sumHigh;
     const own = this.numbers;
     this.numbers = numbering.numbers;
     this.fixed = numbering.fixed;
-    for (let i = 0; i < numbers.length && !this.isAnother; i++) {
-      const number = numbers[i]!;
+    this.words = form.words;
+    this.patch = patch;
+    this.isPatch = true;
+    patch.clear();
+    for (let i = 0; i < changed.length && !this.isAnother; i++) {
+      const number = changed[i]!;
       const object = numbering.objects[number]!;
       this.references = [];
       this.current = number;
-      hash.begin();
-      hash.word(number);
+      this.beginFrame(number);
       const content = number === ROOT ? this.root : this.handlerFor(object).content;
       content.call(this, object as never);
-      hash.end();
+      this.endFrame();
       this.isAnother ||= !isEqual(this.references, numbering.references[number]!);
-      this.low = (this.low - form.low[number]! + hash.low) | 0;
-      this.high = (this.high - form.high[number]! + hash.high) | 0;
-      patch.low[i] = hash.low;
-      patch.high[i] = hash.high;
+      this.put(number, hash.low, hash.high);
     }
     this.numbers = own;
+    this.isPatch = false;
     return !this.isAnother;
+  }
+
+  private beginFrame(number: number): void {
+    const { hash, entry } = this;
+    entry.rest.low = 0;
+    entry.rest.high = 0;
+    hash.begin();
+    hash.word(number);
+  }
+
+  /** Ends the frame of an object, with those of its entries that have no number. */
+  private endFrame(): void {
+    const { hash, entry } = this;
+    hash.end();
+    hash.low = (hash.low + entry.rest.low) | 0;
+    hash.high = (hash.high + entry.rest.high) | 0;
+  }
+
+  /** Adds what an object hashes to. */
+  private add(number: number, low: number, high: number): void {
+    this.low = (this.low + low) | 0;
+    this.high = (this.high + high) | 0;
+    if (!this.numbering) return;
+    const at = objectAt(number);
+    this.words[at] = low;
+    this.words[at + 1] = high;
+  }
+
+  /** Takes down what an object hashes to, where that is not what the form has. */
+  private put(number: number, low: number, high: number): void {
+    const { words, patch } = this;
+    const at = objectAt(number);
+    if (low === words[at] && high === words[at + 1]) return;
+    this.low = (this.low - words[at]! + low) | 0;
+    this.high = (this.high - words[at + 1]! + high) | 0;
+    patch.objects.push(number, low, high);
+  }
+
+  /** Puts in the entries of a table, each by itself. */
+  protected table(table: object, content: () => void): void {
+    const { entry } = this;
+    entry.beginTable(table);
+    content();
+    entry.endTable(this, this.words, this.isPatch ? this.patch : null);
   }
 
   /** What is no part of the state. */
   protected leaveOut(value: unknown): void {
-    const { form } = this;
-    if (!form || typeof value !== 'object' || value === null) return;
-    const { numbers, parts } = form.numbering;
+    const { numbering } = this;
+    if (!numbering || typeof value !== 'object' || value === null) return;
+    const { numbers, parts } = numbering;
     if (!numbers.has(value) && !parts.has(value)) parts.set(value, NOBODY);
   }
 
@@ -300,25 +357,22 @@ export abstract class StateHash {
 
   /** Puts in what is in an object, by itself. */
   private inOwnFrame(object: object, content: Content, number: number): void {
-    const { hash, form, current, references } = this;
+    const { hash, numbering, current, references } = this;
+    const { low, high } = this.entry.rest;
     this.current = number;
     this.references = [];
-    if (form) {
-      form.numbering.objects[number] = object;
-      form.numbering.references[number] = this.references;
+    if (numbering) {
+      numbering.objects[number] = object;
+      numbering.references[number] = this.references;
     }
-    hash.begin();
-    hash.word(number);
+    this.beginFrame(number);
     content.call(this, object as never);
-    hash.end();
-    this.low = (this.low + hash.low) | 0;
-    this.high = (this.high + hash.high) | 0;
-    if (form) {
-      form.low[number] = hash.low;
-      form.high[number] = hash.high;
-    }
+    this.endFrame();
+    this.add(number, hash.low, hash.high);
     this.current = current;
     this.references = references;
+    this.entry.rest.low = low;
+    this.entry.rest.high = high;
   }
 
   protected list(items: readonly unknown[]): void {

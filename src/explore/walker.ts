@@ -4,6 +4,7 @@ import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { knownCall } from '../machine/table.ts';
 import { Canonical } from './canonical.ts';
+import { Entries } from './entries.ts';
 import { type Fingerprint, Fingerprints, hashesOf } from './fingerprints.ts';
 import type { Form, Patch } from './form.ts';
 import { adviceFound, type Finding, findingsOf } from './goals.ts';
@@ -11,7 +12,8 @@ import { Changes, Graph, Memento, reachableFrom } from './memento.ts';
 import { Kept, type Place, Rest } from './place.ts';
 import type { Action, Scene } from './scene.ts';
 import { Order } from './state-hash.ts';
-import { BITS, Watch } from './watch.ts';
+import { OBJECTS, Watch } from './watch.ts';
+import { tablesOf } from './watched-tables.ts';
 
 /** Files of one device that are open at once at most: a second one may make a difference, a third makes none. */
 const FILES = 2;
@@ -55,7 +57,11 @@ export class Walker {
   /** What has changed since the last place. */
   private readonly changes = new Changes();
 
-  constructor(readonly scene: Scene) {
+  /** @param entries numbers the entries of tables, for all who remember the same */
+  constructor(
+    readonly scene: Scene,
+    entries: Entries = new Entries(),
+  ) {
     this.machine = new Machine(scene.gen, undefined, {
       listeners: [
         {
@@ -73,9 +79,17 @@ export class Walker {
     const { kernel } = this.machine;
     kernel.hasWords = false;
     const outside = this.whatNeverChanges();
-    this.watch = new Watch(this.whatFewLookInto(outside));
+    const tables = tablesOf(kernel);
+    this.watch = new Watch(this.whatFewLookInto(outside), tables, entries);
     this.graph = new Graph({ machine: this.machine, histories: this.histories }, outside);
-    this.canonical = new Canonical(kernel, outside, [this.machine.faults], scene.isAboutFiles);
+    this.canonical = new Canonical(
+      kernel,
+      outside,
+      [this.machine.faults],
+      scene.isAboutFiles,
+      tables.map(({ table }) => table),
+      entries,
+    );
     const orders = ordersOf(scene).map((ids) => new Order(kernel, ids));
     this.fingerprints = new Fingerprints(this.canonical, orders, this.watch.objects, (task, order) =>
       this.underway(task, order),
@@ -106,16 +120,23 @@ export class Walker {
     return reachableFrom([gen, ...eras, limits!, listeners!, options!, ...known, actions, setup]);
   }
 
-  /** What drivers know, and what has been printed once for all. */
+  /** What drivers know, what memory processes have locked, and what has been printed once for all. */
   private whatFewLookInto(outside: ReadonlySet<object>): object[] {
-    const { devices, taint, fired } = this.machine.kernel;
-    const drivers = new Set([...devices.values()].map(({ driver }) => driver));
-    return [taint, fired, ...[...drivers].filter((driver) => !outside.has(driver))].slice(0, BITS);
+    const { devices, processes, taint, fired } = this.machine.kernel;
+    const drivers = [...devices.values()].map(({ driver }) => driver);
+    const memories = [...processes.values()].map(({ mm }) => mm);
+    const objects = new Set<object>([taint, fired, ...memories, ...drivers]);
+    return [...objects].filter((object) => !outside.has(object)).slice(0, OBJECTS);
   }
 
   /** How far from the start it is. */
   get depth(): number {
     return this.path.length;
+  }
+
+  /** The first place. */
+  get start(): Place {
+    return this.places[0]!;
   }
 
   /** The last place. */

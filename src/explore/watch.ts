@@ -1,33 +1,44 @@
-/** Objects that are watched at most. */
-export const BITS = 30;
+import type { Entries } from './entries.ts';
+import { TableWatch, type WatchedTable } from './watched-tables.ts';
+
+/** Objects that are watched at most: their numbers are below; those of ranges of keys, in tables, begin here. */
+export const OBJECTS = 32;
 /** Fields of a driver that no action of a scene changes. */
 const CONSTANT = 'config';
 
-/** Notes into which of some objects a call looks, in the order in which it first does. */
+/** Notes into which of some objects and tables a call looks, in the order in which it first does. */
 export class Watch {
-  /** Their numbers. */
+  /** The numbers of objects, and of ranges of keys. */
   readonly looked: number[] = [];
-  /** And to which it adds without a look. */
+  /** Objects to which it adds without a look. */
   readonly added: number[] = [];
-  /** A bit for each of those that have not been looked into; none while nobody watches. */
-  private unseen = 0;
-  private readonly all: number;
+  isWatching = false;
+  /** Calls watched so far. */
+  calls = 0;
 
-  /** @param objects of fields, or sets; whoever gets at what is in them comes through one of their own fields or methods */
-  constructor(readonly objects: readonly object[]) {
-    if (objects.length > BITS)
-      throw new Error(`${objects.length} objects are to be watched, of ${BITS} at most`);
-    this.all = 2 ** objects.length - 1;
+  /**
+   * @param objects of fields, or sets; whoever gets at what is in them comes through one of their own fields or methods
+   * @param tables that are looked into entry by entry
+   */
+  constructor(
+    readonly objects: readonly object[],
+    tables: readonly WatchedTable[],
+    private readonly entries: Entries,
+  ) {
+    entries.begin(tables.length);
+    const all = new Set(tables.map(({ table }) => table));
     for (const [number, object] of objects.entries()) {
       const look = () => this.look(number);
       if (object instanceof Set) watchSet(object, look, () => this.add(number));
-      else watchFields(object, look);
+      else watchFields(object, look, all);
     }
+    for (const [number, { watch }] of tables.entries()) watch(new TableWatch(this, number));
   }
 
   begin(): void {
     this.clear();
-    this.unseen = this.all;
+    this.calls++;
+    this.isWatching = true;
   }
 
   clear(): void {
@@ -36,17 +47,21 @@ export class Watch {
   }
 
   end(): void {
-    this.unseen = 0;
+    this.isWatching = false;
   }
 
-  private look(number: number): void {
-    if ((this.unseen & (1 << number)) === 0) return;
-    this.unseen &= ~(1 << number);
-    this.looked.push(number);
+  /** A look at what a view of a table's entries shows: see Entries. */
+  lookIn(table: number, tree: number, from: number, to: number, most: number): void {
+    if (this.isWatching) this.look(OBJECTS + this.entries.view(table, tree, from, to, most));
+  }
+
+  private look(part: number): void {
+    if (this.isWatching && !this.looked.includes(part)) this.looked.push(part);
   }
 
   private add(number: number): void {
-    if ((this.unseen & (1 << number)) !== 0 && !this.added.includes(number)) this.added.push(number);
+    if (this.isWatching && !this.looked.includes(number) && !this.added.includes(number))
+      this.added.push(number);
   }
 }
 
@@ -54,12 +69,12 @@ export class Watch {
  * Puts accessors in the place of an object's fields. Those are taken away from the last one on: so the engine finds its
  * fields as fast as before, where it would look each up by its name otherwise.
  */
-function watchFields(object: object, look: () => void): void {
+function watchFields(object: object, look: () => void, tables: ReadonlySet<unknown>): void {
   const fields = object as Record<string, unknown>;
   const held = Object.entries(fields);
   for (const [key] of held.toReversed()) delete fields[key];
   for (const [key, first] of held) {
-    if (key === CONSTANT) {
+    if (key === CONSTANT || tables.has(first)) {
       fields[key] = first;
       continue;
     }

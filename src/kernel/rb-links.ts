@@ -63,15 +63,21 @@ export class RbLinks {
     this.count--;
     if (this.count === 0) {
       // The last one left: forget the free list, so that the next fill is as compact as the first.
-      this.left.fill(NIL, 0, this.used);
-      this.right.fill(NIL, 0, this.used);
-      this.parent.fill(NIL, 0, this.used);
-      this.free = NIL;
-      this.used = 1;
+      this.releaseAll();
       return;
     }
     this.left[slot] = this.free;
     this.free = slot;
+  }
+
+  /** Gives every slot back. No tree is left. */
+  protected releaseAll(): void {
+    this.left.fill(NIL, 0, this.used);
+    this.right.fill(NIL, 0, this.used);
+    this.parent.fill(NIL, 0, this.used);
+    this.free = NIL;
+    this.used = 1;
+    this.count = 0;
   }
 
   /** Makes room for `capacity` slots; a table with columns of its own grows those too. */

@@ -55,7 +55,11 @@ test('the list has each IOVA with a count, in order, as a map has', () => {
   const iova = fc
     .tuple(fc.nat(7), fc.constantFrom(0n, 8n, 4095n))
     .map(([page, at]) => BigInt(page) * 4096n + at);
-  const step = fc.tuple(fc.constantFrom('add', 'delete', 'lowestIn'), iova, fc.integer({ min: 1, max: 3 }));
+  const step = fc.tuple(
+    fc.constantFrom('add', 'delete', 'lowestIn', 'clear'),
+    iova,
+    fc.integer({ min: 1, max: 3 }),
+  );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const pins = new OwnPins();
@@ -63,7 +67,10 @@ test('the list has each IOVA with a count, in order, as a map has', () => {
       const entries = () => [...model].sort(([a], [b]) => (a < b ? -1 : 1));
       for (const [what, at, times] of steps) {
         const there = model.get(at) ?? 0;
-        if (what === 'add') {
+        if (what === 'clear' && times === 1) {
+          pins.clear();
+          model.clear();
+        } else if (what === 'add') {
           pins.add(at, times);
           model.set(at, there + times);
         } else if (what === 'delete') {

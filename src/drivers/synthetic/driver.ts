@@ -14,7 +14,7 @@ const UNPIN_ALL_PAGES_MAX = 512;
 /** A test driver: it pins only when told to, keeps a list of its pins, and answers callbacks as configured. */
 export class SyntheticDriver implements MdevDriver {
   readonly hasRequest = true;
-  pins = new OwnPins();
+  readonly pins = new OwnPins();
   private callbacks = 0;
   private holding: boolean;
   private held = false;
@@ -97,7 +97,7 @@ export class SyntheticDriver implements MdevDriver {
    */
   *closeDevice(api: DriverApi): KernelStep<void> {
     if (this.config.unpinOnClose) yield* this.unpinEverything(api);
-    this.pins = new OwnPins();
+    this.pins.clear();
   }
 
   *dmaUnmap(api: DriverApi, iova: bigint, length: bigint): KernelStep<void> {

@@ -55,6 +55,12 @@ export class OwnPins extends RbLinks {
     return true;
   }
 
+  /** Forgets all of them. */
+  clear(): void {
+    this.root = NIL;
+    this.releaseAll();
+  }
+
   /** The lowest pin in [iova, iova+length), bytes; null when there is none. */
   lowestIn(iova: bigint, length: bigint): bigint | null {
     const slot = this.lowerBound(pageOf(iova), offsetInPage(iova));

@@ -52,7 +52,7 @@ export function chargeMapping(task: Task, iommu: Iommu, slot: number): Errno | n
 function pinnedPages(iommu: Iommu, slot: number): number[] {
   const { mappings, pins } = iommu;
   const indexes: number[] = [];
-  for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
+  for (const pin of pins.nodesOf(mappings.pinTree(slot))) {
     const index = pins.page[pin]! - mappings.iova[slot]!;
     // A reserved page is not charged, with or without a pin of its own.
     const exact = pins.offset[pin] === 0 || iommu.gen.type1.misalignedPinsCountAtAttach;

@@ -108,7 +108,7 @@ function* start(task: Task, iommu: Iommu): KernelStep<Errno | null> {
 function* populate(task: Task, iommu: Iommu, slot: number): KernelStep<void> {
   const { mappings, pins } = iommu;
   let outside: bigint | null = null;
-  for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
+  for (const pin of pins.nodesOf(mappings.pinTree(slot))) {
     if (!iommu.markPageDirty(slot, pins.page[pin]!))
       outside ??= addressOf(pins.page[pin]!, pins.offset[pin]!);
     if (task.worked()) yield RESCHED;

@@ -135,7 +135,7 @@ export class Iommu {
     if (mappings.end(slot) === 0) return 0;
     if (mappings.iommuMapped(slot)) return mappings.size[slot]! - this.reservedPagesOf(slot);
     let pages = 0;
-    for (const pin of pins.nodesOf(mappings.pins[slot]!)) if (!this.isReserved(pins.pfn[pin]!)) pages++;
+    for (const pin of pins.nodesOf(mappings.pinTree(slot))) if (!this.isReserved(pins.pfn[pin]!)) pages++;
     return pages;
   }
 

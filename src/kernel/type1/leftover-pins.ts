@@ -21,7 +21,7 @@ export function describePin(iommu: Iommu, pin: number): LeftoverPin {
 export function leftoverPins(iommu: Iommu, slot: number): { pins: LeftoverPin[]; pinCount: number } {
   const { mappings, pins } = iommu;
   const named: LeftoverPin[] = [];
-  for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
+  for (const pin of pins.nodesOf(mappings.pinTree(slot))) {
     if (named.length === NAMED_PINS) break;
     const shown = describePin(iommu, pin);
     named.push({ ...shown, devices: shown.devices.slice(0, NAMED_HOLDERS) });

@@ -88,6 +88,14 @@ export class MappingTable extends RbLinks {
   setLockCap(slot: number, on: boolean): void {
     this.setFlag(slot, LOCK_CAP, on);
   }
+  /** Whether a driver has pinned any of it: !RB_EMPTY_ROOT(&dma->pfn_list). */
+  hasPins(slot: number): boolean {
+    return this.pinTree(slot) !== NIL;
+  }
+  /** Root of its pins (`pfn_list`), for whoever walks them. */
+  pinTree(slot: number): number {
+    return this.pins[slot]!;
+  }
   private setFlag(slot: number, flag: number, on: boolean): void {
     this.flags[slot] = on ? this.flags[slot]! | flag : this.flags[slot]! & ~flag;
   }

@@ -10,7 +10,7 @@ import { leftoverPins } from './leftover-pins.ts';
  */
 export function removeMapping(task: Task, iommu: Iommu, slot: number): void {
   const { mappings } = iommu;
-  if (mappings.pins[slot] !== NIL) {
+  if (mappings.hasPins(slot)) {
     task.warn('W6', {
       iova: addressOf(mappings.iova[slot]!),
       size: addressOf(mappings.size[slot]!),
@@ -18,7 +18,7 @@ export function removeMapping(task: Task, iommu: Iommu, slot: number): void {
     });
   }
   if (mappings.iommuMapped(slot)) unmapUnpin(iommu, slot);
-  iommu.pins.drop(mappings.pins[slot]!, mappings.pinCount[slot]!);
+  iommu.pins.drop(mappings.pinTree(slot), mappings.pinCount[slot]!);
   if (mappings.vaddrInvalid(slot)) iommu.vaddrValid();
   for (const watcher of iommu.watchers) watcher.forget(slot);
   iommu.freeBitmap(slot);
@@ -69,7 +69,7 @@ export function* unmapUnpinReaccount(task: Task, iommu: Iommu): KernelStep<void>
   const { mappings, pins } = iommu;
   for (const slot of mappings.inOrder()) {
     let locked = 0;
-    for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
+    for (const pin of pins.nodesOf(mappings.pinTree(slot))) {
       if (!iommu.isReserved(pins.pfn[pin]!)) locked++;
       if (task.worked()) yield RESCHED;
     }

@@ -1,7 +1,6 @@
 import type { SavedIommu, SavedMapping, SavedPin } from '../../../schemas/snapshot/type1.ts';
 import type { Mm } from '../mm.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
-import { NIL } from '../rb-links.ts';
 import { hexNumber } from '../saved/canonical.ts';
 import { wrong } from '../saved/checks.ts';
 import { each } from '../saved/each.ts';
@@ -48,10 +47,9 @@ function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
     depth: mappings.depthOf(slot),
     red: mappings.isRed(slot),
     dirty: iommu.dirtyTracking ? saveBitmap(iommu.bitmapOf(slot), list) : [],
-    pins:
-      mappings.pins[slot] === NIL
-        ? []
-        : list(each(pins.nodesOf(mappings.pins[slot]!), (pin) => savePin(iommu, pin))),
+    pins: !mappings.hasPins(slot)
+      ? []
+      : list(each(pins.nodesOf(mappings.pinTree(slot)), (pin) => savePin(iommu, pin))),
   };
 }
 
@@ -99,8 +97,8 @@ export function* chargedPages(iommu: Iommu): Generator<void, Map<Mm, number>> {
     const { mm } = iommu.ownerOf(slot);
     let pages = 0;
     if (mappings.iommuMapped(slot)) pages = mappings.size[slot]! - iommu.reservedPagesOf(slot);
-    else if (mappings.pins[slot] !== NIL) {
-      for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
+    else if (mappings.hasPins(slot)) {
+      for (const pin of pins.nodesOf(mappings.pinTree(slot))) {
         if (!iommu.isReserved(pins.pfn[pin]!)) pages++;
         if (++work % WORK_MAX === 0) yield;
       }

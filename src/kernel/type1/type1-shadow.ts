@@ -49,9 +49,9 @@ export class Type1Shadow extends PinShadow {
    * @returns what is left to do where that is many pins to be looked through
    */
   callbackEnds(task: Task, iommu: Iommu, device: Device, slot: number): KernelStep<void> | null {
-    const root = slot === NIL ? NIL : iommu.mappings.pins[slot]!;
-    const first = root === NIL ? NIL : iommu.pins.first(root);
-    if (first !== NIL && iommu.pins.heldBy(first, device.number) === 0) {
+    const { mappings, pins } = iommu;
+    const first = slot !== NIL && mappings.hasPins(slot) ? pins.first(mappings.pinTree(slot)) : NIL;
+    if (first !== NIL && pins.heldBy(first, device.number) === 0) {
       return this.lookedThrough(task, iommu, device, slot);
     }
     this.leaves(task, iommu, device, slot, first);
@@ -60,7 +60,7 @@ export class Type1Shadow extends PinShadow {
 
   /** The first pin is another's: which is the device's own, if any? */
   private *lookedThrough(task: Task, iommu: Iommu, device: Device, slot: number): KernelStep<void> {
-    const left = yield* firstHeld(task, iommu, device, iommu.mappings.pins[slot]!);
+    const left = yield* firstHeld(task, iommu, device, iommu.mappings.pinTree(slot));
     this.leaves(task, iommu, device, slot, left);
   }
 
@@ -73,7 +73,7 @@ export class Type1Shadow extends PinShadow {
     let leaked = 0;
     let first: number = NIL;
     for (const slot of iommu.mappings.inOrder()) {
-      for (const pin of iommu.pins.nodesOf(iommu.mappings.pins[slot]!)) {
+      for (const pin of iommu.pins.nodesOf(iommu.mappings.pinTree(slot))) {
         const held = iommu.pins.heldBy(pin, device.number);
         if (held > 0 && first === NIL) first = pin;
         leaked += held;
@@ -94,7 +94,7 @@ function* heldBy(iommu: Iommu, device: Device): Generator<PinKey, void, void> {
   if (pins.count === 0) return;
   let left = LOOKED_AT;
   for (const slot of mappings.inOrder()) {
-    for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
+    for (const pin of pins.nodesOf(mappings.pinTree(slot))) {
       if (pins.heldBy(pin, device.number) > 0) yield keyOf(iommu, pin)!;
       if (--left === 0) return;
     }

@@ -245,7 +245,7 @@ class Unmap {
       if (this.vaddr) {
         const errno = this.invalidateVaddr(slot);
         if (errno) return this.end(errno);
-      } else if (mappings.pins[slot] !== NIL) {
+      } else if (mappings.hasPins(slot)) {
         return slot;
       } else {
         if (this.bitmap && !this.hasCopied(slot, this.bitmap)) {
@@ -341,7 +341,7 @@ class Unmap {
   /** What was proposed: a warning after a round that leaves pins. The mapping may have gone during the round: then forget() has cleared lastSlot. */
   private warnLeft(slot: number): void {
     const { task, iommu } = this;
-    if (this.lastSlot !== slot || iommu.mappings.pins[slot] === NIL) return;
+    if (this.lastSlot !== slot || !iommu.mappings.hasPins(slot)) return;
     task.warn(PROPOSALS.P2, {
       iova: this.invalidIova,
       size: this.invalidSize,

@@ -93,7 +93,7 @@ export class Type1View implements IommuView {
   private hasPinIn(slot: number, from: number, to: number): boolean {
     const { mappings, pins } = this.iommu;
     let left = LOOKED_AT;
-    for (const pin of pins.nodesOf(mappings.pins[slot]!)) {
+    for (const pin of pins.nodesOf(mappings.pinTree(slot))) {
       const page = pins.page[pin]! - mappings.iova[slot]!;
       if (page >= to || left-- === 0) return false;
       if (page >= from) return true;
@@ -103,7 +103,7 @@ export class Type1View implements IommuView {
 
   private *pinsOf(slot: number): Generator<PinView, void, void> {
     const { iommu } = this;
-    for (const pin of iommu.pins.nodesOf(iommu.mappings.pins[slot]!)) yield describePin(iommu, pin);
+    for (const pin of iommu.pins.nodesOf(iommu.mappings.pinTree(slot))) yield describePin(iommu, pin);
   }
 }
 
@@ -112,5 +112,6 @@ const PASSED = 4096;
 
 /** The pins of a mapping and of those behind it. */
 function* pinsFrom({ mappings, pins }: Iommu, first: number): Generator<number, void, void> {
-  for (let slot = first; slot !== NIL; slot = mappings.next(slot)) yield* pins.nodesOf(mappings.pins[slot]!);
+  for (let slot = first; slot !== NIL; slot = mappings.next(slot))
+    yield* pins.nodesOf(mappings.pinTree(slot));
 }
