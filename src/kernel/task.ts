@@ -33,6 +33,9 @@ const WORK_MAX = 1024;
 /** What is printed is work as well: console, log and journal have it. */
 const PRINT_WORK = 64;
 
+/** So is a callback: the journal has each of them. */
+const CALLBACK_WORK = 16;
+
 /** A kernel operation that may stop on its way. Built-in drivers run inside it; it is resumed with no value. */
 export type KernelStep<T> = Generator<Suspension, T, void>;
 
@@ -133,6 +136,7 @@ export class Task {
   noteInvalidation(invalidation: Invalidation): void {
     if (this.called === NONE) this.called = [invalidation];
     else this.called.push(invalidation);
+    this.work += CALLBACK_WORK;
   }
 
   /** The kernel printed something because of the task. */

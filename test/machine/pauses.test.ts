@@ -197,6 +197,12 @@ test('a close that warns for each of its mappings pauses often', () => {
   expect(pauses).toBeGreaterThan(MAPPINGS / 50);
 });
 
+test('an unmap that calls a driver for each of its mappings pauses often', () => {
+  const machine = machineOf(LINUX, ALWAYS);
+  machine.start(unmapAll);
+  expect(through(machine)).toBeGreaterThan(MAPPINGS / 150);
+});
+
 /** Pages that have chunks of their own in a sparse bitmap, and how many: more than are copied in one go. */
 const [APART, FAR] = [2 ** 27, 100];
 const FAR_RANGE = { container: 'c0', iova: 0, size: FAR * APART, pageSize: PAGE };
