@@ -22,7 +22,7 @@ const Comparison = closedObject({
       minItems: 2,
       maxItems: 12,
       uniqueItems: true,
-      description: '2 to 12 different kernel versions',
+      description: 'two or more kernel versions, 12 at most, none of them twice',
     }),
   ),
 });
