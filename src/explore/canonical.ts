@@ -2,6 +2,7 @@ import { Gtt } from '../drivers/gvt-g/gtt.ts';
 import { PageTree } from '../drivers/gvt-g/page-tree.ts';
 import { SyntheticDriver } from '../drivers/synthetic/driver.ts';
 import { OwnPins } from '../drivers/synthetic/own-pins.ts';
+import { PinnedKeys } from '../drivers/vfio-ap/pinned-keys.ts';
 import { EmulatedMemory } from '../kernel/emulated-memory.ts';
 import { FileTable, OpenFile } from '../kernel/files.ts';
 import type { HeldNodes } from '../kernel/held-nodes.ts';
@@ -122,6 +123,7 @@ export class Canonical extends StateHash {
       });
     }
     if (object instanceof OwnPins) return part(this.ownPins);
+    if (object instanceof PinnedKeys) return part((keys: PinnedKeys) => this.list([...keys]));
     if (object instanceof PageTree) return part(this.pageTree);
     if (object instanceof Gtt) return numbered((gtt: Gtt) => this.list([...gtt.all()]));
     if (object instanceof PinShadow) return part(this.shadow);

@@ -107,6 +107,18 @@ describe('the canonical form', () => {
 });
 
 describe('two ways to one state', () => {
+  test('an interrupt that vfio-ap has enabled and disabled again leaves the state as it was', () => {
+    const walker = new Walker(scene('vfio-ap', '6.1'));
+    const take = (call: string) =>
+      walker.take(walker.scene.actions.findIndex(({ call: one }) => one.call === call));
+    expect(take('map-dma')).toBe(true);
+    const { low, high } = walker.fingerprint();
+    expect(take('ap-enable-interrupt')).toBe(true);
+    expect(walker.fingerprint()).not.toMatchObject({ low, high });
+    expect(take('ap-disable-interrupt')).toBe(true);
+    expect(walker.fingerprint()).toMatchObject({ low, high });
+  });
+
   // Of type1 it is the last to be called back then; iommufd has given its number to it again.
   test('a device that was closed and opened again is where it was, on 6.12-iommufd', () => {
     const gen = generationOf('6.12-iommufd')!;
