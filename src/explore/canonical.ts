@@ -6,6 +6,7 @@ import { PinnedKeys } from '../drivers/vfio-ap/pinned-keys.ts';
 import { EmulatedMemory } from '../kernel/emulated-memory.ts';
 import { FileTable, OpenFile } from '../kernel/files.ts';
 import type { HeldNodes } from '../kernel/held-nodes.ts';
+import { IommufdCtx } from '../kernel/iommufd/ctx.ts';
 import { Ioas } from '../kernel/iommufd/ioas.ts';
 import type { IoptPages } from '../kernel/iommufd/iopt-pages.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -122,6 +123,13 @@ export class Canonical extends StateHash {
         this.callbacks(driver);
       });
     }
+    if (object instanceof IommufdCtx) {
+      const rest = fieldsOf(object, ['devices']) as (ctx: IommufdCtx) => void;
+      return numbered((ctx: IommufdCtx) => {
+        rest.call(this, ctx);
+        this.bound(ctx);
+      });
+    }
     if (object instanceof OwnPins) return part(this.ownPins);
     if (object instanceof PinnedKeys) return part((keys: PinnedKeys) => this.list([...keys]));
     if (object instanceof PageTree) return part(this.pageTree);
@@ -149,12 +157,11 @@ export class Canonical extends StateHash {
     super.set(set === this.kernel.fired ? new Set([...set].sort()) : set);
   }
 
-  /** Devices that are keys are in their order, however they came. */
-  protected override map(map: ReadonlyMap<unknown, unknown>): void {
+  /** The devices that are bound to iommufd, in their order, however they came. */
+  private bound({ devices }: IommufdCtx): void {
     const { placeOf } = this.order;
-    const place = ([key]: readonly [unknown, unknown]) => placeOf[(key as Device).number]!;
-    const [first] = map.keys();
-    super.map(first instanceof Device ? new Map([...map].sort((a, b) => place(a) - place(b))) : map);
+    this.partOf(devices);
+    this.map(new Map([...devices].sort(([a], [b]) => placeOf[a.number]! - placeOf[b.number]!)));
   }
 
   /** Of what a rule has seen only what decides when it strikes. */

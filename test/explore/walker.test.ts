@@ -3,7 +3,7 @@ import type { Driver } from '../../schemas/drivers/index.ts';
 import type { AlsoName } from '../../schemas/explore.ts';
 import { sceneOf } from '../../src/explore/alphabet.ts';
 import { randomOf } from '../../src/explore/random.ts';
-import type { Scene } from '../../src/explore/scene.ts';
+import type { Action, Scene } from '../../src/explore/scene.ts';
 import { Walker } from '../../src/explore/walker.ts';
 import { generationOf } from '../../src/kernel/generations/index.ts';
 import { takeSnapshot } from '../../src/snapshot/take.ts';
@@ -106,11 +106,16 @@ describe('the canonical form', () => {
   });
 });
 
+/** Takes the first action that is such a call, of the first device where it is a device's. */
+function takeCall(walker: Walker, name: string): boolean {
+  const isOne = ({ call }: Action) => call.call === name && (call.device ?? 'd0') === 'd0';
+  return walker.take(walker.scene.actions.findIndex(isOne));
+}
+
 describe('two ways to one state', () => {
   test('an interrupt that vfio-ap has enabled and disabled again leaves the state as it was', () => {
     const walker = new Walker(scene('vfio-ap', '6.1'));
-    const take = (call: string) =>
-      walker.take(walker.scene.actions.findIndex(({ call: one }) => one.call === call));
+    const take = (call: string) => takeCall(walker, call);
     expect(take('map-dma')).toBe(true);
     const { low, high } = walker.fingerprint();
     expect(take('ap-enable-interrupt')).toBe(true);
@@ -127,10 +132,7 @@ describe('two ways to one state', () => {
       { type: 'synthetic', onDmaUnmap: 'unpin-range' },
     ];
     const walker = new Walker(sceneOf(gen, { drivers, pages: 1, mappings: 1, also: [] }));
-    const take = (call: string) =>
-      walker.take(
-        walker.scene.actions.findIndex(({ call: one }) => one.call === call && one.device === 'd0'),
-      );
+    const take = (call: string) => takeCall(walker, call);
     const { low, high } = walker.fingerprint();
     expect(take('close-device')).toBe(true);
     expect(take('open-device')).toBe(true);

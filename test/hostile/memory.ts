@@ -178,9 +178,7 @@ const ATTACKS: readonly Attack[] = [
     async (service) => {
       const chunks = 4000;
       const lines = [
-        line('open-container', { container: 'c0' }),
-        line('create-device', { device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'unpin-range' } }),
-        line('attach', { container: 'c0', device: 'd0' }),
+        ...full(0),
         line('map-dma', { container: 'c0', iova: 0, vaddr: 0, size: chunks * 128 * MIB, flags: 3 }),
         line('dirty-start', { container: 'c0' }),
         ...times(chunks, (i) =>

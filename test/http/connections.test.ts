@@ -37,6 +37,14 @@ function send(port: number, text: string, until: (answer: string) => boolean): P
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
 
+/** A socket that tells whether it is read. */
+function toldSocket() {
+  const reads: string[] = [];
+  const tell = (what: string) => () => reads.push(what);
+  const socket = { destroyed: false, pause: tell('pause'), resume: tell('resume') } as unknown as Socket;
+  return { socket, reads };
+}
+
 test('three thousand requests in one go are all answered, in order', async () => {
   const server = await listening();
   const paths = Array.from({ length: 3000 }, (_, i) => `/v1/containers/c${i}`);
@@ -51,12 +59,7 @@ test('three thousand requests in one go are all answered, in order', async () =>
 test('of one connection few requests are under way at once, no more is read while many wait, and others have their turn', async () => {
   const begun: (EventEmitter & { closed?: boolean })[] = [];
   const handle = fewAtATime((_request, response) => void begun.push(response));
-  const reads: string[] = [];
-  const socket = {
-    destroyed: false,
-    pause: () => reads.push('pause'),
-    resume: () => reads.push('resume'),
-  } as unknown as Socket;
+  const { socket, reads } = toldSocket();
   for (let i = 0; i < 200; i++) {
     handle({ socket, headers: {} } as IncomingMessage, new EventEmitter() as ServerResponse);
   }
@@ -114,12 +117,7 @@ test('of requests that come in one go few are parsed while none is answered; all
 test('the body of a request that waits for others is read when it begins', async () => {
   const begun: (EventEmitter & { closed?: boolean })[] = [];
   const handle = fewAtATime((_request, response) => void begun.push(response));
-  const reads: string[] = [];
-  const socket = {
-    destroyed: false,
-    pause: () => reads.push('pause'),
-    resume: () => reads.push('resume'),
-  } as unknown as Socket;
+  const { socket, reads } = toldSocket();
   const add = (headers: object) => {
     const request = { socket, headers, complete: false };
     handle(request as IncomingMessage, new EventEmitter() as ServerResponse);

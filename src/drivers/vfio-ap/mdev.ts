@@ -3,6 +3,7 @@ import type { DriverApi, DriverTask, MdevDriver } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import type { GuestId } from '../../kernel/guest.ts';
 import { hex } from '../../kernel/pages.ts';
+import { each, upTo } from '../../kernel/saved/each.ts';
 import type { KernelStep } from '../../kernel/task.ts';
 import type { Device } from '../../kernel/vfio/device.ts';
 import type { ApGuest, Aqic, PqapAnswer } from './guest.ts';
@@ -125,7 +126,7 @@ export class MatrixMdev implements MdevDriver {
       guestDomains: this.shadowApcb.aqm.list().slice(0, most),
       queues: bound.slice(0, most).map((q) => this.describeQueue(q)),
       ...(others.length > 0 ? { otherQueues: others.slice(0, most).map((q) => this.describeQueue(q)) } : {}),
-      pinned: [...this.pinned.first(most)].map(hex),
+      pinned: [...each(upTo(this.pinned, most), hex)],
     };
   }
 

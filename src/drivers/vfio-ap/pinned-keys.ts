@@ -25,13 +25,4 @@ export class PinnedKeys implements Iterable<bigint> {
   [Symbol.iterator](): Iterator<bigint> {
     return this.byNumber.values();
   }
-
-  /** The first `most` of them. */
-  *first(most: number): Generator<bigint, void> {
-    let left = most;
-    for (const key of this) {
-      if (left-- <= 0) return;
-      yield key;
-    }
-  }
 }

@@ -47,9 +47,9 @@ function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
     depth: mappings.depthOf(slot),
     red: mappings.isRed(slot),
     dirty: iommu.dirtyTracking ? saveBitmap(iommu.bitmapOf(slot), list) : [],
-    pins: !mappings.hasPins(slot)
-      ? []
-      : list(each(pins.nodesOf(mappings.pinTree(slot)), (pin) => savePin(iommu, pin))),
+    pins: mappings.hasPins(slot)
+      ? list(each(pins.nodesOf(mappings.pinTree(slot)), (pin) => savePin(iommu, pin)))
+      : [],
   };
 }
 
