@@ -6,6 +6,7 @@ import {
   JestChaiExpect,
   JestExtend,
 } from '@vitest/expect';
+import { restoreAllMocks, spyOn } from '@vitest/spy';
 
 import type { ExpectStatic } from 'vitest';
 
@@ -104,6 +105,8 @@ export function beforeEach(hook: Hook): void {
 export function afterEach(hook: Hook): void {
   scope.after.push(hook);
 }
+
+export const vi = { spyOn, restoreAllMocks };
 
 /** Every test is run by itself: what is once for all of them is once for each. */
 export const beforeAll = beforeEach;
