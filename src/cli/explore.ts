@@ -57,7 +57,7 @@ async function exploreCommand(args: readonly string[], output: Output): Promise<
   const scene = refusedAsUsage('--driver', () => sceneOfRequest(request));
   if (request.drivers.some(({ type }) => type === 'webhook')) return outside(request, scene, values, output);
   const checkpoint = out === undefined ? null : new Checkpoint(out, whatIsSearched(request));
-  const resumed = checkpoint?.exists ? resume(checkpoint, request) : undefined;
+  const resumed = checkpoint?.exists ? resume(checkpoint, request, scene) : undefined;
   if (resumed)
     output.err(
       `going on from depth ${resumed.standing.depth + 1}, ${counted(resumed.visited.states, 'state')}`,
@@ -137,10 +137,10 @@ function whatIsSearched({
   return JSON.stringify({ kernel: gen.version, drivers, goal, pages, mappings, also, depth });
 }
 
-function resume(checkpoint: Checkpoint, { bounds }: ExploreRequest) {
+function resume(checkpoint: Checkpoint, { bounds }: ExploreRequest, scene: Scene) {
   const visited = new Visited(Visited.bufferFor(bounds.memory));
   try {
-    return { visited, standing: checkpoint.load(visited) };
+    return { visited, standing: checkpoint.load(visited, scene) };
   } catch (error) {
     if (error instanceof CheckpointError) throw new UsageError(`--out: ${error.message}`);
     throw error;

@@ -1,7 +1,12 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { FileError, writeWhole } from '../whole-file.ts';
 import type { Standing } from './layers.ts';
+import type { Scene } from './scene.ts';
 import type { Visited } from './visited.ts';
+import { Walker } from './walker.ts';
+
+/** States that are walked to again before a search goes on, from the first to the last. */
+const WALKED_TO = 256;
 
 /** A checkpoint that is of another search, or does not fit. */
 export class CheckpointError extends Error {}
@@ -35,9 +40,9 @@ export class Checkpoint {
   /**
    * Fills a fresh table; where the search stood.
    *
-   * @throws CheckpointError
+   * @throws CheckpointError also where this build finds other states than the one that kept it
    */
-  load(visited: Visited): Standing {
+  load(visited: Visited, scene: Scene): Standing {
     const file = this.read();
     const end = file.indexOf('\n');
     if (end < 0) throw new CheckpointError(`${this.path} is cut short`);
@@ -45,9 +50,12 @@ export class Checkpoint {
     const states = file.subarray(end + 1);
     if (states.length !== bytes) throw new CheckpointError(`${this.path} is cut short`);
     if (what !== this.what) throw new CheckpointError(`${this.path} is of another search: ${what}`);
-    if (!visited.restore(new Uint8Array(states))) {
-      throw new CheckpointError(`${this.path} has more states than there is memory for`);
-    }
+    const why = visited.restore(new Uint8Array(states));
+    if (why === 'full') throw new CheckpointError(`${this.path} has more states than there is memory for`);
+    if (why === 'broken' || standing.to > visited.count)
+      throw new CheckpointError(`${this.path} is broken: it names states that it does not have`);
+    if (!areThereStill(visited, scene))
+      throw new CheckpointError(`${this.path} is of another version, which finds other states: remove it`);
     return standing;
   }
 
@@ -75,4 +83,19 @@ export class Checkpoint {
       throw new FileError(this.path, error);
     }
   }
+}
+
+/** Whether the paths of a table lead to the states that it says: calls, and how a state is hashed, differ between versions. */
+function areThereStill(visited: Visited, scene: Scene): boolean {
+  const walker = new Walker(scene);
+  for (let i = 0; i <= WALKED_TO; i++) {
+    const state = Math.floor((i * (visited.count - 1)) / WALKED_TO);
+    if (visited.isDropped(state)) continue;
+    const path = visited.pathTo(state);
+    if (path.some((action) => action >= scene.actions.length)) return false;
+    walker.goTo(path);
+    const { low, high } = walker.fingerprint();
+    if (!visited.has(state, low, high)) return false;
+  }
+  return true;
 }

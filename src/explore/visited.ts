@@ -140,10 +140,14 @@ export class Visited {
     });
   }
 
-  /** Fills a fresh table with what was saved; of more than there is room for nothing. */
-  restore(bytes: Uint8Array): boolean {
+  /**
+   * Fills a fresh table with what was saved.
+   *
+   * @returns null; or why it cannot be: there is no room, or a state would have been reached from a later one
+   */
+  restore(bytes: Uint8Array): 'full' | 'broken' | null {
     const count = bytes.length / SAVED_BYTES;
-    if (count > this.capacity) return false;
+    if (count > this.capacity) return 'full';
     const columns = [this.low, this.high, this.from, this.action];
     let at = 0;
     for (const column of columns) {
@@ -153,10 +157,16 @@ export class Visited {
     }
     this.counter[0] = count;
     for (let state = 0; state < count; state++) {
+      if (this.from[state]! >= state) return 'broken';
       if (this.isDropped(state)) this.counter[1]!++;
       else this.enter(state);
     }
-    return true;
+    return null;
+  }
+
+  /** Whether a state has this hash. */
+  has(state: number, low: number, high: number): boolean {
+    return this.low[state] === low && this.high[state] === high;
   }
 
   private enter(state: number): void {

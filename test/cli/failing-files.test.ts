@@ -195,7 +195,7 @@ function cutShort(): Search {
 test('whichever use of a file fails when a search is kept, the file says why, and what was kept before is there', () => {
   const { layers } = cutShort();
   const checkpoint = new Checkpoint(join(folder, 'out'), 'this');
-  const load = () => checkpoint.load(new Visited(Visited.bufferFor(2 ** 22)));
+  const load = () => checkpoint.load(new Visited(Visited.bufferFor(2 ** 22)), SCENE);
   checkpoint.save(layers.visited, layers.standing);
   const kept = load();
   for (let nth = 1; ; nth++) {
@@ -225,8 +225,10 @@ test('a search that was kept and has been cut short since is refused in words', 
   const bytes = fs.readFileSync(kept);
   for (const length of [0, 10, bytes.indexOf('\n') + 1, bytes.length - 1]) {
     fs.writeFileSync(kept, bytes.subarray(0, length));
-    expect(() => checkpoint.load(new Visited(Visited.bufferFor(2 ** 22)))).toThrow(`${kept} is cut short`);
+    expect(() => checkpoint.load(new Visited(Visited.bufferFor(2 ** 22)), SCENE)).toThrow(
+      `${kept} is cut short`,
+    );
   }
   fs.writeFileSync(kept, 'something else\n');
-  expect(() => checkpoint.load(new Visited(Visited.bufferFor(2 ** 22)))).toThrow('is no search');
+  expect(() => checkpoint.load(new Visited(Visited.bufferFor(2 ** 22)), SCENE)).toThrow('is no search');
 });

@@ -30,7 +30,7 @@ test('a search that was cut short anywhere goes on from its file, and comes to t
       const checkpoint = new Checkpoint(join(folder, 'out'), 'this');
       checkpoint.save(first.layers.visited, first.layers.standing);
       const visited = new Visited(Visited.bufferFor(BOUNDS.memory));
-      const resumed = { visited, standing: checkpoint.load(visited) };
+      const resumed = { visited, standing: checkpoint.load(visited, SCENE) };
       const rest = atOnce(new Search(SCENE, BOUNDS, null, now, resumed).run());
       const lengths = ({ hits }: typeof whole) =>
         Object.fromEntries(hits.map(({ finding, path }) => [finding, path.length]));
@@ -49,15 +49,43 @@ test('what is kept of another search, or of a larger one, is refused', () => {
     const out = join(folder, 'out');
     new Checkpoint(out, 'this').save(search.layers.visited, search.layers.standing);
     const visited = (bytes: number) => new Visited(Visited.bufferFor(bytes));
-    expect(() => new Checkpoint(out, 'that').load(visited(BOUNDS.memory))).toThrow(
+    expect(() => new Checkpoint(out, 'that').load(visited(BOUNDS.memory), SCENE)).toThrow(
       'is of another search: this',
     );
-    expect(() => new Checkpoint(out, 'this').load(visited(400))).toThrow(
+    expect(() => new Checkpoint(out, 'this').load(visited(400), SCENE)).toThrow(
       'more states than there is memory for',
     );
     const checkpoint = new Checkpoint(out, 'this');
     checkpoint.remove();
     expect(checkpoint.exists).toBe(false);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('what a version has kept that finds other states, and what names states it does not have, is refused', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));
+  try {
+    const search = new Search(SCENE, BOUNDS, null, now);
+    atOnce(search.run());
+    const checkpoint = new Checkpoint(join(folder, 'out'), 'this');
+    const { visited, standing } = search.layers;
+    const load = (scene = SCENE) => checkpoint.load(new Visited(Visited.bufferFor(BOUNDS.memory)), scene);
+
+    checkpoint.save(visited, standing);
+    expect(load()).toEqual(standing);
+    // Its calls come to something else.
+    const actions = SCENE.actions.toReversed();
+    expect(() => load({ ...SCENE, actions })).toThrow('another version');
+    // It has fewer actions.
+    expect(() => load({ ...SCENE, actions: SCENE.actions.slice(0, 2) })).toThrow('another version');
+
+    checkpoint.save(visited, { ...standing, to: visited.count + 1 });
+    expect(() => load()).toThrow('it names states that it does not have');
+    const reachedFromItself = new Visited(Visited.bufferFor(BOUNDS.memory));
+    reachedFromItself.add(1, 2, 0, 0);
+    checkpoint.save(reachedFromItself, { ...standing, to: 1 });
+    expect(() => load()).toThrow('it names states that it does not have');
   } finally {
     rmSync(folder, { recursive: true });
   }
