@@ -212,6 +212,64 @@ describe('the guest goes while the file is open: 5.10', () => {
     expect(rig.unmap(0, 2 * MIB)).toMatchObject({ status: 200, body: { invalidations: [] } });
   });
 
+  test.each([undefined, 'late'] as const)(
+    'release %s: the notifier goes after the round of an unmap that is under way',
+    (release) => {
+      const rig = gvtRig('5.10');
+      rig.attach('d', { type: 'synthetic', onDmaUnmap: 'unpin-range', holdCallbacks: true });
+      rig.do('pin-pages', { device: 'd', iova: 0x9000, npage: 1, prot: 3 });
+      if (release) setGuest(rig, null, { release });
+      const unmap = rig.start('unmap-dma', { iova: 0, size: 2 * MIB });
+      const work = release
+        ? rig.start('gvt-run-work', { device: 'gpu' })
+        : rig.start('gvt-set-guest', { device: 'gpu', guest: null });
+      expect([unmap.answer, work.answer]).toEqual([null, null]);
+      rig.do('resume-callbacks', { device: 'd' });
+      expect([unmap.answer, work.answer]).not.toContain(null);
+      expect(state(rig).guest).toBe(null);
+    },
+  );
+
+  test('begun: the rest waits for no round, its notifier has gone', () => {
+    const rig = gvtRig('5.10');
+    rig.attach('d', { type: 'synthetic', onDmaUnmap: 'unpin-range', holdCallbacks: true });
+    rig.map(4 * MIB, 0x1000);
+    rig.do('pin-pages', { device: 'd', iova: 4 * MIB, npage: 1, prot: 3 });
+    mapPage(rig, 5);
+    setGuest(rig, null, { release: 'begun' });
+    const unmap = rig.start('unmap-dma', { iova: 4 * MIB, size: 0x1000 });
+    expect(unmap.answer).toBeNull();
+    expect(runWork(rig)).toEqual({ ran: true });
+    expect(keys(rig)).toEqual(['0x400000']);
+    rig.do('resume-callbacks', { device: 'd' });
+    expect(unmap.answer).not.toBeNull();
+  });
+
+  test('begun, and its file closed: it is not removed before the work has ended: EBUSY', () => {
+    const rig = gvtRig('5.10');
+    setGuest(rig, null, { release: 'begun' });
+    rig.do('close-device', { device: 'gpu' });
+    rig.do('close-group', { device: 'gpu' });
+    expect(rig.errno('remove-device', { device: 'gpu' })).toBe('EBUSY');
+    expect(rig.host.kernel.devices.has('gpu')).toBe(true);
+    expect(runWork(rig)).toEqual({ ran: true });
+    rig.do('remove-device', { device: 'gpu' });
+    expect(rig.host.kernel.devices.has('gpu')).toBe(false);
+  });
+
+  test('how far a release has come is shown where there is one', () => {
+    const rig = gvtRig('5.10');
+    expect(state(rig)).not.toHaveProperty('release');
+    expect(state(rig)).not.toHaveProperty('hasGroup');
+    setGuest(rig, null, { release: 'late' });
+    expect(state(rig)).toMatchObject({ hasGroup: true, release: 'late' });
+    runWork(rig);
+    expect(state(rig)).not.toHaveProperty('release');
+    const other = gvtRig('5.10');
+    other.errno('open-device', { device: 'gpu' });
+    expect(state(other)).toMatchObject({ hasGroup: false, release: null });
+  });
+
   test('begun: the last close leaves the rest to the work', () => {
     const rig = gvtRig('5.10');
     mapPage(rig, 5);
