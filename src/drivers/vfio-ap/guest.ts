@@ -77,7 +77,7 @@ export class ApGuest {
       guest: this.id,
       adapters: this.masks.apm.list(),
       domains: this.masks.aqm.list(),
-      iscs: Object.fromEntries([...this.iscs].sort(([a], [b]) => a - b)),
+      iscs: Object.fromEntries(this.iscs),
       hook: this.hook !== null,
     };
   }

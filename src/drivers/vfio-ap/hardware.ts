@@ -78,13 +78,11 @@ export class ApHardware {
       this.injected.set(apqn, queue);
       yield;
     }
-    if (registrations.length > 0) {
-      this.inject(
-        0,
-        'gisc-register',
-        registrations.map((works) => (works ? AP_NORMAL : AP_Q_NOT_AVAIL)),
-      );
-    }
+    this.inject(
+      0,
+      'gisc-register',
+      registrations.map((works) => (works ? AP_NORMAL : AP_Q_NOT_AVAIL)),
+    );
   }
 
   /** Whether there is an adapter of this number, be it configured or not. */

@@ -5,7 +5,7 @@ import type { Errno } from '../../kernel/errno.ts';
 import type { GuestId } from '../../kernel/guest.ts';
 import { offsetInPage } from '../../kernel/pages.ts';
 import type { KernelStep } from '../../kernel/task.ts';
-import { AP_INVALID_ADDRESS, AP_NORMAL, AP_OTHERWISE_CHANGED, type ApStatus } from './hardware.ts';
+import { AP_INVALID_ADDRESS, AP_NORMAL, type ApStatus } from './hardware.ts';
 import type { ApMask } from './masks.ts';
 import type { MatrixMdev } from './mdev.ts';
 import type { VfioApQueue } from './queue.ts';
@@ -80,18 +80,11 @@ export class Linux510 extends VfioAp {
     // With the guest gone the registration finds no GISA (recording guest-gone).
     if (mdev.kvm) mdev.kvm.giscRegister(isc);
     else hardware.registers();
+    // The branches for other answers are never reached: it reads 00 whatever the answer is.
     const status = this.readAqic(hardware.aqicEnable(task, q.apqn, isc, nib));
-    if (status.response === AP_NORMAL) {
-      yield* this.freeAqicResources(task, q);
-      q.savedIova = page;
-      q.savedIsc = isc;
-    } else if (status.response === AP_OTHERWISE_CHANGED) {
-      yield* mdev.vdev(task).unpinPages(page, 1);
-      mdev.kvm?.giscUnregister(task, isc);
-    } else {
-      this.warnOfEnable(task, q, status.response);
-      yield* this.irqDisable(task, q);
-    }
+    yield* this.freeAqicResources(task, q);
+    q.savedIova = page;
+    q.savedIsc = isc;
     return status;
   }
 

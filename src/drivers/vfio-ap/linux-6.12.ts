@@ -92,7 +92,7 @@ export class Linux612 extends HotPlug {
   /** reset_queues_for_apids. */
   protected *afterFilter(task: DriverTask, mdev: MatrixMdev, filtered: ApMask): KernelStep<void> {
     const queues = filtered.list().flatMap((apid) => this.queuesToReset(mdev, apid));
-    if (queues.length > 0) yield* this.resetAll(task, queues);
+    yield* this.resetAll(task, queues);
   }
 
   /** collect_queues_to_reset. */

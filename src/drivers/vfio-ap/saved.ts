@@ -204,7 +204,6 @@ export class MatrixDevRestorer {
 
   private *table(mdev: MatrixMdev, linked: readonly number[], field: string): Generator<void, void> {
     this.distinct(field, linked, (apqn) => apqn);
-    if (this.wrong) return;
     // The table puts each one before those of its bucket.
     for (let i = linked.length - 1; i >= 0; i--) {
       const q = this.matrixDev.bus.boundQueue(linked[i]!);

@@ -52,6 +52,7 @@ describe('M1: one guest for two matrix mdevs', () => {
     const opened = rig.host.start({ call: 'attach', container: 'c0', device: 'd1', guest: 0 });
     expect(opened.answer!.end).toMatchObject({ how: 'returned', value: { device: 'd1' } });
     expect(rig.enable(0x14008, 256, 'd1')).toMatchObject({ response: 1, cc: 3 });
+    expect(rig.guest(0)).toMatchObject({ adapters: [0], domains: [0, 1] });
   });
 });
 
@@ -119,7 +120,18 @@ describe('what a guest lacks', () => {
       rig.do('open-device', { device: 'd0' });
       const { gr1 } = rig.enable(0x40008);
       expect(gr1, version).toBe(version === '5.10' ? undefined : '0x1000000000003');
+      expect(rig.guest(0), version).toMatchObject({ adapters: [], domains: [] });
     }
+  });
+
+  test('5.10: a CRYCB that came late has its masks from the next open on', () => {
+    const rig = closed('5.10');
+    rig.do('ap-guest-crycb', { guest: 0, present: false });
+    rig.do('open-device', { device: 'd0' });
+    rig.do('ap-guest-crycb', { guest: 0, present: true });
+    expect(rig.guest(0).adapters).toEqual([]);
+    rig.do('open-device', { device: 'd0' });
+    expect(rig.guest(0)).toMatchObject({ adapters: [0], domains: [0, 1] });
   });
 });
 
@@ -151,4 +163,45 @@ test('5.10 opens and releases with each file: a second one registers the notifie
   expect(rig.host.machine.device('d0').openCount).toBe(1);
   expect(rig.host.machine.container('c0').view!.devices).toEqual([]);
   rig.do('close-device', { device: 'd0' });
+});
+
+test.each(LATER)('%s: a second file only counts up', (version) => {
+  const rig = new ApRig(version);
+  rig.enable();
+  expect(rig.do('open-device', { device: 'd0' })).toEqual({});
+  rig.do('close-device', { device: 'd0' });
+  expect(rig.pins()).toEqual([['0x14008', 1]]);
+  rig.do('close-device', { device: 'd0' });
+  expect(rig.pins()).toEqual([]);
+});
+
+describe('a device that goes', () => {
+  test.each(['5.10', ...LATER])('%s: leaves the hooks of other guests', (version) => {
+    const rig = new ApRig(version, { d0: [0, 1], d1: SECOND });
+    for (const call of ['close-device', 'close-group', 'remove-device']) rig.do(call, { device: 'd0' });
+    expect(rig.guest(1).hook).toBe(true);
+    expect(rig.enable(0x14008, 256, 'd1')).toMatchObject({ response: 0, cc: 0 });
+  });
+
+  test('5.10: takes its own with it, also where its guest had gone before its file was closed', () => {
+    const rig = new ApRig('5.10', { d0: [0, 1], d1: SECOND });
+    rig.do('ap-set-guest', { device: 'd0', guest: null });
+    rig.do('close-device', { device: 'd0' });
+    expect(rig.guest(0).hook).toBe(true);
+    rig.do('close-group', { device: 'd0' });
+    rig.do('remove-device', { device: 'd0' });
+    expect(rig.guest(0).hook).toBe(false);
+  });
+});
+
+test('5.10: a PQAP that waited while the device was closed finds no queue: 01', () => {
+  const rig = new ApRig('5.10');
+  rig.inject('zapq', [2, 2]);
+  const reset = rig.background({ call: 'ap-reset', device: 'd0' });
+  const close = rig.background({ call: 'close-device', device: 'd0' });
+  const pqap = rig.background({ call: 'ap-enable-interrupt', device: 'd0', apqn: 0, nib: 0x14008, isc: 3 });
+  expect([reset.done, close.done, pqap.done]).toEqual([false, false, false]);
+  expect(pqap.wait()).toMatchObject({ response: 1, cc: 3 });
+  expect([reset.done, close.done]).toEqual([true, true]);
+  expect(rig.pins()).toEqual([]);
 });

@@ -180,6 +180,21 @@ describe('vfio-ap, reset', () => {
     expect(rig.pins()).toEqual([]);
   });
 
+  test.each([
+    ['notifier', 3, 'EBUSY'],
+    ['callback', 3, 'EBUSY'],
+    ['callback', 9, 'EIO'],
+    ['range', 3, 'EIO'],
+  ])('%s: a ZAPQ answered %i is refused with %s, and the problem says why', (variant, code, errno) => {
+    const rig = apRig(variant);
+    inject(rig, 'zapq', code);
+    const { body } = rig.reply('ap-reset', { device: 'ap' });
+    expect([body.errno, body.detail]).toEqual([
+      errno,
+      expect.stringContaining(`ZAPQ of queue 1 was answered with response 0${code}`),
+    ]);
+  });
+
   test('A9: also when the second and last look finds the queue reset', () => {
     const rig = apRig();
     inject(rig, 'zapq', { response: 0, queueEmpty: false });
@@ -190,7 +205,11 @@ describe('vfio-ap, reset', () => {
     inject(never, 'zapq', busy);
     inject(never, 'tapq', busy, busy);
     enable(never);
-    expect(logOf(never.do('ap-reset', { device: 'ap' }))).toEqual(['vfio_ap_mdev_reset_queue']);
+    const answer = never.do('ap-reset', { device: 'ap' });
+    expect(logOf(answer)).toEqual(['vfio_ap_mdev_reset_queue']);
+    const looks = (answer.instructions as { op: string }[]).map(({ op }) => op);
+    expect(looks).toEqual(['zapq', 'tapq', 'tapq']);
+    expect(answer.milliseconds).toBe(40);
     expect(never.pins()).toEqual([]);
   });
 

@@ -98,6 +98,77 @@ describe('assign and unassign', () => {
     expect((log as { text: string }[]).map((line) => line.text)).toEqual([text('10.0000'), text('10.000a')]);
   });
 
+  test('5.10: every queue that comes must be bound, not only one of them', () => {
+    const rig = new ApRig('5.10', { d0: [0, 256] });
+    rig.do('close-device', { device: 'd0' });
+    rig.do('ap-unbind-queue', { apqn: 256 + 2 });
+    expect(rig.errno('ap-assign', { device: 'd0', domain: 2 })).toBe('EADDRNOTAVAIL');
+    rig.do('ap-bind-queue', { apqn: 256 + 2 });
+    rig.do('ap-assign', { device: 'd0', domain: 2 });
+  });
+
+  test('5.10: with no adapter assigned one queue of the domain is enough, with no domain one of the adapter', () => {
+    const rig = new ApRig('5.10');
+    rig.do('close-device', { device: 'd0' });
+    rig.do('ap-unassign', { device: 'd0', adapter: 0 });
+    for (const apqn of [2, 256 + 2]) rig.do('ap-unbind-queue', { apqn });
+    rig.do('ap-assign', { device: 'd0', domain: 2 });
+    rig.do('ap-unbind-queue', { apqn: 512 + 2 });
+    rig.do('ap-unassign', { device: 'd0', domain: 2 });
+    expect(rig.errno('ap-assign', { device: 'd0', domain: 2 })).toBe('EADDRNOTAVAIL');
+    for (const domain of [0, 1]) rig.do('ap-unassign', { device: 'd0', domain });
+    rig.do('ap-assign', { device: 'd0', adapter: 2 });
+    for (const domain of [0, 1, 3]) rig.do('ap-unbind-queue', { apqn: 256 + domain });
+    expect(rig.errno('ap-assign', { device: 'd0', adapter: 1 })).toBe('EADDRNOTAVAIL');
+  });
+
+  test.each(['5.10', ...LATER])(
+    '%s: a device that is refused its queues leaves nothing assigned',
+    (version) => {
+      const rig = new ApRig(version, { d0: [256] });
+      const taken = { device: 'd1', driver: { type: 'vfio-ap', queues: [0, 256] } };
+      expect(rig.errno('create-device', taken)).toBe('EADDRINUSE');
+      rig.do('create-device', { device: 'd1', driver: { type: 'vfio-ap', queues: [0] } });
+      expect(rig.state('d1')).toMatchObject({ adapters: [0], domains: [0] });
+    },
+  );
+
+  test.each(['6.12', '7.2'])(
+    '%s: an adapter that the guest did not have is not reset once more',
+    (version) => {
+      const rig = new ApRig(version);
+      expect(issued(rig.do('ap-unbind-queue', { apqn: 1 }))).toContain('zapq 0: 0');
+      expect(issued(rig.do('ap-assign', { device: 'd0', domain: 2 }))).toEqual([]);
+      expect(rig.guest(0).domains).toEqual([0, 1, 2]);
+    },
+  );
+
+  test('7.2: a guest that was asked to give its queues back gets none of them by what changes nothing', () => {
+    const rig = new ApRig('7.2');
+    rig.do('ap-unbind-queue', { apqn: 256 });
+    expect(rig.start('remove-device', { device: 'd0' }).answer).toBeNull();
+    // An adapter of which a queue is not bound: the guest's part stays as it is.
+    rig.do('ap-assign', { device: 'd0', adapter: 1 });
+    expect(rig.guest(0)).toMatchObject({ adapters: [], domains: [] });
+    rig.do('ap-unassign', { device: 'd0', adapter: 1 });
+    expect(rig.guest(0)).toMatchObject({ adapters: [], domains: [] });
+  });
+
+  test.each(LATER)('%s: a guest that has lost every domain still has the device’s hook', (version) => {
+    const rig = new ApRig(version);
+    for (const domain of [0, 1]) rig.do('ap-unassign', { device: 'd0', domain });
+    rig.do('ap-unassign', { device: 'd0', adapter: 0 });
+    expect(rig.guest(0)).toMatchObject({ adapters: [], domains: [], hook: true });
+    rig.do('close-device', { device: 'd0' });
+    expect(rig.guest(0).hook).toBe(false);
+  });
+
+  test.each(LATER)('%s: the state shows no queue of another device', (version) => {
+    const rig = new ApRig(version, { d0: [0, 1], d1: [256, 257] });
+    rig.enable(0x14008, 256, 'd1');
+    expect(rig.state('d0')).not.toHaveProperty('otherQueues');
+  });
+
   test('either an adapter or a domain is named', () => {
     const rig = new ApRig('6.1');
     for (const args of [{}, { adapter: 0, domain: 0 }]) {
@@ -242,6 +313,41 @@ describe('the host’s configuration', () => {
     rig.do('ap-host-adapter', { adapter: 1, configured: true });
     rig.do('ap-bus-scan');
     expect(rig.guest(0)).toMatchObject({ adapters: [0, 1], domains: [0, 1] });
+  });
+
+  test.each(LATER)(
+    '%s: a queue of an adapter that is gone cannot be bound, one that was not bound goes too',
+    (version) => {
+      const rig = new ApRig(version);
+      rig.do('ap-unbind-queue', { apqn: 1 });
+      rig.do('ap-host-adapter', { adapter: 0, configured: false });
+      const zapped = issued(rig.do('ap-bus-scan')).filter((line) => line.startsWith('zapq'));
+      expect(new Set(zapped.map((line) => line.split(/[ :]/)[1]))).toEqual(new Set(['0', '2', '3']));
+      for (const apqn of [0, 1]) expect(rig.errno('ap-bind-queue', { apqn })).toBe('ENODEV');
+      rig.do('ap-host-adapter', { adapter: 0, configured: true });
+      rig.do('ap-bus-scan');
+      expect(rig.enable(0x14008, 1)).toMatchObject({ response: 0 });
+    },
+  );
+
+  test.each([
+    ['6.1', true],
+    ['6.12', false],
+    ['7.2', false],
+  ])('%s: the scan is that of a work: %j', (version, isWork) => {
+    const rig = new ApRig(version);
+    rig.do('ap-host-adapter', { adapter: 0, configured: false });
+    const byBus = issued(rig.do('ap-bus-scan')).filter((line) => line.startsWith('zapq 3: 1'));
+    expect(new Set(byBus)).toEqual(new Set([isWork ? 'zapq 3: 1 work' : 'zapq 3: 1']));
+  });
+
+  test.each(['6.12', '7.2'])('%s: a scan that finds nothing new waits for no device', (version) => {
+    const rig = new ApRig(version);
+    const unbound = rig.background({ call: 'ap-unbind-queue', apqn: 0 });
+    expect(unbound.done).toBe(false);
+    expect(rig.do('ap-bus-scan')).not.toHaveProperty('milliseconds');
+    expect(unbound.done).toBe(false);
+    expect(unbound.wait()).toMatchObject({ milliseconds: 20 });
   });
 
   test('a scan that finds nothing new does nothing; an adapter that is not there cannot go', () => {

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { CallObject } from '../../../schemas/calls.ts';
+import { MatrixDev } from '../../../src/drivers/vfio-ap/matrix-dev.ts';
+import type { MatrixMdev } from '../../../src/drivers/vfio-ap/mdev.ts';
+import { LINUX_6_1 } from '../../../src/kernel/generations/index.ts';
+import { MACHINE_LIMITS } from '../../../src/machine/limits.ts';
+import { Machine } from '../../../src/machine/machine.ts';
 import { modelStates } from '../../../src/replay/devices.ts';
+import { restoreSteps } from '../../../src/snapshot/restore.ts';
 import { hostFrom, make, seen, textOf } from '../../snapshot/restored.ts';
 import { ApRig } from './rig.ts';
 
@@ -141,8 +147,9 @@ describe('what is shared is as on a fresh host', () => {
     rig.enable();
     expect(savedOf(rig)).not.toBeNull();
     for (const call of ['close-device', 'close-group', 'remove-device']) rig.do(call, { device: 'd0' });
-    // Queues that a device was made with are remembered.
+    // Queues that a device was made with are remembered; they name it no more.
     expect(savedOf(rig)).toMatchObject({ guests: [], mdevs: [], madeWith: [0, 1] });
+    expect(savedOf(rig).queues.slice(0, 2)).toMatchObject([{ mdev: null }, { mdev: null }]);
   });
 
   test.each([
@@ -253,8 +260,9 @@ describe('queues of a device that names none', () => {
   test('with every adapter assigned it is refused: ENODEV', () => {
     const rig = new ApRig('6.1', {});
     const queues = Array.from({ length: 256 }, (_, apid) => apid << 8);
-    rig.do('create-device', { device: 'all', driver: { type: 'vfio-ap', queues: queues.slice(1) } });
+    rig.do('create-device', { device: 'all', driver: { type: 'vfio-ap', queues: queues.slice(0, 255) } });
     rig.do('create-device', { device: 'last', driver: { type: 'vfio-ap' } });
+    expect(rig.state('last').adapters).toEqual([255]);
     const { body } = rig.reply('create-device', { device: 'none', driver: { type: 'vfio-ap' } });
     expect([body.errno, rig.host.kernel.devices.has('none')]).toEqual(['ENODEV', false]);
   });
@@ -290,4 +298,98 @@ test('6.1: an adapter that goes alone is no reason to filter what the guest has 
   rig.do('ap-host-adapter', { adapter: 1, configured: true });
   rig.do('ap-bus-scan');
   expect(rig.guest(0).adapters).toEqual([1]);
+});
+
+describe('a snapshot of the AP side that cannot be', () => {
+  // biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type
+  type Json = any;
+
+  /** A host with d0 (queues 0 and 1, of which 1 has interrupts) and d1. */
+  const text = () => {
+    const rig = new ApRig('6.1', { d0: [0, 1], d1: [256] });
+    rig.enable(0x14008, 1);
+    return textOf(rig.host);
+  };
+  const lock = { owner: 'x', readers: [], splat: splat() };
+  function splat() {
+    return { kind: 'BUG_ON', function: 'f', condition: 'c', file: 'x.c', line: 1 };
+  }
+  const readers = { owner: null, readers: ['x'], splat: splat() };
+  const free = { owner: null, readers: [], splat: splat() };
+  /** Queue 0 of d0, which holds nothing and is not linked, as it must be where it is not bound. */
+  const unbound = (ap: Json, more: object) => {
+    ap.mdevs[1].linked = [1];
+    Object.assign(ap.queues[0], { bound: false, mdev: null, ...more });
+  };
+
+  test.each<[string, string, (ap: Json) => void]>([
+    ['a lock of nobody', 'vfio-ap/locks/mdevs must have', (ap) => (ap.locks.mdevs = free)],
+    ['a lock of nobody', 'vfio-ap/locks/guests must have', (ap) => (ap.locks.guests = free)],
+    ['a lock of nobody', 'vfio-ap/locks/perms must have', (ap) => (ap.locks.perms = free)],
+    ['a lock of nobody', 'vfio-ap/guests/0/lock must have', (ap) => (ap.guests[0].lock = free)],
+    ['a lock of nobody', 'vfio-ap/guests/0/hookLock must', (ap) => (ap.guests[0].hookLock = free)],
+    ['a mutex with readers', 'locks/mdevs/readers must be empty', (ap) => (ap.locks.mdevs = readers)],
+    ['a mutex with readers', 'guests/0/lock/readers must be', (ap) => (ap.guests[0].lock = readers)],
+    ['an mdev of a queue that is not bound', 'queues/0/mdev must be', (ap) => unbound(ap, { mdev: 'd0' })],
+    ['its pin', 'queues/0/mdev must be', (ap) => unbound(ap, { savedIova: '0x14008' })],
+    ['its ISC', 'queues/0/mdev must be', (ap) => unbound(ap, { savedIsc: 3 })],
+    ['a guest twice', 'guests has one of them twice', (ap) => ap.guests.push(ap.guests[0])],
+    ['a queue twice', 'queues has one of them twice', (ap) => ap.queues.push(ap.queues[0])],
+    [
+      'one mdev too many',
+      'mdevs has 3 devices, but there are 2',
+      (ap) => {
+        ap.mdevs.push({ ...ap.mdevs[0], device: 'd2' });
+      },
+    ],
+    ['a queue of a device that is none', 'queues/1/mdev is "d7"', (ap) => (ap.queues[1].mdev = 'd7')],
+    ['a hook of a device that is none', 'guests/1/hook is "d7"', (ap) => (ap.guests[1].hook = 'd7')],
+  ])('%s: %s', (_, says, spoil) => {
+    const document = JSON.parse(text());
+    spoil(document.state.models['vfio-ap']);
+    expect(() => hostFrom(JSON.stringify(document))).toThrow(says);
+  });
+
+  test('what a queue that is not bound may have', () => {
+    const document = JSON.parse(text());
+    unbound(document.state.models['vfio-ap'], {});
+    expect(textOf(hostFrom(JSON.stringify(document)))).toBe(JSON.stringify(document));
+  });
+
+  test('a lock that nobody lets go of any more is that of a dead call', () => {
+    const document = JSON.parse(text());
+    const ap = document.state.models['vfio-ap'];
+    Object.assign(ap.locks, { mdevs: lock, guests: lock, perms: lock });
+    Object.assign(ap.guests[0], { lock, hookLock: readers });
+    const host = hostFrom(JSON.stringify(document));
+    expect(JSON.parse(textOf(host)).state.models['vfio-ap']).toEqual(ap);
+    // A guest that has such a lock is not forgotten with its device.
+    expect(make(host, pqap({ apqn: 1 }))).toMatchObject({ answer: { end: { how: 'wedged' } } });
+  });
+
+  test('more pins than the machine may hold, those of all its devices together', () => {
+    const document = JSON.parse(text());
+    const [first, second] = document.state.models['vfio-ap'].mdevs;
+    const keys = (count: number) => Array.from({ length: count }, (_, i) => `0x${(i + 1).toString(16)}000`);
+    Object.assign(first, { pinned: keys(6) });
+    Object.assign(second, { pinned: keys(5) });
+    const restore = (pins: number) =>
+      Array.from(restoreSteps(new Machine(LINUX_6_1, { ...MACHINE_LIMITS, pins }), document, 'body'));
+    expect(() => restore(10)).toThrow('mdevs come to 11 pins, but the limit is 10');
+    expect(() => restore(11)).not.toThrow();
+  });
+});
+
+test('the guests that are remembered are 4096: the oldest that no device has makes room', () => {
+  const matrixDev = new MatrixDev();
+  const MOST = 4096;
+  for (let id = 0; id < MOST; id++) matrixDev.guestOf(id);
+  const ids = () => matrixDev.allGuests().map(({ id }) => id);
+  matrixDev.guestOf(0).hook = {} as MatrixMdev;
+  expect([ids().length, ids()[0]]).toEqual([MOST, 0]);
+  matrixDev.guestOf(MOST);
+  expect([ids().length, ids().slice(0, 3), ids().at(-1)]).toEqual([MOST, [0, 2, 3], MOST]);
+  // One of a snapshot is there as well.
+  matrixDev.restoredGuest(MOST + 1);
+  expect(ids().length).toBe(MOST + 1);
 });
