@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { isSmall, jsonPieces } from '../src/json/pieces.ts';
-import { Turns } from '../src/turns.ts';
+import type { ListOf } from '../src/kernel/vfio/container.ts';
+import { type PAUSE, Turns } from '../src/turns.ts';
 
 /** Characters that go out at a time. */
 export const PIECE = 64 * 1024;
@@ -16,7 +17,7 @@ function* longLine(data: unknown): Generator<string, void> {
 }
 
 /** A list that is made while it is written: the machine stays as it is meanwhile. */
-export const asWritten = <T>(items: Iterable<T>) => items as T[];
+export const asWritten: ListOf = <T>(items: Iterable<T | typeof PAUSE>) => items as T[];
 
 /** Pieces of a text, joined to some that are worth a write, each of which `expect` is told; stops after each. */
 export function* collected(

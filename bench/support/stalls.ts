@@ -1,12 +1,23 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { PerformanceObserver, performance } from 'node:perf_hooks';
 import { Sampler } from './longest-turn.ts';
 
 /** Whether it is told on stderr what the longest turns are made of. */
 const TELLS = process.env.STALLS_TOLD === '1';
 
+/** What Linux tells of a thread: nanoseconds on a processor, nanoseconds it waited for one, how often it got one. */
+const SCHEDSTAT = '/proc/thread-self/schedstat';
+const TELLS_WAIT = existsSync(SCHEDSTAT);
+
+/** How long this thread has waited for a processor while others had it, milliseconds; 0 where that is not told. */
+function waitedMs(): number {
+  if (!TELLS_WAIT) return 0;
+  return Number(readFileSync(SCHEDSTAT, 'utf8').split(' ')[1]) / 1e6;
+}
+
 /** The longest turn of an event loop. */
 export interface Longest {
-  /** Milliseconds, the shorter of time on the wall and processor time. */
+  /** Milliseconds, without those in which others had the processor. */
   readonly ms: number;
   /** How much of that the engine collected garbage. */
   readonly gcMs: number;
@@ -40,15 +51,18 @@ export class Stalls {
     this.watching = true;
     let from = performance.now();
     let cpu = process.cpuUsage();
+    let waited = waitedMs();
     const turn = () => {
       if (!this.watching) return;
       const to = performance.now();
-      // What another process took of the processor is no stall of this one: it used none of it then.
+      // What other processes took of the processor is no stall of this one: neither what this thread waited for it, nor what
+      // it waited for a thread of its own that did (then no thread of this process used any).
       const { user, system } = process.cpuUsage(cpu);
-      const ms = Math.min(to - from, (user + system) / 1000);
+      const ms = Math.min(to - from - (waitedMs() - waited), (user + system) / 1000);
       if (ms > this.worst.ms) this.worst = { from, to, ms };
       from = performance.now();
       cpu = process.cpuUsage();
+      waited = waitedMs();
       setImmediate(turn);
     };
     setImmediate(turn);

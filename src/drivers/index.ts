@@ -6,6 +6,7 @@ import type { DriverKernels } from '../kernel/generations/generation.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Splat } from '../kernel/splats.ts';
 import type { KernelStep, Task } from '../kernel/task.ts';
+import type { ListOf } from '../kernel/vfio/container.ts';
 import { manualModel, webhookModel } from './external/model.ts';
 import { gvtGModel } from './gvt-g/model.ts';
 import { type DriverModel, eraOf, type HostCodec, type ModelHost, type WrongState } from './model.ts';
@@ -71,9 +72,13 @@ export function* giveTime({ modelHosts, devices }: Kernel, task: Task): KernelSt
 }
 
 /** What the devices of the models share, by type; null where it is as on a fresh host. */
-export function saveModelHosts({ modelHosts }: Kernel, codec: HostCodec): Record<string, object | null> {
+export function saveModelHosts(
+  { modelHosts }: Kernel,
+  codec: HostCodec,
+  list: ListOf,
+): Record<string, object | null> {
   const shared = MODELS.filter(({ schemas }) => schemas.host);
-  const save = (type: string) => (modelHosts.get(type) as ModelHost | undefined)?.save?.(codec) ?? null;
+  const save = (type: string) => (modelHosts.get(type) as ModelHost | undefined)?.save?.(codec, list) ?? null;
   return Object.fromEntries(shared.map(({ type }) => [type, save(type)]));
 }
 

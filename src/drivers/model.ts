@@ -7,6 +7,7 @@ import type { DriverKernels } from '../kernel/generations/generation.ts';
 import type { Lock } from '../kernel/lock.ts';
 import type { Splat } from '../kernel/splats.ts';
 import type { KernelStep } from '../kernel/task.ts';
+import type { ListOf } from '../kernel/vfio/container.ts';
 
 /** What a call of a model answers: an errno, or the fields of the answer. */
 export type DriverAnswer = Errno | Record<string, unknown>;
@@ -42,7 +43,7 @@ export interface ModelHost {
   /** Deferred work has time. */
   idle?(devices: Pick<DriverApi, 'forDevice'>): KernelStep<unknown>;
   /** Null where it is as on a fresh host. For models whose schemas have a `host`, as restore is. */
-  save?(codec: HostCodec): object | null;
+  save?(codec: HostCodec, list: ListOf): object | null;
   /** Of a fresh one, from a snapshot that has been checked; before the devices are there. */
   restore?(saved: never): void;
   /**

@@ -120,14 +120,15 @@ export class RealMemory implements ProcessMemory {
   }
 
   /** Copies bytes out; what cannot be read is zero. */
-  read(address: bigint, length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    if (this.closed) return bytes;
+  read(address: bigint, length: number, bytes: Uint8Array = new Uint8Array(length)): Uint8Array {
+    if (this.closed) return bytes.fill(0);
+    let count = 0;
     try {
-      readSync(this.mem, bytes, 0, length, address);
+      count = readSync(this.mem, bytes, 0, length, address);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
     }
+    bytes.fill(0, count);
     this.tell({ at: address, bytes });
     return bytes;
   }

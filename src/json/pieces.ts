@@ -12,7 +12,8 @@ const CHARACTERS = 64;
 /**
  * JSON as JSON.stringify makes it, in pieces.
  *
- * A list may be a generator, or a LongList: its items are made when they are written.
+ * A list may be a generator, or a LongList: its items are made when they are written. A symbol is no item of it, but a
+ * place to pause, where the pieces have an empty one.
  */
 export function* jsonPieces(value: unknown): Generator<string, void> {
   if (value instanceof Base64Bytes) {
@@ -58,6 +59,10 @@ function* listPieces(items: Iterable<unknown>): Generator<string, void> {
   let due = '[';
   let first = true;
   for (const item of items) {
+    if (typeof item === 'symbol') {
+      yield '';
+      continue;
+    }
     if (!first) due += ',';
     first = false;
     if (isSmall(item)) due += JSON.stringify(item) ?? 'null';

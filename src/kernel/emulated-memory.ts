@@ -220,8 +220,7 @@ export class EmulatedMemory implements ProcessMemory {
     }
   }
 
-  read(address: bigint, length: number): Uint8Array {
-    const out = new Uint8Array(length);
+  read(address: bigint, length: number, out: Uint8Array = new Uint8Array(length)): Uint8Array {
     this.eachPage(address, length, ({ store, page, offset, count, done }) => {
       store.read(page, offset, count, out, done);
     });

@@ -30,8 +30,12 @@ export interface ProcessMemory {
   /** Why a range cannot be written to, however short the pieces: ENOMEM as of write. */
   noRoomFor(address: bigint, length: number): Errno | null;
 
-  /** Copies bytes out. The range must be accessible. */
-  read(address: bigint, length: number): Uint8Array;
+  /**
+   * Copies bytes out. The range must be accessible.
+   *
+   * @param out where to, of that length: who reads much piece by piece makes no garbage as large as that
+   */
+  read(address: bigint, length: number, out?: Uint8Array): Uint8Array;
 
   /**
    * Copies bytes in. The range must be writable.

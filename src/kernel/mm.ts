@@ -96,9 +96,9 @@ export class Mm {
     return page >= 0 && page < PFN_PER_MM;
   }
 
-  /** Copies bytes out. The range must be accessible. */
-  read(address: bigint, length: number): Uint8Array {
-    return this.memory.read(address, length);
+  /** Copies bytes out, as ProcessMemory says. */
+  read(address: bigint, length: number, out?: Uint8Array): Uint8Array {
+    return this.memory.read(address, length, out);
   }
 
   /** Why a range cannot be written to, as ProcessMemory says. */

@@ -6,6 +6,7 @@ import { each } from '../kernel/saved/each.ts';
 import type { ListOf } from '../kernel/vfio/container.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkSteps } from '../machine/validate.ts';
+import type { PAUSE } from '../turns.ts';
 
 /**
  * What a driver remembers; null where that is nothing.
@@ -25,7 +26,7 @@ export function saveDriver(driver: MdevDriver, list: ListOf): object | null {
 }
 
 /** A list whose items are made when somebody takes them. */
-const asItIs = <T>(items: Iterable<T>) => items as T[];
+const asItIs: ListOf = <T>(items: Iterable<T | typeof PAUSE>) => items as T[];
 
 function isList(value: unknown): value is Iterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.iterator in value;

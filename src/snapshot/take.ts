@@ -19,6 +19,7 @@ import { groupsOf, saveGroup } from '../kernel/vfio/saved-group.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { saveFaults } from '../machine/saved-faults.ts';
+import { itemsOf } from '../turns.ts';
 import { saveDriver } from './drivers.ts';
 import { codecOf } from './models.ts';
 
@@ -32,11 +33,7 @@ import { codecOf } from './models.ts';
  * @param list makes its long lists: arrays, or what jsonPieces writes as one while the machine stays as it is
  * @throws Refused where a process has the memory of a real one
  */
-export function takeSnapshot(
-  machine: Machine,
-  secrets: boolean,
-  list: ListOf = (items) => [...items],
-): Snapshot {
+export function takeSnapshot(machine: Machine, secrets: boolean, list: ListOf = itemsOf): Snapshot {
   const { kernel, faults, ids, policy } = machine;
   const stores = new SavedStores();
   const files = openFiles(kernel);
@@ -75,9 +72,9 @@ export function takeSnapshot(
       devices: [...kernel.devices.values()].map((device) => saveWithDriver(device, secrets, stores, list)),
       formerDevices: formerDevices(kernel),
       goneDevices: goneDevices(kernel),
-      models: canonical(saveModelHosts(kernel, codecOf(kernel, ''))),
+      models: canonical(saveModelHosts(kernel, codecOf(kernel, ''), list)),
       containers: byId(kernel.containers).map((container) => saveContainer(container, list)),
-      stores: stores.list(),
+      stores: stores.save(list),
     },
   };
 }

@@ -7,18 +7,17 @@ import type { Process } from '../kernel/process.ts';
 import { each } from '../kernel/saved/each.ts';
 import { Container, type ListOf } from '../kernel/vfio/container.ts';
 import { Group } from '../kernel/vfio/group.ts';
+import { itemsOf } from '../turns.ts';
 
 /** Regions from which on a list of them is long. */
 const MANY = 100;
-
-const atOnce: ListOf = (items) => [...items];
 
 /**
  * A process as GET shows it.
  *
  * @param list makes its long lists: arrays, or what jsonPieces writes as one while the process stays as it is
  */
-export function describeProcess(process: Process, list: ListOf = atOnce): ProcessView {
+export function describeProcess(process: Process, list: ListOf = itemsOf): ProcessView {
   const { emulated, mm, files } = process;
   const regions = emulated?.regions ?? [];
   return {
@@ -27,7 +26,7 @@ export function describeProcess(process: Process, list: ListOf = atOnce): Proces
     capIpcLock: process.capIpcLock,
     capSysRawio: process.capSysRawio,
     memory: emulated && regions.length === 0 && !emulated.isEmpty ? 'everywhere' : 'regions',
-    regions: (regions.length < MANY ? atOnce : list)(each(regions, regionView)),
+    regions: (regions.length < MANY ? itemsOf : list)(each(regions, regionView)),
     files: files.list().flatMap((file) => (file ? [named(file.of)] : [])),
     lockedPages: mm.lockedVm,
     ...(mm.pinnedVm === 0 ? {} : { pinnedVm: mm.pinnedVm }),

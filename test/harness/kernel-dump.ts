@@ -21,6 +21,7 @@ import type { Type1 } from '../../src/kernel/type1/type1.ts';
 import { ClassicContainer } from '../../src/kernel/vfio/classic-container.ts';
 import type { Container } from '../../src/kernel/vfio/container.ts';
 import type { Device } from '../../src/kernel/vfio/device.ts';
+import { itemsOf } from '../../src/turns.ts';
 
 /**
  * The whole observable state of a kernel as one canonical value: for tests that hold two states against each
@@ -43,11 +44,15 @@ export function dumpKernel(kernel: Kernel) {
     processes: byId(kernel.processes).map(dumpProcess),
     containers: byId(kernel.containers).map(dumpContainer),
     devices: byId(kernel.devices).map(dumpDevice),
-    models: saveModelHosts(kernel, {
-      saveLock: dumpLock as HostCodec['saveLock'],
-      restoreLock: () => {},
-      checkPins: () => {},
-    }),
+    models: saveModelHosts(
+      kernel,
+      {
+        saveLock: dumpLock as HostCodec['saveLock'],
+        restoreLock: () => {},
+        checkPins: () => {},
+      },
+      itemsOf,
+    ),
     tasks: kernel.scheduler.pending.map(dumpTask),
   };
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { asWritten } from '../../routes/pieces.ts';
 import { jsonPieces } from '../../src/json/pieces.ts';
 import { takeSnapshot } from '../../src/snapshot/take.ts';
 import { describeProcess } from '../../src/views/process.ts';
@@ -24,9 +25,6 @@ function hostWithRegions() {
   for (const child of ['p1', 'p2']) make(host, { call: 'fork-process', process: 'p0', child });
   return host;
 }
-
-/** A list that is made as it is written. */
-const asWritten = <T>(items: Iterable<T>) => items as T[];
 
 test('the regions of a process are made as they are written, and come to the same', () => {
   const { kernel } = hostWithRegions();

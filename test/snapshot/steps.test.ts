@@ -1,9 +1,11 @@
 import { Type } from '@sinclair/typebox';
 import { expect, test } from 'vitest';
+import { asWritten } from '../../routes/pieces.ts';
 import { SnapshotSchema } from '../../schemas/snapshot.ts';
 import { Findings } from '../../src/host/findings.ts';
+import { jsonPieces } from '../../src/json/pieces.ts';
 import { GENERATIONS, type Generation, LINUX_6_1 } from '../../src/kernel/generations/index.ts';
-import { countHolders } from '../../src/kernel/saved/holders.ts';
+import { countHolders, saveHolders } from '../../src/kernel/saved/holders.ts';
 import { MACHINE_LIMITS } from '../../src/machine/limits.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { checkSteps } from '../../src/machine/validate.ts';
@@ -112,4 +114,69 @@ test('the holders of one pin are counted in steps, and one that is there twice i
   expect(() => through(countHolders(kernel, [...holders, [7, 1]], 0, 'here'))).toThrow(
     'here has a device twice',
   );
+});
+
+test('the holders of one pin are saved in pieces where they are many', () => {
+  const many = new Map(Array.from({ length: 20_000 }, (_, number): [number, number] => [number, 2]));
+  const pieces = [...jsonPieces(saveHolders(many, asWritten))];
+  expect(pieces.length).toBeGreaterThan(4);
+  expect(pieces.join('')).toBe(JSON.stringify([...many]));
+  expect(saveHolders(new Map([[7, 1]]), asWritten)).toEqual([[7, 1]]);
+});
+
+test('a bitmap whose words are all alike is saved with pauses, as one run', () => {
+  const machine = new Machine(LINUX_6_1);
+  const pages = 256 * 32_768;
+  const range = { container: 'c0', iova: 0, size: pages * PAGE };
+  for (const call of [
+    { call: 'open-container', container: 'c0' },
+    { call: 'create-device', device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'ignore' } },
+    { call: 'attach', device: 'd0', container: 'c0' },
+    { call: 'map-dma', ...range, vaddr: 0, flags: 3 },
+    { call: 'dirty-start', container: 'c0' },
+  ]) {
+    expect(machine.start(call).answer?.end.how).toBe('returned');
+  }
+  const word = [0, pages / 64, '0x500000005'];
+  const taken = structuredClone(takeSnapshot(machine, false));
+  taken.state.containers[0]!.iommu!.mappings[0]!.dirty = [word as never];
+  const again = new Machine(LINUX_6_1, MACHINE_LIMITS);
+  through(restoreSteps(again, taken, 'snapshot'));
+  const pieces = [...jsonPieces(takeSnapshot(again, false, asWritten))];
+  expect(pieces.filter((piece) => piece === '')).toHaveLength(4);
+  expect(pieces.join('')).toBe(JSON.stringify(taken));
+});
+
+test('the areas of iommufd and their accesses are made as a snapshot is written', () => {
+  const machine = new Machine(GENERATIONS.find(({ containerOf }) => containerOf === 'iommufd')!);
+  for (const call of [
+    { call: 'open-container', container: 'c0' },
+    { call: 'create-device', device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'unpin-range' } },
+    { call: 'attach', device: 'd0', container: 'c0' },
+    { call: 'map-dma', container: 'c0', iova: 0, vaddr: 0, size: 8 * PAGE, flags: 3 },
+    { call: 'pin-pages', device: 'd0', iova: 0, npage: 2, prot: 3 },
+  ]) {
+    expect(machine.start(call).answer?.end.how).toBe('returned');
+  }
+  const written = takeSnapshot(machine, false, asWritten);
+  expect(Array.isArray(written.state.containers[0]!.ioas!.areas)).toBe(false);
+  const whole = takeSnapshot(machine, false);
+  expect(whole.state.containers[0]!.ioas!.areas[0]!.pins).toHaveLength(1);
+  expect([...jsonPieces(written)].join('')).toBe(JSON.stringify(whole));
+});
+
+test('what several processes have in their memory is made as a snapshot is written', () => {
+  const machine = new Machine(LINUX_6_1);
+  for (const call of [
+    { call: 'add-memory-region', process: 'p0', start: 0, size: 16 * PAGE, prot: 3, kind: 'shared' },
+    { call: 'write-memory', process: 'p0', vaddr: 8 * PAGE, data: 'AAEC' },
+    { call: 'fill-memory', process: 'p0', vaddr: 0, length: PAGE, byte: 7 },
+  ]) {
+    expect(machine.start(call).answer?.end.how).toBe('returned');
+  }
+  const written = takeSnapshot(machine, false, asWritten);
+  expect(Array.isArray(written.state.stores![0]!.contents)).toBe(false);
+  const whole = takeSnapshot(machine, false);
+  expect(whole.state.stores![0]!.contents.map(({ page }) => page)).toEqual(['0x0', '0x8000']);
+  expect([...jsonPieces(written)].join('')).toBe(JSON.stringify(whole));
 });

@@ -9,6 +9,7 @@ import { each, upTo } from '../../kernel/saved/each.ts';
 import { type KernelStep, RESCHED } from '../../kernel/task.ts';
 import { treeSteps } from '../../kernel/tree-shape.ts';
 import type { ListOf } from '../../kernel/vfio/container.ts';
+import { itemsOf } from '../../turns.ts';
 import { AT_ONCE } from '../model.ts';
 import { Gtt } from './gtt.ts';
 import type { Gvt } from './gvt.ts';
@@ -248,7 +249,7 @@ export abstract class Vgpu implements MdevDriver {
     this.gvt.attached.delete(this);
   }
 
-  state(most: number, list: ListOf = (items) => [...items]): object {
+  state(most: number, list: ListOf = itemsOf): object {
     const listed = <A, B>(items: Iterable<A>, shows: (item: A) => B) => list(each(upTo(items, most), shows));
     return {
       guest: this.guest,

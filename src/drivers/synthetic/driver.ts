@@ -5,6 +5,7 @@ import { hex, PAGE_SIZE, TOP } from '../../kernel/pages.ts';
 import { each, upTo } from '../../kernel/saved/each.ts';
 import { type KernelStep, RESCHED } from '../../kernel/task.ts';
 import type { ListOf } from '../../kernel/vfio/container.ts';
+import { itemsOf } from '../../turns.ts';
 import { OwnPins } from './own-pins.ts';
 
 const PAGE = BigInt(PAGE_SIZE);
@@ -27,7 +28,7 @@ export class SyntheticDriver implements MdevDriver {
     return this.config.onDmaUnmap !== 'no-callback';
   }
 
-  state(most: number, list: ListOf = (items) => [...items]): object {
+  state(most: number, list: ListOf = itemsOf): object {
     const pins = list(each(upTo(this.pins.entries(), most), ([iova, times]) => ({ iova: hex(iova), times })));
     const { callbacks, holding, held } = this;
     return { callbacks, holding, held, pinnedKeys: this.pins.count, pins };

@@ -2,6 +2,7 @@ import { type VfioApSaved, vfioAp } from '../../../schemas/drivers/vfio-ap.ts';
 import type { DriverTask } from '../../kernel/driver.ts';
 import type { Errno } from '../../kernel/errno.ts';
 import type { KernelStep } from '../../kernel/task.ts';
+import type { ListOf } from '../../kernel/vfio/container.ts';
 import { checkInjected } from '../injected.ts';
 import {
   type DriverAnswer,
@@ -55,9 +56,9 @@ class ApHost implements ModelHost {
     return new OF_VARIANT[variant](this.matrixDev);
   }
 
-  save(codec: HostCodec): VfioApSaved | null {
-    const saved = saveMatrixDev(this.matrixDev, codec);
-    const fresh = saveMatrixDev(new MatrixDev(), codec);
+  save(codec: HostCodec, list: ListOf): VfioApSaved | null {
+    const saved = saveMatrixDev(this.matrixDev, codec, list);
+    const fresh = saveMatrixDev(new MatrixDev(), codec, list);
     return JSON.stringify(saved) === JSON.stringify(fresh) ? null : saved;
   }
 

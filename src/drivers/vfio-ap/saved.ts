@@ -2,6 +2,7 @@ import type { VfioApSaved } from '../../../schemas/drivers/vfio-ap.ts';
 import type { Lock } from '../../kernel/lock.ts';
 import { hex } from '../../kernel/pages.ts';
 import { each } from '../../kernel/saved/each.ts';
+import type { ListOf } from '../../kernel/vfio/container.ts';
 import { AT_ONCE, type HostCodec, notAscending, type WrongState } from '../model.ts';
 import type { ApGuest } from './guest.ts';
 import { ApMask, ApMatrix } from './masks.ts';
@@ -17,7 +18,7 @@ const matrixOf = ({ adapters, domains }: SavedMatrix) =>
   new ApMatrix(new ApMask(adapters), new ApMask(domains));
 
 /** The AP side of a host as a snapshot has it. */
-export function saveMatrixDev(matrixDev: MatrixDev, { saveLock }: HostCodec): Saved {
+export function saveMatrixDev(matrixDev: MatrixDev, { saveLock }: HostCodec, list: ListOf): Saved {
   const { hardware, bus, mdevList } = matrixDev;
   return {
     adapters: hardware.adapters(),
@@ -27,7 +28,7 @@ export function saveMatrixDev(matrixDev: MatrixDev, { saveLock }: HostCodec): Sa
     ...hardware.saveInjected(),
     madeWith: [...matrixDev.madeWith].sort((a, b) => a - b),
     guests: matrixDev.allGuests().map((guest) => saveGuest(guest, saveLock)),
-    mdevs: mdevList.map(saveMdev),
+    mdevs: mdevList.map((mdev) => saveMdev(mdev, list)),
     locks: {
       mdevs: saveLock(matrixDev.mdevsLock),
       guests: saveLock(matrixDev.guestsLock),
@@ -63,7 +64,7 @@ function saveGuest(guest: ApGuest, saveLock: HostCodec['saveLock']): Saved['gues
   };
 }
 
-function saveMdev(mdev: MatrixMdev): Saved['mdevs'][number] {
+function saveMdev(mdev: MatrixMdev, list: ListOf): Saved['mdevs'][number] {
   return {
     device: mdev.id,
     queues: [...mdev.apqns],
@@ -72,7 +73,7 @@ function saveMdev(mdev: MatrixMdev): Saved['mdevs'][number] {
     added: saveMatrix(new ApMatrix(mdev.apmAdd, mdev.aqmAdd)),
     guest: mdev.kvm?.id ?? null,
     linked: mdev.qtable.list().map(({ apqn }) => apqn),
-    pinned: [...mdev.pinned].map(hex),
+    pinned: list(each(mdev.pinned, hex)),
   };
 }
 

@@ -71,7 +71,7 @@ function rwInArea(
     const errno = mm.write(vaddr, rw.write.subarray(done, done + reached));
     if (errno) return errno;
   } else {
-    out.set(mm.read(vaddr, reached), done);
+    mm.read(vaddr, reached, out.subarray(done, done + reached));
   }
   if (reached === count) return count;
   return task.refuse(

@@ -2,8 +2,11 @@ import type { SavedAccess, SavedArea, SavedIoas } from '../../../schemas/snapsho
 import type { Mm } from '../mm.ts';
 import { hex, hexAddress } from '../pages.ts';
 import type { MappingOwner } from '../process.ts';
+import { each } from '../saved/each.ts';
+import { saveHolders } from '../saved/holders.ts';
 import { saveLock } from '../saved/lock.ts';
 import { saveOwner } from '../saved/owner.ts';
+import type { ListOf } from '../vfio/container.ts';
 import type { IommufdAccess } from './access.ts';
 import { accessesOf, keyOf } from './access-shadow.ts';
 import type { IommufdCtx } from './ctx.ts';
@@ -11,16 +14,20 @@ import { chargedIn } from './domain.ts';
 import type { Ioas } from './ioas.ts';
 
 /** An IOAS with the devices that are bound to its context. */
-export function saveIoas(ctx: IommufdCtx, ioas: Ioas, usual: MappingOwner): SavedIoas {
+export function saveIoas(ctx: IommufdCtx, ioas: Ioas, usual: MappingOwner, list: ListOf): SavedIoas {
   const accesses = [...ctx.devices.values()].filter((access) => access !== null);
   return {
     disableLargePages: ioas.disableLargePages,
     accesses: accesses.sort((a, b) => a.slot - b.slot).map(saveAccess),
     domainDevices: ioas.domainDevices.map((device) => device.id),
-    stolen: ioas.shadow
-      .stolenPins()
-      .map(({ device, page, npage }) => ({ device, iova: hexAddress(page), npage })),
-    areas: Array.from(ioas.areas.inOrder(), (slot) => saveArea(ioas, slot, usual)),
+    stolen: list(
+      each(ioas.shadow.stolenPins(), ({ device, page, npage }) => ({
+        device,
+        iova: hexAddress(page),
+        npage,
+      })),
+    ),
+    areas: list(each(ioas.areas.inOrder(), (slot) => saveArea(ioas, slot, usual, list))),
   };
 }
 
@@ -35,7 +42,7 @@ function saveAccess(access: IommufdAccess): SavedAccess {
   };
 }
 
-function saveArea(ioas: Ioas, slot: number, usual: MappingOwner): SavedArea {
+function saveArea(ioas: Ioas, slot: number, usual: MappingOwner, list: ListOf): SavedArea {
   const { areas, accesses } = ioas;
   const owner = saveOwner(areas.pages(slot).owner, usual);
   return {
@@ -46,10 +53,12 @@ function saveArea(ioas: Ioas, slot: number, usual: MappingOwner): SavedArea {
     accounted: areas.pages(slot).accounted,
     ...(owner ? { owner } : {}),
     closed: areas.preventAccess(slot),
-    pins: Array.from(accessesOf(ioas, slot), (access) => {
-      const { page, npage } = keyOf(ioas, slot, access);
-      return { iova: hexAddress(page), npage, holders: [...accesses.holdersOf(access)] };
-    }),
+    pins: list(
+      each(accessesOf(ioas, slot), (access) => {
+        const { page, npage } = keyOf(ioas, slot, access);
+        return { iova: hexAddress(page), npage, holders: saveHolders(accesses.holdersOf(access), list) };
+      }),
+    ),
   };
 }
 

@@ -18,7 +18,7 @@ import { hex } from '../pages.ts';
 import type { MappingOwner, Process } from '../process.ts';
 import { wrong } from '../saved/checks.ts';
 import type { KernelStep, Task } from '../task.ts';
-import { Container, refused, type SavedEngine } from '../vfio/container.ts';
+import { Container, type ListOf, refused, type SavedEngine } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
 import { type Group, refuseRawIo } from '../vfio/group.ts';
 import type { IommuInfo, MapDmaArgs, UnmapDmaArgs, UnmapDmaResult } from '../vfio/iommu-ops.ts';
@@ -219,9 +219,9 @@ export class CompatContainer extends Container {
     yield* this.put(task, this.open);
   }
 
-  save(): SavedEngine {
+  save(list: ListOf): SavedEngine {
     const { iommu, ioas } = this;
-    return { lock: null, iommu: null, ioas: ioas && saveIoas(iommu, ioas, this.process.owner) };
+    return { lock: null, iommu: null, ioas: ioas && saveIoas(iommu, ioas, this.process.owner, list) };
   }
 
   *restore({ lock, iommu, ioas, groups }: SavedContainer, where: string): Generator<void, void> {

@@ -1,7 +1,7 @@
-/** A plain JSON value with the keys of its objects sorted: one text for one value. */
+/** A plain JSON value with the keys of its objects sorted: one text for one value. A list that is made as it is written stays. */
 export function canonical<T>(value: T): T {
   if (Array.isArray(value)) return value.map(canonical) as T;
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || Symbol.iterator in value) return value;
   const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([key, inner]) => [key, canonical(inner)])) as T;

@@ -1,5 +1,6 @@
 import type { SavedPin } from '../../../schemas/snapshot/type1.ts';
 import type { Kernel } from '../kernel.ts';
+import type { ListOf } from '../vfio/container.ts';
 import { wrong } from './checks.ts';
 
 /** Most references that one counter of the kernel's counts. */
@@ -18,8 +19,13 @@ export interface Holders {
   readonly total: number;
 }
 
-/** Holders that are counted in one go. */
+/** Holders that are counted, or shown, in one go. */
 const AT_ONCE = 1024;
+
+/** Who holds a pin, as it is saved: of many a list that is made as it is written. */
+export function saveHolders(holders: ReadonlyMap<number, number>, list: ListOf): SavedPin['holders'] {
+  return holders.size < AT_ONCE ? [...holders] : list(holders);
+}
 
 /**
  * The holders of a pin, each of whom is a device, stopping now and then.

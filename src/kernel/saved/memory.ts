@@ -23,10 +23,10 @@ export class SavedStores {
     return number;
   }
 
-  list(): SavedStore[] {
+  save(list: ListOf): SavedStore[] {
     return [...this.numbers.keys()].map((store) => ({
       background: store.background,
-      contents: contentsOf(store.resident()),
+      contents: list(each(store.eachResident(), savedPage)),
     }));
   }
 }
@@ -43,7 +43,7 @@ export function saveMemory(
   return {
     ...(memory.isEmpty ? { empty: true as const } : {}),
     regions: list(each(memory.regions, (region) => saveRegion(memory, region, stores, files))),
-    contents: list(savedPages(memory)),
+    contents: list(each(memory.eachResidentPage(), savedPage)),
   };
 }
 
@@ -68,14 +68,6 @@ function saveRegion(
     ...(readOnlyFile ? { readOnlyFile: true as const } : {}),
     ...(bar ? { device: bar.device.id, file: files.get(bar.file)! } : {}),
   };
-}
-
-function* savedPages(memory: EmulatedMemory): Generator<SavedProcess['contents'][number], void, void> {
-  for (const page of memory.eachResidentPage()) yield savedPage(page);
-}
-
-function contentsOf(pages: readonly [number, PageContent][]): SavedProcess['contents'] {
-  return pages.map(savedPage);
 }
 
 function savedPage([page, content]: readonly [number, PageContent]): SavedProcess['contents'][number] {

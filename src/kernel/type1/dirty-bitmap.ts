@@ -1,3 +1,4 @@
+import { itemsOf, type PAUSE } from '../../turns.ts';
 import { SparseBits, type WordRun } from './sparse-bits.ts';
 
 /** The largest mapping dirty tracking can cover, pages (DIRTY_BITMAP_PAGES_MAX). */
@@ -45,7 +46,7 @@ export class UserBitmap {
   bytes(): Uint8Array {
     const bytes = new Uint8Array(this.size);
     const view = new DataView(bytes.buffer);
-    for (const { word, count, low, high } of this.bits.wordRuns()) {
+    for (const { word, count, low, high } of itemsOf(this.bits.wordRuns())) {
       if (low === 0xffff_ffff && high === 0xffff_ffff) {
         bytes.fill(0xff, word * 8, (word + count) * 8);
         continue;
@@ -108,7 +109,7 @@ export class DirtyBitmap {
   }
 
   /** Every word that is not 0, the spare one too, in the longest runs there are. */
-  runs(): Iterable<WordRun> {
+  runs(): Iterable<WordRun | typeof PAUSE> {
     return this.bits.wordRuns();
   }
 

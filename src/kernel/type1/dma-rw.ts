@@ -104,7 +104,7 @@ function rwChunk(
     if (errno)
       return task.refuse(errno, `this host has no room for what would be written at vaddr ${hex(vaddr)}`);
   } else {
-    out.set(mm.read(vaddr, reachable), done);
+    mm.read(vaddr, reachable, out.subarray(done, done + reachable));
   }
   if (reachable < count) {
     const fault = hex(vaddr + BigInt(reachable));

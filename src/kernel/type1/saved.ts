@@ -3,7 +3,8 @@ import type { Mm } from '../mm.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
 import { hexNumber } from '../saved/canonical.ts';
 import { wrong } from '../saved/checks.ts';
-import { each } from '../saved/each.ts';
+import { each, eachWithPauses } from '../saved/each.ts';
+import { saveHolders } from '../saved/holders.ts';
 import { saveLock } from '../saved/lock.ts';
 import { saveOwner } from '../saved/owner.ts';
 import type { ListOf } from '../vfio/container.ts';
@@ -24,9 +25,12 @@ export function saveType1(iommu: Iommu, list: ListOf): SavedIommu {
     deviceList: iommu.deviceList.map((device) => device.id),
     lock: saveLock(iommu.lock),
     deviceListLock: saveLock(iommu.deviceListLock),
-    stolen: iommu.shadow
-      .stolenPins()
-      .map(({ device, page, offset }) => ({ device, iova: hexAddress(page, offset) })),
+    stolen: list(
+      each(iommu.shadow.stolenPins(), ({ device, page, offset }) => ({
+        device,
+        iova: hexAddress(page, offset),
+      })),
+    ),
     mappings: list(each(iommu.mappings.inOrder(), (slot) => saveMapping(iommu, slot, list))),
   };
 }
@@ -48,7 +52,7 @@ function saveMapping(iommu: Iommu, slot: number, list: ListOf): SavedMapping {
     red: mappings.isRed(slot),
     dirty: iommu.dirtyTracking ? saveBitmap(iommu.bitmapOf(slot), list) : [],
     pins: mappings.hasPins(slot)
-      ? list(each(pins.nodesOf(mappings.pinTree(slot)), (pin) => savePin(iommu, pin)))
+      ? list(each(pins.nodesOf(mappings.pinTree(slot)), (pin) => savePin(iommu, pin, list)))
       : [],
   };
 }
@@ -60,17 +64,19 @@ export function reservedNow(iommu: Iommu, slot: number): number {
   return iommu.ownerOf(slot).mm.zeroPages(mappings.vaddr[slot]!, mappings.size[slot]!);
 }
 
-function savePin({ pins }: Iommu, pin: number): SavedPin {
+function savePin({ pins }: Iommu, pin: number, list: ListOf): SavedPin {
   return {
     iova: hexAddress(pins.page[pin]!, pins.offset[pin]!),
     pfn: hexNumber(pins.pfn[pin]!),
-    holders: [...pins.holdersOf(pin)],
+    holders: saveHolders(pins.holdersOf(pin), list),
   };
 }
 
 /** The words that are not 0: reading them leaves the bitmap as it is, stray bits behind its end included. */
 function saveBitmap(bitmap: DirtyBitmap, list: ListOf): SavedMapping['dirty'] {
-  return list(each(bitmap.runs(), ({ word, count, low, high }) => [word, count, hexWord(low, high)]));
+  return list(
+    eachWithPauses(bitmap.runs(), ({ word, count, low, high }) => [word, count, hexWord(low, high)]),
+  );
 }
 
 function hexWord(low: number, high: number): string {

@@ -1,7 +1,12 @@
+import { PAUSE } from '../../turns.ts';
+
 /** Halves of 64-bit words in a chunk: 4 KiB, 32,768 bits. */
 const CHUNK = 1024;
 const ALL_ONES = 0xffff_ffff;
 const HALVES = 2;
+
+/** Chunks whose words are compared between two pauses. */
+const PARTS_AT_ONCE = 64;
 
 /** A chunk: every half 0, every half all ones (neither takes memory), or the halves themselves. */
 type Chunk = 0 | 1 | Uint32Array;
@@ -167,10 +172,12 @@ export class SparseBits {
     if (uniform) yield uniform;
   }
 
-  /** Every 64-bit word that is not 0, in the longest runs there are. */
-  *wordRuns(): Generator<WordRun, void, void> {
+  /** Every 64-bit word that is not 0, in the longest runs there are: of one that goes on for long there are pauses. */
+  *wordRuns(): Generator<WordRun | typeof PAUSE, void, void> {
     let run = null as { word: number; count: number; low: number; high: number } | null;
+    let parts = 0;
     for (const part of this.parts(this.length)) {
+      if (++parts % PARTS_AT_ONCE === 0) yield PAUSE;
       const halves = 'value' in part ? [part.value * ALL_ONES, part.value * ALL_ONES] : part.halves;
       const times = 'value' in part ? (part.to - part.from) / HALVES : 1;
       for (let i = 0; i < halves.length; ) {

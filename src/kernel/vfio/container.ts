@@ -1,4 +1,5 @@
 import type { SavedContainer } from '../../../schemas/snapshot/vfio.ts';
+import type { PAUSE } from '../../turns.ts';
 import type { Errno } from '../errno.ts';
 import type { OpenFile } from '../files.ts';
 import type { Mm } from '../mm.ts';
@@ -18,8 +19,8 @@ import type {
 } from './iommu-ops.ts';
 import type { IommuView } from './iommu-view.ts';
 
-/** Makes a list of a snapshot: at once, or as it is written. */
-export type ListOf = <T>(items: Iterable<T>) => T[];
+/** Makes a list of a snapshot: at once, or as it is written, with places where its writer may pause. */
+export type ListOf = <T>(items: Iterable<T | typeof PAUSE>) => T[];
 
 /** The part of a saved container that its engine brings. */
 export type SavedEngine = Pick<SavedContainer, 'lock' | 'iommu' | 'ioas' | 'noIommu' | 'owner'>;

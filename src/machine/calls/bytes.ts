@@ -56,15 +56,16 @@ export function* memoryData(
 ): KernelStep<string | Base64Bytes | HashedBytes> {
   if (hashed && length >= MUCH) {
     const hash = new Fnv();
+    const piece = new Uint8Array(Math.min(length, COPIED_AT_ONCE));
     yield* inPieces(vaddr, length, (at, _done, count) => {
-      hash.take(memory.read(at, count));
+      hash.take(memory.read(at, count, piece.subarray(0, count)));
       return null;
     });
     return new HashedBytes(hash.value);
   }
   const bytes = new Uint8Array(length);
   yield* inPieces(vaddr, length, (at, done, count) => {
-    bytes.set(memory.read(at, count), done);
+    memory.read(at, count, bytes.subarray(done, done + count));
     return null;
   });
   return yield* dataOf(bytes, hashed);
