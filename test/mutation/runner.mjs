@@ -11,6 +11,8 @@ import { DryRunStatus, MutantRunStatus, TestStatus } from '@stryker-mutator/api/
 
 /** How many tests a mutant is tried with, and for how many milliseconds of processor time: of every file that reaches it. */
 const MOST = { tests: 150, ms: 1000 };
+/** First of all those that reach the least code besides: they are about it. */
+const FIRST = { tests: 50, ms: 300 };
 /**
  * Besides, for as many mutants before and after it in the file: four tests that reach both. They take the ways through the code
  * around it, of which one is where it shows.
@@ -124,9 +126,11 @@ class OneProcess {
         listOf(reach, mutant).push(spread(list, OF_A_FILE));
       }
     }
+    const sizes = all.map((reaches) => reaches.reduce((sum, one) => sum + one, 0));
+    const bySize = [...all.keys()].sort((a, b) => sizes[a] - sizes[b]);
     const perTest = {};
     for (const [mutant, lists] of reach) {
-      const near = [];
+      const near = this.first(bySize, (index) => all[index][mutant]);
       for (let other = mutant - NEAR; other <= mutant + NEAR; other++) {
         const both = (reach.get(other) ?? []).map((list) => list.filter((index) => all[index][mutant]));
         near.push(...this.inTurns(both, 4, MOST.ms));
@@ -177,6 +181,19 @@ class OneProcess {
     stryker.activeMutant = undefined;
     this.load();
     return fails;
+  }
+
+  /** The first tests of a list that reach what is asked for. */
+  first(list, reaches) {
+    const found = [];
+    let left = FIRST.ms;
+    for (const index of list) {
+      if (!reaches(index) || this.times[index] > left) continue;
+      left -= this.times[index];
+      found.push(index);
+      if (found.length >= FIRST.tests) break;
+    }
+    return found;
   }
 
   /** Tests of several lists, in turns: so many, and of so many milliseconds. */
