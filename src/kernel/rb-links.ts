@@ -337,24 +337,4 @@ export class RbLinks {
     red[x] = 0;
     return root;
   }
-
-  /**
-   * Checks the red-black rules below `root` and returns the black height; throws when one is broken.
-   * For tests and for the service's own assertions.
-   */
-  checkInvariants(root: number): number {
-    const walk = (node: number): number => {
-      if (node === NIL) return 1;
-      const l = this.left[node]!;
-      const r = this.right[node]!;
-      if (this.red[node] && (this.red[l] || this.red[r])) throw new Error(`slot ${node}: red below red`);
-      if (l !== NIL && this.parent[l] !== node) throw new Error(`slot ${l}: wrong parent`);
-      if (r !== NIL && this.parent[r] !== node) throw new Error(`slot ${r}: wrong parent`);
-      const height = walk(l);
-      if (height !== walk(r)) throw new Error(`slot ${node}: black heights differ`);
-      return height + (this.red[node] ? 0 : 1);
-    };
-    if (this.red[root]) throw new Error('the root is red');
-    return walk(root);
-  }
 }

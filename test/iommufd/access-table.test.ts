@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { AccessTable } from '../../src/kernel/iommufd/access-table.ts';
 import { IoptPages } from '../../src/kernel/iommufd/iopt-pages.ts';
 import { fuzz } from '../harness/fuzz.ts';
+import { checkTree } from '../harness/tree-rules.ts';
 
 const run = fc.record({
   start: fc.nat({ max: 60 }),
@@ -39,7 +40,7 @@ test('pins are found by exactly their pages, by any page they have, and so are t
           table.remove(pages, exact);
           there.delete(key);
         }
-        table.checkInvariants(pages.accesses);
+        checkTree(table, pages.accesses);
         const sorted = [...there.values()].sort(([a, b], [c, d]) => a - c || b - d);
         const overlap = sorted.filter(([from, to]) => from <= last + 3 && to >= start);
         const found = table.overlapping(pages, start, last + 3);

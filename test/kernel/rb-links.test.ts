@@ -5,6 +5,7 @@ import { NIL } from '../../src/kernel/rb-links.ts';
 import { MappingTable } from '../../src/kernel/type1/mapping-table.ts';
 import { PinTable } from '../../src/kernel/type1/pin-table.ts';
 import { fuzz } from '../harness/fuzz.ts';
+import { checkTree } from '../harness/tree-rules.ts';
 import { type ClrsNode, ClrsTree } from '../model/clrs-tree.ts';
 
 /** The tables with the shape of their trees in sight, written as ClrsTree.shape writes it. */
@@ -45,7 +46,7 @@ interface Kept {
 }
 
 function checkMappings(table: ShownMappings, kept: readonly Kept[]): void {
-  table.checkInvariants(table.root);
+  checkTree(table, table.root);
   same('count', table.count, kept.length);
   const slots = kept.map(({ slot }) => slot);
   same('order', [...table.inOrder()], slots);
@@ -125,7 +126,7 @@ function holders(refs: readonly number[]): Map<number, number> {
 }
 
 function checkPins(table: ShownPins, root: number, kept: readonly KeptPin[]): void {
-  table.checkInvariants(root);
+  checkTree(table, root);
   same(
     'order',
     [...table.nodesOf(root)],
