@@ -20,6 +20,7 @@ const TESTS = [
   'test/snapshot/corners.test.ts',
   'test/snapshot/malformed.test.ts',
   'test/snapshot/property.test.ts',
+  'test/snapshot/restore-pauses.test.ts',
   'test/snapshot/steps.test.ts',
   'test/docs/cases.test.ts',
   'test/http/attach-detach.test.ts',
