@@ -1,7 +1,7 @@
 /** Entries that are told apart at most: what there is besides is part of what its table belongs to. */
 export const ENTRIES = 32;
 /** Views at most. */
-const VIEWS = 1024;
+export const VIEWS = 1024;
 
 /** Words of the head: a lock, how many entries and views there are. */
 const HEAD = 4;
@@ -85,7 +85,8 @@ export class Entries {
     return view;
   }
 
-  private whole(table: number): number {
+  /** The number of the view of all that a table has. */
+  whole(table: number): number {
     return this.numberOf(this.views, VIEW_COUNT, [table, ANY_TREE, 0, ALL, ALL]);
   }
 

@@ -48,6 +48,9 @@ export interface Standing {
 export class Layers {
   private readonly hits = new Map<Finding, Hit>();
   private readonly began: number;
+  /** States of this layer, and of all up to it; of a search that goes on the numbers that nobody has are counted too. */
+  private frontier: number;
+  private upTo: number;
 
   /** @param now the time, milliseconds */
   constructor(
@@ -57,6 +60,8 @@ export class Layers {
     readonly standing: Standing = { depth: 0, from: 0, to: 1, transitions: 0, seconds: 0, hits: [] },
   ) {
     this.began = now();
+    this.frontier = standing.to - standing.from;
+    this.upTo = standing.to;
     this.note(standing.hits);
   }
 
@@ -80,10 +85,12 @@ export class Layers {
 
   /** The layer is done: the next one is of the states found meanwhile. */
   next(): void {
-    const { standing } = this;
+    const { standing, visited } = this;
     standing.depth++;
     standing.from = standing.to;
-    standing.to = this.visited.count;
+    standing.to = visited.count;
+    this.frontier = visited.states - this.upTo;
+    this.upTo = visited.states;
   }
 
   /** Notes paths to findings: of several that are as short, the first by the numbers of its actions. */
@@ -96,13 +103,13 @@ export class Layers {
   }
 
   get progress(): Progress {
-    const { hits, transitions, depth, from, to, seconds } = this.standing;
+    const { hits, transitions, depth, seconds } = this.standing;
     return {
       hits,
       states: this.visited.states,
       transitions,
       depth,
-      frontier: to - from,
+      frontier: this.frontier,
       seconds: seconds + (this.now() - this.began) / 1000,
     };
   }

@@ -4,6 +4,12 @@ const BYTES_A_STATE = 8 + 4 + 2 + 1 + 8;
 /** The most states there may be room for. */
 const STATES_MAX = 2 ** 28;
 
+/**
+ * Numbers that a thread reserves at once: states that it has found one after the other, whose ways have most in common, are
+ * neighbours then, and are gone on from one after the other.
+ */
+export const RESERVED = 64;
+
 /** A free place of the table. */
 const FREE = 0;
 /** What a number that is nobody's was reached from. */
@@ -26,8 +32,14 @@ export class Visited {
   private readonly taken: Uint8Array;
   private readonly counter: Int32Array;
 
-  /** @param buffer one made by `bufferFor` */
-  constructor(readonly buffer: SharedArrayBuffer) {
+  /**
+   * @param buffer one made by `bufferFor`
+   * @param atOnce numbers to reserve at once; those left over are dropped with each layer
+   */
+  constructor(
+    readonly buffer: SharedArrayBuffer,
+    private readonly atOnce = 1,
+  ) {
     this.capacity = capacityOf(buffer.byteLength);
     const { capacity } = this;
     const places = placesFor(capacity);
@@ -85,21 +97,22 @@ export class Visited {
         if (state < 0) return -1;
         there = Atomics.compareExchange(table, place, FREE, state + 1);
         if (there === FREE) return state;
-        this.spare = state;
+        this.next--;
       }
       if (this.low[there - 1] === low && this.high[there - 1] === high) return -1;
     }
   }
 
-  /** A number that this thread has reserved and not used, because another one was first; -1: none. */
-  private spare = -1;
+  /** The numbers that this thread has reserved and not used yet. */
+  private next = 0;
+  private end = 0;
 
-  /** This thread's share of a layer is done: a number it has not used is nobody's. */
+  /** This thread's share of a layer is done: the numbers it has not used are nobody's. */
   dropSpare(): void {
-    if (this.spare < 0) return;
-    this.from[this.spare] = DROPPED;
-    Atomics.add(this.counter, 1, 1);
-    this.spare = -1;
+    const { next, end, from, counter } = this;
+    from.fill(DROPPED, next, end);
+    Atomics.add(counter, 1, end - next);
+    this.end = next;
   }
 
   /** Takes a state to go on from; false where another thread has. */
@@ -113,14 +126,22 @@ export class Visited {
   }
 
   private reserve(low: number, high: number, from: number, action: number): number {
-    const state = this.spare >= 0 ? this.spare : Atomics.add(this.counter, 0, 1);
-    this.spare = -1;
-    if (state >= this.capacity) return -1;
+    if (this.next === this.end && !this.reserveMore()) return -1;
+    const state = this.next++;
     this.low[state] = low;
     this.high[state] = high;
     this.from[state] = from;
     this.action[state] = action;
     return state;
+  }
+
+  /** Reserves numbers; false where there are none left. */
+  private reserveMore(): boolean {
+    const { capacity } = this;
+    const first = Atomics.add(this.counter, 0, this.atOnce);
+    this.next = Math.min(first, capacity);
+    this.end = Math.min(first + this.atOnce, capacity);
+    return this.next < this.end;
   }
 
   /** The actions that lead to a state from the first one. */

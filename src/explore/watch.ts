@@ -1,8 +1,10 @@
-import type { Entries } from './entries.ts';
+import { type Entries, VIEWS } from './entries.ts';
 import { TableWatch, type WatchedTable } from './watched-tables.ts';
 
 /** Objects that are watched at most: their numbers are below; those of ranges of keys, in tables, begin here. */
 export const OBJECTS = 32;
+/** Views of a table that a call is noted to look into; whoever looks into more is taken to look at the table as a whole. */
+const VIEWS_OF_A_TABLE = 48;
 /** Fields of a driver that no action of a scene changes. */
 const CONSTANT = 'config';
 
@@ -15,6 +17,10 @@ export class Watch {
   isWatching = false;
   /** Calls watched so far. */
   calls = 0;
+  /** By number: the last call that has looked into it. */
+  private readonly lastCall = new Uint32Array(OBJECTS + VIEWS);
+  /** By table: the views of it that this call has looked into. */
+  private readonly views: number[];
 
   /**
    * @param objects of fields, or sets; whoever gets at what is in them comes through one of their own fields or methods
@@ -26,6 +32,7 @@ export class Watch {
     private readonly entries: Entries,
   ) {
     entries.begin(tables.length);
+    this.views = tables.map(() => 0);
     const all = new Set(tables.map(({ table }) => table));
     for (const [number, object] of objects.entries()) {
       const look = () => this.look(number);
@@ -38,6 +45,7 @@ export class Watch {
   begin(): void {
     this.clear();
     this.calls++;
+    this.views.fill(0);
     this.isWatching = true;
   }
 
@@ -52,15 +60,23 @@ export class Watch {
 
   /** A look at what a view of a table's entries shows: see Entries. */
   lookIn(table: number, tree: number, from: number, to: number, most: number): void {
-    if (this.isWatching) this.look(OBJECTS + this.entries.view(table, tree, from, to, most));
+    const { views, entries } = this;
+    if (!this.isWatching || views[table]! > VIEWS_OF_A_TABLE) return;
+    if (!this.look(OBJECTS + entries.view(table, tree, from, to, most))) return;
+    if (++views[table]! > VIEWS_OF_A_TABLE) this.look(OBJECTS + entries.whole(table));
   }
 
-  private look(part: number): void {
-    if (this.isWatching && !this.looked.includes(part)) this.looked.push(part);
+  /** Whether it is the call's first look there. */
+  private look(part: number): boolean {
+    const { lastCall, calls } = this;
+    if (!this.isWatching || lastCall[part] === calls) return false;
+    lastCall[part] = calls;
+    this.looked.push(part);
+    return true;
   }
 
   private add(number: number): void {
-    if (this.isWatching && !this.looked.includes(number) && !this.added.includes(number))
+    if (this.isWatching && this.lastCall[number] !== this.calls && !this.added.includes(number))
       this.added.push(number);
   }
 }

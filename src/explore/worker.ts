@@ -4,10 +4,7 @@ import { CONTROL, type Share, type ThreadData } from './control.ts';
 import { Expander } from './expander.ts';
 import { Remembered } from './remembered.ts';
 import { sceneOfRequest } from './request.ts';
-import { Visited } from './visited.ts';
-
-/** States that a thread takes at once, of those that others found. */
-const AT_ONCE = 16;
+import { RESERVED, Visited } from './visited.ts';
 
 /**
  * Does this thread's share of a layer: the states that it has found itself, because it has kept those, and then what
@@ -29,9 +26,9 @@ function share(expander: Expander, visited: Visited, control: Int32Array): Share
     goOnFrom(state);
   }
   for (;;) {
-    const first = Atomics.add(control, CONTROL.next, AT_ONCE);
+    const first = Atomics.add(control, CONTROL.next, RESERVED);
     if (first >= end) break;
-    for (let state = first; state < Math.min(first + AT_ONCE, end) && !isStopped(); state++) goOnFrom(state);
+    for (let state = first; state < Math.min(first + RESERVED, end) && !isStopped(); state++) goOnFrom(state);
     if (isStopped()) break;
   }
   visited.dropSpare();
@@ -41,7 +38,7 @@ function share(expander: Expander, visited: Visited, control: Int32Array): Share
 
 const { request, states, remembered, control } = workerData as ThreadData;
 const gen = generationOf(request.kernel)!;
-const visited = new Visited(states);
+const visited = new Visited(states, RESERVED);
 const expander = new Expander(
   sceneOfRequest({ ...request, gen }),
   visited,

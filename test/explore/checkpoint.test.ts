@@ -91,6 +91,37 @@ test('what a version has kept that finds other states, and what names states it 
   }
 });
 
+test('numbers that threads have reserved and not used count as no states, and are dropped in the file too', () => {
+  const buffer = Visited.bufferFor(2 ** 14);
+  const [one, other] = [new Visited(buffer, 64), new Visited(buffer, 64)];
+  expect([one.add(1, 1, -1, 0), one.add(2, 2, 0, 0)]).toEqual([0, 1]);
+  expect([other.add(3, 3, 0, 0), other.add(2, 2, 0, 0)]).toEqual([64, -1]);
+  expect(one.add(4, 4, 0, 0)).toBe(2);
+  for (const each of [one, other]) each.dropSpare();
+  expect([one.count, one.states, one.isDropped(2), one.isDropped(3), one.isDropped(65)]).toEqual([
+    128,
+    4,
+    false,
+    true,
+    true,
+  ]);
+  // The next layer begins with numbers of its own.
+  expect(one.add(5, 5, 2, 0)).toBe(128);
+  one.dropSpare();
+  const saved = Buffer.concat(one.save());
+  const restored = new Visited(Visited.bufferFor(2 ** 14));
+  expect(restored.restore(saved)).toBe(null);
+  expect([restored.states, restored.add(5, 5, 0, 0), restored.pathTo(128).length]).toEqual([5, -1, 2]);
+});
+
+test('threads that reserve numbers fill the table to its end', () => {
+  const visited = new Visited(Visited.bufferFor(2 ** 14), 64);
+  for (let i = 0; i < visited.capacity; i++) expect(visited.add(i * 77, i, i - 1, 0)).toBe(i);
+  expect(visited.add(-1, -1, 0, 0)).toBe(-1);
+  visited.dropSpare();
+  expect([visited.isFull, visited.states]).toEqual([true, visited.capacity]);
+});
+
 test('a state takes at most 64 bytes', () => {
   const bytes = 2 ** 20;
   const visited = new Visited(Visited.bufferFor(bytes));
