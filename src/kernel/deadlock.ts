@@ -11,7 +11,7 @@ export function findCycle(start: Task, pending: Iterable<Task>): Task[] | null {
   const find = (task: Task): boolean => {
     if (path.includes(task)) return task === start;
     path.push(task);
-    for (const next of blockersOf(task, pending)) if (next === start || find(next)) return true;
+    for (const next of blockersOf(task, pending)) if (find(next)) return true;
     path.pop();
     return false;
   };
@@ -64,8 +64,7 @@ export function reportDeadlock(cycle: readonly Task[]): SplatEvent {
 }
 
 function waitsFor(task: Task): string {
-  if (task.sleepsUntil !== null) return `the time ${task.sleepsUntil} ms`;
-  return task.waitsFor?.name ?? `the callback of ${task.callback?.device}`;
+  return task.waitsFor?.name ?? `the callback of ${task.callback!.device}`;
 }
 
 function describe(task: Task): string {
