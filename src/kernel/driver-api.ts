@@ -4,7 +4,6 @@ import { ERRNO, type Errno } from './errno.ts';
 import type { GuestId } from './guest.ts';
 import type { KernelBugId } from './kernel-bugs.ts';
 import type { Lock } from './lock.ts';
-import { isBarFrame, ZERO_PFN } from './mm.ts';
 import { addressOf, hex } from './pages.ts';
 import { printDriver } from './printk.ts';
 import type { Splat, SplatDetails } from './splats.ts';
@@ -156,7 +155,6 @@ export class TaskDriverApi extends TaskDriverTask implements DriverApi {
   }
 
   readPinned(pfn: number, offset: number, length: number): Uint8Array {
-    if (pfn === ZERO_PFN || isBarFrame(pfn)) return new Uint8Array(length);
     // A page stays where it is while it is pinned, whether or not the device's group has left its container.
     const { container } = this.device;
     const processes = [...(container ? [container.process] : []), ...this.task.kernel.processes.values()];

@@ -56,8 +56,7 @@ export function zeroPagesIn(region: MemoryRegion, from: number, to: number): num
   const end = endOf(region);
   const hugeFrom = Math.ceil(region.start / HUGE_PAGES) * HUGE_PAGES;
   const hugeTo = Math.floor(end / HUGE_PAGES) * HUGE_PAGES;
-  const huge = hugeFrom < hugeTo ? overlap(from, to, hugeFrom, hugeTo) : 0;
-  return overlap(from, to, region.start, end) - huge;
+  return overlap(from, to, region.start, end) - overlap(from, to, hugeFrom, hugeTo);
 }
 
 /** How many pages two ranges [from, to) share. */

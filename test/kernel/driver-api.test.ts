@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import type { DriverEffects } from '../../src/kernel/driver.ts';
+import { DriverOps } from '../../src/kernel/driver-ops.ts';
 import { generationOf } from '../../src/kernel/generations/index.ts';
 import { ZERO_PFN } from '../../src/kernel/mm.ts';
 import { Task } from '../../src/kernel/task.ts';
@@ -77,10 +79,41 @@ test('bytes of a page that is pinned are read by its frame, whoever’s memory i
   expect([ZERO_PFN, 0x80001, rig.host.machine.process('p1').mm.pfnOf(0) + 2 ** 36].map(read)).toEqual(
     Array(3).fill([0, 0, 0, 0]),
   );
-  // The container’s process has exited: its memory stays while its pages are pinned.
-  const pfn = frameOf('p0');
+});
+
+test('a page that is pinned stays what it is when the container’s process exits, where others share it', () => {
+  const { rig, api } = apiOf();
+  rig.do('add-memory-region', { process: 'p0', start: 0, size: PAGE, prot: 3, kind: 'shared' });
+  rig.do('fork-process', { process: 'p0', child: 'p1' });
+  rig.do('fill-memory', { process: 'p1', vaddr: 0, length: 1, byte: 5 });
+  const pfn = rig.host.machine.process('p0').mm.pfnOf(0);
   rig.do('exit-process', { process: 'p0' });
-  expect(api.readPinned(pfn, 0, 2)).toHaveLength(2);
+  expect([...api.readPinned(pfn, 0, 2)]).toEqual([5, 0]);
+});
+
+test('what drivers did is told once, in order, and where they did nothing nothing is', () => {
+  const ops = new DriverOps();
+  const { task } = apiOf();
+  const into = { effects: null as DriverEffects | null };
+  ops.take(into, task);
+  expect(into.effects).toBeNull();
+  ops.note({ list: 'vfio', entry: { op: 'pin' }, task, worker: false });
+  ops.note({ list: null, entry: {}, task, worker: false });
+  ops.note({ list: 'unpinnedNotHeld', entry: { npage: 1 }, task, worker: false });
+  ops.note({ list: 'instructions', entry: { op: 'nqap' }, task, worker: true });
+  ops.note({ list: 'vfio', entry: { op: 'unpin' }, task: apiOf().task, worker: false });
+  ops.take(into, task);
+  expect(into.effects).toEqual({
+    vfio: [
+      { seq: 0, op: 'pin' },
+      { seq: 3, op: 'unpin', by: 'worker' },
+    ],
+    instructions: [{ seq: 2, op: 'nqap', by: 'worker' }],
+    unpinnedNotHeld: [{ npage: 1 }],
+  });
+  const again = { effects: null };
+  ops.take(again, task);
+  expect(again.effects).toBeNull();
 });
 
 test.each(['dma-unmap', 'open-device', 'close-device'] as const)(
@@ -88,7 +121,7 @@ test.each(['dma-unmap', 'open-device', 'close-device'] as const)(
   (call) => {
     const { task, api } = apiOf();
     const invalidation = { device: 'd0', iova: 0n, length: 4096n, attempt: 1, round: 1 };
-    task.noteInvalidation({ ...invalidation, round: 0 });
+    for (const round of [5, 6, 7]) task.noteInvalidation({ ...invalidation, round });
     task.noteInvalidation(invalidation);
     const { value } = api.waitOutside('outside', call).next();
     expect(value).toEqual({

@@ -13,12 +13,12 @@ const container = kernel.openContainer('c0', kernel.processes.get('p0')!);
 /** Files that note in a list when they are released, by their names. */
 function files(...names: string[]) {
   const released: string[] = [];
-  const made = names.map(
-    (name) =>
-      new OpenFile(container, null, function* () {
-        released.push(name);
-      }),
-  );
+  const made = names.map((name): OpenFile => {
+    const file: OpenFile = new OpenFile(container, null, function* () {
+      released.push(`${name}, ${file.closing ? 'closing' : 'open'}`);
+    });
+    return file;
+  });
   return { made, released };
 }
 
@@ -69,7 +69,7 @@ test('a file is released with its last holder, which is closing it meanwhile', (
   put();
   expect([file.users, released]).toEqual([1, []]);
   put();
-  expect([file.users, file.closing, released]).toEqual([0, false, ['a']]);
+  expect([file.users, file.closing, released]).toEqual([0, false, ['a, closing']]);
 });
 
 test('a file whose release would wait for ever keeps its holder', () => {
@@ -96,4 +96,14 @@ test('a descriptor is that of the process that a call names, else the opener’s
   const exited = rigAfter('6.1', [...FORKED, { call: 'exit-process', process: 'p0' }]);
   expect(exited.ask(close).body).toEqual({});
   expect(exited.ask(close).body).toMatchObject({ errno: 'EBADF' });
+});
+
+test('once the opener has exited the descriptor is that of a process that has one, not of any other', () => {
+  const [other, fork] = [
+    { call: 'create-process', process: 'p1' },
+    { call: 'fork-process', process: 'p0', child: 'p2' },
+  ];
+  const rig = rigAfter('6.1', [...V2, other, fork, { call: 'exit-process', process: 'p0' }, close]);
+  expect(rig.ask(map).body).toMatchObject({ errno: 'EBADF' });
+  expect(rig.ask({ ...map, process: 'p2' }).body).toMatchObject({ errno: 'EBADF' });
 });

@@ -53,10 +53,25 @@ describe('a kernel', () => {
     const gone = () => [...rig.host.kernel.gone.keys()];
     for (const device of ['a', 'b', 'a']) remove(device);
     expect(gone()).toEqual(['b', 'a']);
-    for (let i = 2; i < GONE_MAX; i++) remove(`x${i}`);
-    expect([gone().length, gone()[0]]).toEqual([GONE_MAX, 'b']);
+    const device = rig.host.kernel.gone.get('a')!;
+    for (let i = 2; i < GONE_MAX; i++) rig.host.kernel.gone.set(`x${i}`, device);
     remove('last');
     expect([gone().length, gone()[0], gone().at(-1)]).toEqual([GONE_MAX, 'a', 'last']);
+  });
+
+  test('who has a device’s vCPUs: its guest, or who had it last, or its own', () => {
+    const { kernel } = rigAfter('6.1', [create('d7')]).host;
+    const device = kernel.devices.get('d7')!;
+    const guests = () => [kernel.guestOf(device), kernel.vcpuGuest(device)];
+    expect(guests()).toEqual([7, 7]);
+    kernel.giveTo(device, 3);
+    expect(guests()).toEqual([3, 3]);
+    kernel.giveTo(device, null);
+    expect(guests()).toEqual([null, 3]);
+    kernel.giveTo(device, null);
+    expect(guests()).toEqual([null, 3]);
+    device.group.lastGuest = null;
+    expect(guests()).toEqual([null, 7]);
   });
 
   test('an mdev that is closed is told, a device behind the IOMMU is not', () => {

@@ -31,7 +31,8 @@ function holders(calls: readonly CallObject[], last: CallObject): string {
 }
 
 test('nothing is named where nobody has locked anything', () => {
-  expect(holders([...containers(1), ...limit(1)], map(0, 0, 2))).toBe('');
+  const bare = { call: 'open-container', container: 'c9' };
+  expect(holders([...containers(1), bare, ...limit(1)], map(0, 0, 2))).toBe('');
 });
 
 test('of a container four mappings are named, the largest first, and how many more there are', () => {

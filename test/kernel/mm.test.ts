@@ -60,6 +60,11 @@ test('how many bytes a copy reaches: up to a hole, to its own end, or to 2^64', 
   ]).toEqual([16, 8184, 1, 1, 0, 8, 8, 0]);
 });
 
+test('where every address is memory a copy reaches up to 2^64', () => {
+  const mm = new Mm(0, memory());
+  expect([mm.accessibleBytes(TOP - 8n, 8, 2), mm.accessibleBytes(TOP - 8n, 9, 2)]).toEqual([8, 8]);
+});
+
 test('what was never written is faulted in where bytes are written, and nothing where none are', () => {
   const mapped = memory();
   mapped.map(0n, bytes(6), { prot: 1, kind: 'anonymous', neverWritten: true });
@@ -68,7 +73,7 @@ test('what was never written is faulted in where bytes are written, and nothing 
     change();
     return [0, 1, 2, 3, 4, 5].filter((page) => mm.isZeroPage(page)).join('');
   };
-  expect(left(() => mm.write(bytes(2), new Uint8Array(0)))).toBe('012345');
+  expect(left(() => mm.write(bytes(2) + 8n, new Uint8Array(0)))).toBe('012345');
   expect(left(() => mm.write(bytes(2) - 1n, new Uint8Array(2)))).toBe('0345');
   expect(left(() => mm.fill(bytes(5), PAGE_SIZE, 1))).toBe('034');
   expect(left(() => mm.fill(bytes(3) + 4095n, 1, 1))).toBe('04');

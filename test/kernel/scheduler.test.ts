@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { generationOf } from '../../src/kernel/generations/index.ts';
 import { Lock } from '../../src/kernel/lock.ts';
+import type { SplatEvent } from '../../src/kernel/splats.ts';
 import { type KernelStep, RESCHED, Task } from '../../src/kernel/task.ts';
 import { WaitQueue } from '../../src/kernel/wait-queue.ts';
 import { Machine } from '../../src/machine/machine.ts';
@@ -89,6 +90,58 @@ test('readers have a semaphore together; a writer waits for all of them, and lat
     'd returned',
   ]);
   expect(scheduler.pending).toEqual([]);
+});
+
+test('a lock that is held for ever refuses those who come: all of them, or, where readers hold it, writers alone', () => {
+  const { start } = rig();
+  const splat = { id: 'X' } as SplatEvent;
+  const die = (shared: boolean) => {
+    const lock = new Lock('lock');
+    start('dies', function* (task) {
+      yield* shared ? task.lockShared(lock) : task.lock(lock);
+      yield { bug: splat };
+    });
+    return lock;
+  };
+  const ends = (lock: Lock) => [
+    start('writer', (task) => task.lock(lock)).end?.how,
+    start('nested', (task) => task.lockNested(lock)).end?.how,
+    start('reader', (task) => task.lockShared(lock)).end?.how,
+  ];
+  const [written, read, free] = [die(false), die(true), new Lock('free')];
+  expect([written.wedgedBy, read.wedgedBy, free.wedgedBy]).toEqual([splat, splat, null]);
+  expect([ends(written), ends(read)]).toEqual([
+    ['wedged', 'wedged', 'wedged'],
+    ['wedged', 'wedged', 'returned'],
+  ]);
+  expect(() => free.refuseIfWedged()).not.toThrow();
+  expect(() => written.refuseIfWedged()).toThrow('lock is held for ever');
+});
+
+test('a task that hangs in the middle keeps what it holds, and whoever waits for that hangs as well', () => {
+  const { start } = rig();
+  const [dead, mine] = [new Lock('dead'), new Lock('mine')];
+  const splat = { id: 'X' } as SplatEvent;
+  start('dies', function* (task) {
+    yield* task.lock(dead);
+    yield { bug: splat };
+  });
+  const queue = new WaitQueue('a while');
+  const hangs = start('hangs', function* (task) {
+    yield* task.lock(mine);
+    yield { until: queue, timeoutMs: null };
+    yield* task.lockNested(dead);
+  });
+  const behind = start('behind', (task) => task.lock(mine));
+  expect(behind.end).toBeNull();
+  queue.wake(hangs);
+  expect([hangs.end, behind.end]).toEqual(Array(2).fill({ how: 'wedged', splat }));
+  const lets = new Lock('lets go');
+  const outer = start('outer', function* (task) {
+    yield* task.lock(lets);
+    yield* task.lock(dead);
+  });
+  expect([outer.end?.how, lets.owner]).toEqual(['wedged', null]);
 });
 
 test('a lock in the middle of those that a task holds can be let go first', () => {

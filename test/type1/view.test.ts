@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { atOnce } from '../../src/turns.ts';
 import { synthetic } from '../harness/test-rig.ts';
-import { Type1Rig } from '../harness/type1-rig.ts';
+import { Type1Rig, through } from '../harness/type1-rig.ts';
 
 const rigOf = () => new Type1Rig('6.1', { d0: synthetic('ignore'), d1: synthetic('ignore') });
 
@@ -129,6 +129,48 @@ describe('a device that is closed with pins', () => {
     expect(rw()).toBeUndefined();
     expect(rig.iommu.holders()).toEqual(new Set());
   });
+});
+
+describe('whether a driver looks only at the start of what is unmapped', () => {
+  test.each<[string, [page: number, npage?: number][], boolean]>([
+    ['it unpinned the first page', [[4]], true],
+    ['it did so again', [[4], [4]], true],
+    ['it unpinned another page too', [[4], [6]], false],
+    ['it unpinned another page twice', [[6], [6], [4]], false],
+    ['it unpinned the first pages at once', [[4, 2]], false],
+    ['it unpinned nothing', [], false],
+  ])('%s', (_, unpins, expected) => {
+    const rig = rigOf();
+    rig.mapMany(1, 8);
+    rig.pinMany(1, 7);
+    const { iommu } = rig;
+    const [task, d0] = [rig.task(), rig.device('d0')];
+    iommu.shadow.callbackStarts(d0, 4);
+    for (const [page, npage] of unpins) iommu.shadow.unpinned(d0, page, npage);
+    iommu.shadow.callbackEnds(task, iommu, d0, iommu.mappings.find(0, 1));
+    expect(task.advisories.map(({ kind }) => kind)).toEqual([
+      'IGNORED_INVALIDATION',
+      ...(expected ? ['START_ONLY_CHECK'] : []),
+    ]);
+    // It is over with the callback.
+    iommu.shadow.unpinned(d0, 4);
+    iommu.shadow.callbackEnds(task, iommu, d0, iommu.mappings.find(0, 1));
+    expect(task.advisories.every(({ count }) => count === 1)).toBe(true);
+  });
+});
+
+test('of pins that were taken from a device 65536 are remembered', () => {
+  const rig = rigOf();
+  rig.mapMany(1, 65_537);
+  rig.pinMany(65_537);
+  rig.pinMany(1, 0, 'd1');
+  const { iommu } = rig;
+  through(iommu.unpinPages(rig.task(), rig.device('d1'), 0n, 1));
+  expect(iommu.shadow.stolenPins()).toEqual([]);
+  through(iommu.unpinPages(rig.task(), rig.device('d1'), 0n, 65_537));
+  const stolen = iommu.shadow.stolenPins();
+  expect([stolen.length, stolen[0]?.page, stolen.at(-1)?.page]).toEqual([65_536, 0, 65_535]);
+  expect(iommu.pins.count).toBe(0);
 });
 
 describe('what an advisory says', () => {
