@@ -152,7 +152,7 @@ export class Kernel implements KernelBudgets {
   }
 
   /** The group of that id, where a device of it is there already; otherwise a new one. */
-  groupOf(id: string, iommu: IommuHardware | null, noIommu: boolean): Group {
+  groupOf(id: string, iommu: IommuHardware | null, noIommu = false): Group {
     for (const { group } of this.devices.values()) if (group.id === id) return group;
     return new Group(id, iommu, noIommu);
   }
