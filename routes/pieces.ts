@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { isSmall, jsonPieces } from '../src/json/pieces.ts';
 import type { ListOf } from '../src/kernel/vfio/container.ts';
-import { type PAUSE, Turns } from '../src/turns.ts';
+import type { PAUSE } from '../src/pause.ts';
+import { Turns } from '../src/turns.ts';
 
 /** Characters that go out at a time. */
 export const PIECE = 64 * 1024;

@@ -6,7 +6,7 @@ import { each } from '../kernel/saved/each.ts';
 import type { ListOf } from '../kernel/vfio/container.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkSteps } from '../machine/validate.ts';
-import type { PAUSE } from '../turns.ts';
+import type { PAUSE } from '../pause.ts';
 
 /**
  * What a driver remembers; null where that is nothing.

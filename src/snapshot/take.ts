@@ -19,7 +19,7 @@ import { groupsOf, saveGroup } from '../kernel/vfio/saved-group.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { saveFaults } from '../machine/saved-faults.ts';
-import { itemsOf } from '../turns.ts';
+import { itemsOf } from '../pause.ts';
 import { saveDriver } from './drivers.ts';
 import { codecOf } from './models.ts';
 

@@ -7,7 +7,7 @@ import type { Process } from '../kernel/process.ts';
 import { each } from '../kernel/saved/each.ts';
 import { Container, type ListOf } from '../kernel/vfio/container.ts';
 import { Group } from '../kernel/vfio/group.ts';
-import { itemsOf } from '../turns.ts';
+import { itemsOf } from '../pause.ts';
 
 /** Regions from which on a list of them is long. */
 const MANY = 100;

@@ -21,7 +21,7 @@ import type { Type1 } from '../../src/kernel/type1/type1.ts';
 import { ClassicContainer } from '../../src/kernel/vfio/classic-container.ts';
 import type { Container } from '../../src/kernel/vfio/container.ts';
 import type { Device } from '../../src/kernel/vfio/device.ts';
-import { itemsOf } from '../../src/turns.ts';
+import { itemsOf } from '../../src/pause.ts';
 
 /**
  * The whole observable state of a kernel as one canonical value: for tests that hold two states against each

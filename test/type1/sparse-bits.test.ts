@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DirtyBitmap, UserBitmap } from '../../src/kernel/type1/dirty-bitmap.ts';
 import { SparseBits } from '../../src/kernel/type1/sparse-bits.ts';
-import { itemsOf, PAUSE } from '../../src/turns.ts';
+import { itemsOf, PAUSE } from '../../src/pause.ts';
 import { fuzz } from '../harness/fuzz.ts';
 
 /** Halves of a chunk of SparseBits. */

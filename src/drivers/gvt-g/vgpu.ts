@@ -9,7 +9,7 @@ import { each, upTo } from '../../kernel/saved/each.ts';
 import { type KernelStep, RESCHED } from '../../kernel/task.ts';
 import { treeSteps } from '../../kernel/tree-shape.ts';
 import type { ListOf } from '../../kernel/vfio/container.ts';
-import { itemsOf } from '../../turns.ts';
+import { itemsOf } from '../../pause.ts';
 import { AT_ONCE } from '../model.ts';
 import { Gtt } from './gtt.ts';
 import type { Gvt } from './gvt.ts';

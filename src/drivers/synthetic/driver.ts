@@ -5,7 +5,7 @@ import { hex, PAGE_SIZE, TOP } from '../../kernel/pages.ts';
 import { each, upTo } from '../../kernel/saved/each.ts';
 import { type KernelStep, RESCHED } from '../../kernel/task.ts';
 import type { ListOf } from '../../kernel/vfio/container.ts';
-import { itemsOf } from '../../turns.ts';
+import { itemsOf } from '../../pause.ts';
 import { OwnPins } from './own-pins.ts';
 
 const PAGE = BigInt(PAGE_SIZE);

@@ -1,4 +1,4 @@
-import { itemsOf, type PAUSE } from '../../turns.ts';
+import { itemsOf, type PAUSE } from '../../pause.ts';
 import { SparseBits, type WordRun } from './sparse-bits.ts';
 
 /** The largest mapping dirty tracking can cover, pages (DIRTY_BITMAP_PAGES_MAX). */

@@ -1,4 +1,4 @@
-import { PAUSE } from '../../turns.ts';
+import { PAUSE } from '../../pause.ts';
 
 /** Halves of 64-bit words in a chunk: 4 KiB, 32,768 bits. */
 const CHUNK = 1024;

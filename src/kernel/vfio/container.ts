@@ -1,5 +1,5 @@
 import type { SavedContainer } from '../../../schemas/snapshot/vfio.ts';
-import type { PAUSE } from '../../turns.ts';
+import type { PAUSE } from '../../pause.ts';
 import type { Errno } from '../errno.ts';
 import type { OpenFile } from '../files.ts';
 import type { Mm } from '../mm.ts';
