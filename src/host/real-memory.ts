@@ -71,6 +71,8 @@ export class RealMemory implements ProcessMemory {
     return Math.min(Math.max(end - page, 0), count);
   }
 
+  readonly isPlain = true;
+
   /** Which pages were never written is not to be learnt from outside: none counts as that. */
   zeroPages(): number {
     return 0;

@@ -43,6 +43,10 @@ export class EmulatedMemory implements ProcessMemory {
     return this.areas;
   }
 
+  get isPlain(): boolean {
+    return this.everything;
+  }
+
   /** Whether there is no memory at all: no region is left, or none yet after an exec. */
   get isEmpty(): boolean {
     return !this.everything && this.areas.length === 0;

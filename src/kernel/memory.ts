@@ -6,6 +6,9 @@ export const PROT_WRITE = 2;
 
 /** What a process has at its addresses: emulated, or that of a real process. */
 export interface ProcessMemory {
+  /** Whether no page of it is the zero page or a device's: then nobody need ask of each. */
+  readonly isPlain: boolean;
+
   /**
    * How many of the pages [page, page+count) a page fault would find accessible, from the first one up to the first
    * that is not: one of the bits of `anyOf` (PROT_*) must be set.

@@ -195,7 +195,7 @@ export class Iommu {
 
   /** Whose a mapping is: who made it, or gave it its vaddr last. */
   ownerOf(slot: number): MappingOwner {
-    return this.exceptions.get(slot) ?? this.owner;
+    return (this.exceptions.size > 0 ? this.exceptions.get(slot) : undefined) ?? this.owner;
   }
 
   /** Whose its mappings are. */

@@ -3,7 +3,7 @@ import type { PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
 import { adviseChargedTwice, refuseMemlock } from '../memlock.ts';
 import { PROT_READ, PROT_WRITE } from '../memory.ts';
-import { ZERO_PFN } from '../mm.ts';
+import { type Mm, ZERO_PFN } from '../mm.ts';
 import { addressOf, hexAddress, offsetInPage, pageOf, TOP, wrapPage } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { KernelStep, Task } from '../task.ts';
@@ -141,13 +141,8 @@ function pinPageExternal(
   if (!mm.allows(vaddr, writes ? PROT_WRITE : PROT_READ)) {
     return task.refuse('EFAULT', `the page at vaddr ${hexAddress(vaddr)} is not memory the mapping may use`);
   }
-  if (writes) mm.memory.faultToWrite(vaddr, 1);
-  const ofDevice = mm.memory.deviceFrame(vaddr);
-  const zero = task.kernel.gen.type1.zeroPageReserved && mm.isZeroPage(vaddr);
-  const pfn = ofDevice ?? (zero ? ZERO_PFN : mm.pfnOf(vaddr));
-  if (ofDevice !== null && !task.kernel.gen.type1.pinsDeviceMemory) {
-    return task.refuse('EINVAL', `the page at vaddr ${hexAddress(vaddr)} is a device's, not memory`);
-  }
+  const pfn = mm.memory.isPlain ? mm.pfnOf(vaddr) : faultIn(task, mm, vaddr, writes);
+  if (typeof pfn !== 'number') return pfn;
   if (!mappings.iommuMapped(slot) && !iommu.isReserved(pfn) && iommu.lockAcct(slot, 1)) {
     task.prWarn('L2', process.memlock ?? TOP);
     return refuseMemlock(task, process, 1);
@@ -163,6 +158,17 @@ function pinPageExternal(
     adviseChargedTwice(task, iommu.container, { iova: page, vaddr, pages: 1 });
   }
   return pfn;
+}
+
+/** pin_user_pages: the page frame of one page, which is accessible and may be the zero page or a device's. */
+function faultIn(task: Task, mm: Mm, vaddr: number, writes: boolean): number | Errno {
+  const { zeroPageReserved, pinsDeviceMemory } = task.kernel.gen.type1;
+  if (writes) mm.memory.faultToWrite(vaddr, 1);
+  const ofDevice = mm.memory.deviceFrame(vaddr);
+  if (ofDevice !== null && !pinsDeviceMemory) {
+    return task.refuse('EINVAL', `the page at vaddr ${hexAddress(vaddr)} is a device's, not memory`);
+  }
+  return ofDevice ?? (zeroPageReserved && mm.isZeroPage(vaddr) ? ZERO_PFN : mm.pfnOf(vaddr));
 }
 
 /** One page of an unpin: false where no mapping is. A mapping without that pin is passed over silently. */
