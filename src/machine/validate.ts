@@ -105,10 +105,18 @@ export function parseLine(line: string): unknown {
   }
 }
 
-/** Whether a value is what a schema says. The schema is compiled when the first one comes. */
+/**
+ * Whether a value is what a schema says. The schema is compiled when the second one comes: for one value alone that takes
+ * longer than all else that is done with it, and with it comes most of the code that has not run yet.
+ */
 export function predicate(schema: TSchema): (value: unknown) => boolean {
   let compiled: TypeCheck<TSchema> | null = null;
+  let isFirst = true;
   return (value) => {
+    if (isFirst) {
+      isFirst = false;
+      return Value.Check(schema, value);
+    }
     compiled ??= TypeCompiler.Compile(schema);
     return compiled.Check(value);
   };

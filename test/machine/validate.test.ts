@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
-import { expect, test } from 'vitest';
+import { TypeCompiler } from '@sinclair/typebox/compiler';
+import { expect, test, vi } from 'vitest';
 import { checker } from '../../src/machine/validate.ts';
 
 test('of a long list in place of something else no more is looked at than the message shows', () => {
@@ -19,4 +20,18 @@ test('of a long list in place of something else no more is looked at than the me
   const refused = checker(Type.Object({}, { additionalProperties: false }))(list, 'body');
   expect(refused?.message).toMatch(/^body is \[(0,){29}0…, but must be an object$/);
   expect(looks).toBeLessThan(1000);
+});
+
+test('a schema is compiled for the second value that is held against it, and says of the first the same', () => {
+  const compile = vi.spyOn(TypeCompiler, 'Compile');
+  try {
+    const check = checker(Type.Object({ n: Type.Integer({ minimum: 1 }) }, { additionalProperties: false }));
+    expect(check({ n: 0 }, 'body')?.message).toBe('body/n is 0, but must be an integer');
+    expect(compile).not.toHaveBeenCalled();
+    expect(check({ n: 0 }, 'body')?.message).toBe('body/n is 0, but must be an integer');
+    expect([check({ n: 1 }, 'body'), check({ n: 2 }, 'body')]).toEqual([null, null]);
+    expect(compile).toHaveBeenCalledTimes(1);
+  } finally {
+    compile.mockRestore();
+  }
 });
