@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { CALL_NAMES } from './calls.ts';
+import { AwaitTimeout } from './scenario.ts';
 import { closedObject } from './values.ts';
 
 const AsyncName = Type.String({
@@ -18,7 +19,7 @@ export const StartedLine = closedObject({ async: AsyncName });
 export const AwaitLine = closedObject({
   call: Type.Literal('await'),
   of: AwaitedName,
-  timeoutMs: Type.Optional(Type.Unknown()),
+  timeoutMs: Type.Optional(AwaitTimeout),
   expect: Type.Optional(Type.Unknown()),
 });
 
@@ -31,6 +32,7 @@ export const BatchCall = Type.Object(
     ),
     async: Type.Optional(AsyncName),
     of: Type.Optional(AwaitedName),
+    timeoutMs: Type.Optional(AwaitTimeout),
   },
   { additionalProperties: true, title: 'BatchCall', description: 'a call with its arguments' },
 );

@@ -47,14 +47,21 @@ export const Expect = Type.Object(
   { additionalProperties: false, title: 'Expectation' },
 );
 
+/** Of `await`: how long is waited, in the host's own time. */
+export const AwaitTimeout = Type.Integer({
+  minimum: 0,
+  maximum: 3_600_000,
+  description:
+    'how long is waited at most, milliseconds of the host’s own time: an integer from 0 to 3600000',
+});
+
 /** A step: a call, or `await`, with what it was answered. The call itself is checked when it is made. */
 const StepSchema = Type.Object(
   {
     call: Type.String({ maxLength: 64 }),
     async: Type.Optional(Type.String({ maxLength: 64 })),
     of: Type.Optional(Type.String({ maxLength: 64 })),
-    /** Of `await`: how long is waited, in the host's own time. */
-    timeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 3_600_000 })),
+    timeoutMs: Type.Optional(AwaitTimeout),
     expect: Type.Optional(Expect),
   },
   { additionalProperties: true, title: 'Step' },

@@ -6,6 +6,7 @@ import { Refused } from '../machine/refused.ts';
 import { checkCall, checkCallSteps } from '../machine/table.ts';
 import { checker, parseLine } from '../machine/validate.ts';
 import { callOf, type Step } from '../replay/scenario.ts';
+import { sleeps } from '../replay/sleeps.ts';
 import type { Turns } from '../turns.ts';
 import type { Host } from './host.ts';
 import { lineValue } from './line-value.ts';
@@ -17,7 +18,7 @@ const ASYNC_MAX = 256;
 const refuseAwait = checker(AwaitLine);
 const refuseStarted = checker(StartedLine);
 
-/** A call of a batch that is not waited for, with the callbacks so far. */
+/** A call of a batch that is not waited for, or not for longer, with the callbacks so far. */
 export interface NotAwaited {
   readonly async: string;
   readonly invalidations: readonly InvalidationEntry[];
@@ -25,7 +26,7 @@ export interface NotAwaited {
 
 /**
  * The calls of one batch, one after another. As in a trace, a call with `async: NAME` is not waited for, and
- * `{"call": "await", "of": NAME}` is its answer.
+ * `{"call": "await", "of": NAME}` is its answer; with `timeoutMs` not waited for longer, of the host's own time.
  */
 export class BatchRun {
   private readonly pending = new Map<string, StartedCall>();
@@ -67,11 +68,12 @@ export class BatchRun {
   }
 
   /** @param call the call that a step is; null where it is an await */
-  private make(step: Step, call: CallObject | null): Answer | NotAwaited | Promise<Answer> {
-    if (!call) return this.answer(this.started(step.of!));
+  private make(step: Step, call: CallObject | null): Answer | NotAwaited | Promise<Answer | NotAwaited> {
+    if (!call)
+      return step.timeoutMs === undefined ? this.end(step.of!) : this.waitFor(step.of!, step.timeoutMs);
     const { async } = step;
     if (async !== undefined) this.refuseName(async);
-    const started = this.host.start(call, this.reqId);
+    const started = this.host.start(call, this.reqId, async !== undefined);
     if (async === undefined) return this.answer(started);
     this.pending.set(async, started);
     return { async, invalidations: started.delivered() };
@@ -94,10 +96,27 @@ export class BatchRun {
     return started.answer ?? answerTo(started);
   }
 
+  /** Awaits a call. */
+  private end(name: string): Answer | Promise<Answer> {
+    const started = this.started(name);
+    this.pending.delete(name);
+    started.awaited();
+    return this.answer(started);
+  }
+
+  /** Awaits a call for so many milliseconds of the host's own time, which passes for whoever waits in vain. */
+  private async waitFor(name: string, milliseconds: number): Promise<Answer | NotAwaited> {
+    const started = this.started(name);
+    for (const sleep of started.answer ? [] : sleeps(milliseconds)) {
+      await this.answer(this.host.start(sleep, this.reqId));
+    }
+    if (started.answer) return this.end(name);
+    return { async: name, invalidations: started.delivered() };
+  }
+
   private started(name: string): StartedCall {
     const started = this.pending.get(name);
     if (!started) throw Refused.badRequest(`await of "${name}", which was not started in this batch`);
-    this.pending.delete(name);
     return started;
   }
 }

@@ -1,4 +1,3 @@
-import { SLEEP_MAX_MS } from '../../schemas/calls/host.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { StartedCall } from '../machine/call-task.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -8,6 +7,7 @@ import { atOnce } from '../turns.ts';
 import { deviceStates, modelStates } from './devices.ts';
 import { expectationOf, nothingShown, observationOf, type Shown } from './observe.ts';
 import { callOf, type Expectation, type Observation, type Scenario, type Step } from './scenario.ts';
+import { sleeps } from './sleeps.ts';
 
 /** A call that was started, and how much of it has been looked at. */
 interface Looked {
@@ -93,8 +93,8 @@ export class ScenarioRun {
 
   /** The host's own time passes, as it does for who waits in vain. */
   private *passTime(milliseconds: number): Generator<void, void> {
-    for (let left = milliseconds; left > 0; left -= SLEEP_MAX_MS) {
-      this.machine.start({ call: 'sleep', milliseconds: Math.min(left, SLEEP_MAX_MS) });
+    for (const sleep of sleeps(milliseconds)) {
+      this.machine.start(sleep);
       yield* this.toItsEnd();
     }
   }
