@@ -217,10 +217,12 @@ class Operations:
         """Calls as NDJSON, answered as NDJSON, streamed, in order. Each line is a call with its
         arguments and, where it is made on something, that thing’s id. The answers come in the
         order of the calls, one a line, while later calls are still being sent. A call with
-        `async: NAME` is not waited for; `{"call": "await", "of": NAME}` is its answer. A batch
-        that the service ends (nothing more came in time, it has too many lines, the service
-        stops) says so in its last line, which has `ended: true`: every line before that has its
-        answer, and no call of a line that has none was made.
+        `async: NAME` is not waited for; `{"call": "await", "of": NAME}` is its answer; with
+        `timeoutMs` it is 202 again where the call goes on when so many milliseconds of the
+        host’s own time have passed. A batch that the service ends (nothing more came in time,
+        it has too many lines, the service stops) says so in its last line, which has `ended:
+        true`: every line before that has its answer, and no call of a line that has none was
+        made.
         """
         return self.request(
             "POST",
