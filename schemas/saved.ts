@@ -26,6 +26,12 @@ export const PageSize = Type.String({
   description: 'the shortest lower-case 0x… up to 2^64, a multiple of 0x1000 and not 0',
 });
 
+/** The size of a range that a call named, of any bytes: dma_unmap's of everything is 2^64-1. */
+const RangeSize = Type.String({
+  pattern: '^0x(?:[1-9a-f][0-9a-f]{0,15}|10000000000000000)$',
+  description: 'the shortest lower-case 0x… up to 2^64, and not 0',
+});
+
 export const integer = (minimum: number, maximum: number, says: string) =>
   Type.Integer({ minimum, maximum, description: `an integer from ${says}` });
 export const Count = integer(0, Number.MAX_SAFE_INTEGER, '0 to 2^53-1');
@@ -65,7 +71,7 @@ const Splat = Type.Union(
       container: Type.Optional(Name),
       device: Type.Optional(Name),
       iova: Type.Optional(Hex64),
-      size: Type.Optional(PageSize),
+      size: Type.Optional(RangeSize),
       attempt: Type.Optional(Count),
       pinCount: Type.Optional(Count),
       /** The first pins that were left, with their holders. */
