@@ -90,3 +90,38 @@ test('the list has each IOVA with a count, in order, as a map has', () => {
     fuzz('own-pins', 500),
   );
 });
+
+test('an unpin takes from the list what it names, at its offset and across 2^64, at most 512 pages of it', () => {
+  const rig = new CoreRig('6.1', { d: synthetic('ignore') });
+  const top = 0xffff_ffff_ffff_f000n;
+  rig.map(0, 0x1000_0000);
+  const at = (iova: bigint | number) => `0x${iova.toString(16)}`;
+  for (const iova of [8n, 0x1008n, 0x1010n, BigInt(512 * 4096 + 8)])
+    rig.do('pin-pages', { device: 'd', iova: at(iova), npage: 1, prot: 3 });
+  const iovas = () => (listOf(rig, 'd') as { iova: string }[]).map(({ iova }) => iova);
+  rig.reply('unpin-pages', { device: 'd', iova: at(8), npage: 0 });
+  rig.reply('unpin-pages', { device: 'd', iova: at(8), npage: 513 });
+  expect(iovas()).toHaveLength(4);
+  rig.reply('unpin-pages', { device: 'd', iova: at(top + 8n), npage: 2 });
+  expect(iovas()).toEqual(['0x1008', '0x1010', '0x200008']);
+  rig.reply('unpin-pages', { device: 'd', iova: at(0x1008), npage: 512 });
+  expect(iovas()).toEqual(['0x1010']);
+});
+
+test('a callback that is held is named; once it is resumed none is held any more', () => {
+  const rig = new CoreRig('6.1', { d: synthetic('unpin-range', { holdCallbacks: true }) });
+  rig.map(0x10000, 0x4000);
+  const unmapPinned = () => {
+    rig.pin(0x10000, 'd');
+    return rig.start('unmap-dma', { iova: 0x10000, size: 0x4000 });
+  };
+  const held = () => rig.host.machine.device('d').driver.state!(1);
+  const first = unmapPinned();
+  expect(rig.host.kernel.scheduler.pending[0]!.callback).toMatchObject({ call: 'dma-unmap', mode: 'held' });
+  expect(held()).toMatchObject({ holding: true, held: true });
+  rig.do('resume-callbacks', { device: 'd' });
+  expect(first.answer).not.toBeNull();
+  expect(held()).toMatchObject({ holding: false, held: false });
+  rig.map(0x10000, 0x4000);
+  expect(unmapPinned().answer).not.toBeNull();
+});

@@ -21,6 +21,7 @@ const TESTS = [
   'test/snapshot/malformed.test.ts',
   'test/snapshot/property.test.ts',
   'test/snapshot/restore-pauses.test.ts',
+  'test/snapshot/saved-memory.test.ts',
   'test/snapshot/steps.test.ts',
   'test/docs/cases.test.ts',
   'test/http/attach-detach.test.ts',

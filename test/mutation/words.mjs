@@ -6,7 +6,7 @@ import { declareValuePlugin, PluginKind } from '@stryker-mutator/api/plugin';
 /** Calls that are given words. */
 const GIVEN = /^(?:refuse\w*|advise\w*|wrong|Error|WrongState|WrongShape|Wedged|Refused)$/;
 /** Fields of catalogues that are words. */
-const FIELDS = /^(?:title|about|effect|reachedBy)$/;
+const FIELDS = /^(?:title|about|effect|reachedBy|rule)$/;
 /** Variables that are words. */
 const VARIABLES = /^(?:text|why|about|words|more|named|range)$/;
 /** What words are put together with. */

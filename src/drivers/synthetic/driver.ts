@@ -69,7 +69,7 @@ export class SyntheticDriver implements MdevDriver {
   /** Takes each page it named off its list, whatever came of it (5.10: spec-29). */
   *unpinPages(api: DriverApi, iova: bigint, npage: number): KernelStep<UnpinResult> {
     const answer = yield* api.unpinPages(iova, npage);
-    if (npage > 0 && npage <= api.pinPagesMax) {
+    if (npage <= api.pinPagesMax) {
       const key = api.keyOf(iova);
       const end = key + BigInt(npage) * PAGE;
       this.forget(key, end < TOP ? end : TOP, key % PAGE);

@@ -2,7 +2,7 @@ import type { ApInstruction, VfioApSaved } from '../../../schemas/drivers/vfio-a
 import type { DriverTask } from '../../kernel/driver.ts';
 import { hex } from '../../kernel/pages.ts';
 import { Injected, insert } from '../injected.ts';
-import { ApMask, ApMatrix, adapterOf, domainOf, mkqid } from './masks.ts';
+import { ApMask, ApMatrix, adapterOf, domainOf } from './masks.ts';
 
 /** Response codes of an AP instruction (AP_RESPONSE_*). */
 export const AP_NORMAL = 0x00;
@@ -106,11 +106,6 @@ export class ApHardware {
     const [from, to] = configured ? [this.gone, this.config.apm] : [this.config.apm, this.gone];
     from.clear(apid);
     to.set(apid);
-  }
-
-  /** Every queue of an adapter, ascending. */
-  queuesOf(apid: number): number[] {
-    return this.config.aqm.list().map((apqi) => mkqid(apid, apqi));
   }
 
   /**

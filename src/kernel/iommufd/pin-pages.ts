@@ -142,7 +142,8 @@ function unwind(
   const { areas } = ioas;
   for (let at = first; at < page; ) {
     const slot = areas.find(at);
-    const until = Math.min(page - 1, areas.lastPage[slot]!);
+    // Each part reached the end of its mapping: the pin goes on behind it, or failed there.
+    const until = areas.lastPage[slot]!;
     ioptAreaRemoveAccess(task, ioas, access, slot, at, until);
     at = until + 1;
   }
