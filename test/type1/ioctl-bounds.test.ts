@@ -138,6 +138,98 @@ describe.each(TYPE1_VERSIONS)('Linux %s', (version) => {
   });
 });
 
+describe('dirty pages', () => {
+  /** What an unmap of the pages [4, 8) and the rest of 4 to 12 reports. */
+  const unmap = (rig: Type1Rig, pages: bigint, more: object) => {
+    const args = { iova: 4n * PAGE, size: pages * PAGE, flags: 1, ...more };
+    const { value } = through(rig.iommu.unmapDma(rig.task(), args as never));
+    return typeof value === 'string' ? value : [Number(value.size / PAGE), [...value.bitmap!.ranges()]];
+  };
+  function tracked() {
+    const rig = rigOf('6.1', 'unpin-range');
+    rig.do('dirty-start');
+    // One that is made while dirty pages are tracked has a bitmap as well.
+    for (const page of [4n, 8n]) mapped(rig, page * PAGE, 4n * PAGE);
+    for (const page of [5, 8, 9]) rig.pin(page * 4096);
+    for (const page of [5, 8, 9]) rig.do('unpin-pages', { device: 'd0', iova: page * 4096, npage: 1 });
+    return rig;
+  }
+
+  test('of mappings that go are reported from the beginning of the range on', () => {
+    const rig = tracked();
+    expect(unmap(rig, 8n, { pageSize: PAGE })).toEqual([
+      8,
+      [
+        [1, 1],
+        [4, 2],
+      ],
+    ]);
+    expect(ranges(rig)).toEqual([]);
+  });
+
+  test('are reported where there is a bitmap for them, of pages of 4096, while they are tracked', () => {
+    const rig = tracked();
+    const answers = [
+      {},
+      { pageSize: 0n },
+      { pageSize: 8192n },
+      { pageSize: 2048n },
+      { pageSize: PAGE, bitmapSize: 7n },
+    ];
+    expect(answers.map((more) => unmap(rig, 4n, more))).toEqual(Array(5).fill('EINVAL'));
+    rig.do('dirty-stop');
+    expect(unmap(rig, 4n, { pageSize: PAGE })).toBe('EINVAL');
+    expect(ranges(rig)).toEqual(['4+4', '8+4']);
+    rig.do('dirty-start');
+    expect(unmap(rig, 4n, { pageSize: PAGE, bitmapSize: 8n })).toEqual([4, []]);
+  });
+
+  test('are no more once they were got, but for those that are pinned', () => {
+    const rig = rigOf('6.1', 'unpin-range');
+    mapped(rig, 0n, 16n * PAGE);
+    rig.do('dirty-start');
+    for (const page of [5, 8, 9, 10]) rig.pin(page * 4096);
+    for (const page of [5, 8, 9]) rig.do('unpin-pages', { device: 'd0', iova: page * 4096, npage: 1 });
+    const get = () => {
+      const range = { iova: 0n, size: 16n * PAGE, pageSize: PAGE, bitmapSize: undefined };
+      const { value } = through(rig.iommu.dirtyPages(rig.task(), 4, range as never));
+      return typeof value === 'object' && value ? [...value.ranges()] : value;
+    };
+    expect([get(), get()]).toEqual([
+      [
+        [5, 1],
+        [8, 3],
+      ],
+      [[10, 1]],
+    ]);
+  });
+});
+
+test.each([
+  ['0xfedff000', null],
+  ['0xfedff000', 'EINVAL', 2n],
+  ['0xfee00000', 'EINVAL'],
+  ['0xfeeff000', 'EINVAL'],
+  ['0xfef00000', null],
+  ['0x7ffffff000', null],
+  ['0x7ffffff000', 'EINVAL', 2n],
+  ['0x8000000000', 'EINVAL'],
+] as [string, string | null, bigint?][])(
+  'behind an IOMMU of 39 bits a map at %s is answered %s',
+  (iova, errno, pages = 1n) => {
+    const rig = rigOf();
+    rig.inTurn([
+      { call: 'create-device', device: 'pci', kind: 'vfio-pci' },
+      { call: 'open-group', device: 'pci' },
+      { call: 'set-container', device: 'pci', container: 'c0' },
+    ]);
+    expect(mapped(rig, BigInt(iova), pages * PAGE)).toBe(errno);
+    expect([rig.iommu.mappings.count, rig.host.machine.process('p0').lockedVm]).toEqual(
+      errno ? [0, 0] : [1, 1],
+    );
+  },
+);
+
 test('of the mappings that end at 2^64 nothing is left: others do not overlap any more', () => {
   const rig = rigOf();
   mapped(rig, TOP - PAGE);

@@ -28,6 +28,7 @@ describe.each(TYPE1_VERSIONS)('Linux %s', (version) => {
     for (let page = 0; page < 11; page++) rig.pin(page * 4096);
     const { task, size } = unmapped(rig, 16);
     expect(size).toBe(0x10000n);
+    expect([task.splats, rig.iommu.watchers.size]).toEqual([[], 0]);
     expect(callbacksOf(task)).toEqual(Array.from({ length: 11 }, (_, i) => `0x0+0x10000 ${i + 1}/${i + 1}`));
   });
 
@@ -86,6 +87,30 @@ describe('the warning that was proposed', () => {
 
   test('does not where none is left', () => {
     expect(warned('unpin-range', [3, 5, 7])).toEqual([]);
+  });
+});
+
+test('a mapping that goes while another one’s unmap calls back: the count of that goes on', () => {
+  const rig = rigOf('6.1', 'ignore', { holdCallbacks: true });
+  rig.mapMany(2, 4);
+  rig.pin(0);
+  rig.start('unmap-dma', { iova: 0, size: 0x4000 });
+  const [task] = rig.host.kernel.scheduler.pending as [Task];
+  expect(rig.unmap(0x4000, 0x4000).body.size).toBe('0x4000');
+  rig.do('resume-callbacks', { device: 'd0' });
+  expect([task.end?.how, task.invalidations.length]).toEqual(['killed', 11]);
+});
+
+test('pins that nobody is called about are a BUG_ON without a callback', () => {
+  const rig = rigOf('6.1', 'ignore');
+  rig.mapMany(1, 4);
+  rig.pin(0);
+  rig.do('close-device', { device: 'd0' });
+  expect(bugOf(rig.unmap(0, 0x4000))).toEqual({
+    status: 409,
+    killed: true,
+    bug: 'vfio_dma_do_unmap',
+    callbacks: 0,
   });
 });
 
