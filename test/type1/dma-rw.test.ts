@@ -81,7 +81,8 @@ test('only a caller with the mapping’s memory reaches it; a kernel thread does
 });
 
 test('pages that are written are dirty, those that are read are not', () => {
-  const rig = rigOf();
+  const rig = new Type1Rig('6.1', { d0: synthetic('ignore') });
+  rig.mapMany(1, 16);
   rig.do('dirty-start');
   rw(rig, 1, { read: 100 });
   rw(rig, PAGE + 4095, bytes(1, 2));
