@@ -174,6 +174,14 @@ const HOSTILE: readonly Work[] = [
     },
   },
   {
+    what: 'twenty writes of 16 MiB at once',
+    before: ready,
+    work: (service) => {
+      const body = JSON.stringify({ vaddr: '0x0', data: Buffer.alloc(16 * MIB, 1).toString('base64') });
+      return Promise.all(Array.from({ length: 20 }, () => service.any('POST', memory, body)));
+    },
+  },
+  {
     what: 'a list of 15 million numbers',
     work: refused('POST', '/v1/containers', `[${'0,'.repeat(BIG / 2)}0]`),
   },

@@ -10,7 +10,17 @@ import {
   QUOTE,
   tooDeep,
 } from './depth.ts';
-import { fieldOf, itemOf, listAt, type Place, placeOf, type Shape, tooLong } from './shape.ts';
+import {
+  fieldOf,
+  itemOf,
+  listAt,
+  noList,
+  type Place,
+  placeOf,
+  type Shape,
+  strayAt,
+  tooLong,
+} from './shape.ts';
 
 /** How many fields one object of a long text may have. */
 const FIELDS_MAX = 10_000;
@@ -33,6 +43,15 @@ interface Bounds {
 
 /** How many items one list of a long text may have. */
 const ITEMS_MAX = 2_000_000;
+
+/**
+ * Characters of the longest text that anybody takes: 16 MiB in base64, the most that one call carries. A text is made in one
+ * go, and takes its time by its length.
+ */
+const TEXT_MAX = 22_369_624;
+
+/** How many items a list may have before it is refused because none may be where it is. */
+const STRAY_ITEMS = 1000;
 
 /** Characters that are parsed in one go. */
 const PIECE = 32 * 1024;
@@ -129,6 +148,7 @@ class Pieces {
 
   private *string(): Generator<void, string> {
     const parts: string[] = [];
+    let length = 0;
     this.at++;
     for (;;) {
       const end = endOfString(this.text, this.at - 1) - 1;
@@ -136,6 +156,8 @@ class Pieces {
         end >= this.at && this.text.charCodeAt(end) === QUOTE && !isEscaped(this.text, end, this.at);
       const to = isWhole ? end : beforeEscape(this.text, this.at);
       parts.push(JSON.parse(`"${this.text.slice(this.at, to)}"`) as string);
+      length += parts.at(-1)!.length;
+      if (length > TEXT_MAX) throw new JsonError(`has a text of more than ${TEXT_MAX} characters`);
       this.at = to;
       if (isWhole) {
         this.at++;
@@ -149,6 +171,7 @@ class Pieces {
   private *array(place: Place): Generator<void, unknown[]> {
     const all: unknown[] = [];
     const list = listAt(place);
+    const stray = strayAt(place);
     for (;;) {
       const { end, closed } = this.cut(place.depth + 1, CLOSE_ARRAY);
       if (end > this.at) {
@@ -156,6 +179,7 @@ class Pieces {
         this.at = end;
       } else if (!closed) all.push(yield* this.value(itemOf(place, all.length)));
       if (list && all.length > list.maxItems!) throw tooLong(list, place.path);
+      if (all.length > STRAY_ITEMS && stray) throw noList(stray, place.path);
       if (all.length > ITEMS_MAX) throw new JsonError(`has a list with more than ${ITEMS_MAX} items`);
       if (yield* this.goesOn(closed, CLOSE_ARRAY)) return all;
       yield;

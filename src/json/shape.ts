@@ -62,3 +62,13 @@ export function tooLong({ description, maxItems }: Shape, path: string): JsonErr
     `has a list at ${path || '/'} that must be ${description ?? `of at most ${maxItems} items`}`,
   );
 }
+
+/** What must be in a list's place where none may be; null where one may, or where that is not known. */
+export function strayAt({ shapes }: Place): Shape | null {
+  return shapes.every(({ type }) => type !== undefined && type !== 'array') ? (shapes[0] ?? null) : null;
+}
+
+/** A list where none may be. */
+export function noList({ description, type }: Shape, path: string): JsonError {
+  return new JsonError(`has a list at ${path || '/'} that must be ${description ?? `of type ${type}`}`);
+}

@@ -174,3 +174,43 @@ test('a list whose schema does not bound it, or that has none, is read whole', (
   const shape = { type: 'object', properties: { a: { type: 'array' } } };
   expect(atOnce(parseSteps(text, { shape }))).toEqual(JSON.parse(text));
 });
+
+test('a list where its schema has none is refused when it is long, whatever comes behind', () => {
+  const shape = {
+    type: 'object',
+    properties: { data: { type: 'string', description: 'bytes in base64' }, any: {} },
+  };
+  let taken = 0;
+  const parts = function* (begin: string) {
+    yield begin;
+    for (taken = 0; taken < 100; taken++) yield '0,'.repeat(100_000);
+    yield '0]}';
+  };
+  const refused = (begin: string) => () => atOnce(parseSteps(parts(begin), { shape, values: 1e9 }));
+  expect(refused('[')).toThrow('has a list at / that must be of type object');
+  expect(taken).toBeLessThan(2);
+  expect(refused('{"data":[')).toThrow('has a list at /data that must be bytes in base64');
+  expect(taken).toBeLessThan(2);
+  // Where it is not known what may be, a list may.
+  for (const [key, count] of [
+    ['any', 50_000],
+    ['unknown', 50_000],
+    ['data', 1000],
+  ] as const) {
+    const text = `{"${key}":[${'0,'.repeat(count - 1)}0]}`;
+    expect(atOnce(parseSteps(text, { shape }))).toEqual({ [key]: new Array(count).fill(0) });
+  }
+});
+
+test('a text that is longer than any that is taken is refused where it becomes that', () => {
+  const MIB = 1024 * 1024;
+  let taken = 0;
+  const parts = function* (pieces: number) {
+    yield '{"data":"';
+    for (taken = 0; taken < pieces; taken++) yield 'A'.repeat(MIB);
+    yield '"}';
+  };
+  expect(() => atOnce(parseSteps(parts(100)))).toThrow('has a text of more than 22369624 characters');
+  expect(taken).toBe(21);
+  expect(atOnce(parseSteps(parts(21)))).toEqual({ data: 'A'.repeat(21 * MIB) });
+});
