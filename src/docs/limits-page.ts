@@ -12,7 +12,7 @@ variable. What a client meets at a limit is answered in words, by RFC 9457 probl
 const TAIL = `
 Bodies longer than 256 KiB are parsed and checked in turns of some milliseconds, as replays, comparisons, snapshots and
 long operations of the kernel are done: others are answered in between. Objects and arrays of JSON may lie 100 deep in
-each other. A message repeats at most 2,000 characters.
+each other, and no text in a long body is longer than 16 MiB in base64. A message repeats at most 2,000 characters.
 
 In a container of less than 1 GiB of memory the image sets some of them lower, and Node's heap with them, for 256 MB
 (\`docker/entrypoint.sh\` has the limits, SECURITY.md what \`npm run memory\` has measured with them); what is set by hand stays.
