@@ -97,6 +97,15 @@ describe('a kernel', () => {
   });
 });
 
+test('a process by its name and number on the console', () => {
+  const { kernel } = rigAfter('6.1', [{ call: 'create-process', process: 'a-name-of-more-than-15' }]).host;
+  const shown = Array.from(kernel.processes.values(), ({ comm, pid }) => [comm, pid]);
+  expect(shown).toEqual([
+    ['vfio-host', 1000],
+    ['a-name-of-more-', 3048],
+  ]);
+});
+
 test.each([
   ['d0', 0],
   ['d7', 7],
@@ -121,7 +130,7 @@ describe('a splat', () => {
     const [first, ...rest] = one.splats.map(splatReport);
     const { iova, size, ...entry } = first!;
     expect([entry.kind, iova, size]).toEqual(['WARN_ON', '0x1000', '0x2000']);
-    expect(rest).toEqual([
+    expect(rest).toStrictEqual([
       { ...entry, device: 'd0', container: 'c0', attempt: 3, pinCount: 2 },
       {
         ...entry,

@@ -138,7 +138,9 @@ test('a region that is not made changes nothing, nor does it hold the device', (
   expect(held.users).toBe(1);
   rig.ask(region(1, bar));
   expect(held.users).toBe(1);
-  rig.inTurn([region(0, bar), region(0x10000, bar)]);
+  rig.inTurn([region(0, bar)]);
+  expect(held.users).toBe(2);
+  rig.inTurn([region(0x10000, bar)]);
   expect(held.users).toBe(2);
 });
 

@@ -155,6 +155,16 @@ describe('an emulated memory', () => {
     expect(memory.regions.map(({ start, size }) => start + size)).toEqual([TOP_PAGE - 1]);
   });
 
+  test('a protect beyond 2^64 changes nothing, and what is mapped may be written from then on', () => {
+    const memory = new EmulatedMemory(8, 16);
+    const last = bytes(TOP_PAGE - 1);
+    memory.map(last, bytes(1), { ...anonymous, prot: 1 });
+    expect(memory.protect(last, bytes(2), 3)).toBe('ENOMEM');
+    expect(memory.regions.map(({ prot }) => prot)).toEqual([1]);
+    expect(memory.protect(last, bytes(1), 3)).toBeNull();
+    expect(memory.regions.map(({ prot }) => prot)).toEqual([3]);
+  });
+
   test('how many pages can be used in a row: over regions side by side, up to a gap or one that may not', () => {
     const memory = new EmulatedMemory(8, 16);
     memory.map(bytes(2), bytes(2), anonymous);
