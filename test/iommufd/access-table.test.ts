@@ -51,3 +51,22 @@ test('pins are found by exactly their pages, by any page they have, and so are t
     fuzz('access-table', 2000),
   );
 });
+
+test('whichever of some pins is removed, the others are still found by each of their pages', () => {
+  const runs = Array.from({ length: 15 }, (_, i): [number, number] => {
+    const start = (i * 7) % 15;
+    return [start, start + ((i * 5) % 11)];
+  });
+  for (const gone of runs.keys()) {
+    const table = new AccessTable();
+    const pages = new IoptPages(null as never, true, false);
+    const slots = runs.map(([start, last], device) => table.add(pages, start, last, device));
+    table.remove(pages, slots[gone]!);
+    checkTree(table, pages.accesses);
+    const left = runs.filter((_, i) => i !== gone).sort(([a, b], [c, d]) => a - c || b - d);
+    for (let page = 0; page < 26; page++) {
+      const found = table.overlapping(pages, page, page).map((slot) => [table.start[slot], table.last[slot]]);
+      expect(found, `${gone} ${page}`).toEqual(left.filter(([from, to]) => from <= page && page <= to));
+    }
+  }
+});
