@@ -132,7 +132,7 @@ export class DirtyBitmap {
     const whole = Math.floor(pages / 32);
     bits.fill(0, whole, value);
     const mask = 2 ** (pages % 32) - 1;
-    if (mask !== 0) bits.set(whole, value === 1 ? bits.get(whole) | mask : bits.get(whole) & ~mask);
+    bits.set(whole, value === 1 ? bits.get(whole) | mask : bits.get(whole) & ~mask);
   }
 
   /**
