@@ -9,7 +9,7 @@ const HELP = `usage: npm run hostile -- [--requests COUNT] [--seed SEED] [--clie
 
 Attacks a service on 127.0.0.1 that it starts itself: requests made from openapi.json, right and wrong, and raw sockets.
 Fails at the first answer that must not be, when the service ends, when a turn of its event loop lasts longer than --stall
-milliseconds, or when its memory grows.
+milliseconds without what the engine's collector takes of it (which is told too), or when its memory grows.
 `;
 
 const { values } = parseArgs({
