@@ -1,4 +1,5 @@
 import { Budget } from '../budget.ts';
+import type { PAUSE } from '../pause.ts';
 import type { Errno } from './errno.ts';
 import type { OpenFile } from './files.ts';
 import { PROT_WRITE, type ProcessMemory } from './memory.ts';
@@ -274,7 +275,7 @@ export class EmulatedMemory implements ProcessMemory {
   }
 
   /** The same, one by one: the memory stays as it is meanwhile. */
-  eachResidentPage(): Generator<[number, PageContent], void, void> {
+  eachResidentPage(): Generator<[number, PageContent] | typeof PAUSE, void, void> {
     return this.anonymous.eachResident();
   }
 

@@ -1,5 +1,9 @@
 import type { Budget } from '../budget.ts';
+import { itemsOf, PAUSE } from '../pause.ts';
 import { PAGE_SIZE } from './pages.ts';
+
+/** Pages whose bytes are looked at, all of them, without a pause. */
+const LOOKED_AT_ONCE = 64;
 
 /** The contents of a page: the byte it is full of, or 4096 bytes of its own. */
 export type PageContent = Uint8Array | number;
@@ -91,16 +95,19 @@ export class PageStore {
    * One that is full of the background's byte has none.
    */
   resident(): [number, PageContent][] {
-    return [...this.eachResident()];
+    return itemsOf(this.eachResident());
   }
 
   /** The same, one by one: the memory stays as it is meanwhile. */
-  *eachResident(): Generator<[number, PageContent], void, void> {
+  *eachResident(): Generator<[number, PageContent] | typeof PAUSE, void, void> {
+    let looked = 0;
     // Sorted as numbers: a comparison in words of ours for each would take long.
     for (const page of Float64Array.from(this.contents.keys()).sort()) {
       const content = this.contents.get(page)!;
       const shown = typeof content === 'number' ? content : byteOf(content);
       if (shown !== this.background) yield [page, shown];
+      // Whose bytes were looked at took time, shown or not.
+      if (typeof content !== 'number' && ++looked % LOOKED_AT_ONCE === 0) yield PAUSE;
     }
   }
 }

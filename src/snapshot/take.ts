@@ -6,6 +6,7 @@ import type { EmulatedMemory } from '../kernel/emulated-memory.ts';
 import { ownGuestId } from '../kernel/guest.ts';
 import type { Process } from '../kernel/process.ts';
 import { canonical } from '../kernel/saved/canonical.ts';
+import { each } from '../kernel/saved/each.ts';
 import { openFiles, saveFile } from '../kernel/saved/files.ts';
 import { saveParameters } from '../kernel/saved/kernel.ts';
 import { saveLock } from '../kernel/saved/lock.ts';
@@ -67,7 +68,7 @@ export function takeSnapshot(machine: Machine, secrets: boolean, list: ListOf = 
         saveProcess(process, emulatedOf(process), stores, numbers, list),
       ),
       exited: exitedProcesses(kernel),
-      files: files.map(saveFile),
+      files: list(each(files, saveFile)),
       groups: groupsOf(kernel).map((group) => saveGroup(group, owners.get(group))),
       devices: [...kernel.devices.values()].map((device) => saveWithDriver(device, secrets, stores, list)),
       formerDevices: formerDevices(kernel),

@@ -3,6 +3,7 @@ import { Budget } from '../../src/budget.ts';
 import { EmulatedMemory } from '../../src/kernel/emulated-memory.ts';
 import { PageStore } from '../../src/kernel/page-store.ts';
 import { PAGE_SIZE, TOP_PAGE } from '../../src/kernel/pages.ts';
+import { PAUSE } from '../../src/pause.ts';
 
 const RW = 3;
 const bytes = (pages: number) => BigInt(pages) * BigInt(PAGE_SIZE);
@@ -64,6 +65,16 @@ describe('a page store', () => {
     store.deleteRange(from, to);
     expect(store.resident().map(([page]) => page)).toEqual(left);
     expect(budget.used).toBe(left.length);
+  });
+
+  test('whoever goes through pages may pause after every 64 whose bytes were looked at, be they shown or not', () => {
+    const store = new PageStore(new Budget(1000));
+    for (let page = 0; page < 200; page++) store.own(page);
+    expect([...store.eachResident()]).toEqual([PAUSE, PAUSE, PAUSE]);
+    for (let page = 0; page < 64; page++) store.own(page).fill(1);
+    const shown = [...store.eachResident()];
+    expect(shown.map((one) => one === PAUSE).indexOf(true)).toBe(64);
+    expect(shown).toHaveLength(64 + 3);
   });
 
   test('what is shown is in order, a byte for a page that is full of it, and nothing for one full of the background', () => {

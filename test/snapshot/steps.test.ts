@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { expect, test } from 'vitest';
 import { asWritten } from '../../routes/pieces.ts';
+import type { CallObject } from '../../schemas/calls.ts';
 import { SnapshotSchema } from '../../schemas/snapshot.ts';
 import { Findings } from '../../src/host/findings.ts';
 import { jsonPieces } from '../../src/json/pieces.ts';
@@ -122,6 +123,22 @@ test('the holders of one pin are saved in pieces where they are many', () => {
   expect(pieces.length).toBeGreaterThan(4);
   expect(pieces.join('')).toBe(JSON.stringify([...many]));
   expect(saveHolders(new Map([[7, 1]]), asWritten)).toEqual([[7, 1]]);
+});
+
+test('files and descriptors are made as they are written, not all before the first of them', () => {
+  const machine = new Machine(LINUX_6_1);
+  const make = (call: CallObject) => expect(machine.start(call).answer?.end.how).toBe('returned');
+  make({ call: 'create-device', device: 'd0', driver: { type: 'synthetic', onDmaUnmap: 'ignore' } });
+  make({ call: 'open-container', container: 'c0' });
+  make({ call: 'attach', container: 'c0', device: 'd0' });
+  for (let i = 0; i < 3000; i++) make({ call: 'open-device', device: 'd0' });
+  const saved = takeSnapshot(machine, false);
+  const inSteps = takeSnapshot(machine, false, asWritten);
+  for (const list of [inSteps.state.files, inSteps.state.processes[0]!.files]) {
+    expect(Array.isArray(list)).toBe(false);
+  }
+  expect([...jsonPieces(inSteps)].join('')).toBe(JSON.stringify(saved));
+  expect(saved.state.files).toHaveLength(3003);
 });
 
 test('a bitmap whose words are all alike is saved with pauses, as one run', () => {

@@ -10,7 +10,7 @@ import { type PageContent, PageStore } from '../page-store.ts';
 import { addressOf, hex, hexAddress, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import type { ListOf } from '../vfio/container.ts';
 import { checkAscending, WrongState, wrong } from './checks.ts';
-import { each } from './each.ts';
+import { each, eachWithPauses } from './each.ts';
 import type { RestoredFiles } from './files.ts';
 
 /** The contents that several regions or processes may have, or that a device has: numbered as they are met. */
@@ -26,7 +26,7 @@ export class SavedStores {
   save(list: ListOf): SavedStore[] {
     return [...this.numbers.keys()].map((store) => ({
       background: store.background,
-      contents: list(each(store.eachResident(), savedPage)),
+      contents: list(eachWithPauses(store.eachResident(), savedPage)),
     }));
   }
 }
@@ -43,7 +43,7 @@ export function saveMemory(
   return {
     ...(memory.isEmpty ? { empty: true as const } : {}),
     regions: list(each(memory.regions, (region) => saveRegion(memory, region, stores, files))),
-    contents: list(each(memory.eachResidentPage(), savedPage)),
+    contents: list(eachWithPauses(memory.eachResidentPage(), savedPage)),
   };
 }
 

@@ -21,9 +21,7 @@ export function saveProcess(
   list: ListOf,
 ): SavedProcess {
   const { mm, memlock, capIpcLock, capSysRawio } = process;
-  const open = process.files
-    .list()
-    .flatMap((file, fd) => (file ? [[fd, files.get(file)!] as [number, number]] : []));
+  const open = process.files.list();
   return {
     process: process.id,
     memlock: memlock === null ? null : hex(memlock),
@@ -37,8 +35,15 @@ export function saveProcess(
     ...(capIpcLock === (memlock === null) ? {} : { capIpcLock }),
     ...(capSysRawio ? {} : { capSysRawio }),
     ...saveMemory(memory, stores, files, list),
-    ...(open.length > 0 ? { files: open } : {}),
+    ...(open.some((file) => file) ? { files: list(descriptorsOf(open, files)) } : {}),
   };
+}
+
+function* descriptorsOf(
+  open: readonly (OpenFile | null)[],
+  files: ReadonlyMap<OpenFile, number>,
+): Generator<[fd: number, file: number], void> {
+  for (const [fd, file] of open.entries()) if (file) yield [fd, files.get(file)!];
 }
 
 /** Processes that have exited but opened containers, or own mappings. */
