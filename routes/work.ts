@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import type { Host } from '../src/host/host.ts';
 import { Refused } from '../src/machine/refused.ts';
 import type { Service } from '../src/service.ts';
-import { Turns } from '../src/turns.ts';
+import type { Turns } from '../src/turns.ts';
 import { expectAnswer } from './bounds.ts';
 import { collected, inTurns, joined } from './pieces.ts';
 
@@ -34,39 +34,31 @@ export async function workFor<T>(
 export function heldFor<T>(
   service: Service,
   reply: FastifyReply,
-  host: Host,
+  { machine }: Host,
   action: (work: Turns) => Promise<T>,
 ): Promise<T> {
-  return workFor(service, reply, (work) => whileHeld(host, () => action(work)));
+  return workFor(service, reply, async (work) => {
+    const release = machine.turns.hold();
+    try {
+      return await action(work);
+    } finally {
+      release();
+    }
+  });
 }
 
-async function whileHeld<T>({ machine }: Host, action: () => Promise<T>): Promise<T> {
-  const release = machine.turns.hold();
-  try {
-    return await action();
-  } finally {
-    release();
-  }
-}
-
-/**
- * Answers with JSON that is written while nothing changes the host's machine, and goes out when all of it is there. The
- * work has a turn of its own: what led to it may have been the first request there was, of which no code had run before.
- */
+/** Answers with JSON that is written while nothing changes the host's machine, and goes out when all of it is there. */
 export function sendHeld(
   service: Service,
   reply: FastifyReply,
   host: Host,
   pieces: () => Iterable<string>,
 ): Promise<FastifyReply> {
-  return whileHeld(host, async () => {
-    await new Turns().next();
-    return workFor(service, reply, async (work) => {
-      const expect = (bytes: number) => expectAnswer(reply, service, bytes);
-      const text = await work.do(collected(pieces(), expect));
-      const bytes = text.reduce((sum, { length }) => sum + length, 0);
-      return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
-    });
+  return heldFor(service, reply, host, async (work) => {
+    const expect = (bytes: number) => expectAnswer(reply, service, bytes);
+    const text = await work.do(collected(pieces(), expect));
+    const bytes = text.reduce((sum, { length }) => sum + length, 0);
+    return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
   });
 }
 

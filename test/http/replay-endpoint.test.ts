@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { sendHeld, workFor } from '../../routes/work.ts';
+import { workFor } from '../../routes/work.ts';
 import { Fnv } from '../../src/json/fnv.ts';
 import { ok, startRig, useOneRig } from '../harness/http-rig.ts';
 import { expectProblem } from '../harness/problem.ts';
@@ -282,21 +282,4 @@ test('long work for a client that has left while its body was checked ends at it
   const work = workFor(service, { raw } as never, (turns) => turns.next());
   await expect(work).rejects.toThrow('the client has gone');
   expect(service.works.count).toBe(0);
-});
-
-test('what is written while calls wait begins in a turn of its own, and they wait from when it was asked for', async () => {
-  const raw = Object.assign(new EventEmitter(), { closed: false });
-  const { service } = rig;
-  const { host } = service.rigOf(undefined, true);
-  let sent: unknown = null;
-  const reply = { raw, type: () => reply, send: (text: unknown) => (sent = text) };
-  let began = false;
-  const answered = sendHeld(service, reply as never, host, function* () {
-    began = true;
-    yield '{}';
-  } as never);
-  expect([began, host.machine.turns.isBusy, service.works.count]).toEqual([false, true, 0]);
-  await answered;
-  expect([began, host.machine.turns.isBusy, service.works.count]).toEqual([true, false, 0]);
-  expect(sent).not.toBeNull();
 });
