@@ -1,37 +1,31 @@
 import { expect, test } from 'vitest';
 import { ChannelSubsystem, type WorkKind } from '../../src/drivers/vfio-ccw/channel-subsystem.ts';
 
-/** The thread, and devices whose works are noted as they run. */
-function rigOf(...ids: string[]) {
+/** The thread, and two devices whose works are noted as they run. */
+function rigOf() {
   const css = new ChannelSubsystem();
   const ran: string[] = [];
-  const owners = ids.map((id) => ({
+  const ownerOf = (id: string) => ({
     id,
     *work(kind: WorkKind) {
       ran.push(`${id} ${kind}`);
     },
-  }));
+  });
   const api = {} as never;
   const through = <T>(steps: Generator<unknown, T>) => {
     const { done, value } = steps.next();
     if (!done) throw new Error('it waits');
     return value;
   };
-  return { css, ran, owners, api, through };
+  return { css, ran, a: ownerOf('a'), b: ownerOf('b'), ownerOf, api, through };
 }
 
 test('works run in the order in which they were queued, each once', () => {
-  const {
-    css,
-    ran,
-    owners: [a, b],
-    api,
-    through,
-  } = rigOf('a', 'b');
-  css.queueWork(a!, 'io');
-  css.queueWork(b!, 'io');
-  css.queueWork(a!, 'notoper');
-  css.queueWork(a!, 'io');
+  const { css, ran, a, b, api, through } = rigOf();
+  css.queueWork(a, 'io');
+  css.queueWork(b, 'io');
+  css.queueWork(a, 'notoper');
+  css.queueWork(a, 'io');
   expect([css.placeOf('a', 'io'), css.placeOf('b', 'io'), css.placeOf('a', 'notoper')]).toEqual([0, 1, 2]);
   expect([css.isQueued('b', 'io'), css.isQueued('b', 'notoper'), css.placeOf('b', 'notoper')]).toEqual([
     ...[true, false, null],
@@ -42,14 +36,8 @@ test('works run in the order in which they were queued, each once', () => {
 });
 
 test('flushing one work runs those before it, and none behind it; one that is not queued, nothing', () => {
-  const {
-    css,
-    ran,
-    owners: [a, b],
-    api,
-    through,
-  } = rigOf('a', 'b');
-  for (const owner of [a!, b!]) for (const kind of ['io', 'notoper'] as const) css.queueWork(owner, kind);
+  const { css, ran, a, b, api, through } = rigOf();
+  for (const owner of [a, b]) for (const kind of ['io', 'notoper'] as const) css.queueWork(owner, kind);
   through(css.flushWork('c', 'io', api));
   expect(ran).toEqual([]);
   through(css.flushWork('b', 'io', api));
@@ -57,24 +45,18 @@ test('flushing one work runs those before it, and none behind it; one that is no
 });
 
 test('works that are queued meanwhile wait for the next time, those that are cancelled do not run', () => {
-  const {
-    css,
-    ran,
-    owners: [a, b],
-    api,
-    through,
-  } = rigOf('a', 'b');
+  const { css, ran, a, b, api, through } = rigOf();
   css.queueWork(
     {
-      ...a!,
+      ...a,
       *work() {
-        css.queueWork(b!, 'io');
+        css.queueWork(b, 'io');
         css.cancel('b', 'notoper');
       },
     },
     'io',
   );
-  css.queueWork(b!, 'notoper');
+  css.queueWork(b, 'notoper');
   css.cancel('a', 'notoper');
   expect(through(css.flush(api))).toBe(2);
   expect(ran).toEqual(['b io']);
@@ -96,14 +78,8 @@ test('a subchannel has the lowest number that is free, and a device its former o
 });
 
 test('a device that goes takes its works along, and no others', () => {
-  const {
-    css,
-    ran,
-    owners: [a, b],
-    api,
-    through,
-  } = rigOf('a', 'b');
-  for (const owner of [a!, b!])
+  const { css, ran, a, b, api, through } = rigOf();
+  for (const owner of [a, b])
     for (const kind of ['io', 'notoper', 'unregister'] as const) css.queueWork(owner, kind);
   css.remove('a', css.subchannel('a', true), true);
   expect(through(css.flush(api))).toBe(3);
@@ -143,23 +119,17 @@ test('what is saved is restored: former subchannels, and whether prefetching was
 });
 
 test('works are put back in any order, and run in that of their places; a place without one is refused', () => {
-  const {
-    css,
-    ran,
-    owners: [a, b],
-    api,
-    through,
-  } = rigOf('a', 'b');
-  css.restoreWork(b!, 'io', 1);
-  css.restoreWork(a!, 'notoper', 2);
+  const { css, ran, a, b, api, through } = rigOf();
+  css.restoreWork(b, 'io', 1);
+  css.restoreWork(a, 'notoper', 2);
   expect([css.restoredAt(0), css.restoredAt(1), css.restoredAt(2)]).toEqual([null, 'b', 'a']);
-  css.restoreWork(a!, 'io', 0);
+  css.restoreWork(a, 'io', 0);
   expect([...css.settle()]).toEqual([]);
   expect(css.restoredAt(0)).toBeNull();
   through(css.flush(api));
   expect(ran).toEqual(['a io', 'b io', 'a notoper']);
-  css.restoreWork(b!, 'io', 0);
-  css.restoreWork(a!, 'io', 2);
+  css.restoreWork(b, 'io', 0);
+  css.restoreWork(a, 'io', 2);
   expect(css.settle().next().value).toMatchObject({
     rule: 'has no work at place 1, but "a" has one at 2',
   });
@@ -167,8 +137,8 @@ test('works are put back in any order, and run in that of their places; a place 
 
 test('works are put back 256 at a time', () => {
   const stops = (count: number) => {
-    const { css, owners } = rigOf(...Array.from({ length: count }, (_, i) => `d${i}`));
-    for (const [place, owner] of owners.entries()) css.restoreWork(owner, 'io', place);
+    const { css, ownerOf } = rigOf();
+    for (let place = 0; place < count; place++) css.restoreWork(ownerOf(`d${place}`), 'io', place);
     return [...css.settle()].length;
   };
   expect([stops(255), stops(256), stops(512)]).toEqual([0, 1, 2]);

@@ -1,14 +1,7 @@
 import { expect, test } from 'vitest';
+import { atOnce } from '../../src/turns.ts';
 import { CoreRig } from '../harness/core-rig.ts';
 import { synthetic } from '../harness/test-rig.ts';
-
-/** Goes through work that stops now and then: how often it did, and what it came to. */
-function through<T>(work: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = work.next();
-    if (done) return value;
-  }
-}
 
 /** Mappings at 0x10000 (pinned: two pages by d0, one of them by d1 too), 0x20000 (pinned: one page) and 0x30000. */
 function rigOf(): CoreRig {
@@ -64,11 +57,11 @@ test('devices are those that are called back', () => {
 test('a page of mappings, and one of all their pins', () => {
   const view = viewOf(rigOf());
   const mappings = (skip: number, count: number) =>
-    through(view.mappingPage(skip, count)).map(({ iova }) => iova);
+    atOnce(view.mappingPage(skip, count)).map(({ iova }) => iova);
   expect(mappings(1, 1)).toEqual([0x20000n]);
   expect(mappings(2, 5)).toEqual([0x30000n]);
   const pins = (skip: number, count: number) =>
-    through(view.pinPage(skip, count)).map(({ iova, npage = 1 }) => [iova, npage]);
+    atOnce(view.pinPage(skip, count)).map(({ iova, npage = 1 }) => [iova, npage]);
   expect(pins(1, 2)).toEqual([
     [0x11000n, 2],
     [0x23000n, 1],

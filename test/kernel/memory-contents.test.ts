@@ -4,18 +4,11 @@ import { EmulatedMemory } from '../../src/kernel/emulated-memory.ts';
 import { PageStore } from '../../src/kernel/page-store.ts';
 import { PAGE_SIZE, TOP_PAGE } from '../../src/kernel/pages.ts';
 import { PAUSE } from '../../src/pause.ts';
+import { through } from '../harness/through.ts';
 
 const RW = 3;
 const bytes = (pages: number) => BigInt(pages) * BigInt(PAGE_SIZE);
 const anonymous = { prot: RW, kind: 'anonymous', neverWritten: false } as const;
-
-/** Goes through to the end: how often it stopped, and what it came to. */
-function through<T>(work: Generator<void, T>): { stops: number; value: T } {
-  for (let stops = 0; ; stops++) {
-    const { done, value } = work.next();
-    if (done) return { stops, value };
-  }
-}
 
 describe('a page store', () => {
   test('a page costs one while it has contents of its own, however it comes to have none', () => {

@@ -3,20 +3,13 @@ import { NIL } from '../../src/kernel/rb-links.ts';
 import { treeSteps } from '../../src/kernel/tree-shape.ts';
 import { MappingTable } from '../../src/kernel/type1/mapping-table.ts';
 import { PinTable } from '../../src/kernel/type1/pin-table.ts';
+import { through } from '../harness/through.ts';
 import { checkTree } from '../harness/tree-rules.ts';
 
 /** A table with mappings of a page each, at every second page from 0 on. */
 function tableOf(count: number): { table: MappingTable; slots: number[] } {
   const table = new MappingTable(true);
   return { table, slots: Array.from({ length: count }, (_, i) => table.add(2 * i, 1, i, 3, i % 2 === 1)) };
-}
-
-/** Goes through to the end: how often it stopped, and what it came to. */
-function through<T>(work: Generator<void, T>): { stops: number; value: T } {
-  for (let stops = 0; ; stops++) {
-    const { done, value } = work.next();
-    if (done) return { stops, value };
-  }
 }
 
 test('what was freed last is taken first, before room is made; once all is free a table begins anew', () => {

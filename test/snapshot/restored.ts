@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { toReply } from '../../routes/replies.ts';
 import type { CallObject } from '../../schemas/calls.ts';
 import type { Host } from '../../src/host/host.ts';
@@ -41,6 +42,19 @@ export function seen(host: Host, outcome: Outcome): unknown {
     invalidations: outcome.delivered(),
     locked: [...host.kernel.processes.values()].map(({ lockedVm }) => lockedVm),
   };
+}
+
+/** Makes the same calls on a host and on one restored from its snapshot: the same must be seen, which is returned. */
+export function goOnAlike(host: Host, calls: readonly CallObject[]): unknown[] {
+  const restored = hostFrom(textOf(host));
+  expect(textOf(restored)).toBe(textOf(host));
+  const all = calls.map((call) => {
+    const one = seen(restored, make(restored, call));
+    expect(one, call.call).toEqual(seen(host, make(host, call)));
+    return one;
+  });
+  expect(textOf(restored)).toBe(textOf(host));
+  return all;
 }
 
 /** Lets every callback return until no call is under way. */

@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { CallObject } from '../../schemas/calls.ts';
 import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
 import { generationOf } from '../../src/kernel/generations/index.ts';
 import { checkSnapshot } from '../../src/snapshot/restore.ts';
 import { CoreRig } from '../harness/core-rig.ts';
 import { hostOf } from '../harness/host.ts';
-import { hostFrom, make, seen, textOf } from './restored.ts';
+import { goOnAlike, hostFrom, textOf } from './restored.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: documents that are wrong have no type
 type Json = any;
@@ -49,15 +48,6 @@ function rigOf(): CoreRig {
 
 const processOf = (rig: CoreRig) => JSON.parse(textOf(rig.host)).state.processes[0];
 
-/** Makes the same calls on the host and on one restored from its snapshot: the same must be seen. */
-function goOn({ host }: CoreRig, calls: readonly CallObject[]): void {
-  const restored = hostFrom(textOf(host));
-  expect(textOf(restored)).toBe(textOf(host));
-  for (const call of calls)
-    expect(seen(restored, make(restored, call)), call.call).toEqual(seen(host, make(host, call)));
-  expect(textOf(restored)).toBe(textOf(host));
-}
-
 function spoiled(rig: CoreRig, spoil: (process: Json, state: Json) => void): string {
   const document = JSON.parse(textOf(rig.host));
   spoil(document.state.processes[0], document.state);
@@ -86,7 +76,7 @@ test('memory of every kind is there again, with what was written, and is used as
     ...{ call: 'map-dma', container: 'c0', iova: 0x10000 * i, vaddr: BASE + 0x10000 * i },
     ...{ size: PAGE, flags },
   });
-  goOn(rigOf(), [
+  goOnAlike(rigOf().host, [
     ...[0, 1, 2, 4, 5].map(read),
     ...[0, 1, 2, 4, 5].map((i) => write(BASE + 0x10000 * i)),
     ...[0, 1, 2, 4, 5, 6].flatMap((i) => [map(i, 1), map(i + 8, 3)]),
@@ -108,7 +98,7 @@ test('a region that was read only when it was made, and may be written since, wa
   rig.do('protect-memory-region', { process: 'p0', start: BASE + 0x20000, size: PAGE, prot: 3 });
   const changed = processOf(rig).regions.filter(({ neverWritten }: Json) => neverWritten !== undefined);
   expect(changed).toMatchObject([{ start: '0x120000', prot: 3, neverWritten: true }]);
-  goOn(rig, [{ call: 'read-memory', process: 'p0', vaddr: BASE + 0x20000, length: 4 }]);
+  goOnAlike(rig.host, [{ call: 'read-memory', process: 'p0', vaddr: BASE + 0x20000, length: 4 }]);
 });
 
 test('a process whose last region went has none, which is not all memory', () => {
@@ -117,7 +107,7 @@ test('a process whose last region went has none, which is not all memory', () =>
   rig.do('add-memory-region', { process: 'p0', start: 0, size: PAGE, prot: 3 });
   rig.do('remove-memory-region', { process: 'p0', start: 0, size: PAGE });
   expect(processOf(rig)).toMatchObject({ empty: true, regions: [], contents: [] });
-  goOn(rig, [{ call: 'read-memory', process: 'p0', vaddr: 0, length: 1 }]);
+  goOnAlike(rig.host, [{ call: 'read-memory', process: 'p0', vaddr: 0, length: 1 }]);
 });
 
 test('regions of a file of a device count as its users once', () => {
@@ -127,7 +117,7 @@ test('regions of a file of a device count as its users once', () => {
   });
   rig.do('close-device', { device: 'x0' });
   expect(rig.host.machine.device('x0').openCount).toBe(1);
-  goOn(rig, [
+  goOnAlike(rig.host, [
     { call: 'remove-memory-region', process: 'p0', start: 0x900000, size: PAGE },
     { call: 'remove-memory-region', process: 'p0', start: BASE + 0x60000, size: 2 * PAGE },
     { call: 'unset-container', device: 'x0' },
@@ -208,5 +198,5 @@ test('parameters are saved where they are not the usual ones, and are there agai
     expect(parameters()).toMatchObject({ [name]: true });
     expect(hostFrom(textOf(rig.host)).kernel).toMatchObject({ [name]: true });
   }
-  goOn(rig, []);
+  goOnAlike(rig.host, []);
 });

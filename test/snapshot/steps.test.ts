@@ -16,17 +16,10 @@ import { restoreSteps } from '../../src/snapshot/restore.ts';
 import { takeSnapshot } from '../../src/snapshot/take.ts';
 import { Expected } from '../../src/verdict/expectation.ts';
 import { verdictSteps } from '../../src/verdict/verdict.ts';
+import { through } from '../harness/through.ts';
 
 const MAPPINGS = 4096;
 const PAGE = 4096;
-
-/** Where long work may stop: how often it did, and what it came to. */
-function through<T>(work: Generator<void, T>): { steps: number; value: T } {
-  for (let steps = 0; ; steps++) {
-    const { done, value } = work.next();
-    if (done) return { steps, value };
-  }
-}
 
 function full(): Machine {
   const machine = new Machine(LINUX_6_1);
@@ -45,25 +38,25 @@ function full(): Machine {
 
 test('the mappings of a snapshot are restored a few hundred at a time', () => {
   const snapshot = takeSnapshot(full(), false);
-  const { steps } = through(restoreSteps(new Machine(LINUX_6_1, MACHINE_LIMITS), snapshot, 'snapshot'));
+  const { stops } = through(restoreSteps(new Machine(LINUX_6_1, MACHINE_LIMITS), snapshot, 'snapshot'));
   // Their fields, the tree, their owners, their pins.
-  expect(steps).toBeGreaterThan(4 * (MAPPINGS / 512));
+  expect(stops).toBeGreaterThan(4 * (MAPPINGS / 512));
 });
 
 test('a verdict on pins that were left behind stops between them', () => {
   const machine = full();
   machine.start({ call: 'close-device', device: 'd0' });
   const host = { machine, findings: new Findings(), panicked: null };
-  const { steps, value } = through(verdictSteps({ name: 'rig', host }, Expected.parse('', 'expect')));
+  const { stops, value } = through(verdictSteps({ name: 'rig', host }, Expected.parse('', 'expect')));
   expect(value.leakedPins).toBe(MAPPINGS);
-  expect(steps).toBeGreaterThan(MAPPINGS / 256);
+  expect(stops).toBeGreaterThan(MAPPINGS / 256);
 });
 
 test('the schema of a snapshot is compiled part by part', () => {
   const snapshot = takeSnapshot(new Machine(LINUX_6_1), false);
-  const { steps, value: refused } = through(checkSteps(SnapshotSchema, snapshot, 'body'));
+  const { stops, value: refused } = through(checkSteps(SnapshotSchema, snapshot, 'body'));
   expect(refused).toBeNull();
-  expect(steps).toBeGreaterThan(10);
+  expect(stops).toBeGreaterThan(10);
 });
 
 test('a schema of a hundred fields and more is compiled part by part, one of a few fields at once', () => {
@@ -73,8 +66,8 @@ test('a schema of a hundred fields and more is compiled part by part, one of a f
     );
   const parts = (count: number) =>
     through(checkSteps(Type.Object({ a: fields(count), b: fields(count) }), { a: {}, b: {} }, 'body'));
-  expect(parts(60)).toEqual({ steps: 3, value: null });
-  expect(parts(5)).toEqual({ steps: 0, value: null });
+  expect(parts(60)).toEqual({ stops: 3, value: null });
+  expect(parts(5)).toEqual({ stops: 0, value: null });
 });
 
 test('what is wrong with a snapshot is told in the order of its rules, whatever its size', () => {
@@ -96,20 +89,20 @@ test('a comparison stops between the steps that it holds against each other', ()
   const compared = through(comparisonSteps({ id: 't', kernel: '6.1', steps }, kernels, machineOf));
   expect(compared.value).toEqual([]);
   // Two runs, their answers as a whole, and step by step.
-  expect(compared.steps).toBeGreaterThanOrEqual(4 * count);
+  expect(compared.stops).toBeGreaterThanOrEqual(4 * count);
 });
 
 test('a long trace is checked a few steps at a time', () => {
   const steps = Array.from({ length: 10_000 }, () => ({ call: 'open-container' }));
-  expect(through(longScenarioSteps({ steps })).steps).toBeGreaterThan(steps.length / 128);
+  expect(through(longScenarioSteps({ steps })).stops).toBeGreaterThan(steps.length / 128);
 });
 
 test('the holders of one pin are counted in steps, and one that is there twice is refused', () => {
   const { kernel } = new Machine(LINUX_6_1);
   const holders = Array.from({ length: 10_000 }, (_, number): [number, number] => [number, 2]);
   for (const [number] of holders) kernel.deviceNames.set(number, `d${number}`);
-  const { steps, value } = through(countHolders(kernel, holders, 0, 'here'));
-  expect(steps).toBe(9);
+  const { stops, value } = through(countHolders(kernel, holders, 0, 'here'));
+  expect(stops).toBe(9);
   expect(value.total).toBe(20_000);
   expect([...value.counts]).toEqual(holders);
   expect(() => through(countHolders(kernel, [...holders, [7, 1]], 0, 'here'))).toThrow(
