@@ -50,6 +50,15 @@ export function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void
   else endWith(socket, error);
 }
 
+/** Nobody tunnels through here. Answers that are under way end with their connection: nothing drains it any more. */
+export function refuseTunnel(socket: Socket): void {
+  // Its client may have left already, and nobody else hears of that: Node has let go of the socket.
+  socket.on('error', () => {});
+  const line = lines.get(socket);
+  if (line && !line.isIdle) socket.destroy();
+  else endWith(socket, new Error('CONNECT is not served: this is no proxy'));
+}
+
 function endWith(socket: Socket, error: NodeJS.ErrnoException): void {
   const { status, body } = badHttp(statusOf(error), error.message);
   const text = `${JSON.stringify(body)}\n`;
@@ -114,6 +123,11 @@ class Line {
       this.goOn();
       this.endBroken();
     });
+  }
+
+  /** Whether every request is answered. */
+  get isIdle(): boolean {
+    return this.length === 0 && this.underway.size === 0 && (this.last?.[1].closed ?? true);
   }
 
   /** How many wait. */

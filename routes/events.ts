@@ -121,7 +121,7 @@ export function eventRoutes(app: FastifyInstance, service: Service): void {
         return reply.send(new EventStream(journal, filter, format));
       }
       const late = wait
-        ? await waiting(request, query.timeoutMs, (over) =>
+        ? await waiting(reply, query.timeoutMs, (over) =>
             wait.isOver
               ? waitUntil(journal, over, wait.isOver)
               : waitForEvents(journal, filter, wait.count, over),

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Refused } from '../src/machine/refused.ts';
-import { headerOf, wellFormed } from './headers.ts';
+import { headerOf, shownValue, wellFormed } from './headers.ts';
 
 /** Who may send requests to the service, as configured. */
 interface GuardSettings {
@@ -28,9 +28,6 @@ const OPEN_TO_ALL = new Set(['/health', '/ready']);
 
 /** A line each: Chromium takes a line for one challenge, and asks nobody where it does not know the first word. */
 const CHALLENGES = ['Basic realm="vfio-host"', 'Bearer'];
-
-/** Longest value that a message repeats, characters. */
-const SHOWN_MAX = 128;
 
 /**
  * Keeps out whom the browser of a user brings: a page of another site that sends requests here (403), one that had its
@@ -77,7 +74,7 @@ function refuseHost(request: FastifyRequest, isKnown: (header: string) => boolea
   if (host === undefined || isKnown(host)) return null;
   return new Refused(
     'unknown-host',
-    `host is ${shown(host)}, which is no name of this service: ALLOWED_HOSTS has those that are`,
+    `host is ${shownValue(host)}, which is no name of this service: ALLOWED_HOSTS has those that are`,
   );
 }
 
@@ -95,7 +92,7 @@ function refuseOrigin(request: FastifyRequest): Refused | null {
   if (origin === undefined) return null;
   const host = headerOf(request, 'host');
   if (host !== undefined && isOf(origin, host)) return null;
-  return new Refused('foreign-origin', `origin is ${shown(origin)}, but may only be this service's own`);
+  return new Refused('foreign-origin', `origin is ${shownValue(origin)}, but may only be this service's own`);
 }
 
 /** Whether an origin is that of the host a request was made to. */
@@ -125,8 +122,4 @@ function passwordOf(credentials: string): string {
 
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
-}
-
-function shown(value: string): string {
-  return JSON.stringify(value.length > SHOWN_MAX ? `${value.slice(0, SHOWN_MAX)}…` : value);
 }

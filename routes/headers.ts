@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { HEADERS, type HeaderName } from '../schemas/headers.ts';
 import { checker } from '../src/machine/validate.ts';
 
@@ -34,6 +34,14 @@ export function wellFormed({ headers }: Headed, name: HeaderName): string | unde
   return value === undefined || CHECKS[name](value, name) ? undefined : (value as string);
 }
 
+/** Longest value that a message repeats, characters. */
+const SHOWN_MAX = 128;
+
+/** A value as a message repeats it: no more of it than that. */
+export function shownValue(value: string): string {
+  return JSON.stringify(value.length > SHOWN_MAX ? `${value.slice(0, SHOWN_MAX)}…` : value);
+}
+
 /** Whether a request has a body, be it there yet or not. */
 export function hasBody({ headers }: Headed): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
@@ -42,4 +50,15 @@ export function hasBody({ headers }: Headed): boolean {
 /** A request whose body has no type is taken as one of JSON. */
 export function takeAsJson({ headers }: Headed): void {
   headers['content-type'] ??= 'application/json';
+}
+
+/** A target that names its host as well: that host counts, whatever the header says (RFC 9112, 3.2.2). */
+export function takeTarget(request: IncomingMessage): void {
+  const { url = '/' } = request;
+  if (url.startsWith('/')) return;
+  const named = /^https?:\/\/([^/?#]*)(.*)$/is.exec(url);
+  if (!named) return;
+  const [, host, path] = named;
+  request.headers.host = host;
+  request.url = path!.startsWith('/') ? path : `/${path}`;
 }

@@ -81,7 +81,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
         response: { 200: OperationView, '4xx': PROBLEM_RESPONSE },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const rig = rigOf(service, request);
       const { host, operations } = rig;
       const operation = operations.get(request.params.operation);
@@ -89,7 +89,7 @@ export function hostRoutes(app: FastifyInstance, service: Service): void {
       let late: { timedOut?: true; timeoutMs?: number } = {};
       if (request.query.wait === '1' && !operation.started.answer) {
         service.admitReader(rig);
-        late = await waiting(request, request.query.timeoutMs, (over) => operations.wait(operation, over));
+        late = await waiting(reply, request.query.timeoutMs, (over) => operations.wait(operation, over));
       }
       // Who has waited in vain for so long has let the time pass in which a driver is asked again.
       if (late.timedOut) letTimePass(host, operation.started, late.timeoutMs);

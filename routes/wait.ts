@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { Deadline } from '../src/deadline.ts';
 import { QueryCount } from './query.ts';
 
@@ -26,13 +26,15 @@ export const WaitFields = {
  * @returns what to add to the answer where what was wanted has not come
  */
 export async function waiting(
-  request: FastifyRequest,
+  { raw }: FastifyReply,
   timeoutMs: string | undefined,
   wait: (over: AbortSignal) => Promise<unknown>,
 ): Promise<{ timedOut?: true; timeoutMs?: number }> {
   const gone = new AbortController();
   const leave = () => gone.abort();
-  request.raw.once('close', leave);
+  // It may have left before it comes to waiting.
+  if (raw.closed) leave();
+  raw.once('close', leave);
   const ms = Math.min(Number(timeoutMs ?? WAIT_DEFAULT_MS), WAIT_MAX_MS);
   const deadline = new Deadline(ms, gone.signal);
   try {
@@ -40,6 +42,6 @@ export async function waiting(
     return deadline.expired ? { timedOut: true, timeoutMs: ms } : {};
   } finally {
     deadline.end();
-    request.raw.off('close', leave);
+    raw.off('close', leave);
   }
 }

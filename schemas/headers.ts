@@ -30,6 +30,8 @@ export const HEADERS = {
   prefer: words(4096),
   'if-none-match': words(4096),
   'content-type': words(256),
+  'content-encoding': words(256),
+  expect: words(256),
   'content-length': Type.String({
     pattern: '^[0-9]{1,15}$',
     description: 'a number of bytes: 1 to 15 digits',

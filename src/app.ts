@@ -1,10 +1,10 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { TSchema } from '@sinclair/typebox';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
   LogController,
 } from 'fastify';
@@ -13,10 +13,11 @@ import { batchRoutes } from '../routes/batch.ts';
 import { LongBody, readBody } from '../routes/body.ts';
 import { boundBytes } from '../routes/bounds.ts';
 import { callRoutes } from '../routes/calls.ts';
-import { closeUnread, fewAtATime, refuseBroken } from '../routes/connections.ts';
+import { refuseBroken } from '../routes/connections.ts';
 import { documentationRoutes } from '../routes/documentation.ts';
 import { eventRoutes } from '../routes/events.ts';
 import { exploreRoutes } from '../routes/explore.ts';
+import { BadFraming, framing } from '../routes/framing.ts';
 import { guard } from '../routes/guard.ts';
 import { takeAsJson, wellFormed } from '../routes/headers.ts';
 import { hostRoutes } from '../routes/host.ts';
@@ -26,6 +27,7 @@ import { badHttp, errorReply, noSuchRoute, wrongMethod } from '../routes/replies
 import { jsonReply, send } from '../routes/reply.ts';
 import { resourceRoutes } from '../routes/resources.ts';
 import { rigRoutes } from '../routes/rigs.ts';
+import { serverFor } from '../routes/server.ts';
 import { setupRoutes } from '../routes/setup.ts';
 import { snapshotRoutes } from '../routes/snapshot.ts';
 import { statusRoutes } from '../routes/status.ts';
@@ -34,7 +36,7 @@ import { uiRoutes } from '../routes/ui.ts';
 import { verdictRoutes } from '../routes/verdict.ts';
 import { vocabularyRoutes } from '../routes/vocabulary.ts';
 import { closedObject } from '../schemas/values.ts';
-import { allowedHosts, type Config } from './config.ts';
+import { allowedHosts } from './config.ts';
 import { isTooDeep, JsonError, TOO_DEEP } from './json/depth.ts';
 import { parseSteps, TooManyValues } from './json/parse.ts';
 import { Refused } from './machine/refused.ts';
@@ -56,6 +58,9 @@ const PROTOTYPES = {
   pattern: /"(?:__proto__|constructor)"\s*:/,
   why: 'has a "__proto__" or "constructor.prototype", which is not a known field anywhere',
 };
+
+/** Longest message of the framework that is repeated, characters: some have the whole URL in them. */
+const SHOWN_MAX = 300;
 
 /** Longest id in a path that is looked at, characters; a longer one than an id may be is refused by its rule. */
 const PARAM_MAX = 4096;
@@ -84,6 +89,7 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
   });
   const allowed = new AllowedMethods(app);
   const host = config.socket === '' ? config.host : '';
+  framing(app);
   guard(app, { host, allowedHosts: allowedHosts(config), authToken: config.authToken });
   useStrictValidation(app);
   useStrictJson(app, service);
@@ -114,20 +120,6 @@ export async function buildApp(service: Service, log: FastifyBaseLogger): Promis
 function sharedByRequests(log: FastifyBaseLogger): FastifyBaseLogger {
   const shared: FastifyBaseLogger = Object.create(log, { child: { value: () => shared } });
   return shared;
-}
-
-/** A server with its limits. A host name may be of two addresses, with a server each. */
-function serverFor(handle: RequestListener, config: Config): Server {
-  const requestMs = config.requestSeconds * 1000;
-  const connectionsCheckingInterval = Math.min(requestMs / 4, 5000);
-  const server = createServer({ connectionsCheckingInterval }, fewAtATime(handle));
-  server.maxConnections = config.maxConnections;
-  server.requestTimeout = requestMs;
-  // Node takes the longer of the two for the whole request.
-  server.headersTimeout = requestMs;
-  server.keepAliveTimeout = config.keepAliveSeconds * 1000;
-  closeUnread(server, config.writeSeconds);
-  return server;
 }
 
 /** Adds every route of the API. */
@@ -273,17 +265,24 @@ function useProblems(app: FastifyInstance, allowed: AllowedMethods): void {
     if (error.statusCode === 413 && !(error instanceof Refused)) reply.header('connection', 'close');
     return send(request, reply, known);
   });
-  app.setNotFoundHandler((request, reply) => {
-    const { method, url } = request;
-    const methods = allowed.of(url.split('?', 1)[0]!);
-    if (methods.length === 0) return send(request, reply, noSuchRoute(method, url));
-    return send(request, reply.header('allow', methods.join(', ')), wrongMethod(method, url, methods));
+  // At once: what a body is does not matter where nobody takes it.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.is404) notFound(request, reply, allowed);
+    else done();
   });
+}
+
+function notFound(request: FastifyRequest, reply: FastifyReply, allowed: AllowedMethods): FastifyReply {
+  const { method, url } = request;
+  const methods = allowed.of(url.split('?', 1)[0]!);
+  if (methods.length === 0) return send(request, reply, noSuchRoute(method, url));
+  return send(request, reply.header('allow', methods.join(', ')), wrongMethod(method, url, methods));
 }
 
 /** What Fastify itself refuses (a body too large, broken JSON) as a problem; anything else is our fault. */
 function requestError(error: FastifyError, request: FastifyRequest) {
   const status = error.statusCode ?? 500;
+  if (error instanceof BadFraming) return badHttp(status, error.message);
   if (status >= 500) return errorReply(error);
   if (status === 413) {
     const { bodyLimit } = request.routeOptions;
@@ -294,5 +293,6 @@ function requestError(error: FastifyError, request: FastifyRequest) {
     const { takes = ['application/json'] } = request.routeOptions.config;
     return badHttp(status, `content-type is ${type}, but must be ${takes.join(' or ')}`);
   }
-  return badHttp(status, error.message);
+  const { message } = error;
+  return badHttp(status, message.length > SHOWN_MAX ? `${message.slice(0, SHOWN_MAX)}…` : message);
 }

@@ -20,12 +20,15 @@ const WRONG: Readonly<Record<string, [value: string, method: string, url: string
   accept: ['x'.repeat(4097), 'GET', '/v1/events'],
   prefer: ['x'.repeat(4097), 'POST', '/v1/sleep'],
   'if-none-match': ['x'.repeat(4097), 'GET', '/'],
+  'content-type': ['x'.repeat(257), 'POST', '/v1/containers'],
+  'content-encoding': ['x'.repeat(257), 'POST', '/v1/containers'],
+  expect: ['x'.repeat(257), 'GET', '/v1'],
   'content-length': ['1e3', 'GET', '/v1'],
   'transfer-encoding': ['x'.repeat(257), 'GET', '/v1'],
 };
 
 /** Headers that are passed over, or answered otherwise, where they break their rule. */
-const PASSED_OVER = ['x-request-id', 'authorization', 'content-type'];
+const PASSED_OVER = ['x-request-id', 'authorization'];
 
 test('the tables have every header that is read', () => {
   expect([...Object.keys(WRONG), ...PASSED_OVER].sort()).toEqual(Object.keys(HEADERS).sort());
