@@ -34,29 +34,35 @@ export async function workFor<T>(
 export function heldFor<T>(
   service: Service,
   reply: FastifyReply,
-  { machine }: Host,
+  host: Host,
   action: (work: Turns) => Promise<T>,
 ): Promise<T> {
-  return workFor(service, reply, async (work) => {
-    const release = machine.turns.hold();
-    try {
-      return await action(work);
-    } finally {
-      release();
-    }
-  });
+  return workFor(service, reply, (work) => whileHeld(host, () => action(work)));
 }
 
-/** Answers with JSON that is written while nothing changes the host's machine, and goes out when all of it is there. */
+async function whileHeld<T>({ machine }: Host, action: () => Promise<T>): Promise<T> {
+  const release = machine.turns.hold();
+  try {
+    return await action();
+  } finally {
+    release();
+  }
+}
+
+/**
+ * Answers with JSON that is written while nothing changes the host's machine, and goes out when all of it is there. It has a
+ * turn of its own: what led to it may have been the first request there was, of which no code had run before.
+ */
 export function sendHeld(
   service: Service,
   reply: FastifyReply,
   host: Host,
   pieces: () => Iterable<string>,
 ): Promise<FastifyReply> {
-  return heldFor(service, reply, host, async (work) => {
+  return workFor(service, reply, async (work) => {
+    await work.next();
     const expect = (bytes: number) => expectAnswer(reply, service, bytes);
-    const text = await work.do(collected(pieces(), expect));
+    const text = await whileHeld(host, () => work.do(collected(pieces(), expect)));
     const bytes = text.reduce((sum, { length }) => sum + length, 0);
     return reply.type('application/json; charset=utf-8').send(inTurns(text, bytes));
   });

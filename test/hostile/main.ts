@@ -89,6 +89,10 @@ async function attack(
   const began = Date.now();
   const warm = new Fuzzer(await port, Number(values.seed), Math.ceil(count * WARM), openapi);
   let fuzzer = warm;
+  const stalls: { ms: number; suspects: string[] }[] = [];
+  service.on('message', ({ stallMs }: { stallMs?: number }) => {
+    if (stallMs !== undefined) stalls.push({ ms: stallMs, suspects: fuzzer.suspects() });
+  });
   const told = () => warm.report.requests + (fuzzer === warm ? 0 : fuzzer.report.requests);
   setInterval(() => console.log(`${told()} requests`), TELL_MS).unref();
   await warm.touch();
@@ -97,10 +101,6 @@ async function attack(
   await warm.endRigs();
   const before = await sampleOf(service, true);
 
-  const stalls: { ms: number; suspects: string[] }[] = [];
-  service.on('message', ({ stallMs }: { stallMs?: number }) => {
-    if (stallMs !== undefined) stalls.push({ ms: stallMs, suspects: fuzzer.suspects() });
-  });
   const rest = new Fuzzer(await port, Number(values.seed) + 1, Math.floor(count * (1 - WARM)), openapi);
   fuzzer = rest;
   await rest.run(clients);
