@@ -58,10 +58,10 @@ export class Webhooks implements MachineListener {
   ): Promise<void> {
     const payload = { rig: this.rig, ...payloadOf(task, callback, timeoutMs) };
     const outcome = await this.caller.call({ url, secret, timeoutMs, payload }, given);
+    const read = outcome.ok ? await readAnswer(outcome.body) : outcome;
     // The task may have been killed meanwhile, as part of a deadlock or by a reset.
     if (task.end) return;
     const { status, body } = outcome;
-    const read = outcome.ok ? readAnswer(outcome.body) : outcome;
     const failed = 'reason' in read;
     this.report(task, {
       device: callback.device,

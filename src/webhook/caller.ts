@@ -6,6 +6,7 @@ import type { Dispatcher } from 'undici';
 import { shownUrl } from '../drivers/external/redact.ts';
 import type { WebhookAllow } from './allow.ts';
 import { ANSWER_MAX, Expired, type PostAnswer, post } from './exchange.ts';
+import { loadAgent } from './load.ts';
 import { type Target, targetOf } from './target.ts';
 
 /** How long a connection may take to be made, milliseconds. */
@@ -57,7 +58,7 @@ export class WebhookCaller {
   ) {}
 
   private async makeAgents(): Promise<Agents> {
-    const { Agent } = await import('undici');
+    const Agent = await loadAgent();
     const keepAliveTimeout = KEEP_ALIVE_MS;
     this.agents ??= {
       checked: new Agent({

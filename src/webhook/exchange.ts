@@ -1,8 +1,12 @@
 import type { Dispatcher } from 'undici';
 import { Chunks } from '../chunks.ts';
+import { Turn } from '../turns.ts';
 
 /** Largest answer that is read, bytes. */
 export const ANSWER_MAX = 1024 * 1024;
+
+/** How many answers of the kind 1xx may come before the one that counts. */
+const INTERIM_MAX = 16;
 
 /** A POST that is to be answered in time. */
 interface Post {
@@ -44,6 +48,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | null = null;
   private status = 0;
   private readonly chunks = new Chunks();
+  private interim = 0;
+  private readonly turn = new Turn();
   private over = false;
   private readonly timer: NodeJS.Timeout;
   private readonly giveUp = () => this.fail(this.given.reason);
@@ -66,15 +72,27 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
     this.status = status;
+    if (status < 200 && ++this.interim > INTERIM_MAX) {
+      this.fail(new Error(`more than ${INTERIM_MAX} answers of the kind 1xx came, and no other`));
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.chunks.length + chunk.length <= ANSWER_MAX) this.chunks.add(chunk);
-    else if (this.end()) {
+    if (this.chunks.length + chunk.length <= ANSWER_MAX) {
+      this.chunks.add(chunk);
+      this.giveWay(controller);
+    } else if (this.end()) {
       this.resolve({ status: this.status, text: null });
       // Ends the connection: nobody reads the rest.
       controller.abort(new Error('the answer is too large'));
     }
+  }
+
+  /** A body in very many pieces is read no faster than others have their turn. */
+  private giveWay(controller: Dispatcher.DispatchController): void {
+    if (this.over || controller.paused || !this.turn.isDue()) return;
+    controller.pause();
+    this.turn.later(() => controller.resume());
   }
 
   onResponseEnd(): void {

@@ -35,7 +35,7 @@ test('of the answer of a webhook small pieces are copied: what they were cut fro
   const piece = Buffer.from('b');
   const dispatcher = {
     dispatch(_options: unknown, handler: Dispatcher.DispatchHandler) {
-      const controller = { abort() {} } as never;
+      const controller = { abort() {}, pause() {}, resume() {} } as never;
       handler.onRequestStart!(controller, undefined);
       handler.onResponseStart!(controller, 200, {}, 'OK');
       handler.onResponseData!(controller, Buffer.from('a'));

@@ -144,7 +144,7 @@ class Run {
       how();
     };
     const broken = (error: Error) => end(() => handler.onResponseError?.(controller, error));
-    const controller = { abort: broken } as unknown as Dispatcher.DispatchController;
+    const controller = { abort: broken, pause() {}, resume() {} } as unknown as Dispatcher.DispatchController;
     handler.onRequestStart?.(controller, {});
     const { iova } = JSON.parse(String(body)) as { iova?: string };
     const answer = Buffer.from(JSON.stringify(iova ? { unpin: [{ iova, npage: 2 }] } : {}));

@@ -49,6 +49,8 @@ class Delivery {
     abort: (reason: Error) => {
       this.fails(reason);
     },
+    pause() {},
+    resume() {},
   } as unknown as Dispatcher.DispatchController;
 
   headers(status: number): void {
