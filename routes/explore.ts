@@ -8,6 +8,7 @@ import { type LongWork, Work } from '../src/explore/work.ts';
 import { Refused } from '../src/machine/refused.ts';
 import { scenarioOf } from '../src/replay/check.ts';
 import type { Service } from '../src/service.ts';
+import { Turns } from '../src/turns.ts';
 import { PROBLEM_RESPONSE, sendStarted } from './reply.ts';
 import { rigOf } from './rig-of.ts';
 
@@ -37,7 +38,7 @@ export function exploreRoutes(app: FastifyInstance, service: Service): void {
         response: { 200: ExploreView, 202: Started, '4xx': PROBLEM_RESPONSE },
       },
     },
-    (request, reply) => {
+    async (request, reply) => {
       const { kernel, drivers, goal, depth, pages, mappings, also, seconds } = request.body;
       const outside = drivers.find(({ type }) => type === 'webhook');
       if (outside) {
@@ -46,7 +47,7 @@ export function exploreRoutes(app: FastifyInstance, service: Service): void {
         );
       }
       const gen = service.generation(kernel ?? rigOf(service, request).host.kernel.gen.version);
-      const exploring = new Exploring({
+      const asked = {
         gen,
         drivers,
         goal: goal ?? null,
@@ -54,7 +55,8 @@ export function exploreRoutes(app: FastifyInstance, service: Service): void {
         mappings: mappings ?? 3,
         also: also ?? [],
         bounds: { depth: depth ?? DEPTH, time: seconds ?? SECONDS, memory: MEMORY },
-      });
+      };
+      const exploring = await new Turns().do(Exploring.of(asked));
       return begin(service, request, reply, 'explore', exploring);
     },
   );

@@ -52,7 +52,8 @@ export class Checkpoint {
     if (what !== this.what) throw new CheckpointError(`${this.path} is of another search: ${what}`);
     const why = visited.restore(new Uint8Array(states));
     if (why === 'full') throw new CheckpointError(`${this.path} has more states than there is memory for`);
-    if (why === 'broken' || standing.to > visited.count)
+    // One that was cut short before its first state has none.
+    if (why === 'broken' || standing.to > Math.max(visited.count, 1))
       throw new CheckpointError(`${this.path} is broken: it names states that it does not have`);
     if (!areThereStill(visited, scene))
       throw new CheckpointError(`${this.path} is of another version, which finds other states: remove it`);
@@ -87,6 +88,7 @@ export class Checkpoint {
 
 /** Whether the paths of a table lead to the states that it says: calls, and how a state is hashed, differ between versions. */
 function areThereStill(visited: Visited, scene: Scene): boolean {
+  if (visited.count === 0) return true;
   const walker = new Walker(scene);
   for (let i = 0; i <= WALKED_TO; i++) {
     const state = Math.floor((i * (visited.count - 1)) / WALKED_TO);

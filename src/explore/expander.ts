@@ -5,7 +5,7 @@ import { Kept, type Place } from './place.ts';
 import { NOTHING, type Remembered, UNKNOWN } from './remembered.ts';
 import type { Scene } from './scene.ts';
 import type { Visited } from './visited.ts';
-import { Walker } from './walker.ts';
+import type { Walker } from './walker.ts';
 
 /** States that are kept as they were found, to be gone on from: less than 1 KB each. */
 const KEPT = 65_536;
@@ -18,7 +18,6 @@ export interface Hit {
 
 /** Goes on from states that have been found, by every action, and notes what comes of it. */
 export class Expander {
-  readonly walker: Walker;
   /** The first path to each finding. */
   readonly hits = new Map<Finding, Hit>();
   /** Actions taken. */
@@ -29,35 +28,26 @@ export class Expander {
   /** The way to the last state that was not kept. */
   private readonly trail: Kept[] = [];
 
+  private readonly scene: Scene;
+
   /** @param goal what is looked for; null: every finding there is */
   constructor(
-    private readonly scene: Scene,
+    readonly walker: Walker,
     private readonly visited: Visited,
     private readonly remembered: Remembered,
     private readonly goal: string | null,
   ) {
-    this.walker = new Walker(scene, remembered.entries);
+    this.scene = walker.scene;
   }
 
   /**
-   * Takes every action from a state.
+   * Takes every action from a state, stopping after each that has to be taken to know what it comes to.
    *
    * @param isLast whether nobody goes on from what is found now
    * @returns whether the goal was reached
    */
-  expand(state: number, isLast: boolean): boolean {
+  *expand(state: number, isLast: boolean): Generator<void, boolean> {
     if (this.visited.isDropped(state)) return false;
-    const { stackTraceLimit } = Error;
-    // A BUG_ON is an error that is thrown, and nobody looks at its stack.
-    Error.stackTraceLimit = 0;
-    try {
-      return this.expandQuickly(state, isLast);
-    } finally {
-      Error.stackTraceLimit = stackTraceLimit;
-    }
-  }
-
-  private expandQuickly(state: number, isLast: boolean): boolean {
     const { walker, scene, remembered } = this;
     const path = this.visited.pathTo(state);
     const kept = this.kept.get(state) ?? this.followed(path);
@@ -78,6 +68,7 @@ export class Expander {
       if (!isThere) walker.goToKept(kept!, path);
       isThere = true;
       if (this.take(state, action, forms, isLast)) return true;
+      yield;
     }
     return false;
   }

@@ -5,10 +5,11 @@ function isOpaque(object: object): boolean {
   return (object as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'Generator';
 }
 
-/** Everything that can be reached from these objects, them included. */
-export function reachableFrom(roots: readonly object[]): Set<object> {
+/** Everything that can be reached from these objects, them included; stops after each. */
+export function* reachableFrom(roots: readonly object[]): Generator<void, Set<object>> {
   const seen = new Set(roots);
   for (const object of seen) {
+    yield;
     const kind = kindOf(object);
     for (const child of kind.children(kind.read(object))) {
       if (typeof child === 'object' && child !== null && !isOpaque(child)) seen.add(child);

@@ -4,6 +4,7 @@ import type { Generation } from '../kernel/generations/index.ts';
 import { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { checkCall } from '../machine/table.ts';
+import { atOnce } from '../turns.ts';
 import { sceneOf } from './alphabet.ts';
 import type { Bounds, Outcome } from './layers.ts';
 import type { Scene } from './scene.ts';
@@ -32,18 +33,24 @@ export const DEFAULTS = { depth: 6, pages: 2, mappings: 3, seconds: 60, megabyte
  *
  * @throws Refused for a driver that create-device refuses, or whose device cannot be open when the search begins
  */
-export function sceneOfRequest({ gen, drivers, pages, mappings, also }: ExploreRequest): Scene {
+export function sceneOfRequest(request: ExploreRequest): Scene {
+  return atOnce(sceneSteps(request));
+}
+
+/** The same, stopping now and then. */
+function* sceneSteps({ gen, drivers, pages, mappings, also }: ExploreRequest): Generator<void, Scene> {
   for (const driver of drivers) checkCall({ call: 'create-device', driver });
   const scene = sceneOf(gen, { drivers, pages, mappings, also });
   // A driver of one's own is called while the scene is set.
-  if (drivers.every(({ type }) => type !== 'webhook')) refuseUnset(scene);
+  if (drivers.every(({ type }) => type !== 'webhook')) yield* refuseUnset(scene);
   return scene;
 }
 
 /** Sets a scene once, on a machine that is thrown away. */
-function refuseUnset({ gen, setup }: Scene): void {
+function* refuseUnset({ gen, setup }: Scene): Generator<void, void> {
   const machine = new Machine(gen);
   for (const call of setup) {
+    yield;
     const { answer } = machine.start(call);
     if (answer?.end.how === 'returned' && typeof answer.end.value !== 'string') continue;
     const what = `drivers cannot be searched on Linux ${gen.version}: every device is open at first, and ${call.call} of ${call.device}`;
@@ -57,20 +64,28 @@ function refuseUnset({ gen, setup }: Scene): void {
 
 /** A search that was asked for. */
 export class Exploring implements LongWork {
-  private readonly scene: Scene;
   private search: Search | null = null;
   private outcome: Outcome | null = null;
 
-  /** @throws Refused for a driver that create-device refuses */
-  constructor(private readonly request: ExploreRequest) {
-    this.scene = sceneOfRequest(request);
+  private constructor(
+    private readonly request: ExploreRequest,
+    private readonly scene: Scene,
+  ) {}
+
+  /**
+   * What a request asks for, if it can be searched; stops now and then.
+   *
+   * @throws Refused as sceneOfRequest does
+   */
+  static *of(request: ExploreRequest): Generator<void, Exploring> {
+    yield;
+    return new Exploring(request, yield* sceneSteps(request));
   }
 
   *run(): Generator<void, void> {
-    const { request } = this;
+    const { scene, request } = this;
     yield;
-    this.search = new Search(this.scene, request.bounds, request.goal, () => performance.now());
-    yield;
+    this.search = new Search(scene, request.bounds, request.goal, () => performance.now());
     this.outcome = yield* this.search.run();
   }
 

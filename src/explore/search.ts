@@ -2,7 +2,9 @@ import { Expander } from './expander.ts';
 import { type Bounds, Layers, type Outcome, type Progress, type Standing } from './layers.ts';
 import { Remembered } from './remembered.ts';
 import type { Scene } from './scene.ts';
+import { setScene } from './set-scene.ts';
 import { Visited } from './visited.ts';
+import { Walker } from './walker.ts';
 
 /**
  * Breadth-first search over a scene on one thread: states by their canonical form, each gone on from once. A dead or
@@ -10,7 +12,8 @@ import { Visited } from './visited.ts';
  */
 export class Search {
   readonly layers: Layers;
-  private readonly expander: Expander;
+  private expander: Expander | null = null;
+  private readonly visited: Visited;
   private readonly remembered: Remembered;
   private readonly before: number;
 
@@ -20,20 +23,16 @@ export class Search {
    * @param resumed where an earlier run stood, with what it had found
    */
   constructor(
-    scene: Scene,
+    private readonly scene: Scene,
     bounds: Bounds,
     private readonly goal: string | null,
     now: () => number,
     resumed?: { visited: Visited; standing: Standing },
   ) {
-    const visited = resumed?.visited ?? new Visited(Visited.bufferFor(bounds.memory));
-    this.layers = new Layers(visited, bounds, now, resumed?.standing);
+    this.visited = resumed?.visited ?? new Visited(Visited.bufferFor(bounds.memory));
+    this.layers = new Layers(this.visited, bounds, now, resumed?.standing);
     this.before = this.layers.standing.transitions;
-    this.remembered = new Remembered(Remembered.bufferFor(visited.capacity));
-    this.expander = new Expander(scene, visited, this.remembered, goal);
-    if (resumed) return;
-    const { low, high } = this.expander.walker.fingerprint();
-    visited.add(low, high, -1, 0);
+    this.remembered = new Remembered(Remembered.bufferFor(this.visited.capacity));
   }
 
   get progress(): Progress {
@@ -43,12 +42,13 @@ export class Search {
 
   /** Searches, stopping now and then; whoever runs it may stop it there. */
   *run(): Generator<void, Outcome> {
-    const { layers, expander, remembered } = this;
+    const { layers, remembered } = this;
+    const expander = yield* this.begin();
     for (let ended = layers.end; ; ended = layers.end) {
       if (ended) return { ...this.progress, ended };
       const { from, to } = layers.standing;
       for (let state = from; state < to; state++) {
-        const reached = expander.expand(state, layers.isLast) && this.goal !== null;
+        const reached = (yield* expander.expand(state, layers.isLast)) && this.goal !== null;
         const cut = reached ? 'goal' : layers.cut;
         if (cut) return { ...this.progress, ended: cut };
         yield;
@@ -58,8 +58,22 @@ export class Search {
     }
   }
 
+  private *begin(): Generator<void, Expander> {
+    const { scene, visited, remembered, goal } = this;
+    const set = yield* setScene(scene, remembered.entries);
+    const walker = new Walker(scene, set);
+    this.expander = new Expander(walker, visited, remembered, goal);
+    if (visited.count === 0) {
+      const { low, high } = walker.fingerprint();
+      visited.add(low, high, -1, 0);
+    }
+    yield;
+    return this.expander;
+  }
+
   private sum(): void {
     const { layers, expander } = this;
+    if (!expander) return;
     layers.standing.transitions = this.before + expander.transitions;
     layers.note(expander.hits.values());
   }

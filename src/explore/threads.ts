@@ -31,7 +31,7 @@ export class ParallelSearch {
     const visited = resumed?.visited ?? new Visited(Visited.bufferFor(bounds.memory));
     this.layers = new Layers(visited, bounds, now, resumed?.standing);
     this.before = this.layers.standing.transitions;
-    if (!resumed) {
+    if (visited.count === 0) {
       const { low, high } = new Walker(sceneOfRequest(request)).fingerprint();
       visited.add(low, high, -1, 0);
     }

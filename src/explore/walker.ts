@@ -1,34 +1,19 @@
-import { MODELS } from '../drivers/index.ts';
 import type { KernelStep, Task } from '../kernel/task.ts';
-import { Machine } from '../machine/machine.ts';
+import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
-import { knownCall } from '../machine/table.ts';
-import { Canonical } from './canonical.ts';
-import { Entries } from './entries.ts';
+import { atOnce } from '../turns.ts';
+import type { Canonical } from './canonical.ts';
 import { type Fingerprint, Fingerprints, hashesOf } from './fingerprints.ts';
 import type { Form, Patch } from './form.ts';
-import { adviceFound, type Finding, findingsOf } from './goals.ts';
-import { Changes, Graph, Memento, reachableFrom } from './memento.ts';
+import type { Finding } from './goals.ts';
+import { Changes, Memento } from './memento.ts';
 import { Kept, type Place, Rest } from './place.ts';
 import type { Action, Scene } from './scene.ts';
-import { Order } from './state-hash.ts';
-import { OBJECTS, Watch } from './watch.ts';
-import { tablesOf } from './watched-tables.ts';
+import { type History, type SetScene, type Step, setScene } from './set-scene.ts';
+import type { Watch } from './watch.ts';
 
 /** Files of one device that are open at once at most: a second one may make a difference, a third makes none. */
 const FILES = 2;
-
-/** What tells a call under way apart: the state it began in, for each order of the devices, and what was done since. */
-interface History {
-  readonly hashes: readonly number[];
-  readonly since: Step[];
-}
-
-/** An action by what it is, and by the device it is made on. */
-interface Step {
-  readonly what: number;
-  readonly device: string | null;
-}
 
 /**
  * Goes from state to state of a scene, on one machine.
@@ -41,11 +26,10 @@ interface Step {
  */
 export class Walker {
   /** What the last action came to. */
-  findings: Finding[] = [];
+  readonly findings: Finding[];
   /** The machine it walks on: to look at. */
   readonly machine: Machine;
-  private readonly histories = new Map<Task, History>();
-  private readonly graph: Graph;
+  private readonly histories: Map<Task, History>;
   private readonly canonical: Canonical;
   private readonly fingerprints: Fingerprints;
   private readonly watch: Watch;
@@ -57,46 +41,23 @@ export class Walker {
   /** What has changed since the last place. */
   private readonly changes = new Changes();
 
-  /** @param entries numbers the entries of tables, for all who remember the same */
+  /** @param set the scene, as it was set for nobody else */
   constructor(
     readonly scene: Scene,
-    entries: Entries = new Entries(),
+    set: SetScene = atOnce(setScene(scene)),
   ) {
-    this.machine = new Machine(scene.gen, undefined, {
-      listeners: [
-        {
-          splat: (task, event) => this.findings.push(...findingsOf(task, event)),
-          advisory: (_task, advisory) => this.findings.push(...adviceFound(advisory)),
-        },
-      ],
-    });
-    for (const call of scene.setup) {
-      const { answer } = this.machine.start(call);
-      if (answer?.end.how !== 'returned' || typeof answer.end.value === 'string') {
-        throw new Error(`${JSON.stringify(call)}: ${JSON.stringify(answer?.end)} ${answer?.why ?? ''}`);
-      }
-    }
-    const { kernel } = this.machine;
-    kernel.hasWords = false;
-    const outside = this.whatNeverChanges();
-    const tables = tablesOf(kernel);
-    this.watch = new Watch(this.whatFewLookInto(outside), tables, entries);
-    this.graph = new Graph({ machine: this.machine, histories: this.histories }, outside);
-    this.canonical = new Canonical(
-      kernel,
-      outside,
-      [this.machine.faults],
-      scene.isAboutFiles,
-      tables.map(({ table }) => table),
-      entries,
-    );
-    const orders = ordersOf(scene).map((ids) => new Order(kernel, ids));
-    this.fingerprints = new Fingerprints(this.canonical, orders, this.watch.objects, (task, order) =>
+    const { machine, findings, histories, graph, canonical, orders, watch } = set;
+    this.machine = machine;
+    this.findings = findings;
+    this.histories = histories;
+    this.canonical = canonical;
+    this.watch = watch;
+    this.fingerprints = new Fingerprints(canonical, orders, watch.objects, (task, order) =>
       this.underway(task, order),
     );
     this.steps = stepsOf(scene.actions);
     this.mappingsAtMost = this.mappings + scene.mappings;
-    const memento = Memento.of(this.graph);
+    const memento = Memento.of(graph);
     this.places.push({ memento, known: this.fingerprints.first(memento), underway: [], kept: null });
   }
 
@@ -109,24 +70,6 @@ export class Walker {
 
   private files(device: string): number {
     return this.machine.kernel.devices.get(device)?.openCount ?? 0;
-  }
-
-  private whatNeverChanges(): Set<object> {
-    const { gen, actions, setup } = this.scene;
-    const names = [...actions.map(({ call }) => call.call), ...setup.map(({ call }) => call)];
-    const { limits, listeners, options } = this.machine as unknown as Record<string, object>;
-    const known = names.map((name) => knownCall(name)!);
-    const eras = MODELS.flatMap((model) => [model.eras, ...(model.parts ?? [])]);
-    return reachableFrom([gen, ...eras, limits!, listeners!, options!, ...known, actions, setup]);
-  }
-
-  /** What drivers know, what memory processes have locked, and what has been printed once for all. */
-  private whatFewLookInto(outside: ReadonlySet<object>): object[] {
-    const { devices, processes, taint, fired } = this.machine.kernel;
-    const drivers = [...devices.values()].map(({ driver }) => driver);
-    const memories = [...processes.values()].map(({ mm }) => mm);
-    const objects = new Set<object>([taint, fired, ...memories, ...drivers]);
-    return [...objects].filter((object) => !outside.has(object)).slice(0, OBJECTS);
   }
 
   /** How far from the start it is. */
@@ -291,6 +234,9 @@ export class Walker {
     if (call.call === 'open-device' && this.files(call.device as string) >= FILES) return false;
     const place = this.here;
     const { callCount } = kernel;
+    const { stackTraceLimit } = Error;
+    // A BUG_ON is an error that is thrown, and nobody looks at its stack.
+    Error.stackTraceLimit = 0;
     this.watch.begin();
     try {
       this.machine.start(call);
@@ -299,6 +245,7 @@ export class Walker {
       throw error;
     } finally {
       this.watch.end();
+      Error.stackTraceLimit = stackTraceLimit;
     }
     const isUnderway = this.histories.size > 0 || scheduler.pendingCount > 0;
     if (isUnderway) this.noteUnderway(number, place);
@@ -362,22 +309,4 @@ function stepsOf(actions: readonly Action[]): Step[] {
     numbers.set(text, what);
     return { what, device: typeof device === 'string' ? device : null };
   });
-}
-
-/** Every order in which the devices may be numbered. */
-function ordersOf({ devices, alike }: Scene): string[][] {
-  let orders: string[][] = [[...devices]];
-  for (const group of alike) {
-    orders = orders.flatMap((order) =>
-      permutations(group).map((permuted) =>
-        order.map((id) => (group.includes(id) ? permuted[group.indexOf(id)]! : id)),
-      ),
-    );
-  }
-  return orders;
-}
-
-function permutations<T>(items: readonly T[]): T[][] {
-  if (items.length <= 1) return [[...items]];
-  return items.flatMap((item, i) => permutations(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
 }

@@ -1,10 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { generationOf } from '../kernel/generations/index.ts';
+import { atOnce } from '../turns.ts';
 import { CONTROL, type Share, type ThreadData } from './control.ts';
 import { Expander } from './expander.ts';
 import { Remembered } from './remembered.ts';
 import { sceneOfRequest } from './request.ts';
+import { setScene } from './set-scene.ts';
 import { RESERVED, Visited } from './visited.ts';
+import { Walker } from './walker.ts';
 
 /**
  * Does this thread's share of a layer: the states that it has found itself, because it has kept those, and then what
@@ -18,7 +21,7 @@ function share(expander: Expander, visited: Visited, control: Int32Array): Share
     if (!visited.take(state)) return;
     const before = expander.transitions;
     // Whoever reaches the goal ends the layer for all; others may reach it by a path that is as short.
-    if (expander.expand(state, isLast)) Atomics.store(control, CONTROL.next, end);
+    if (atOnce(expander.expand(state, isLast))) Atomics.store(control, CONTROL.next, end);
     Atomics.add(control, CONTROL.transitions, expander.transitions - before);
   };
   for (const state of expander.keptBelow(end)) {
@@ -39,10 +42,8 @@ function share(expander: Expander, visited: Visited, control: Int32Array): Share
 const { request, states, remembered, control } = workerData as ThreadData;
 const gen = generationOf(request.kernel)!;
 const visited = new Visited(states, RESERVED);
-const expander = new Expander(
-  sceneOfRequest({ ...request, gen }),
-  visited,
-  new Remembered(remembered),
-  request.goal,
-);
+const memory = new Remembered(remembered);
+const scene = sceneOfRequest({ ...request, gen });
+const walker = new Walker(scene, atOnce(setScene(scene, memory.entries)));
+const expander = new Expander(walker, visited, memory, request.goal);
 parentPort!.on('message', () => parentPort!.postMessage(share(expander, visited, control)));

@@ -185,10 +185,11 @@ test.each([
   }
 });
 
-/** A search that has been cut short after its first steps. */
+/** A search that has been cut short after it had found its first states. */
 function cutShort(): Search {
   const search = new Search(SCENE, { depth: 3, memory: 2 ** 22, time: 60 }, null, () => 0);
-  search.run().next();
+  const work = search.run();
+  while (search.layers.visited.count < 2) work.next();
   return search;
 }
 

@@ -89,14 +89,14 @@ async function attack(
   const began = Date.now();
   const warm = new Fuzzer(await port, Number(values.seed), Math.ceil(count * WARM), openapi);
   let fuzzer = warm;
-  const stalls: { ms: number; suspects: string[] }[] = [];
-  service.on('message', ({ stallMs }: { stallMs?: number }) => {
-    if (stallMs !== undefined) stalls.push({ ms: stallMs, suspects: fuzzer.suspects() });
-  });
   const told = () => warm.report.requests + (fuzzer === warm ? 0 : fuzzer.report.requests);
   setInterval(() => console.log(`${told()} requests`), TELL_MS).unref();
   await warm.touch();
   await sampleOf(service, true);
+  const stalls: { ms: number; suspects: string[] }[] = [];
+  service.on('message', ({ stallMs }: { stallMs?: number }) => {
+    if (stallMs !== undefined) stalls.push({ ms: stallMs, suspects: fuzzer.suspects() });
+  });
   await warm.run(clients);
   await warm.endRigs();
   const before = await sampleOf(service, true);
