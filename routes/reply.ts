@@ -5,6 +5,7 @@ import type { Operations } from '../src/host/operations.ts';
 import { Base64Bytes } from '../src/json/base64.ts';
 import { type Answer, plainText } from '../src/machine/answer.ts';
 import { answerTo, type StartedCall } from '../src/machine/call-task.ts';
+import { ownTurn } from '../src/turns.ts';
 import { headerOf } from './headers.ts';
 import { inTurns, lineOf } from './pieces.ts';
 import { type Reply, toReply } from './replies.ts';
@@ -93,5 +94,9 @@ export function sendStarted(
       body: { operation: operation.id, ...soFar(started) },
     });
   }
-  return answerTo(started).then((answer) => sendAnswer(request, reply, answer));
+  return answerTo(started).then(async (answer) => {
+    // Many may have been ended together.
+    await ownTurn();
+    return sendAnswer(request, reply, answer);
+  });
 }

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyReply } from 'fastify';
 import { Deadline } from '../src/deadline.ts';
+import { ownTurn } from '../src/turns.ts';
 import { QueryCount } from './query.ts';
 
 /** Longest a request waits, and how long where it does not say, milliseconds. */
@@ -39,6 +40,8 @@ export async function waiting(
   const deadline = new Deadline(ms, gone.signal);
   try {
     await wait(deadline.signal);
+    // Many may have waited for the same.
+    await ownTurn();
     return deadline.expired ? { timedOut: true, timeoutMs: ms } : {};
   } finally {
     deadline.end();

@@ -32,6 +32,11 @@ function nextTurn(action: () => void): void {
   waiting.push(action);
 }
 
+/** Goes on at once, or where this turn has lasted long enough in another: of many that go on together each has its own. */
+export async function ownTurn(): Promise<void> {
+  if (performance.now() - turnStart() >= TURN_MS) await new Promise<void>(nextTurn);
+}
+
 /** A stretch of work that does not pause by itself, and is asked whether it should. */
 export class Turn {
   /** @param byItself whether it goes on by itself; where not, whoever drives the work sees to that */

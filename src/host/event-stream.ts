@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { JournalEvent } from '../../schemas/events.ts';
 import { NDJSON_TYPE } from '../../schemas/values.ts';
+import { Turn } from '../turns.ts';
 import type { EventFilter, Journal } from './journal.ts';
 
 /** How a stream writes an event, and the line that says why it ends. */
@@ -32,7 +33,7 @@ const BATCH = 100;
 
 /** Some events as a stream writes them; null where there are none. */
 interface Page {
-  /** The state of the journal, the place in it, and what was wanted. */
+  /** The place in the journal, and what was wanted. */
   readonly key: string;
   readonly text: Buffer | null;
   readonly truncated: boolean;
@@ -49,6 +50,7 @@ const lastPages = new WeakMap<Journal, Page>();
 export class EventStream extends Readable {
   private since: number;
   private starved = false;
+  private readonly turn = new Turn();
   /** All that it wants, wherever it stands: another reader's page is its own where this is the same. */
   private readonly wants: string;
   private readonly unlisten: () => void;
@@ -67,8 +69,10 @@ export class EventStream extends Readable {
     });
   }
 
+  /** Many may read at once: each has its turn. */
   override _read(): void {
-    this.feed();
+    if (!this.turn.isDue()) this.feed();
+    else this.turn.later(() => this.destroyed || this.feed());
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
@@ -88,10 +92,13 @@ export class EventStream extends Readable {
     else if (this.journal.ended !== null) this.finish(this.journal.ended);
   }
 
-  /** What comes next for it. For readers that stand at the same place and want the same it is written out once. */
+  /**
+   * What comes next for it, or the first of that. For readers that stand at the same place and want the same it is written
+   * out once, also where more has happened between their turns: they read on from there.
+   */
   private page(): Page {
     const { journal, wanted, format, since } = this;
-    const key = `${journal.seq} ${since} ${this.wants}`;
+    const key = `${since} ${this.wants}`;
     const last = lastPages.get(journal);
     if (last?.key === key) return last;
     const { events, truncated, next } = journal.read({ ...wanted, since, limit: BATCH });
@@ -104,7 +111,8 @@ export class EventStream extends Readable {
       upTo = event.seq;
       break;
     }
-    const page = { key, text: events.length === 0 ? null : Buffer.from(written), truncated, next: upTo };
+    if (events.length === 0) return { key, text: null, truncated, next };
+    const page = { key, text: Buffer.from(written), truncated, next: upTo };
     lastPages.set(journal, page);
     return page;
   }

@@ -1,5 +1,6 @@
 import type { EventPage, JournalEvent } from '../../schemas/events.ts';
 import { Budget } from '../budget.ts';
+import { Turn } from '../turns.ts';
 import { bytesOf, CallRecord } from './call-record.ts';
 
 /** An entry as it is made: a field without a value is one that is not there. */
@@ -41,6 +42,10 @@ export class Journal {
   /** When listeners were told last, milliseconds of the monotonic clock. */
   private toldAt = Number.NEGATIVE_INFINITY;
   private readonly listeners = new Set<() => void>();
+  /** Those that are to be told. */
+  private readonly untold = new Set<() => void>();
+  private isTelling = false;
+  private readonly turn = new Turn();
   /** Why nothing will be appended any more; null while the journal goes on. */
   ended: string | null = null;
 
@@ -116,7 +121,10 @@ export class Journal {
   /** Calls `listener` soon after appends, and at the end; returns what stops that. */
   listen(listener: () => void): () => void {
     this.listeners.add(listener);
-    return () => void this.listeners.delete(listener);
+    return () => {
+      this.listeners.delete(listener);
+      this.untold.delete(listener);
+    };
   }
 
   /** Delivery is no part of a call: it happens at once after a while of quiet, and then for all of TELL_MS together. */
@@ -135,14 +143,26 @@ export class Journal {
   }
 
   private tell(): void {
-    for (const listener of [...this.listeners]) {
+    for (const listener of this.listeners) this.untold.add(listener);
+    if (!this.isTelling) this.tellOn();
+  }
+
+  /** However many there are, others have their turn in between. */
+  private tellOn(): void {
+    this.isTelling = true;
+    for (const listener of this.untold) {
+      this.untold.delete(listener);
       try {
         listener();
       } catch (error) {
         this.listeners.delete(listener);
         this.failed(error);
       }
+      if (!this.turn.isDue()) continue;
+      this.turn.later(() => this.tellOn());
+      return;
     }
+    this.isTelling = false;
   }
 
   /** The oldest matching entries after `since`. */

@@ -1,9 +1,11 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
+import type { JournalEvent } from '../../schemas/events.ts';
 import { EventStream, NDJSON } from '../../src/host/event-stream.ts';
 import { type EventFilter, Journal } from '../../src/host/journal.ts';
 import { useRig } from '../harness/http-rig.ts';
 
 const rig = useRig();
+afterEach(() => void vi.restoreAllMocks());
 
 const open = (container: string) => rig.http('POST', '/v1/containers', { container });
 
@@ -128,9 +130,80 @@ async function writtenTo(filters: Partial<EventFilter>[], append: (journal: Jour
   await new Promise((resolve) => setImmediate(resolve));
   append(journal);
   await new Promise<void>((resolve) => journal.listen(resolve));
-  await new Promise((resolve) => setImmediate(resolve));
+  await rounds(20);
   return written;
 }
+
+/** So many rounds of the event loop: who has no turn in one has it in another. */
+async function rounds(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A clock on which every look takes a millisecond: a turn is over after a few. */
+function slowClock(): void {
+  let now = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => now++);
+}
+
+test('however many read, others have their turn in between: when something happens, and when all is over', async () => {
+  slowClock();
+  const journal = new Journal(100);
+  let told = 0;
+  for (let i = 0; i < 100; i++) journal.listen(() => void told++);
+  journal.append(entry('sleep'));
+  let most = 0;
+  for (let i = 0; told < 100; i++) {
+    const before = told;
+    await rounds(1);
+    most = Math.max(most, told - before);
+    expect(i).toBeLessThan(100_000);
+  }
+  expect(most).toBeLessThan(20);
+  journal.end('over');
+  expect(told).toBeLessThan(120);
+  await rounds(300);
+  expect(told).toBe(200);
+});
+
+test('who has left before its turn is not told', async () => {
+  slowClock();
+  const journal = new Journal(100);
+  const told: number[] = [];
+  const leave = Array.from({ length: 50 }, (_, i) => journal.listen(() => void told.push(i)));
+  journal.end('over');
+  leave[49]!();
+  await rounds(300);
+  expect(told).toEqual(Array.from({ length: 49 }, (_, i) => i));
+});
+
+test('an entry is not written out for each who reads it, in however many turns they do', async () => {
+  slowClock();
+  const journal = new Journal(1000);
+  let written = 0;
+  const event = (one: JournalEvent) => {
+    written++;
+    return NDJSON.event(one);
+  };
+  const read = Array.from({ length: 200 }, () => {
+    const seqs: number[] = [];
+    const stream = new EventStream(journal, { since: 0, limit: 1 }, { ...NDJSON, event });
+    stream.on('data', (chunk) => {
+      for (const line of String(chunk).trimEnd().split('\n')) seqs.push(JSON.parse(line).seq);
+    });
+    return seqs;
+  });
+  const all = Array.from({ length: 40 }, (_, i) => i + 1);
+  for (const _ of all) {
+    journal.append(entry('sleep'));
+    await rounds(10);
+  }
+  for (let i = 0; read.some(({ length }) => length < 40); i++) {
+    await rounds(1);
+    expect(i).toBeLessThan(100_000);
+  }
+  for (const seqs of read) expect(seqs).toEqual(all);
+  expect(written).toBeLessThan((200 * 40) / 2);
+});
 
 /** Entries that differ in all that a filter can want. */
 const appendSome = (journal: Journal) => {

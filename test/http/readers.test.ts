@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { ASYNC, type HttpRig, ok, startRig } from '../harness/http-rig.ts';
 
 let rig: HttpRig;
@@ -76,4 +76,44 @@ test('connections are counted as they come and go', async () => {
   socket.destroy();
   while (rig.service.connections > 0) await new Promise(setImmediate);
   expect(await metric('connections')).toBe(0);
+});
+
+/** How many promises come true in one round of the event loop at most, on a clock on which every look takes a millisecond. */
+async function mostAtOnce(promises: Promise<unknown>[], end: () => void): Promise<number> {
+  let done = 0;
+  for (const promise of promises) void promise.then(() => done++);
+  let now = performance.now();
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now++);
+  try {
+    end();
+    let most = 0;
+    for (let i = 0; done < promises.length; i++) {
+      const before = done;
+      await new Promise(setImmediate);
+      most = Math.max(most, done - before);
+      expect(i).toBeLessThan(100_000);
+    }
+    return most;
+  } finally {
+    clock.mockRestore();
+  }
+}
+
+test('of many who waited for the same each is answered in a turn of its own', async () => {
+  rig = await startRig();
+  const waits = Array.from({ length: 100 }, () => rig.get('events?wait=1&kind=splat&timeoutMs=60000'));
+  while (theRig().readers < 100) await new Promise(setImmediate);
+  const reset = () => rig.service.reset(theRig());
+  expect(await mostAtOnce(waits, reset)).toBeLessThan(20);
+  expect((await waits[99]!).body).toMatchObject({ ended: 'reset' });
+});
+
+test('of many calls that are ended together each is answered in a turn of its own', async () => {
+  rig = await startRig();
+  await ok(rig.post('faults', { on: 'open-container', every: 1, delayMs: 60_000 }));
+  const calls = Array.from({ length: 100 }, () => rig.post('containers'));
+  while (theRig().host.machine.pendingCalls < 100) await new Promise(setImmediate);
+  const reset = () => rig.service.reset(theRig());
+  expect(await mostAtOnce(calls, reset)).toBeLessThan(20);
+  expect((await calls[99]!).status).toBe(503);
 });
