@@ -45,6 +45,8 @@ export const SavedFile = object({
   id: GroupId,
   /** Number of the process that opened it; null where it has exited. */
   opener: nullable(Number31, 'a process number, or null'),
+  /** Of a group that has got devices again since it lost them: it answers nobody any more. */
+  dead: Type.Optional(Type.Literal(true)),
 });
 export type SavedFile = Static<typeof SavedFile>;
 

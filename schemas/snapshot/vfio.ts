@@ -54,6 +54,8 @@ export type SavedContainer = Static<typeof SavedContainer>;
 /** A group. */
 export const SavedGroup = object({
   group: GroupId,
+  /** Of a group whose devices are gone, while another one has its name: that name. */
+  name: Type.Optional(GroupId),
   emulated: Type.Boolean(),
   /** Its device has no IOMMU. */
   noIommu: Type.Optional(Type.Literal(true)),

@@ -39,6 +39,7 @@ export function* restoreDevices(
   );
   checkNumbers(state.devices, kernel.deviceCount, `${where}/devices`);
   checkNumbers(state.formerDevices, kernel.deviceCount, `${where}/formerDevices`);
+  checkNames(saved, where);
   for (const { number, device } of state.formerDevices) kernel.deviceNames.set(number, device);
   const groups = new Map<string, Group>();
   for (const [i, device] of state.devices.entries()) {
@@ -49,10 +50,10 @@ export function* restoreDevices(
       throw wrong(`${at}/number`, `is ${device.number}, which is a former device's too`);
     }
     const group = groups.get(device.group) ?? restoreGroup(kernel, its.group, hardwareOf(its.group), its.at);
-    groups.set(group.id, group);
+    groups.set(device.group, group);
     const fits = group.emulated === (device.kind === 'mdev') && group.noIommu === (device.kind === 'noiommu');
     const alone = group.emulated || group.noIommu;
-    if (!fits || (alone && group.devices.length > 0)) {
+    if (!fits || (alone && group.devices.length > 0) || its.group.name !== undefined) {
       throw wrong(`${at}/group`, `is "${device.group}", which has no place for it`);
     }
     yield* restoreWithDriver(machine, device, group, at);
@@ -64,6 +65,17 @@ export function* restoreDevices(
     groups.set(group.group, restoreGroup(kernel, group, hardwareOf(group), at));
   }
   return groups;
+}
+
+/** A group is called otherwise than its name where another one has that. */
+function checkNames(saved: ReadonlyMap<string, { group: SavedGroup; at: string }>, where: string): void {
+  for (const { group, at } of saved.values()) {
+    const { name } = group;
+    if (name === undefined) continue;
+    if (name === group.group || !saved.has(name) || saved.get(name)!.group.name !== undefined) {
+      throw wrong(`${at}/name`, `is "${name}", but must be that of another group of ${where}/groups`);
+    }
+  }
 }
 
 function checkNumbers(devices: readonly { number: number }[], count: number, where: string): void {
@@ -167,20 +179,22 @@ export function* settleDevices(
     if (i % 1024 === 1023) yield;
   }
   // Of a device that is there, or was: those that are gone too.
-  const withDevice = new Set<string>();
-  for (const { group } of kernel.gone.values()) withDevice.add(group.id);
+  const withDevice = new Set<Group>();
+  for (const { group } of kernel.gone.values()) withDevice.add(group);
   for (const [i, device] of [...kernel.devices.values()].entries()) {
     const { id, group, openCount } = device;
-    withDevice.add(group.id);
+    withDevice.add(group);
     const at = `${where}/devices/${i}/openCount`;
     if (openCount === 0) continue;
     const container = device.openedThrough ?? group.container;
     if (!container) throw wrong(at, `is ${openCount}, but "${id}" is in no container with an iommu`);
     container.restoreOpenDevice(device, at);
   }
+  const withDeadFile = new Set((state.files ?? []).map((file) => (file.dead ? file.id : null)));
   for (const [i, { group, fdOpen }] of state.groups.entries()) {
     if (i % 1024 === 1023) yield;
-    if (withDevice.has(group) || fdOpen || groups.get(group)!.container) continue;
+    const its = groups.get(group)!;
+    if (withDevice.has(its) || fdOpen || its.container || withDeadFile.has(group)) continue;
     throw wrong(
       `${where}/groups/${i}`,
       `is ${group}, which has neither a device nor a container, nor is its file open`,

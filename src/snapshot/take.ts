@@ -16,7 +16,7 @@ import type { ListOf } from '../kernel/vfio/container.ts';
 import type { Device } from '../kernel/vfio/device.ts';
 import { saveContainer } from '../kernel/vfio/saved-container.ts';
 import { formerDevices, goneDevices, saveDevice } from '../kernel/vfio/saved-device.ts';
-import { groupsOf, saveGroup } from '../kernel/vfio/saved-group.ts';
+import { groupsOf, nameGroups, saveGroup } from '../kernel/vfio/saved-group.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Refused } from '../machine/refused.ts';
 import { saveFaults } from '../machine/saved-faults.ts';
@@ -37,6 +37,8 @@ import { codecOf } from './models.ts';
 export function takeSnapshot(machine: Machine, secrets: boolean, list: ListOf = itemsOf): Snapshot {
   const { kernel, faults, ids, policy } = machine;
   const stores = new SavedStores();
+  const groups = groupsOf(kernel);
+  nameGroups(groups);
   const files = openFiles(kernel);
   const numbers = new Map(files.map((file, number) => [file, number]));
   const owners = new Map([...kernel.devices.values()].map(({ id, group }) => [group, ownGuestId(id)]));
@@ -69,7 +71,7 @@ export function takeSnapshot(machine: Machine, secrets: boolean, list: ListOf = 
       ),
       exited: exitedProcesses(kernel),
       files: list(each(files, saveFile)),
-      groups: groupsOf(kernel).map((group) => saveGroup(group, owners.get(group))),
+      groups: groups.map((group) => saveGroup(group, owners.get(group))),
       devices: [...kernel.devices.values()].map((device) => saveWithDriver(device, secrets, stores, list)),
       formerDevices: formerDevices(kernel),
       goneDevices: goneDevices(kernel),

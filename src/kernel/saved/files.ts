@@ -12,12 +12,17 @@ import { WrongState, wrong } from './checks.ts';
 
 /** The open files of a host, in the order in which they are numbered. */
 export function openFiles(kernel: Kernel): OpenFile[] {
-  const { containers, devices } = kernel;
-  return [
+  const { containers, devices, processes } = kernel;
+  const files = new Set([
     ...sorted(containers.values()).flatMap(({ file }) => file ?? []),
     ...groupsOf(kernel).flatMap(({ file }) => file ?? []),
     ...sorted(devices.values()).flatMap(({ files }) => files),
-  ];
+  ]);
+  // The dead ones of groups that have devices again are nobody's but the descriptors'.
+  for (const process of processes.values()) {
+    for (const file of process.files.list()) if (file) files.add(file);
+  }
+  return [...files];
 }
 
 function sorted<T extends { id: string }>(objects: Iterable<T>): T[] {
@@ -25,9 +30,17 @@ function sorted<T extends { id: string }>(objects: Iterable<T>): T[] {
 }
 
 /** A file as a snapshot has it. */
-export function saveFile({ of, opener }: OpenFile): SavedFile {
+export function saveFile(file: OpenFile): SavedFile {
+  const { of, opener } = file;
   const kind = of instanceof Container ? 'container' : of instanceof Group ? 'group' : 'device';
-  return { of: kind, id: of.id, opener: opener?.alive ? opener.number : null };
+  const id = of instanceof Group ? of.savedAs : of.id;
+  const isDead = of instanceof Group && of.file !== file;
+  return {
+    of: kind,
+    id,
+    opener: opener?.alive ? opener.number : null,
+    ...(isDead ? { dead: true as const } : {}),
+  };
 }
 
 /** Opens the files of groups and devices again; those of containers are made when their containers are there. */
@@ -151,6 +164,16 @@ export class RestoredFiles {
 
   private ofGroup(saved: SavedFile, at: string): OpenFile {
     const group = this.groups.get(saved.id);
+    if (saved.dead) {
+      // An mdev is not bound again.
+      if (!group || group.emulated) {
+        throw wrong(
+          `${at}/id`,
+          `is "${saved.id}", but must be a group that lost its devices and has some again`,
+        );
+      }
+      return openFile(group, this.opener(saved));
+    }
     if (!group || group.file)
       throw wrong(`${at}/id`, `is "${saved.id}", no group, or one with a file already`);
     return groupFile(group, this.opener(saved));
@@ -169,8 +192,12 @@ function containerFile(container: Container, opener: Process | null): OpenFile {
 }
 
 function groupFile(group: Group, opener: Process | null): OpenFile {
+  group.file = openFile(group, opener);
+  return group.file;
+}
+
+function openFile(group: Group, opener: Process | null): OpenFile {
   const file: OpenFile = new OpenFile(group, opener, (task) => releaseFile(task, group, file));
-  group.file = file;
   return file;
 }
 

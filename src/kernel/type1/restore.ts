@@ -62,7 +62,7 @@ function attachGroups(iommu: Iommu, container: Container, saved: SavedIommu, whe
     throw wrong(`${where}/emulatedGroups and domainGroups`, "must be the container's groups, at least one");
   }
   checkDifferent([...emulatedGroups, ...domainGroups], `${where}/emulatedGroups and domainGroups`);
-  const groups = new Map(container.groups.map((group) => [group.id, group]));
+  const groups = new Map(container.groups.map((group) => [group.savedAs, group]));
   const take = (ids: readonly string[], emulated: boolean, list: Group[], name: string) => {
     for (const id of ids) {
       const group = groups.get(id);

@@ -39,6 +39,8 @@ export class Group {
   lastGuest: GuestId | null = null;
   /** `group_lock`. */
   readonly lock: Lock;
+  /** What a snapshot calls it: its id, unless it has that of another group (`nameGroups`). */
+  savedAs: string;
 
   constructor(
     readonly id: string,
@@ -47,6 +49,7 @@ export class Group {
     /** Whether its device has no IOMMU although it is no mdev (VFIO_NO_IOMMU). */
     readonly noIommu: boolean = false,
   ) {
+    this.savedAs = id;
     this.left = new WaitQueue(`group ${id} has left its container`);
     this.lock = new Lock(`group ${id} group_lock`);
   }

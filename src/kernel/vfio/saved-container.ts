@@ -13,7 +13,7 @@ export function saveContainer(container: Container, list: ListOf): SavedContaine
     process: process.id,
     ...(process.alive ? {} : { processNumber: process.number }),
     open,
-    groups: groups.map((group) => group.id),
+    groups: groups.map((group) => group.savedAs),
     ...container.save(list),
     ...(history && { history }),
   };

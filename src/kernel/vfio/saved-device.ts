@@ -16,7 +16,7 @@ export function saveDevice(device: Device, stores: SavedStores): Omit<SavedDevic
     device: device.id,
     number: device.number,
     kind: device.kind,
-    group: device.group.id,
+    group: device.group.savedAs,
     ...(device.boundTo === 'vfio-pci' ? {} : { boundTo: device.boundTo }),
     openCount: device.openCount,
     ...(device.memoryEnabled ? {} : { memoryEnabled: false as const }),
@@ -37,13 +37,14 @@ export function restoreDevice(kernel: Kernel, saved: SavedDevice, driver: MdevDr
 /** Devices that were removed, and of which calls still know, in the order in which they were. */
 export function goneDevices(kernel: Kernel): NonNullable<SnapshotState['goneDevices']> {
   if (kernel.gone.size === 0) return [];
-  const listed = new Map(groupsOf(kernel).map((group) => [group.id, group]));
+  const listed = new Set(groupsOf(kernel));
+  const ids = new Set([...listed].map(({ id }) => id));
   return [...kernel.gone.values()].map(({ id, number, kind, group }) => ({
     number,
     device: id,
     kind,
-    group: group.id,
-    ...(listed.has(group.id) && listed.get(group.id) !== group ? { former: true as const } : {}),
+    group: listed.has(group) ? group.savedAs : group.id,
+    ...(ids.has(group.id) && !listed.has(group) ? { former: true as const } : {}),
   }));
 }
 

@@ -14,13 +14,30 @@ import { Group } from './group.ts';
 export function groupsOf(kernel: Kernel): Group[] {
   const groups = new Set<Group>();
   for (const { group } of kernel.devices.values()) groups.add(group);
-  for (const container of kernel.containers.values()) for (const group of container.groups) groups.add(group);
+  // In an order that a restored host has too.
+  const containers = [...kernel.containers.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const container of containers) for (const group of container.groups) groups.add(group);
   for (const { group } of kernel.gone.values()) if (group.fileOpen) groups.add(group);
   for (const { files } of kernel.processes.values()) {
     for (const file of files.list()) if (file?.of instanceof Group) groups.add(file.of);
   }
-  return [...groups].sort((a, b) => (a.id < b.id ? -1 : 1));
+  // Those that have devices stay before others of their name.
+  return [...groups].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
 }
+
+/** Gives each group a name that no other one has in a snapshot. A device may come into a new group of an old one's name. */
+export function nameGroups(groups: readonly Group[]): void {
+  const taken = new Set(groups.map(({ id }) => id));
+  for (const [i, group] of groups.entries()) {
+    group.savedAs = group.id;
+    if (groups[i - 1]?.id !== group.id) continue;
+    for (let n = 2; taken.has(group.savedAs); n++) group.savedAs = `${group.id.slice(0, STEM)}.${n}`;
+    taken.add(group.savedAs);
+  }
+}
+
+/** Characters of an id before the number that tells two groups of its name apart. */
+const STEM = 52;
 
 /**
  * A group.
@@ -28,11 +45,12 @@ export function groupsOf(kernel: Kernel): Group[] {
  * @param owner the guest its device has of its own; undefined: its device has gone
  */
 export function saveGroup(
-  { id, emulated, noIommu, revoked, iommu, fdOpen, fileOpen, container, lock, ...group }: Group,
+  { id, savedAs, emulated, noIommu, revoked, iommu, fdOpen, fileOpen, container, lock, ...group }: Group,
   owner: GuestId | undefined,
 ): SavedGroup {
   return {
-    group: id,
+    group: savedAs,
+    ...(savedAs === id ? {} : { name: id }),
     emulated,
     ...(noIommu ? { noIommu } : {}),
     ...(revoked ? { revoked } : {}),
@@ -51,7 +69,8 @@ export function saveGroup(
 /** A group without its devices and its container. */
 export function restoreGroup(kernel: Kernel, saved: SavedGroup, iommu: IommuHardware, where: string): Group {
   const noIommu = saved.noIommu ?? false;
-  const group = new Group(saved.group, saved.emulated || noIommu ? null : iommu, noIommu);
+  const group = new Group(saved.name ?? saved.group, saved.emulated || noIommu ? null : iommu, noIommu);
+  group.savedAs = saved.group;
   group.revoked = saved.revoked ?? false;
   if (saved.fdOpen && !saved.fileOpen) throw wrong(`${where}/fileOpen`, 'is false, but fdOpen is true');
   if (saved.emulated && saved.pinnedPageDirtyScope === false) {
