@@ -51,7 +51,7 @@ export function batchRoutes(app: FastifyInstance, service: Service): void {
         const log = (err: unknown) => request.log.error({ err, reqId: request.id }, 'failed');
         const { bodyLimit, maxBatchLines, requestSeconds } = service.config;
         const run = new BatchRun(rig.host, request.id, maxBatchLines);
-        const chunks = bodyInTime(input.setEncoding('utf8'), requestSeconds);
+        const chunks = bodyInTime(input, requestSeconds);
         const stream = streamFor({ works: service.batches }, (work) =>
           new Answering(run, bodyLimit, work, new Kept(service.bodies), log).answers(input, chunks, () =>
             service.rigs.used(rig),

@@ -1,13 +1,14 @@
+import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
-import { StringDecoder } from 'node:string_decoder';
 import type { FastifyRequest } from 'fastify';
 import type { Budget } from '../src/budget.ts';
 import { Chunks } from '../src/chunks.ts';
 import { type Line, Lines } from '../src/host/lines.ts';
-import type { Refused } from '../src/machine/refused.ts';
+import { Refused } from '../src/machine/refused.ts';
 import { Turns } from '../src/turns.ts';
 import { countBody } from './bounds.ts';
 import { headerOf } from './headers.ts';
+import { notUtf8, Utf8 } from './utf8.ts';
 
 /** A body that is longer than its route takes. */
 class BodyTooLong extends Error {
@@ -31,15 +32,16 @@ export class LongBody {
     this.chunks = chunks;
   }
 
+  /** @throws Refused where it is not UTF-8 */
   *texts(): Generator<string, void> {
     const { chunks } = this;
     this.chunks = [];
-    const decoder = new StringDecoder('utf8');
+    const utf8 = new Utf8();
     for (let i = 0; i < chunks.length; i++) {
-      yield decoder.write(chunks[i]!);
+      yield utf8.write(chunks[i]!);
       chunks[i] = EMPTY;
     }
-    yield decoder.end();
+    utf8.end();
   }
 }
 
@@ -51,8 +53,14 @@ export class NdjsonBody {
 
   *lines(limit: number): Generator<Line | Refused> {
     const lines = new Lines(limit);
-    for (const text of typeof this.body === 'string' ? [this.body] : this.body.texts())
-      yield* lines.take(text);
+    try {
+      for (const text of typeof this.body === 'string' ? [this.body] : this.body.texts())
+        yield* lines.take(text);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      yield error;
+      return;
+    }
     yield* lines.end();
   }
 }
@@ -126,7 +134,11 @@ class BodyReader {
     this.hasEnded = true;
     const { chunks } = this;
     if (chunks.length > LONG) this.done(null, new LongBody(chunks.take()));
-    else this.done(null, chunks.takeText());
+    else {
+      const bytes = chunks.takeWhole();
+      if (isUtf8(bytes)) this.done(null, bytes.toString('utf8'));
+      else this.done(notUtf8());
+    }
   }
 
   /** Nothing more of it is taken. */
@@ -142,10 +154,11 @@ class BodyReader {
  * A body that is answered while it comes. Whoever stops reading it still has its connection to answer on.
  *
  * @param seconds how long each chunk of it may take to come
- * @throws BodyTooLate where one takes longer
+ * @throws BodyTooLate where one takes longer, Refused where they are not UTF-8
  */
 export async function* bodyInTime(body: Readable, seconds: number): AsyncGenerator<string> {
   const chunks = body.iterator({ destroyOnReturn: false });
+  const utf8 = new Utf8();
   let late: ((why: BodyTooLate) => void) | null = null;
   const timer = setTimeout(() => {
     late?.(new BodyTooLate(`nothing more of the body has come for ${seconds} s, the limit here`));
@@ -161,8 +174,11 @@ export async function* bodyInTime(body: Readable, seconds: number): AsyncGenerat
       });
       // While it is answered nothing is waited for.
       late = null;
-      if (done) return;
-      yield String(value);
+      if (done) {
+        utf8.end();
+        return;
+      }
+      yield utf8.write(value as Buffer);
     }
   } finally {
     clearTimeout(timer);

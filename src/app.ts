@@ -231,6 +231,7 @@ async function parseLong(body: LongBody, shape: TSchema | undefined, values: num
     if (typeof value === 'object' && value !== null) longBodies.add(value);
     return value;
   } catch (error) {
+    if (error instanceof Refused) throw error;
     if (error instanceof TooManyValues) throw Refused.tooLarge(`the body ${error.message}`);
     throw Refused.badRequest(
       `body ${error instanceof JsonError ? error.message : `is not JSON: ${(error as Error).message}`}`,

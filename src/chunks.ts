@@ -52,9 +52,14 @@ export class Chunks {
     return pieces;
   }
 
+  /** Gives away what has come, in one piece. */
+  takeWhole(): Buffer {
+    const pieces = this.take();
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+  }
+
   /** Gives away what has come, as the text it is. */
   takeText(): string {
-    const pieces = this.take();
-    return (pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)).toString('utf8');
+    return this.takeWhole().toString('utf8');
   }
 }
