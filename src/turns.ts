@@ -32,9 +32,25 @@ function nextTurn(action: () => void): void {
   waiting.push(action);
 }
 
+/** Whether a service ends in this turn. */
+let isEnding = false;
+
+/**
+ * Ends a service: all who wait are told in this turn, for nobody else is served any more, and the time to stop is short.
+ *
+ * @param end lets go on whoever waits
+ */
+export function inOneTurn(end: () => void): void {
+  isEnding = true;
+  setImmediate(() => {
+    isEnding = false;
+  });
+  end();
+}
+
 /** Goes on at once, or where this turn has lasted long enough in another: of many that go on together each has its own. */
 export async function ownTurn(): Promise<void> {
-  if (performance.now() - turnStart() >= TURN_MS) await new Promise<void>(nextTurn);
+  if (!isEnding && performance.now() - turnStart() >= TURN_MS) await new Promise<void>(nextTurn);
 }
 
 /** A stretch of work that does not pause by itself, and is asked whether it should. */
@@ -47,7 +63,7 @@ export class Turn {
   }
 
   isDue(): boolean {
-    return performance.now() - turnStart() >= TURN_MS;
+    return !isEnding && performance.now() - turnStart() >= TURN_MS;
   }
 
   later(goOn: () => void): void {

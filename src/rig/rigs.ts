@@ -1,5 +1,6 @@
 import type { RigView } from '../../schemas/views.ts';
 import { Refused } from '../machine/refused.ts';
+import { inOneTurn } from '../turns.ts';
 import type { Rig } from './rig.ts';
 
 /** The rig of a request that names none. */
@@ -78,6 +79,8 @@ export class Rigs {
 
   /** Ends every rig, because the service does. */
   close(why: string): void {
-    for (const rig of this.list()) rig.close(why);
+    inOneTurn(() => {
+      for (const rig of this.list()) rig.close(why);
+    });
   }
 }

@@ -139,14 +139,15 @@ async function rounds(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A clock on which every look takes a millisecond: a turn is over after a few. */
-function slowClock(): void {
+/** A clock on which every look takes a millisecond: a turn is over after a few. The one in which the last test's rig ended is over. */
+async function slowClock(): Promise<void> {
+  await rounds(1);
   let now = performance.now();
   vi.spyOn(performance, 'now').mockImplementation(() => now++);
 }
 
 test('however many read, others have their turn in between: when something happens, and when all is over', async () => {
-  slowClock();
+  await slowClock();
   const journal = new Journal(100);
   let told = 0;
   for (let i = 0; i < 100; i++) journal.listen(() => void told++);
@@ -166,7 +167,7 @@ test('however many read, others have their turn in between: when something happe
 });
 
 test('who has left before its turn is not told', async () => {
-  slowClock();
+  await slowClock();
   const journal = new Journal(100);
   const told: number[] = [];
   const leave = Array.from({ length: 50 }, (_, i) => journal.listen(() => void told.push(i)));
@@ -177,7 +178,7 @@ test('who has left before its turn is not told', async () => {
 });
 
 test('an entry is not written out for each who reads it, in however many turns they do', async () => {
-  slowClock();
+  await slowClock();
   const journal = new Journal(1000);
   let written = 0;
   const event = (one: JournalEvent) => {

@@ -117,3 +117,11 @@ test('of many calls that are ended together each is answered in a turn of its ow
   expect(await mostAtOnce(calls, reset)).toBeLessThan(20);
   expect((await calls[99]!).status).toBe(503);
 });
+
+test('at a stop all are told in one turn: the time to stop is short, and nobody else is served', async () => {
+  rig = await startRig();
+  const waits = Array.from({ length: 100 }, () => rig.get('events?wait=1&kind=splat&timeoutMs=60000'));
+  while (theRig().readers < 100) await new Promise(setImmediate);
+  expect(await mostAtOnce(waits, () => void rig.service.close())).toBeGreaterThan(90);
+  expect((await waits[99]!).body).toMatchObject({ ended: 'the service was stopped' });
+});
