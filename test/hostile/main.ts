@@ -32,6 +32,9 @@ const TELL_MS = 60_000;
 /** Stalls that are told of, the longest first. */
 const STALLS_SHOWN = 20;
 
+/** Errors that the service logged that are told. */
+const LOGGED_SHOWN = 5;
+
 interface Sample {
   longestMs: number;
   stalls: number;
@@ -74,6 +77,9 @@ async function main(): Promise<void> {
   });
   try {
     await Promise.race([attack(service, port, logged), ended]);
+  } catch (error) {
+    for (const line of logged.slice(0, LOGGED_SHOWN)) console.error(line);
+    throw error;
   } finally {
     service.kill('SIGKILL');
   }
