@@ -80,6 +80,7 @@ export class Service {
     this.kernels = {
       pages: new Budget(Math.floor(config.totalMemory / PAGE_SIZE)),
       dirtyBitmaps: new Budget(config.totalDirtyBitmaps),
+      objects: new Budget(config.totalObjects),
     };
     this.works = new Works(config.maxWorks, config.workSeconds);
     this.batches = new Works(config.maxWorks * BATCHES_PER_WORK, config.workSeconds);
@@ -95,6 +96,10 @@ export class Service {
       dirty_bitmap_bytes: {
         help: 'Bytes that dirty bitmaps would take in a kernel.',
         of: () => this.kernels.dirtyBitmaps.used,
+      },
+      object_bytes: {
+        help: 'Bytes that mappings, pins, memory regions and open files take.',
+        of: () => this.kernels.objects.used,
       },
       works: { help: 'Long requests under way.', of: () => this.works.count },
       batches: { help: 'Batches under way.', of: () => this.batches.count },

@@ -260,6 +260,18 @@ export const SETTINGS = {
     'EMFILE (409); 413 too-large in a snapshot',
     2 ** 20,
   ),
+  rigObjects: bounded(
+    'rig-objects',
+    'bytes that mappings, pins, memory regions and open files take: 128, 64, 256 and 128 each',
+    'bytes of a rig',
+    'ENOMEM (409); 413 too-large in a snapshot',
+  ),
+  totalObjects: bounded(
+    'total-objects',
+    'the same of all rigs and replays',
+    'bytes',
+    'ENOMEM (409); 413 too-large in a snapshot',
+  ),
   maxFaults: bounded('max-faults', 'rules of fault injection', 'rules of a rig', '429 too-many', 65536),
   maxDirtyBitmaps: bounded(
     'max-dirty-bitmaps',

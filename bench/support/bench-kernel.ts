@@ -51,6 +51,7 @@ export class BenchKernel {
       residentPages: 0,
       rigPages: 0,
       dirtyBitmapBytes: 0,
+      objectBytes: Number.POSITIVE_INFINITY,
       pins: 2 ** 31,
       regions: 1,
       files: 2 ** 20,

@@ -43,6 +43,11 @@ const NOT_STATE = new Set([
   'restored',
   'callCount',
   'references',
+  'mappings',
+  'regions',
+  'descriptors',
+  'groupFiles',
+  'objects',
 ]);
 
 /** The tree of a table that has one alone. */

@@ -1,5 +1,6 @@
 import { Budget } from '../budget.ts';
 import type { PAUSE } from '../pause.ts';
+import type { Counted } from './counted.ts';
 import type { Errno } from './errno.ts';
 import type { OpenFile } from './files.ts';
 import { PROT_WRITE, type ProcessMemory } from './memory.ts';
@@ -30,11 +31,13 @@ export class EmulatedMemory implements ProcessMemory {
    * @param maxResidentPages pages that may have contents other than one repeated byte
    * @param maxRegions regions it may have
    * @param all what the memories of a host may have together
+   * @param counted their regions
    */
   constructor(
     private readonly maxResidentPages: number,
     private readonly maxRegions: number,
     private readonly all: Budget | null = null,
+    private readonly counted: Counted | null = null,
   ) {
     this.budget = new Budget(maxResidentPages, all);
     this.anonymous = new PageStore(this.budget);
@@ -70,24 +73,24 @@ export class EmulatedMemory implements ProcessMemory {
     return new PageStore(this.budget, background);
   }
 
-  /** Whether a copy of it has room beside it. */
+  /** Whether a copy of its pages has room beside it. */
   get fitsTwice(): boolean {
     return this.all?.has(this.budget.used) ?? true;
   }
 
   /** dup_mm: what a child of a fork has: copies, and the same where memory is shared. Stops now and then. */
   *fork(): Generator<void, EmulatedMemory> {
-    const child = new EmulatedMemory(this.maxResidentPages, this.maxRegions, this.all);
+    const child = new EmulatedMemory(this.maxResidentPages, this.maxRegions, this.all, this.counted);
     child.everything = this.everything;
     yield* this.anonymous.copy(child.budget, child.anonymous);
     const copies = new Map<PageStore, PageStore>([[this.anonymous, child.anonymous]]);
     for (const region of this.areas) {
       const { store } = region;
-      if (region.isShared) child.areas.push(region);
+      if (region.isShared) child.splice(child.areas.length, 0, region);
       else {
         const copy = copies.get(store) ?? (yield* store.copy(child.budget));
         copies.set(store, copy);
-        child.areas.push({ ...region, store: copy });
+        child.splice(child.areas.length, 0, { ...region, store: copy });
       }
     }
     return child;
@@ -98,6 +101,7 @@ export class EmulatedMemory implements ProcessMemory {
     const mine = new Set([this.anonymous]);
     for (const { store, isShared } of this.areas) if (!isShared) mine.add(store);
     for (const store of mine) store.clear();
+    this.counted?.add(-this.areas.length);
   }
 
   /**
@@ -171,7 +175,7 @@ export class EmulatedMemory implements ProcessMemory {
         { ...part(region, done, end), prot },
         part(region, end, endOf(region)),
       ].filter(({ size: pages }) => pages > 0);
-      this.areas.splice(at, 1, ...parts);
+      this.splice(at, 1, ...parts);
       at += parts.findIndex((one) => one.start === done);
       done = end;
     }
@@ -220,7 +224,7 @@ export class EmulatedMemory implements ProcessMemory {
         { ...part(region, from, until), neverWritten: false },
         part(region, until, endOf(region)),
       ].filter(({ size }) => size > 0);
-      this.areas.splice(at, 1, ...parts);
+      this.splice(at, 1, ...parts);
       at += parts.length - 1;
     }
   }
@@ -280,7 +284,12 @@ export class EmulatedMemory implements ProcessMemory {
   }
 
   private get isFull(): boolean {
-    return this.areas.length >= this.maxRegions;
+    return this.areas.length >= this.maxRegions || (this.counted?.refuse(1) ?? null) !== null;
+  }
+
+  private splice(at: number, out: number, ...regions: MemoryRegion[]): void {
+    this.areas.splice(at, out, ...regions);
+    this.counted?.add(regions.length - out);
   }
 
   /** Where every address is valid, that is said by a region. */
@@ -313,7 +322,7 @@ export class EmulatedMemory implements ProcessMemory {
   }
 
   private insert(region: MemoryRegion): void {
-    this.areas.splice(this.indexOf(region.start), 0, region);
+    this.splice(this.indexOf(region.start), 0, region);
   }
 
   /** Takes the regions out of [from, to), cutting those that reach beyond, and forgets what was in them. */
@@ -326,7 +335,7 @@ export class EmulatedMemory implements ProcessMemory {
       ...(region.start < from ? [part(region, region.start, from)] : []),
       ...(endOf(region) > to ? [part(region, to, endOf(region))] : []),
     ]);
-    this.areas.splice(first, last - first, ...left);
+    this.splice(first, last - first, ...left);
     this.anonymous.deleteRange(from, to);
   }
 

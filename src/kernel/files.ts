@@ -1,3 +1,4 @@
+import { type Counted, UNCOUNTED } from './counted.ts';
 import type { Errno } from './errno.ts';
 import type { Process } from './process.ts';
 import type { KernelStep, Task } from './task.ts';
@@ -42,6 +43,9 @@ export class OpenFile {
 
 /** The descriptors of a process: each file it opens gets the lowest number that is free (struct files_struct). */
 export class FileTable {
+  /** @param descriptors counts those of all processes */
+  constructor(private readonly descriptors: Pick<Counted, 'add'> = UNCOUNTED) {}
+
   private readonly slots: (OpenFile | null)[] = [];
   /** How many descriptors each file has here. */
   private readonly counts = new Map<OpenFile, number>();
@@ -63,6 +67,7 @@ export class FileTable {
     this.slots[fd] = file;
     this.counts.set(file, (this.counts.get(file) ?? 0) + 1);
     file.users++;
+    this.descriptors.add();
   }
 
   has(file: OpenFile): boolean {
@@ -73,9 +78,20 @@ export class FileTable {
   remove(file: OpenFile): void {
     this.slots[this.slots.lastIndexOf(file)] = null;
     while (this.slots.at(-1) === null) this.slots.pop();
+    this.descriptors.add(-1);
     const left = this.counts.get(file)! - 1;
     if (left > 0) this.counts.set(file, left);
     else this.counts.delete(file);
+  }
+
+  /** How many there are, and free numbers below the highest one. */
+  get size(): number {
+    return this.slots.length;
+  }
+
+  /** The files of its descriptors, lowest number first. */
+  *open(): Generator<OpenFile, void, void> {
+    for (const file of this.slots) if (file) yield file;
   }
 
   /** Descriptors by number, highest last; a free number is null. */
@@ -91,18 +107,27 @@ export class FileTable {
   /** Empties it; what was open, highest number first, which is the order in which an exit closes (proc-end-three). */
   takeAll(): OpenFile[] {
     this.counts.clear();
-    return this.slots
+    const files = this.slots
       .splice(0)
       .reverse()
       .filter((file) => file !== null);
+    this.descriptors.add(-files.length);
+    return files;
   }
 }
 
-/** get_unused_fd_flags: EMFILE where the caller has as many files open as it may (RLIMIT_NOFILE). */
+/**
+ * get_unused_fd_flags: EMFILE where the caller has as many files open as it may (RLIMIT_NOFILE), ENOMEM beyond what the
+ * host holds.
+ */
 export function refuseFile(task: Task): Errno | null {
   const { process, kernel } = task;
-  if (!process || process.files.free < kernel.limits.files) return null;
-  return task.refuse('EMFILE', `${process.id} has ${kernel.limits.files} files open, as many as it may`);
+  if (!process) return null;
+  if (process.files.free >= kernel.limits.files) {
+    return task.refuse('EMFILE', `${process.id} has ${kernel.limits.files} files open, as many as it may`);
+  }
+  const full = kernel.descriptors.refuse(1);
+  return full ? task.refuse('ENOMEM', full) : null;
 }
 
 /**

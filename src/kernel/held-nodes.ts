@@ -1,3 +1,4 @@
+import { type Counted, UNCOUNTED } from './counted.ts';
 import { growColumn, RbLinks } from './rb-links.ts';
 import type { Holders } from './saved/holders.ts';
 
@@ -12,7 +13,7 @@ const SHARED = -1;
  */
 export class HeldNodes extends RbLinks {
   /** @param references counts those of every node, and of the other tables that count there */
-  constructor(private readonly references: { count: number } = { count: 0 }) {
+  constructor(private readonly references: Pick<Counted, 'add'> = UNCOUNTED) {
     super();
   }
 
@@ -28,7 +29,7 @@ export class HeldNodes extends RbLinks {
   }
 
   protected override release(slot: number): void {
-    this.references.count -= this.refCount[slot]!;
+    this.references.add(-this.refCount[slot]!);
     this.refCount[slot] = 0;
     this.shared.delete(slot);
     super.release(slot);
@@ -36,14 +37,14 @@ export class HeldNodes extends RbLinks {
 
   /** A new node: one reference, of `device`. */
   protected holdFirst(slot: number, device: number): void {
-    this.references.count++;
+    this.references.add();
     this.refCount[slot] = 1;
     this.holder[slot] = device;
   }
 
   /** One more reference, of `device`. */
   get(slot: number, device: number): void {
-    this.references.count++;
+    this.references.add();
     this.refCount[slot]!++;
     if (this.holder[slot] === device) return;
     const holders = this.holdersOf(slot, this.refCount[slot]! - 1);
@@ -59,7 +60,7 @@ export class HeldNodes extends RbLinks {
    *   earliest other holder, whose reference the kernel has just dropped silently
    */
   put(slot: number, device: number): number {
-    this.references.count--;
+    this.references.add(-1);
     this.refCount[slot]!--;
     const sole = this.holder[slot]!;
     if (sole !== SHARED) return sole;
@@ -77,7 +78,7 @@ export class HeldNodes extends RbLinks {
 
   /** Sets who holds a node, and so its reference count. The holders are the node's from then on. */
   restoreHolders(slot: number, { counts, total }: Holders): void {
-    this.references.count += total - this.refCount[slot]!;
+    this.references.add(total - this.refCount[slot]!);
     this.refCount[slot] = total;
     const [first] = counts.keys();
     this.holder[slot] = counts.size === 1 ? first! : SHARED;

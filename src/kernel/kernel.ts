@@ -1,5 +1,6 @@
 import { type DeviceKind, GONE_MAX } from '../../schemas/kinds.ts';
 import { Budget } from '../budget.ts';
+import { Counted } from './counted.ts';
 import type { DriverApi, DriverTask, MdevDriver, NotifyResult } from './driver.ts';
 import { TaskDriverApi, TaskDriverTask } from './driver-api.ts';
 import { DriverOps } from './driver-ops.ts';
@@ -30,6 +31,8 @@ export interface KernelLimits {
   readonly residentPages: number;
   /** The same of all processes of a host, and of the memory of devices. */
   readonly rigPages: number;
+  /** Bytes that mappings, pins, memory regions and descriptors take, over all containers and processes. */
+  readonly objectBytes: number;
   /** References to pages that drivers hold, over all containers. */
   readonly pins: number;
   /** Memory regions of one process. */
@@ -44,7 +47,15 @@ export interface KernelBudgets {
   readonly pages: Budget;
   /** Bytes that the dirty bitmaps of all containers take in a kernel. */
   readonly dirtyBitmaps: Budget;
+  /** Bytes that mappings, pins, memory regions and descriptors take here. */
+  readonly objects: Budget;
 }
+
+/** What one takes in this process, bytes: measured, with what is not in use of a table that has grown. */
+const PIN_BYTES = 64;
+const MAPPING_BYTES = 128;
+const REGION_BYTES = 256;
+const DESCRIPTOR_BYTES = 128;
 
 /** Default of the module parameter dma_entry_limit. */
 const DMA_ENTRY_LIMIT = 65535;
@@ -83,14 +94,22 @@ export class Kernel implements KernelBudgets {
   restored: RestoredProcesses | null = null;
   /** Devices that were removed last: who names one means its group's file, which may still be open. */
   readonly gone = new Map<string, Device>();
+  /** Files of groups that somebody has open, oldest first: those of groups without devices as well. */
+  readonly groupFiles = new Set<OpenFile>();
   /** Ids of devices by number, also of those that are gone: pins may still be theirs. */
   readonly deviceNames = new Map<number, string>();
   /** What all devices of a driver model share, by the model's type: its hardware, its workqueue. */
   readonly modelHosts = new Map<string, object>();
   /** References to pages that drivers hold, over all containers. */
-  readonly references: { count: number } = { count: 0 };
+  readonly references: Counted;
+  readonly mappings: Counted;
+  /** Memory regions of all processes. */
+  readonly regions: Counted;
+  /** Descriptors of all processes. */
+  readonly descriptors: Counted;
   readonly pages: Budget;
   readonly dirtyBitmaps: Budget;
+  readonly objects: Budget;
   /** Devices made so far: the next one's number. */
   deviceCount = 0;
   /** Calls made so far. */
@@ -107,6 +126,11 @@ export class Kernel implements KernelBudgets {
   ) {
     this.pages = new Budget(limits.rigPages, all?.pages);
     this.dirtyBitmaps = new Budget(limits.dirtyBitmapBytes, all?.dirtyBitmaps);
+    this.objects = new Budget(limits.objectBytes, all?.objects);
+    this.references = new Counted('pins', PIN_BYTES, this.objects);
+    this.mappings = new Counted('mappings', MAPPING_BYTES, this.objects);
+    this.regions = new Counted('memory regions', REGION_BYTES, this.objects);
+    this.descriptors = new Counted('open files', DESCRIPTOR_BYTES, this.objects);
     this.createProcess('p0');
   }
 
@@ -117,7 +141,7 @@ export class Kernel implements KernelBudgets {
 
   /** Makes a process; its memory is emulated unless given. */
   createProcess(id: string, memory: ProcessMemory = this.newMemory()): Process {
-    const process = new Process(id, this.processCount++, this.newMm(memory));
+    const process = new Process(id, this.processCount++, this.newMm(memory), this.descriptors);
     this.processes.set(id, process);
     return process;
   }
@@ -126,10 +150,11 @@ export class Kernel implements KernelBudgets {
   closeBudgets(): void {
     this.pages.close();
     this.dirtyBitmaps.close();
+    this.objects.close();
   }
 
   newMemory(): EmulatedMemory {
-    return new EmulatedMemory(this.limits.residentPages, this.limits.regions, this.pages);
+    return new EmulatedMemory(this.limits.residentPages, this.limits.regions, this.pages, this.regions);
   }
 
   newMm(memory: ProcessMemory): Mm {

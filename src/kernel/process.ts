@@ -1,3 +1,4 @@
+import type { Counted } from './counted.ts';
 import type { EmulatedMemory } from './emulated-memory.ts';
 import { FileTable } from './files.ts';
 import type { Mm } from './mm.ts';
@@ -23,18 +24,21 @@ export class Process {
   capSysRawio = true;
   /** Whether it has not exited. */
   alive = true;
-  readonly files: FileTable = new FileTable();
+  readonly files: FileTable;
   private current: MappingOwner;
 
   /**
    * @param id the name clients use
    * @param number counter, from 0
+   * @param descriptors counts those of all processes
    */
   constructor(
     readonly id: string,
     readonly number: number,
     mm: Mm,
+    descriptors?: Counted,
   ) {
+    this.files = new FileTable(descriptors);
     this.current = { process: this, mm };
   }
 

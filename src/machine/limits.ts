@@ -23,6 +23,7 @@ export const MACHINE_LIMITS: MachineLimits = {
   residentPages: 65536,
   rigPages: 131_072,
   dirtyBitmapBytes: 512 * 1024 * 1024,
+  objectBytes: 512 * 1024 * 1024,
   pins: 4 * 1024 * 1024,
   faults: 256,
   bitmapBytes: 8 * 1024 * 1024,

@@ -1,5 +1,6 @@
 import { type Snapshot, SnapshotSchema, type SnapshotState } from '../../schemas/snapshot.ts';
 import { driverSplats, restoreModelHosts } from '../drivers/index.ts';
+import { tooMuch } from '../kernel/counted.ts';
 import { type Generation, generationOf, VERSIONS_IN_WORDS } from '../kernel/generations/index.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { checkDifferent, WrongState, wrong } from '../kernel/saved/checks.ts';
@@ -78,7 +79,8 @@ function* restoreState(machine: Machine, state: SnapshotState, at: string): Gene
     yield* restoreContainer(machine.kernel, groups, container, `${at}/containers/${i}`);
   }
   yield* files.finish();
-  const { references, limits } = machine.kernel;
+  const { references, limits, objects } = machine.kernel;
+  if (objects.isOver) throw new WrongState(`${at}: ${tooMuch(objects)}`, true);
   if (references.count > limits.pins) throw tooManyPins(`${at}/containers`, references.count, limits.pins);
   yield* settleDevices(machine, groups, state, at);
   files.check();

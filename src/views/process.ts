@@ -9,7 +9,7 @@ import { Container, type ListOf } from '../kernel/vfio/container.ts';
 import { Group } from '../kernel/vfio/group.ts';
 import { itemsOf } from '../pause.ts';
 
-/** Regions from which on a list of them is long. */
+/** Regions or files from which on a list of them is long. */
 const MANY = 100;
 
 /**
@@ -27,7 +27,7 @@ export function describeProcess(process: Process, list: ListOf = itemsOf): Proce
     capSysRawio: process.capSysRawio,
     memory: emulated && regions.length === 0 && !emulated.isEmpty ? 'everywhere' : 'regions',
     regions: (regions.length < MANY ? itemsOf : list)(each(regions, regionView)),
-    files: files.list().flatMap((file) => (file ? [named(file.of)] : [])),
+    files: (files.size < MANY ? itemsOf : list)(each(files.open(), ({ of }) => named(of))),
     lockedPages: mm.lockedVm,
     ...(mm.pinnedVm === 0 ? {} : { pinnedVm: mm.pinnedVm }),
   };

@@ -195,6 +195,34 @@ const ATTACKS: readonly Attack[] = [
     },
   ],
   [
+    '16,000 open files in 250 processes, in eight rigs, and four million pins',
+    async (service) => {
+      let refused = 0;
+      const fill = async (rig: string, lines: string[]) => {
+        const { text } = await service.batch(lines, rig);
+        refused += text.split('\n').filter((answer) => answer.includes('ENOMEM')).length;
+      };
+      for (let i = 0; i < 8; i++) {
+        const opens = times(16_000, () => line('open-device', { device: 'd0' }));
+        const forks = times(250, (j) => line('fork-process', { process: 'p0', child: `q${j}` }));
+        await fill(`files${i}`, [...full(0), ...opens, ...forks]);
+      }
+      const mapped = line('map-dma', {
+        container: 'c0',
+        iova: 0,
+        vaddr: 0,
+        size: 8192 * 512 * 4096,
+        flags: 3,
+      });
+      const pins = times(8192, (i) =>
+        line('pin-pages', { device: 'd0', iova: hex(i * 512 * 4096), npage: 512, prot: 3 }),
+      );
+      await fill('files0', [line('exit-process', { process: 'q0' }), mapped, ...pins]);
+      await Promise.all(times(8, (i) => service.ask('DELETE', `/v1/rigs/files${i}`)));
+      return `${refused} calls ENOMEM`;
+    },
+  ],
+  [
     'eight readers of events that do not read',
     async (service) => {
       await reset(service);

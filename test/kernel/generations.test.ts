@@ -7,7 +7,15 @@ import { Kernel } from '../../src/kernel/kernel.ts';
 import { SPLATS, type SplatId } from '../../src/kernel/splats.ts';
 import { Task } from '../../src/kernel/task.ts';
 
-const LIMITS = { residentPages: 0, rigPages: 0, dirtyBitmapBytes: 0, pins: 0, regions: 1, files: 1 };
+const LIMITS = {
+  residentPages: 0,
+  rigPages: 0,
+  dirtyBitmapBytes: 0,
+  objectBytes: 0,
+  pins: 0,
+  regions: 1,
+  files: 1,
+};
 
 test('the names of flags in calls are the bits of the kernel’s flags', () => {
   expect(MAP_FLAGS).toEqual({

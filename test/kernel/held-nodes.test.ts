@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
+import { Budget } from '../../src/budget.ts';
+import { Counted } from '../../src/kernel/counted.ts';
 import { NIL } from '../../src/kernel/rb-links.ts';
 import { PinTable } from '../../src/kernel/type1/pin-table.ts';
 
-const REFERENCES = { count: 0 };
-
 /** A table with one pin, which device 7 holds once. */
-function onePin(references = { ...REFERENCES }) {
+function onePin(references = new Counted('pins', 64, new Budget(1000))) {
   const table = new PinTable(references);
   const root = table.add(NIL, 5, 0, 0x1000, 7);
   return { table, root, references };

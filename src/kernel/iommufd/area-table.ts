@@ -1,3 +1,4 @@
+import { type Counted, UNCOUNTED } from '../counted.ts';
 import { addressOf, hex, hexAddress } from '../pages.ts';
 import { growColumn, NIL, RbLinks } from '../rb-links.ts';
 import type { IoptPages } from './iopt-pages.ts';
@@ -41,6 +42,11 @@ export class AreaTable extends RbLinks {
   private closed: Uint8Array = new Uint8Array(this.capacity);
   private readonly memory: (IoptPages | null)[] = [];
   root: number = NIL;
+
+  /** @param counted counts those of other tables too */
+  constructor(private readonly counted: Pick<Counted, 'add'> = UNCOUNTED) {
+    super();
+  }
 
   protected override grow(capacity: number): void {
     super.grow(capacity);
@@ -107,6 +113,7 @@ export class AreaTable extends RbLinks {
   /** iopt_insert_area. Nothing may overlap it. */
   insert(area: NewArea): number {
     const slot = this.allocate();
+    this.counted.add();
     this.firstPage[slot] = area.first.page;
     this.firstOffset[slot] = area.first.offset;
     this.lastPage[slot] = area.last.page;
@@ -133,6 +140,7 @@ export class AreaTable extends RbLinks {
 
   /** iopt_abort_area: takes an area out and frees its slot. */
   remove(slot: number): void {
+    this.counted.add(-1);
     this.root = this.unlink(this.root, slot);
     this.memory[slot] = null;
     this.release(slot);

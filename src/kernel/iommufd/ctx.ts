@@ -1,5 +1,6 @@
 import type { DmaAccess, PinResult, UnpinResult } from '../driver.ts';
 import type { Errno } from '../errno.ts';
+import type { Kernel } from '../kernel.ts';
 import type { KernelStep, Task } from '../task.ts';
 import type { Container } from '../vfio/container.ts';
 import type { Device } from '../vfio/device.ts';
@@ -20,16 +21,16 @@ export class IommufdCtx implements IommuAccess {
 
   /**
    * @param container whose it is
-   * @param references counts those of its pins too
+   * @param counted counts its pins and mappings too
    */
   constructor(
     private readonly container: Container,
-    private readonly references: { count: number },
+    private readonly counted: Pick<Kernel, 'references' | 'mappings'>,
   ) {}
 
   /** iommufd_vfio_compat_ioas_create. */
   compatIoasCreate(): Ioas {
-    this.ioas ??= new Ioas(this.container, this.references);
+    this.ioas ??= new Ioas(this.container, this.counted);
     return this.ioas;
   }
 

@@ -1,5 +1,6 @@
 import type { Errno } from '../errno.ts';
 import type { IommuHardware } from '../iommu/hardware.ts';
+import type { Kernel } from '../kernel.ts';
 import { PAGE_SIZE } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import type { Task } from '../task.ts';
@@ -12,7 +13,7 @@ import { AreaTable } from './area-table.ts';
 
 /** An I/O address space and its page table (struct iommufd_ioas with its struct io_pagetable). */
 export class Ioas {
-  readonly areas: AreaTable = new AreaTable();
+  readonly areas: AreaTable;
   readonly accesses: AccessTable;
   /** Attached mdevs by slot; a freed slot is empty (`access_list`). */
   readonly accessList: (IommufdAccess | null)[] = [];
@@ -29,13 +30,14 @@ export class Ioas {
 
   /**
    * @param container whose it is
-   * @param references counts those of its pins too
+   * @param counted counts its pins and mappings too
    */
   constructor(
     readonly container: Container,
-    references: { count: number },
+    { references, mappings }: Pick<Kernel, 'references' | 'mappings'>,
   ) {
     this.accesses = new AccessTable(references);
+    this.areas = new AreaTable(mappings);
   }
 
   get hasDomain(): boolean {

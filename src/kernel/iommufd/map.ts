@@ -59,6 +59,8 @@ function ioptMapPages(task: Task, ioas: Ioas, args: UserPages, pages: IoptPages)
     return task.refuse('EINVAL', `vaddr ${hex(args.vaddr)} is not a multiple of ${iovaAlignment}`);
   }
   if (areas.count >= AREAS_MAX) return task.refuse('ENOMEM', `the container has ${AREAS_MAX} mappings`);
+  const full = task.kernel.mappings.refuse(1);
+  if (full) return task.refuse('ENOMEM', full);
   const last = at(args.iova + args.size - 1n);
   const slot = areas.insert({ first: at(args.iova), last, vaddr, prot: args.prot, pages });
   const failed = ioas.hasDomain ? ioptAreaFillDomains(task, ioas, slot) : null;

@@ -49,7 +49,7 @@ export class CompatContainer extends Container {
     process: Process,
   ) {
     super(id, process);
-    this.iommu = new IommufdCtx(this, kernel.references);
+    this.iommu = new IommufdCtx(this, kernel);
   }
 
   get view(): IoasView | null {

@@ -6,23 +6,21 @@ import type { Process } from '../process.ts';
 import { Container } from '../vfio/container.ts';
 import { releaseContainer } from '../vfio/container-file.ts';
 import { Device, releaseDevice } from '../vfio/device.ts';
-import { Group, releaseFile } from '../vfio/group.ts';
+import { Group, newGroupFile } from '../vfio/group.ts';
 import { groupsOf } from '../vfio/saved-group.ts';
 import { WrongState, wrong } from './checks.ts';
 
 /** The open files of a host, in the order in which they are numbered. */
 export function openFiles(kernel: Kernel): OpenFile[] {
-  const { containers, devices, processes } = kernel;
-  const files = new Set([
+  const { containers, devices, groupFiles } = kernel;
+  const groups = groupsOf(kernel).flatMap(({ file }) => file ?? []);
+  return [
     ...sorted(containers.values()).flatMap(({ file }) => file ?? []),
-    ...groupsOf(kernel).flatMap(({ file }) => file ?? []),
+    ...groups,
     ...sorted(devices.values()).flatMap(({ files }) => files),
-  ]);
-  // The dead ones of groups that have devices again are nobody's but the descriptors'.
-  for (const process of processes.values()) {
-    for (const file of process.files.list()) if (file) files.add(file);
-  }
-  return [...files];
+    // The dead ones of groups that have devices again are nobody's but the descriptors'.
+    ...[...groupFiles].filter((file) => file !== (file.of as Group).file),
+  ];
 }
 
 function sorted<T extends { id: string }>(objects: Iterable<T>): T[] {
@@ -116,7 +114,7 @@ export class RestoredFiles {
     for (const container of kernel.containers.values()) {
       if (container.open) open(container.process, containerFile(container, container.process));
     }
-    for (const group of groups.values()) if (group.fdOpen) open(p0, groupFile(group, p0));
+    for (const group of groups.values()) if (group.fdOpen) open(p0, groupFile(kernel, group, p0));
     for (const device of kernel.devices.values()) {
       for (let i = 0; i < device.openCount; i++) open(p0, deviceFile(device, p0));
     }
@@ -172,11 +170,11 @@ export class RestoredFiles {
           `is "${saved.id}", but must be a group that lost its devices and has some again`,
         );
       }
-      return openFile(group, this.opener(saved));
+      return newGroupFile(this.kernel, group, this.opener(saved));
     }
     if (!group || group.file)
       throw wrong(`${at}/id`, `is "${saved.id}", no group, or one with a file already`);
-    return groupFile(group, this.opener(saved));
+    return groupFile(this.kernel, group, this.opener(saved));
   }
 
   private ofDevice(saved: SavedFile, at: string): OpenFile {
@@ -191,14 +189,9 @@ function containerFile(container: Container, opener: Process | null): OpenFile {
   return container.file;
 }
 
-function groupFile(group: Group, opener: Process | null): OpenFile {
-  group.file = openFile(group, opener);
+function groupFile(kernel: Kernel, group: Group, opener: Process | null): OpenFile {
+  group.file = newGroupFile(kernel, group, opener);
   return group.file;
-}
-
-function openFile(group: Group, opener: Process | null): OpenFile {
-  const file: OpenFile = new OpenFile(group, opener, (task) => releaseFile(task, group, file));
-  return file;
 }
 
 function deviceFile(device: Device, opener: Process | null): OpenFile {

@@ -1,6 +1,7 @@
 import type { RegionKind } from '../../../schemas/kinds.ts';
 import type { SavedProcess, SavedRegion, SavedStore } from '../../../schemas/snapshot/process.ts';
 import { Budget } from '../../budget.ts';
+import { tooMuch } from '../counted.ts';
 import type { EmulatedMemory } from '../emulated-memory.ts';
 import type { OpenFile } from '../files.ts';
 import type { Kernel } from '../kernel.ts';
@@ -116,6 +117,7 @@ export function* restoreMemory(
     if (BigInt(region.from ?? '0x0') + size > TOP)
       throw wrong(`${at}/from`, `is ${region.from}, from which size reaches beyond 2^64`);
     const errno = memory.map(start, size, regionOf(kernel, region, stores, files, held, at));
+    if (errno === 'ENOMEM') throw new WrongState(`${at}: ${tooMuch(kernel.objects)}`, true);
     if (errno) throw wrong(at, `(${region.start}, size ${region.size}) reaches beyond 2^64`);
   }
   yield* restoreContents(

@@ -109,7 +109,7 @@ function processOf(kernel: Kernel, saved: SavedProcess, index: number, where: st
   const mm = new Mm(mmNumber, kernel.newMemory());
   mm.lockedVm = saved.lockedVm;
   mm.pinnedVm = saved.pinnedVm ?? 0;
-  const process = new Process(saved.process, number, mm);
+  const process = new Process(saved.process, number, mm, kernel.descriptors);
   process.setMemlock(memlock === null ? null : BigInt(memlock));
   process.capIpcLock = saved.capIpcLock ?? process.capIpcLock;
   process.capSysRawio = saved.capSysRawio ?? true;

@@ -95,6 +95,8 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   if (mappings.count >= MAPPINGS_MAX) {
     return task.refuse('ENOMEM', `the container has ${MAPPINGS_MAX} mappings, more than this host holds`);
   }
+  const full = task.kernel.mappings.refuse(1);
+  if (full) return task.refuse('ENOMEM', full);
   if (!inIovaList(iommu, start, start + pages)) {
     const why = whyUnusable(iommu.hardware, iommu.iovaList, start, start + pages);
     return task.refuse('EINVAL', `${hex(iova)}+${hex(size)} ${why}`);
@@ -104,6 +106,7 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   const slot = mappings.add(start, pages, vaddrPage, flags, process.capIpcLock);
   iommu.setOwner(slot, process.owner);
   iommu.dmaAvail--;
+  iommu.kernel.mappings.add();
   const lost = task.kernel.gen.type1.wrapsAtTop && start + pages === TOP_PAGE;
   if (lost) iommu.overlapPossible = true;
   let errno = iommu.hasDomain ? pinMapDma(task, iommu, slot) : null;

@@ -45,6 +45,7 @@ export function* restoreType1(
   restoreDeviceList(kernel, iommu, container, saved.deviceList, `${where}/deviceList`);
   restoreStolen(kernel, iommu, saved, `${where}/stolen`);
   yield* restoreMappings(iommu, saved, `${where}/mappings`);
+  kernel.mappings.add(saved.mappings.length);
   for (const [i, mapping] of saved.mappings.entries()) {
     const at = `${where}/mappings/${i}`;
     yield* restorePins(kernel, iommu, i + 1, mapping.pins, `${at}/pins`);

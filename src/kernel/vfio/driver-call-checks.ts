@@ -57,6 +57,8 @@ export function checkPin(task: Task, device: Device, npage: number): Errno | nul
   const { references, limits, gen } = task.kernel;
   // A pin of iommufd is a run of pages.
   const more = gen.core.pinPagesMax === null ? 1 : npage;
+  const full = references.refuse(more);
+  if (full) return task.refuse('ENOMEM', full);
   if (references.count + more <= limits.pins) return null;
   return task.refuse(
     'ENOMEM',

@@ -3,7 +3,9 @@ import type { Errno } from '../errno.ts';
 import { closeFile, holderOf, OpenFile, refuseFile } from '../files.ts';
 import type { GuestId } from '../guest.ts';
 import type { IommuHardware } from '../iommu/hardware.ts';
+import type { Kernel } from '../kernel.ts';
 import { Lock } from '../lock.ts';
+import type { Process } from '../process.ts';
 import type { KernelStep, Task } from '../task.ts';
 import { WaitQueue } from '../wait-queue.ts';
 import type { Container } from './container.ts';
@@ -87,10 +89,19 @@ export function openGroup(task: Task, group: Group): Errno | null {
   if (group.fileOpen) return task.refuse('EBUSY', fileHeldBy(group));
   group.fileOpen = true;
   group.fdOpen = true;
-  const file: OpenFile = new OpenFile(group, task.process, (closing) => releaseFile(closing, group, file));
-  group.file = file;
-  task.process?.files.add(file);
+  group.file = newGroupFile(task.kernel, group, task.process);
+  task.process?.files.add(group.file);
   return null;
+}
+
+/** A file of a group's node, which the kernel knows until nobody has it open. */
+export function newGroupFile({ groupFiles }: Kernel, group: Group, opener: Process | null): OpenFile {
+  const file: OpenFile = new OpenFile(group, opener, function* (task) {
+    yield* releaseFile(task, group, file);
+    groupFiles.delete(file);
+  });
+  groupFiles.add(file);
+  return file;
 }
 
 /** Whether the caller has the group's file open. */
@@ -144,7 +155,7 @@ export function* closeGroup(task: Task, group: Group): KernelStep<Errno | null> 
 }
 
 /** The group's file, with its last descriptor. The group itself is released with the last device file that holds it. */
-export function* releaseFile(task: Task, group: Group, file: OpenFile): KernelStep<void> {
+function* releaseFile(task: Task, group: Group, file: OpenFile): KernelStep<void> {
   // A dead file, of before the group had devices again, is nobody's.
   if (group.file !== file) return;
   const release = openDeviceFiles(group) === 0;

@@ -18,9 +18,7 @@ export function groupsOf(kernel: Kernel): Group[] {
   const containers = [...kernel.containers.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   for (const container of containers) for (const group of container.groups) groups.add(group);
   for (const { group } of kernel.gone.values()) if (group.fileOpen) groups.add(group);
-  for (const { files } of kernel.processes.values()) {
-    for (const file of files.list()) if (file?.of instanceof Group) groups.add(file.of);
-  }
+  for (const { of } of kernel.groupFiles) groups.add(of as Group);
   // Those that have devices stay before others of their name.
   return [...groups].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
 }

@@ -92,6 +92,10 @@ export const processCalls: CallHandlers<keyof typeof entries> = {
           `this host keeps no more pages with contents than it has: a copy of those of "${parent.id}" has no room`,
         );
       }
+      const { regions, descriptors } = machine.kernel;
+      const full =
+        regions.refuse(parent.emulated?.regions.length ?? 0) ?? descriptors.refuse(parent.files.size);
+      if (full) return task.refuse('ENOMEM', full);
       id = machine.ids.take('process', args.child);
       const child = yield* fork(task, parent, id, memory);
       return { process: child.id };
