@@ -15,7 +15,6 @@ import { rigOf } from './rig-of.ts';
 /** Bounds of a search where the request says nothing. */
 const DEPTH = 5;
 const SECONDS = 10;
-const MEMORY = 2 ** 26;
 
 const Started = Type.Object({ operation: Type.String() }, { additionalProperties: true });
 const TraceOrBody = Type.Union([MinimizeBody, ScenarioSchema], {
@@ -54,7 +53,7 @@ export function exploreRoutes(app: FastifyInstance, service: Service): void {
         pages: pages ?? 2,
         mappings: mappings ?? 3,
         also: also ?? [],
-        bounds: { depth: depth ?? DEPTH, time: seconds ?? SECONDS, memory: MEMORY },
+        bounds: { depth: depth ?? DEPTH, time: seconds ?? SECONDS, memory: service.config.searchBytes },
       };
       const exploring = await new Turns().do(Exploring.of(asked));
       return begin(service, request, reply, 'explore', exploring);

@@ -54,6 +54,7 @@ export const DEFAULT_CONFIG: Config = {
   maxFaults: DEFAULT_LIMITS.faults,
   maxDirtyBitmaps: DEFAULT_LIMITS.dirtyBitmapBytes,
   totalDirtyBitmaps: 1024 * 1024 * 1024,
+  searchBytes: 64 * 1024 * 1024,
   logBytes: 1024 * 1024,
   rigBytes: DEFAULT_LIMITS.logBytes,
   totalBytes: 96 * 1024 * 1024,

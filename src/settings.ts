@@ -285,6 +285,13 @@ export const SETTINGS = {
     'bytes',
     'ENOMEM (409); 413 too-large in a snapshot',
   ),
+  searchBytes: bounded(
+    'search-bytes',
+    'bytes of the states that a search finds',
+    'bytes of a search',
+    'the search ends with `"ended": "memory"`',
+    2 ** 30,
+  ),
   logBytes: bounded(
     'log-bytes',
     'bytes of log lines that their reader has not taken yet',

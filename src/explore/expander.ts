@@ -7,8 +7,9 @@ import type { Scene } from './scene.ts';
 import type { Visited } from './visited.ts';
 import type { Walker } from './walker.ts';
 
-/** States that are kept as they were found, to be gone on from: less than 1 KB each. */
+/** States that are kept as they were found, to be gone on from: less than 1 KB each, and a part of those there may be. */
 const KEPT = 65_536;
+const KEPT_PART = 1 / 16;
 
 /** A finding, and the actions that lead to it: no shorter path of the scene's actions does. */
 export interface Hit {
@@ -29,6 +30,7 @@ export class Expander {
   private readonly trail: Kept[] = [];
 
   private readonly scene: Scene;
+  private readonly keptMost: number;
 
   /** @param goal what is looked for; null: every finding there is */
   constructor(
@@ -38,6 +40,7 @@ export class Expander {
     private readonly goal: string | null,
   ) {
     this.scene = walker.scene;
+    this.keptMost = Math.min(KEPT, visited.capacity * KEPT_PART);
   }
 
   /**
@@ -143,7 +146,7 @@ export class Expander {
     if (isLast || !remembered.leadsOn(outcome)) return false;
     remembered.fingerprintAfter(outcome, forms, at);
     const found = visited.add(at.low, at.high, state, action);
-    if (found >= 0 && kept.size < KEPT) {
+    if (found >= 0 && kept.size < this.keptMost) {
       kept.set(found, new Kept(from, action, remembered.formsAfter(outcome, forms), null));
     }
     return false;
@@ -151,7 +154,7 @@ export class Expander {
 
   private keep(state: number, action: number): void {
     const { kept } = this;
-    const place = kept.size < KEPT ? this.walker.keep(action) : null;
+    const place = kept.size < this.keptMost ? this.walker.keep(action) : null;
     if (place) kept.set(state, place);
   }
 
