@@ -151,7 +151,7 @@ export class Canonical extends StateHash {
     if (object instanceof OpenFile && !this.isAboutFiles) return part(fieldsOf(object));
     // Of devices and groups not what only names them.
     if (object instanceof Device || object instanceof Group)
-      return numbered(fieldsOf(object, ['id', 'number']));
+      return numbered(fieldsOf(object, ['id', 'number', 'savedAs']));
     // Of processes and memories not which of all that there ever were they are.
     if (object instanceof Process || object instanceof Mm) return numbered(fieldsOf(object, ['number']));
     return object.constructor === Object ? part(this.plain) : numbered(fieldsOf(object));

@@ -80,8 +80,8 @@ function* restoreState(machine: Machine, state: SnapshotState, at: string): Gene
   }
   yield* files.finish();
   const { references, limits, objects } = machine.kernel;
-  if (objects.isOver) throw new WrongState(`${at}: ${tooMuch(objects)}`, true);
   if (references.count > limits.pins) throw tooManyPins(`${at}/containers`, references.count, limits.pins);
+  if (objects.isOver) throw new WrongState(`${at}: ${tooMuch(objects)}`, true);
   yield* settleDevices(machine, groups, state, at);
   files.check();
   yield;
