@@ -26,10 +26,15 @@ export function groupsOf(kernel: Kernel): Group[] {
 /** Gives each group a name that no other one has in a snapshot. A device may come into a new group of an old one's name. */
 export function nameGroups(groups: readonly Group[]): void {
   const taken = new Set(groups.map(({ id }) => id));
+  // Goes on from group to group of a name: there may be thousands.
+  let n = 2;
   for (const [i, group] of groups.entries()) {
     group.savedAs = group.id;
-    if (groups[i - 1]?.id !== group.id) continue;
-    for (let n = 2; taken.has(group.savedAs); n++) group.savedAs = `${group.id.slice(0, STEM)}.${n}`;
+    if (groups[i - 1]?.id !== group.id) {
+      n = 2;
+      continue;
+    }
+    for (; taken.has(group.savedAs); n++) group.savedAs = `${group.id.slice(0, STEM)}.${n}`;
     taken.add(group.savedAs);
   }
 }
