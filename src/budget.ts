@@ -12,9 +12,10 @@ export class Budget {
     private readonly all: Budget | null = null,
   ) {}
 
-  /** How many everybody may take together; null where nobody counts. */
-  get mostOfAll(): number | null {
-    return this.all?.most ?? null;
+  /** How many bytes may be taken, in words that follow "more than". */
+  get inWords(): string {
+    const all = this.all ? `, or with other hosts' more than ${this.all.most}` : '';
+    return `${this.most} bytes${all}`;
   }
 
   /** Whether so many more fit. */

@@ -13,7 +13,6 @@ import { Walker } from './walker.ts';
 export class Search {
   readonly layers: Layers;
   private expander: Expander | null = null;
-  private readonly visited: Visited;
   private readonly remembered: Remembered;
   private readonly before: number;
 
@@ -29,10 +28,10 @@ export class Search {
     now: () => number,
     resumed?: { visited: Visited; standing: Standing },
   ) {
-    this.visited = resumed?.visited ?? new Visited(Visited.bufferFor(bounds.memory));
-    this.layers = new Layers(this.visited, bounds, now, resumed?.standing);
+    const visited = resumed?.visited ?? new Visited(Visited.bufferFor(bounds.memory));
+    this.layers = new Layers(visited, bounds, now, resumed?.standing);
     this.before = this.layers.standing.transitions;
-    this.remembered = new Remembered(Remembered.bufferFor(this.visited.capacity));
+    this.remembered = new Remembered(Remembered.bufferFor(visited.capacity));
   }
 
   get progress(): Progress {
@@ -59,7 +58,8 @@ export class Search {
   }
 
   private *begin(): Generator<void, Expander> {
-    const { scene, visited, remembered, goal } = this;
+    const { scene, remembered, goal } = this;
+    const { visited } = this.layers;
     const set = yield* setScene(scene, remembered.entries);
     const walker = new Walker(scene, set);
     this.expander = new Expander(walker, visited, remembered, goal);

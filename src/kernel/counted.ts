@@ -29,10 +29,9 @@ export class Counted {
 }
 
 /** What is by itself: nobody counts it. */
-export const UNCOUNTED: Pick<Counted, 'add'> = { add: () => {} };
+export const UNCOUNTED: Pick<Counted, 'add' | 'refuse'> = { add: () => {}, refuse: () => null };
 
 /** What a host may take for what it holds, in words. */
-export function tooMuch({ most, mostOfAll }: Budget): string {
-  const all = mostOfAll === null ? '' : `, or with other hosts' more than ${mostOfAll}`;
-  return `its mappings, pins, memory regions and open files take more than ${most} bytes${all}`;
+export function tooMuch(objects: Budget): string {
+  return `its mappings, pins, memory regions and open files take more than ${objects.inWords}`;
 }

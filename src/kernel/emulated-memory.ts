@@ -1,6 +1,6 @@
 import { Budget } from '../budget.ts';
 import type { PAUSE } from '../pause.ts';
-import type { Counted } from './counted.ts';
+import { type Counted, UNCOUNTED } from './counted.ts';
 import type { Errno } from './errno.ts';
 import type { OpenFile } from './files.ts';
 import { PROT_WRITE, type ProcessMemory } from './memory.ts';
@@ -37,7 +37,7 @@ export class EmulatedMemory implements ProcessMemory {
     private readonly maxResidentPages: number,
     private readonly maxRegions: number,
     private readonly all: Budget | null = null,
-    private readonly counted: Counted | null = null,
+    private readonly counted: Pick<Counted, 'add' | 'refuse'> = UNCOUNTED,
   ) {
     this.budget = new Budget(maxResidentPages, all);
     this.anonymous = new PageStore(this.budget);
@@ -101,7 +101,7 @@ export class EmulatedMemory implements ProcessMemory {
     const mine = new Set([this.anonymous]);
     for (const { store, isShared } of this.areas) if (!isShared) mine.add(store);
     for (const store of mine) store.clear();
-    this.counted?.add(-this.areas.length);
+    this.counted.add(-this.areas.length);
   }
 
   /**
@@ -284,12 +284,12 @@ export class EmulatedMemory implements ProcessMemory {
   }
 
   private get isFull(): boolean {
-    return this.areas.length >= this.maxRegions || (this.counted?.refuse(1) ?? null) !== null;
+    return this.areas.length >= this.maxRegions || this.counted.refuse(1) !== null;
   }
 
   private splice(at: number, out: number, ...regions: MemoryRegion[]): void {
     this.areas.splice(at, out, ...regions);
-    this.counted?.add(regions.length - out);
+    this.counted.add(regions.length - out);
   }
 
   /** Where every address is valid, that is said by a region. */

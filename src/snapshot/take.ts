@@ -39,7 +39,7 @@ export function takeSnapshot(machine: Machine, secrets: boolean, list: ListOf = 
   const stores = new SavedStores();
   const groups = groupsOf(kernel);
   nameGroups(groups);
-  const files = openFiles(kernel);
+  const files = openFiles(kernel, groups);
   const numbers = new Map(files.map((file, number) => [file, number]));
   const owners = new Map([...kernel.devices.values()].map(({ id, group }) => [group, ownGuestId(id)]));
   return {
@@ -74,7 +74,7 @@ export function takeSnapshot(machine: Machine, secrets: boolean, list: ListOf = 
       groups: groups.map((group) => saveGroup(group, owners.get(group))),
       devices: [...kernel.devices.values()].map((device) => saveWithDriver(device, secrets, stores, list)),
       formerDevices: formerDevices(kernel),
-      goneDevices: goneDevices(kernel),
+      goneDevices: goneDevices(kernel, groups),
       models: canonical(saveModelHosts(kernel, codecOf(kernel, ''), list)),
       containers: byId(kernel.containers).map((container) => saveContainer(container, list)),
       stores: stores.save(list),

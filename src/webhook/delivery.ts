@@ -25,8 +25,8 @@ const LONG = 16 * 1024;
 
 /** Reads the body of a 2xx; a long one is a promise. */
 export function readAnswer(body: string): Delivered | Meaningless | Promise<Delivered | Meaningless> {
+  if (body.trim() === '') return { unpin: [], result: {} };
   if (body.length > LONG) return readLong(body);
-  if (body.trim() === '') return NOTHING;
   try {
     const answer = JSON.parse(body) as WebhookAnswer;
     check(answer, 'answer');
@@ -36,10 +36,7 @@ export function readAnswer(body: string): Delivered | Meaningless | Promise<Deli
   }
 }
 
-const NOTHING: Delivered = { unpin: [], result: {} };
-
 async function readLong(body: string): Promise<Delivered | Meaningless> {
-  if (body.trim() === '') return NOTHING;
   const turns = new Turns();
   try {
     const answer = (await turns.do(parseSteps(body, { shape: WebhookAnswer }))) as WebhookAnswer;

@@ -132,6 +132,9 @@ const full = (mappings: number) => [
   ...times(mappings, (i) => line('pin-pages', { device: 'd0', iova: hex(i * 4096), npage: 1, prot: 3 })),
 ];
 
+/** How many answers of a batch are ENOMEM. */
+const withoutMemory = (text: string) => text.split('\n').filter((answer) => answer.includes('ENOMEM')).length;
+
 const reset = (service: Small) => service.ask('POST', '/v1/reset', {});
 
 type Attack = readonly [what: string, attack: (service: Small) => Promise<string>];
@@ -169,8 +172,7 @@ const ATTACKS: readonly Attack[] = [
         ),
       ]).flat();
       const { text } = await service.batch(lines);
-      const refused = text.split('\n').filter((answer) => answer.includes('ENOMEM')).length;
-      return `${lines.length} calls, ${refused} of them ENOMEM`;
+      return `${lines.length} calls, ${withoutMemory(text)} of them ENOMEM`;
     },
   ],
   [
@@ -200,7 +202,7 @@ const ATTACKS: readonly Attack[] = [
       let refused = 0;
       const fill = async (rig: string, lines: string[]) => {
         const { text } = await service.batch(lines, rig);
-        refused += text.split('\n').filter((answer) => answer.includes('ENOMEM')).length;
+        refused += withoutMemory(text);
       };
       for (let i = 0; i < 8; i++) {
         const opens = times(16_000, () => line('open-device', { device: 'd0' }));

@@ -5,6 +5,7 @@ import type { SplatEvent } from '../../src/kernel/splats.ts';
 import { type KernelStep, RESCHED, Task } from '../../src/kernel/task.ts';
 import { WaitQueue } from '../../src/kernel/wait-queue.ts';
 import { Machine } from '../../src/machine/machine.ts';
+import { ALWAYS } from '../harness/pauses.ts';
 
 /** A kernel on which tasks are run whose steps tell where they are. */
 function rig() {
@@ -264,7 +265,7 @@ test('long work stops where it is due, and nothing else runs before it has gone 
 
 test('work that is dropped where it stopped never goes on, nor does what waited behind it', () => {
   const { scheduler, told, start } = rig();
-  scheduler.pauses = { begin() {}, isDue: () => true, later() {} };
+  scheduler.pauses = ALWAYS;
   start('long', function* () {
     yield RESCHED;
     yield RESCHED;

@@ -10,12 +10,10 @@ import { MACHINE_LIMITS } from '../../src/machine/limits.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { Refused } from '../../src/machine/refused.ts';
 import { dumpKernel } from '../harness/kernel-dump.ts';
+import { ALWAYS } from '../harness/pauses.ts';
 
 const MAPPINGS = 1500;
 const PAGE = 4096;
-
-/** Pauses wherever it may; the test goes on by hand. */
-const ALWAYS = { begin() {}, isDue: () => true, later() {} };
 
 /** A machine with mappings in c0, each with a page that d0 has pinned. */
 function machineOf(gen: Generation, pauses?: typeof ALWAYS): Machine {

@@ -7,6 +7,7 @@ import { Machine } from '../../src/machine/machine.ts';
 import { setUp, setUpAtOnce, setUpTrace } from '../../src/setup/run.ts';
 import { callsOf } from '../../src/setup/steps.ts';
 import { ASYNC, ok, useRig } from '../harness/http-rig.ts';
+import { ALWAYS } from '../harness/pauses.ts';
 import { expectProblem } from '../harness/problem.ts';
 import { synthetic } from '../harness/test-rig.ts';
 
@@ -438,8 +439,7 @@ describe('a long setup', () => {
   });
 
   test('stops where the machine pauses, and goes on also where nobody else has a turn', () => {
-    const pauses = { begin() {}, isDue: () => true, later() {} };
-    const machine = () => new Machine(LINUX_6_1, MACHINE_LIMITS, { pauses });
+    const machine = () => new Machine(LINUX_6_1, MACHINE_LIMITS, { pauses: ALWAYS });
     const fill = { vaddr: 0, length: 2 ** 20, byte: 1 };
     const calls = () => callsOf({ processes: [{ process: 'p0', fill: [fill] }] });
     expect(setUpAtOnce(setUp(machine(), calls()))).toBe(1);

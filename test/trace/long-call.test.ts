@@ -7,12 +7,10 @@ import { LINUX_6_1 } from '../../src/kernel/generations/index.ts';
 import { MACHINE_LIMITS } from '../../src/machine/limits.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import { curlPieces } from '../../src/replay/curl-script.ts';
+import { ALWAYS } from '../harness/pauses.ts';
 
 const PAGE = 4096;
 const MAPPINGS = 1500;
-
-/** Pauses wherever it may; the test goes on by hand. */
-const ALWAYS = { begin() {}, isDue: () => true, later() {} };
 
 test('a trace that is read while a long call is on its way has the call, without what it comes to', () => {
   const recorder = new TraceRecorder(() => 0, 10_000, true);

@@ -7,16 +7,17 @@ import { Container } from '../vfio/container.ts';
 import { releaseContainer } from '../vfio/container-file.ts';
 import { Device, releaseDevice } from '../vfio/device.ts';
 import { Group, newGroupFile } from '../vfio/group.ts';
-import { groupsOf } from '../vfio/saved-group.ts';
 import { WrongState, wrong } from './checks.ts';
 
-/** The open files of a host, in the order in which they are numbered. */
-export function openFiles(kernel: Kernel): OpenFile[] {
-  const { containers, devices, groupFiles } = kernel;
-  const groups = groupsOf(kernel).flatMap(({ file }) => file ?? []);
+/**
+ * The open files of a host, in the order in which they are numbered.
+ *
+ * @param groups all that there are (groupsOf)
+ */
+export function openFiles({ containers, devices, groupFiles }: Kernel, groups: readonly Group[]): OpenFile[] {
   return [
     ...sorted(containers.values()).flatMap(({ file }) => file ?? []),
-    ...groups,
+    ...groups.flatMap(({ file }) => file ?? []),
     ...sorted(devices.values()).flatMap(({ files }) => files),
     // The dead ones of groups that have devices again are nobody's but the descriptors'.
     ...[...groupFiles].filter((file) => file !== (file.of as Group).file),

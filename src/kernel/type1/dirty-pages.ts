@@ -4,7 +4,6 @@ import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
 } from '../../../schemas/uapi.ts';
 import type { Errno } from '../errno.ts';
-import type { Kernel } from '../kernel.ts';
 import { addressOf, hex, hexAddress, isPageAligned, PAGE_SIZE, pageOf, TOP } from '../pages.ts';
 import { NIL } from '../rb-links.ts';
 import { type KernelStep, RESCHED, type Task } from '../task.ts';
@@ -117,13 +116,6 @@ function* populate(task: Task, iommu: Iommu, slot: number): KernelStep<void> {
   if (outside !== null) task.adviseBug('negative-bitmap-index', outside);
 }
 
-/** How much dirty bitmaps may take, in words. */
-export function mostOf({ dirtyBitmaps }: Kernel): string {
-  const { most, mostOfAll } = dirtyBitmaps;
-  const all = mostOfAll === null ? '' : `, or with other hosts' more than ${mostOfAll}`;
-  return `this host's ${most} bytes${all}`;
-}
-
 /** vfio_dma_bitmap_alloc of one mapping, with what stands in the way, in words. */
 export function allocBitmap(task: Task, iommu: Iommu, slot: number): Errno | null {
   const errno = iommu.allocBitmap(slot);
@@ -135,7 +127,10 @@ export function allocBitmap(task: Task, iommu: Iommu, slot: number): Errno | nul
       `${mapping} has more pages than a dirty bitmap covers (${DIRTY_BITMAP_PAGES_MAX})`,
     );
   }
-  return task.refuse(errno, `with ${mapping} the dirty bitmaps take more than ${mostOf(task.kernel)}`);
+  return task.refuse(
+    errno,
+    `with ${mapping} the dirty bitmaps take more than this host's ${task.kernel.dirtyBitmaps.inWords}`,
+  );
 }
 
 function stop(iommu: Iommu): null {

@@ -76,7 +76,7 @@ export class Iommu {
     this.owner = container.mappingOwner;
     this.v2 = type !== 1;
     this.nesting = type === 6;
-    this.mappings = new MappingTable(kernel.gen.type1.wrapsAtTop);
+    this.mappings = new MappingTable(kernel.gen.type1.wrapsAtTop, kernel.mappings);
     this.lock = new Lock(`container ${container.id} iommu->lock`);
     this.vaddrWait = new Lock(`container ${container.id} vaddr_wait`);
     this.deviceListLock = new Lock(`container ${container.id} device_list_lock`);

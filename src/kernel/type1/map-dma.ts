@@ -106,7 +106,6 @@ function doMap(task: Task, iommu: Iommu, args: MapDmaArgs): Errno | null {
   const slot = mappings.add(start, pages, vaddrPage, flags, process.capIpcLock);
   iommu.setOwner(slot, process.owner);
   iommu.dmaAvail--;
-  iommu.kernel.mappings.add();
   const lost = task.kernel.gen.type1.wrapsAtTop && start + pages === TOP_PAGE;
   if (lost) iommu.overlapPossible = true;
   let errno = iommu.hasDomain ? pinMapDma(task, iommu, slot) : null;

@@ -1,3 +1,4 @@
+import { type Counted, UNCOUNTED } from '../counted.ts';
 import { hexAddress, TOP_PAGE } from '../pages.ts';
 import { growColumn, NIL, RbLinks, type TreeShape } from '../rb-links.ts';
 
@@ -44,7 +45,10 @@ export class MappingTable extends RbLinks {
    * True up to 6.12: an end at 2^64 wraps to 0 in every comparison, so a mapping that ends there can be
    * made but not found again. From 6.18 on ends are inclusive.
    */
-  constructor(private readonly wrapsAtTop: boolean) {
+  constructor(
+    private readonly wrapsAtTop: boolean,
+    private readonly counted: Pick<Counted, 'add'> = UNCOUNTED,
+  ) {
     super();
   }
 
@@ -142,6 +146,7 @@ export class MappingTable extends RbLinks {
   /** vfio_link_dma: adds a mapping. Its size counts as 0 for its place in the tree, as in the kernel. */
   add(iova: number, size: number, vaddr: number, prot: number, lockCap: boolean): number {
     const slot = this.allocate();
+    this.counted.add();
     this.iova[slot] = iova;
     this.size[slot] = size;
     this.vaddr[slot] = vaddr;
@@ -178,6 +183,7 @@ export class MappingTable extends RbLinks {
         (one.vaddrInvalid ? VADDR_INVALID : 0) |
         (one.lockCap ? LOCK_CAP : 0);
     }
+    this.counted.add(fields.length);
     yield;
     this.adopt(shape);
     this.root = shape.root;
@@ -185,6 +191,7 @@ export class MappingTable extends RbLinks {
 
   /** vfio_unlink_dma: takes a mapping out and frees its slot. */
   remove(slot: number): void {
+    this.counted.add(-1);
     this.root = this.unlink(this.root, slot);
     this.release(slot);
   }

@@ -25,7 +25,6 @@ export function removeMapping(task: Task, iommu: Iommu, slot: number): void {
   iommu.forgetOwner(slot);
   mappings.remove(slot);
   iommu.dmaAvail++;
-  iommu.kernel.mappings.add(-1);
   if (mappings.root === NIL) iommu.overlapPossible = false;
 }
 

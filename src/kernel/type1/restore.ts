@@ -12,7 +12,6 @@ import { restoreOwner } from '../saved/owner.ts';
 import { treeSteps, WrongShape } from '../tree-shape.ts';
 import type { Container } from '../vfio/container.ts';
 import type { Group } from '../vfio/group.ts';
-import { mostOf } from './dirty-pages.ts';
 import type { Iommu } from './iommu.ts';
 import { MAPPINGS_MAX } from './map-dma.ts';
 import type { MappingFields } from './mapping-table.ts';
@@ -45,7 +44,6 @@ export function* restoreType1(
   restoreDeviceList(kernel, iommu, container, saved.deviceList, `${where}/deviceList`);
   restoreStolen(kernel, iommu, saved, `${where}/stolen`);
   yield* restoreMappings(iommu, saved, `${where}/mappings`);
-  kernel.mappings.add(saved.mappings.length);
   for (const [i, mapping] of saved.mappings.entries()) {
     const at = `${where}/mappings/${i}`;
     yield* restorePins(kernel, iommu, i + 1, mapping.pins, `${at}/pins`);
@@ -245,7 +243,10 @@ function* restoreBitmap(
   }
   const errno = iommu.allocBitmap(slot);
   if (errno === 'ENOMEM') {
-    throw new WrongState(`${where}: dirty bitmaps take more than ${mostOf(iommu.kernel)}`, true);
+    throw new WrongState(
+      `${where}: dirty bitmaps take more than this host's ${iommu.kernel.dirtyBitmaps.inWords}`,
+      true,
+    );
   }
   if (errno)
     throw wrong(where, `cannot be: the size ${size} of the mapping is more than dirty tracking covers`);

@@ -5,7 +5,6 @@ import type { Kernel } from '../kernel.ts';
 import type { SavedStores } from '../saved/memory.ts';
 import type { Device } from './device.ts';
 import type { Group } from './group.ts';
-import { groupsOf } from './saved-group.ts';
 
 /** What a device's driver saves of itself. */
 type OfDriver = 'driver' | 'driverState' | 'driverLock';
@@ -34,10 +33,17 @@ export function restoreDevice(kernel: Kernel, saved: SavedDevice, driver: MdevDr
   device.requests = saved.requests ?? null;
 }
 
-/** Devices that were removed, and of which calls still know, in the order in which they were. */
-export function goneDevices(kernel: Kernel): NonNullable<SnapshotState['goneDevices']> {
+/**
+ * Devices that were removed, and of which calls still know, in the order in which they were.
+ *
+ * @param groups all that there are (groupsOf)
+ */
+export function goneDevices(
+  kernel: Kernel,
+  groups: readonly Group[],
+): NonNullable<SnapshotState['goneDevices']> {
   if (kernel.gone.size === 0) return [];
-  const listed = new Set(groupsOf(kernel));
+  const listed = new Set(groups);
   const ids = new Set([...listed].map(({ id }) => id));
   return [...kernel.gone.values()].map(({ id, number, kind, group }) => ({
     number,
